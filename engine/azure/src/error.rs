@@ -1,0 +1,295 @@
+//! What the service answers when it says no, and what to do about it.
+
+use std::time::Duration;
+
+use azuring_link::LinkError;
+use http::{HeaderMap, StatusCode};
+use quick_xml::events::Event;
+
+/// What a failed request means for the work it was part of. Decided here and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Try again after a pause.
+    Retry,
+    /// Try again after a pause, and do less at a time: the service is at its limit.
+    Throttle,
+    /// This object cannot be transferred; others can.
+    Skip,
+    /// The same would happen to every object of the job, unless some have already succeeded.
+    Fatal,
+}
+
+/// An error that the service itself answered with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{status} {code}{}", .message.as_deref().map(|m| format!(": {m}")).unwrap_or_default())]
+pub struct ServiceError {
+    /// The HTTP status.
+    pub status: u16,
+    /// The service's error code, or the status's standard phrase where there is none (gateways, proxies).
+    pub code: String,
+    /// The first line of the service's message.
+    pub message: Option<String>,
+    /// `x-ms-request-id`, which Microsoft's support asks for.
+    pub request_id: Option<String>,
+    /// How long the service asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// Longest pause that `Retry-After` can impose.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+
+impl ServiceError {
+    /// Reads an error answer. The body may be empty, cut off, or not XML at all.
+    pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (mut code, mut message) = (text("x-ms-error-code"), None);
+        for (element, content) in xml_texts(body) {
+            match element.as_str() {
+                "Code" if code.is_none() => code = Some(content),
+                "Message" => message = content.lines().next().map(str::to_owned),
+                "AuthenticationErrorDetail" => message = Some(content),
+                _ => {}
+            }
+        }
+        let retry_after = text("retry-after")
+            .and_then(|value| value.trim().parse().ok())
+            .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+        Self {
+            status: status.as_u16(),
+            code: code.unwrap_or_else(|| status.canonical_reason().unwrap_or("unknown status").to_owned()),
+            message,
+            request_id: text("x-ms-request-id"),
+            retry_after,
+        }
+    }
+
+    /// What to do with the work this request was part of.
+    pub fn class(&self) -> Class {
+        match self.code.as_str() {
+            "AuthenticationFailed"
+            | "NoAuthenticationInformation"
+            | "InvalidAuthenticationInfo"
+            | "ContainerNotFound"
+            | "ContainerDisabled"
+            | "AccountIsDisabled"
+            | "AuthorizationProtocolMismatch"
+            | "AuthorizationSourceIPMismatch"
+            | "AuthorizationServiceMismatch"
+            | "AuthorizationResourceTypeMismatch" => return Class::Fatal,
+            // The body was damaged on its way: the copy in memory is still good.
+            "Md5Mismatch" | "Crc64Mismatch" => return Class::Retry,
+            // Emulators answer 500 for what they do not have.
+            "FeatureNotSupported" | "APINotImplemented" => return Class::Skip,
+            _ => {}
+        }
+        match self.status {
+            429 | 503 => Class::Throttle,
+            408 => Class::Retry,
+            401 => Class::Fatal,
+            501 | 505 => Class::Skip,
+            500.. => Class::Retry,
+            _ => Class::Skip,
+        }
+    }
+
+    /// Whether the server refused a request because it does not know the CRC64 header.
+    pub fn refuses_crc64(&self) -> bool {
+        let text =
+            format!("{} {}", self.code, self.message.as_deref().unwrap_or_default()).to_ascii_lowercase();
+        matches!(self.code.as_str(), "FeatureNotSupported" | "UnsupportedHeader")
+            || text.contains("crc64 is not")
+    }
+
+    /// What a person can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self.code.as_str() {
+            "AuthenticationFailed" => {
+                "check the key or the SAS (its signature, its expiry) and that this machine's clock is right"
+            }
+            "NoAuthenticationInformation" => {
+                "no credential was sent: append a SAS to the URL or set AZURE_STORAGE_KEY"
+            }
+            "AuthorizationPermissionMismatch" => {
+                "the SAS or role lacks the permission: writing needs `w` (or `c`) in sp, or Storage Blob Data Contributor"
+            }
+            "AuthorizationFailure" => {
+                "the account's firewall may not admit this network, or shared keys are disabled on the account"
+            }
+            "AuthorizationResourceTypeMismatch" => "the account SAS needs `o` (objects) in srt",
+            "AuthorizationProtocolMismatch" => "the SAS allows https only",
+            "AuthorizationSourceIPMismatch" => "the SAS does not admit this machine's address",
+            "ContainerNotFound" => "create the container first",
+            "ContainerBeingDeleted" => "the container is being deleted: wait, or use another name",
+            "AccountIsDisabled" => "the account is disabled",
+            "LeaseIdMissing" => "the blob has a lease: break it or wait until it ends",
+            "BlobImmutableDueToPolicy" => "the blob is protected by an immutability policy",
+            "UnauthorizedBlobOverwrite" => {
+                "the blob exists and the credential may create but not overwrite: add `w` to sp"
+            }
+            "InvalidBlobType" => "a page or append blob of this name exists: remove it first",
+            "InvalidBlobOrBlock" => {
+                "uncommitted blocks of another tool lie under this name: they vanish after 7 days, or when the blob is rewritten"
+            }
+            "ConditionNotMet" => "the blob was changed by someone else",
+            "RequestBodyTooLarge" => "lower --put-blob-size-mb or --block-size-mb",
+            _ => match self.status {
+                401 | 403 => "check the credential and its permissions",
+                404 => "check the URL",
+                409 => "the blob's or container's state does not allow it",
+                412 => "a condition of the request was not met",
+                429 | 503 => "the account is at its limit: lower --concurrency",
+                500.. => "the service or a gateway in between failed: try again",
+                _ => "see the code in Azure's list of Blob service error codes",
+            },
+        }
+    }
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// No usable answer came.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The service refused.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The service says it received other bytes than were sent.
+    #[error("the service computed another CRC64 of the body than was sent")]
+    Integrity,
+    /// The name cannot be put into a request.
+    #[error("the name does not fit into a URL: {0}")]
+    Name(String),
+}
+
+impl RequestError {
+    /// What to do with the work this request was part of.
+    pub fn class(&self) -> Class {
+        match self {
+            RequestError::Link(error) if error.is_permanent() => Class::Fatal,
+            RequestError::Link(_) | RequestError::Integrity => Class::Retry,
+            RequestError::Service(error) => error.class(),
+            RequestError::Name(_) => Class::Skip,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            RequestError::Service(error) => error.advice(),
+            RequestError::Link(LinkError::Resolve { .. }) => "check the account's name in the URL, and DNS",
+            RequestError::Link(LinkError::Connect { .. }) => {
+                "check host and port, and that a firewall or private endpoint lets this machine through"
+            }
+            RequestError::Link(LinkError::Certificate { .. }) => {
+                "add the authority with --ca-file or SSL_CERT_FILE, or use the name the certificate is for"
+            }
+            RequestError::Link(LinkError::NoHttp2 { .. }) => "use --http auto or --http 1.1",
+            RequestError::Link(_) => "the network or a gateway in between failed: try again",
+            RequestError::Integrity => {
+                "something between here and the service changes the data: try another network path"
+            }
+            RequestError::Name(_) => "rename the file",
+        }
+    }
+
+    /// How long the service asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            RequestError::Service(error) => error.retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether what failed was the comparison of bytes, at either end.
+    pub fn is_integrity(&self) -> bool {
+        match self {
+            RequestError::Integrity => true,
+            RequestError::Service(error) => matches!(error.code.as_str(), "Md5Mismatch" | "Crc64Mismatch"),
+            _ => false,
+        }
+    }
+
+    /// Whether the credential itself was refused.
+    pub fn is_authentication(&self) -> bool {
+        matches!(self, RequestError::Service(error) if matches!(error.status, 401 | 403))
+    }
+}
+
+/// The text of every element, in order; stops quietly where the XML ends or breaks.
+fn xml_texts(body: &[u8]) -> Vec<(String, String)> {
+    let mut reader = quick_xml::Reader::from_reader(body);
+    let (mut found, mut open, mut text) = (Vec::new(), String::new(), String::new());
+    // Error bodies are short; the limit keeps a hostile one from costing more than its bytes.
+    for _ in 0..256 {
+        match reader.read_event() {
+            Ok(Event::Start(start)) => {
+                open = String::from_utf8_lossy(start.local_name().as_ref()).into_owned();
+                text.clear();
+            }
+            Ok(Event::Text(part)) => text.push_str(&part.decode().unwrap_or_default()),
+            Ok(Event::GeneralRef(entity)) => {
+                let name = entity.decode().unwrap_or_default();
+                match quick_xml::escape::resolve_predefined_entity(&name) {
+                    Some(known) => text.push_str(known),
+                    None => text.extend(entity.resolve_char_ref().ok().flatten()),
+                }
+            }
+            Ok(Event::End(_)) => {
+                if !open.is_empty() {
+                    found.push((std::mem::take(&mut open), text.trim().to_owned()));
+                }
+            }
+            Ok(Event::Eof) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn read(status: u16, code: Option<&'static str>, body: &str) -> ServiceError {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ms-request-id", HeaderValue::from_static("abc-1"));
+        headers.insert("retry-after", HeaderValue::from_static("7"));
+        if let Some(code) = code {
+            headers.insert("x-ms-error-code", HeaderValue::from_static(code));
+        }
+        ServiceError::read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+    }
+
+    #[test]
+    fn code_message_and_request_id_are_read_from_wherever_they_stand() {
+        let body = "\u{feff}<?xml version=\"1.0\"?><Error><Code>LeaseIdMissing</Code><Message>There is a lease &amp; no id.\nRequestId:x\nTime:y</Message></Error>";
+        let error = read(412, None, body);
+        assert_eq!(error.code, "LeaseIdMissing");
+        assert_eq!(error.message.as_deref(), Some("There is a lease & no id."));
+        assert_eq!(error.request_id.as_deref(), Some("abc-1"));
+        assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(read(403, Some("AuthenticationFailed"), "<Error><Co").code, "AuthenticationFailed");
+        assert_eq!(read(502, None, "<html>bad gateway").code, "Bad Gateway");
+    }
+
+    #[test]
+    fn the_class_does_not_depend_on_the_code_being_there() {
+        for status in [500, 502, 504, 408] {
+            assert_eq!(read(status, None, "").class(), Class::Retry, "{status}");
+        }
+        for status in [503, 429] {
+            assert_eq!(read(status, None, "").class(), Class::Throttle, "{status}");
+        }
+        assert_eq!(read(503, Some("ServerBusy"), "").class(), Class::Throttle);
+        assert_eq!(read(403, Some("AuthorizationPermissionMismatch"), "").class(), Class::Skip);
+        assert_eq!(read(403, Some("AuthenticationFailed"), "").class(), Class::Fatal);
+        assert_eq!(read(404, Some("ContainerNotFound"), "").class(), Class::Fatal);
+        assert_eq!(read(409, Some("BlobImmutableDueToPolicy"), "").class(), Class::Skip);
+        assert_eq!(read(412, None, "").class(), Class::Skip);
+        assert_eq!(read(400, Some("Crc64Mismatch"), "").class(), Class::Retry);
+        assert_eq!(read(501, Some("APINotImplemented"), "").class(), Class::Skip);
+    }
+}

@@ -1,0 +1,100 @@
+//! What a blob is given besides its bytes.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Why a property cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PropertyError {
+    /// Metadata names follow the rules of C# identifiers.
+    #[error("`{0}` cannot be the name of metadata: letters, digits and `_`, not beginning with a digit")]
+    MetadataName(String),
+    /// Headers carry printable ASCII only.
+    #[error("the value of {name} has characters that a header cannot carry: use printable ASCII")]
+    Value {
+        /// The property.
+        name: String,
+    },
+}
+
+/// Properties that all blobs of a job share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobProperties {
+    /// `Content-Encoding` of the blob.
+    pub content_encoding: Option<String>,
+    /// `Content-Language` of the blob.
+    pub content_language: Option<String>,
+    /// `Content-Disposition` of the blob.
+    pub content_disposition: Option<String>,
+    /// `Cache-Control` of the blob.
+    pub cache_control: Option<String>,
+    /// Metadata names and values; names keep their case.
+    pub metadata: Vec<(String, String)>,
+    /// Access tier (Hot, Cool, Cold, Archive).
+    pub tier: Option<String>,
+    /// Index tags, as `key=value&key2=value2` with percent-encoded parts.
+    pub tags: Option<String>,
+}
+
+impl BlobProperties {
+    /// The headers of Put Blob and Put Block List that carry them.
+    ///
+    /// # Errors
+    /// [`PropertyError`].
+    pub fn headers(&self) -> Result<HeaderMap, PropertyError> {
+        let mut headers = HeaderMap::new();
+        let fixed = [
+            ("x-ms-blob-content-encoding", &self.content_encoding),
+            ("x-ms-blob-content-language", &self.content_language),
+            ("x-ms-blob-content-disposition", &self.content_disposition),
+            ("x-ms-blob-cache-control", &self.cache_control),
+            ("x-ms-access-tier", &self.tier),
+            ("x-ms-tags", &self.tags),
+        ];
+        for (name, text) in fixed {
+            if let Some(text) = text {
+                headers.insert(HeaderName::from_static(name), value(name, text)?);
+            }
+        }
+        for (name, text) in &self.metadata {
+            let mut letters = name.bytes();
+            let valid = letters.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+                && letters.all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !valid {
+                return Err(PropertyError::MetadataName(name.clone()));
+            }
+            let header = HeaderName::from_bytes(format!("x-ms-meta-{name}").as_bytes())
+                .map_err(|_| PropertyError::MetadataName(name.clone()))?;
+            headers.insert(header, value(name, text)?);
+        }
+        Ok(headers)
+    }
+}
+
+/// A header's value; the service signs and stores printable ASCII.
+pub(crate) fn value(name: &str, text: &str) -> Result<HeaderValue, PropertyError> {
+    let printable = text.bytes().all(|b| (0x20..0x7f).contains(&b));
+    HeaderValue::from_str(text)
+        .ok()
+        .filter(|_| printable)
+        .ok_or_else(|| PropertyError::Value { name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_names_are_checked_and_values_arrive() {
+        let with = |name: &str, value: &str| {
+            BlobProperties { metadata: vec![(name.to_owned(), value.to_owned())], ..Default::default() }
+                .headers()
+        };
+        assert_eq!(with("Owner_1", "a b=c").unwrap()["x-ms-meta-owner_1"], "a b=c");
+        assert_eq!(with("a-b", "x").unwrap_err(), PropertyError::MetadataName("a-b".to_owned()));
+        assert_eq!(with("1a", "x").unwrap_err(), PropertyError::MetadataName("1a".to_owned()));
+        assert_eq!(with("", "x").unwrap_err(), PropertyError::MetadataName(String::new()));
+        assert_eq!(with("a", "ä").unwrap_err(), PropertyError::Value { name: "a".to_owned() });
+        assert_eq!(with("a", "x\r\ny: z").unwrap_err(), PropertyError::Value { name: "a".to_owned() });
+    }
+}

@@ -1,0 +1,84 @@
+//! What can happen to an exchange below HTTP.
+
+use std::io;
+use std::time::Duration;
+
+/// Why an exchange did not bring an answer. Says nothing about whether the server acted on the request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The host's name has no address. Usually a typing error in the account's name, or no DNS here.
+    #[error("the host name {host} cannot be resolved: {source}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's answer.
+        source: io::Error,
+    },
+    /// No address of the host takes connections: wrong port, service down, or a firewall in between.
+    #[error("cannot connect to {peer}: {source}")]
+    Connect {
+        /// Host and port.
+        peer: String,
+        /// The last address's error.
+        source: io::Error,
+    },
+    /// The server's certificate does not verify. Never retried with weaker checks.
+    #[error("the certificate of {host} does not verify: {reason}")]
+    Certificate {
+        /// The name that was asked for.
+        host: String,
+        /// What the verifier found.
+        reason: String,
+    },
+    /// TLS could not be agreed on for another reason.
+    #[error("TLS with {host} failed: {source}")]
+    Tls {
+        /// The name that was asked for.
+        host: String,
+        /// The failure.
+        source: io::Error,
+    },
+    /// The peer does not speak the one HTTP version that was asked for.
+    #[error("{host} does not offer HTTP/2")]
+    NoHttp2 {
+        /// The peer.
+        host: String,
+    },
+    /// No byte moved in either direction for this long; the link was cut.
+    #[error("no byte moved for {} s", .0.as_secs())]
+    Stalled(Duration),
+    /// The connection broke: reset, closed, or an answer cut off before its end.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The answer was larger than the caller allowed.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+impl LinkError {
+    /// Whether another attempt cannot end differently until a person changes something.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, LinkError::Certificate { .. } | LinkError::NoHttp2 { .. } | LinkError::TooLarge { .. })
+    }
+
+    /// Whether no connection could be made at all, so the server has seen nothing.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, LinkError::Resolve { .. } | LinkError::Connect { .. })
+    }
+
+    pub(crate) fn broken(error: &hyper::Error) -> Self {
+        // The chain holds the reason (`connection reset by peer`); hyper's own text names the phase.
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            source = inner.source();
+        }
+        LinkError::Broken(text)
+    }
+}

@@ -1,0 +1,183 @@
+//! The byte stream of a link, plain or TLS, and the watch on whether bytes still move.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_rustls::client::TlsStream;
+
+/// What the watchdog looks at. One per link.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    /// The lane's second at which a byte last moved or an exchange began.
+    pub(crate) last_s: Cell<u32>,
+    /// Exchanges under way.
+    pub(crate) in_flight: Cell<u32>,
+    /// Set when the watchdog cut the link.
+    pub(crate) stalled: Cell<bool>,
+    /// Ends the link's task.
+    pub(crate) cut: Notify,
+    /// The peer's SETTINGS_MAX_FRAME_SIZE, once its first SETTINGS frame was seen (HTTP/2 only).
+    pub(crate) peer_max_frame: Cell<Option<u32>>,
+}
+
+/// The lane's coarse clock in seconds; the watchdog advances it.
+pub(crate) type Seconds = Rc<Cell<u32>>;
+
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+pub(crate) struct Stream {
+    transport: Transport,
+    clock: Seconds,
+    activity: Rc<Activity>,
+    /// First bytes of an HTTP/2 peer, kept until its SETTINGS frame is complete.
+    preface: Option<Vec<u8>>,
+}
+
+impl Stream {
+    pub(crate) fn plain(tcp: TcpStream, clock: Seconds, activity: Rc<Activity>) -> Self {
+        Self { transport: Transport::Plain(tcp), clock, activity, preface: None }
+    }
+
+    pub(crate) fn tls(
+        tls: TlsStream<TcpStream>,
+        http2: bool,
+        clock: Seconds,
+        activity: Rc<Activity>,
+    ) -> Self {
+        Self { transport: Transport::Tls(Box::new(tls)), clock, activity, preface: http2.then(Vec::new) }
+    }
+
+    fn moved(&self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(n)) = result
+            && *n > 0
+        {
+            self.activity.last_s.set(self.clock.get());
+        }
+    }
+
+    fn sniff(&mut self, fresh: &[u8]) {
+        if let Some(seen) = &mut self.preface {
+            seen.extend_from_slice(fresh);
+            match max_frame_size(seen) {
+                Sniffed::Incomplete => {}
+                Sniffed::Size(size) => {
+                    self.activity.peer_max_frame.set(Some(size));
+                    self.preface = None;
+                }
+            }
+        }
+    }
+}
+
+enum Sniffed {
+    Incomplete,
+    Size(u32),
+}
+
+/// Reads SETTINGS_MAX_FRAME_SIZE (0x5) from a server's first frame, RFC 9113 sections 3.4, 4.1 and 6.5.
+/// 16,384 is the protocol's default.
+fn max_frame_size(bytes: &[u8]) -> Sniffed {
+    const DEFAULT: u32 = 16_384;
+    let Some(head) = bytes.get(..9) else { return Sniffed::Incomplete };
+    let len = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    if head[3] != 0x4 || len > 16_384 {
+        return Sniffed::Size(DEFAULT);
+    }
+    let Some(settings) = bytes.get(9..9 + len) else { return Sniffed::Incomplete };
+    let size = settings
+        .chunks_exact(6)
+        .find(|s| s[..2] == [0, 5])
+        .map_or(DEFAULT, |s| u32::from_be_bytes([s[2], s[3], s[4], s[5]]));
+    Sniffed::Size(size)
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let polled = match &mut this.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+        };
+        let polled = polled.map_ok(|()| buf.filled().len() - before);
+        this.moved(&polled);
+        if this.preface.is_some() {
+            this.sniff(&buf.filled()[before..]);
+        }
+        polled.map_ok(drop)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+        };
+        self.moved(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, bufs),
+        };
+        self.moved(&polled);
+        polled
+    }
+
+    // Without this hyper copies every body into one buffer first.
+    fn is_write_vectored(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(tcp) => tcp.is_write_vectored(),
+            Transport::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peers_frame_size_is_read_from_its_first_frame() {
+        // SETTINGS, two entries: MAX_CONCURRENT_STREAMS 100, MAX_FRAME_SIZE 1 MiB.
+        let mut frame = vec![0, 0, 12, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100, 0, 5, 0, 16, 0, 0];
+        assert!(matches!(max_frame_size(&frame), Sniffed::Size(0x10_0000)));
+        assert!(matches!(max_frame_size(&frame[..20]), Sniffed::Incomplete));
+        frame[16] = 1;
+        assert!(matches!(max_frame_size(&frame), Sniffed::Size(16_384)));
+    }
+}

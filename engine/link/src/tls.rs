@@ -1,0 +1,95 @@
+//! TLS configuration: who is trusted, and which HTTP versions are offered.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Why no TLS configuration can be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// No root certificates were found. Install the system's `ca-certificates`, or name a file in
+    /// `SSL_CERT_FILE`.
+    #[error(
+        "no root certificates were found: install ca-certificates, or name a PEM file in SSL_CERT_FILE{0}"
+    )]
+    NoRoots(String),
+    /// The file of extra roots cannot be used.
+    #[error("the CA file {path} cannot be read: {reason}")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// TLS client configurations shared by all lanes of a job, so that sessions are resumed across lanes.
+#[derive(Clone, Debug)]
+pub struct TlsSetup {
+    pub(crate) both: Arc<ClientConfig>,
+    pub(crate) http1: Arc<ClientConfig>,
+    pub(crate) http2: Arc<ClientConfig>,
+}
+
+impl TlsSetup {
+    /// Trusts the platform's roots (or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name) and the certificates
+    /// in `ca_file`, a PEM file.
+    ///
+    /// # Errors
+    /// [`TlsError`]: no roots at all, or an unusable file.
+    pub fn new(ca_file: Option<&std::path::Path>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+        if let Some(path) = ca_file {
+            let fault = |reason: String| TlsError::CaFile { path: path.display().to_string(), reason };
+            let mut added = 0;
+            for cert in CertificateDer::pem_file_iter(path).map_err(|e| fault(e.to_string()))? {
+                let cert = cert.map_err(|e| fault(e.to_string()))?;
+                roots.add(cert).map_err(|e| fault(e.to_string()))?;
+                added += 1;
+            }
+            if added == 0 {
+                return Err(fault("there is no certificate in it".to_owned()));
+            }
+        }
+        if roots.is_empty() {
+            let why = native.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
+            return Err(TlsError::NoRoots(why));
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let base = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider supports TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let offer = |protocols: &[&str]| {
+            let mut config = base.clone();
+            config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+            Arc::new(config)
+        };
+        Ok(Self { both: offer(&["h2", "http/1.1"]), http1: offer(&["http/1.1"]), http2: offer(&["h2"]) })
+    }
+}
+
+/// The certificate fault inside a failed handshake, if that is what it was.
+pub(crate) fn certificate_fault(error: &io::Error) -> Option<String> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(reason) => Some(match reason {
+            rustls::CertificateError::UnknownIssuer => {
+                "it was not issued by an authority this machine trusts".to_owned()
+            }
+            rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. } => {
+                "it has expired".to_owned()
+            }
+            rustls::CertificateError::NotValidForName
+            | rustls::CertificateError::NotValidForNameContext { .. } => "it is for another name".to_owned(),
+            other => format!("{other:?}"),
+        }),
+        _ => None,
+    }
+}

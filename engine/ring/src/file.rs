@@ -1,0 +1,240 @@
+//! What a lane can do with a file, whatever carries it out.
+
+use std::ffi::CStr;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::pool::Lease;
+
+/// The directory that relative names are opened in. Cheap to clone; one descriptor for the whole job.
+#[derive(Clone, Debug)]
+pub struct SourceDir(Arc<OwnedFd>);
+
+impl SourceDir {
+    /// Opens `path`, following symbolic links in it: the root of a job is what the user named.
+    ///
+    /// # Errors
+    /// The kernel's: missing, not a directory, no permission.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let dir = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC | libc::O_PATH)
+            .open(path)?;
+        Ok(Self(Arc::new(OwnedFd::from(dir))))
+    }
+
+    pub(crate) fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// What `fstat(2)` says of an open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMeta {
+    /// Length in bytes.
+    pub len: u64,
+    /// Time of the last change of content, nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// Time of the last change of the inode, nanoseconds since 1970.
+    pub ctime_ns: i128,
+    /// Device and inode: which file it is.
+    pub identity: (u64, u64),
+    /// Whether it is a regular file.
+    pub regular: bool,
+}
+
+/// An open regular file.
+#[derive(Debug)]
+pub struct OpenFile {
+    fd: Arc<OwnedFd>,
+    /// The same file opened with `O_DIRECT`, when its pages are not in the cache and it is large.
+    direct: Option<Arc<OwnedFd>>,
+    /// What the file was when it was opened.
+    pub meta: FileMeta,
+}
+
+/// Files from this size on are looked up in the page cache; what is not there is read around it. Below it
+/// buffered reads cost less.
+const DIRECT_FROM_BYTES: u64 = 64 << 20;
+/// Offsets and lengths of direct reads are multiples of this; covers 512-byte and 4 KiB devices.
+pub(crate) const DIRECT_ALIGN: u64 = 4096;
+
+impl OpenFile {
+    /// Takes a descriptor just opened.
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+        let meta = fstat(&fd)?;
+        if !meta.regular {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no longer a regular file"));
+        }
+        let direct = (meta.len >= DIRECT_FROM_BYTES && mostly_uncached(&fd, meta.len))
+            .then(|| reopen_direct(&fd))
+            .flatten()
+            .map(Arc::new);
+        Ok(Self { fd: Arc::new(fd), direct, meta })
+    }
+
+    /// Whether large reads go around the page cache.
+    pub fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// Asks the kernel again; compare with [`OpenFile::meta`] to see whether the file changed meanwhile.
+    ///
+    /// # Errors
+    /// The kernel's, practically never.
+    pub fn stat_now(&self) -> io::Result<FileMeta> {
+        fstat(&self.fd)
+    }
+
+    /// The descriptor for a read of `len` bytes at `offset`, and the length to ask the kernel for.
+    pub(crate) fn descriptor_for(&self, offset: u64, len: usize, capacity: usize) -> (Arc<OwnedFd>, usize) {
+        if let Some(direct) = &self.direct {
+            let rounded = len.next_multiple_of(DIRECT_ALIGN as usize);
+            if offset.is_multiple_of(DIRECT_ALIGN) && rounded <= capacity {
+                return (Arc::clone(direct), rounded);
+            }
+        }
+        (Arc::clone(&self.fd), len)
+    }
+
+    /// The ordinary descriptor, for what direct reads cannot do.
+    pub(crate) fn buffered(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.fd)
+    }
+}
+
+/// A small file read whole, or a larger one opened.
+#[derive(Debug)]
+pub enum Loaded {
+    /// All of the file's bytes are in the lease. The file is closed.
+    Whole(Lease, FileMeta),
+    /// Larger than the lease: nothing was read. The lease comes back for other use.
+    Larger(Lease, OpenFile),
+}
+
+/// Reads files for one lane. Implementations are bound to the thread that made them.
+///
+/// All futures must be awaited to the end (see the crate's invariants).
+pub trait FileRing: 'static {
+    /// Opens `name` inside `dir`, not following a symbolic link in its last part.
+    fn open(&self, dir: &SourceDir, name: &CStr) -> impl Future<Output = io::Result<OpenFile>>;
+
+    /// Opens a file and, if it fits into `lease`, reads it whole.
+    ///
+    /// # Errors
+    /// The kernel's; [`changed`] when the file shrank, grew or was rewritten while it was read.
+    fn load(&self, dir: &SourceDir, name: &CStr, lease: Lease) -> impl Future<Output = io::Result<Loaded>>;
+
+    /// Fills `lease` with `len` bytes from `offset`.
+    ///
+    /// # Errors
+    /// The kernel's; [`changed`] when the file ends before `len` bytes.
+    fn read_at(
+        &self,
+        file: &OpenFile,
+        lease: Lease,
+        offset: u64,
+        len: usize,
+    ) -> impl Future<Output = io::Result<Lease>>;
+}
+
+/// The error of a file that is not the same at the end of a read as at its beginning. Its kind is
+/// `UnexpectedEof` (shrank) or `Other`.
+pub(crate) fn changed(what: &'static str, kind: io::ErrorKind) -> io::Error {
+    io::Error::new(kind, what)
+}
+
+pub(crate) fn shrank() -> io::Error {
+    changed("the file became shorter while it was read", io::ErrorKind::UnexpectedEof)
+}
+
+/// Compares what was seen before and after a read of the whole file.
+pub(crate) fn check_unchanged(before: &FileMeta, after: &FileMeta) -> io::Result<()> {
+    if after.len < before.len {
+        return Err(shrank());
+    }
+    if after.len > before.len {
+        return Err(changed("the file grew while it was read", io::ErrorKind::Other));
+    }
+    if after.mtime_ns != before.mtime_ns {
+        return Err(changed("the file was modified while it was read", io::ErrorKind::Other));
+    }
+    Ok(())
+}
+
+fn fstat(fd: &OwnedFd) -> io::Result<FileMeta> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `fd` is open for the length of the call and `stat` is large enough for the answer.
+    let rc = unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) };
+    if rc != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: fstat succeeded, so it has filled the structure.
+    let stat = unsafe { stat.assume_init() };
+    let ns = |s: i64, n: i64| i128::from(s) * 1_000_000_000 + i128::from(n);
+    Ok(FileMeta {
+        len: stat.st_size as u64,
+        mtime_ns: ns(stat.st_mtime, stat.st_mtime_nsec),
+        ctime_ns: ns(stat.st_ctime, stat.st_ctime_nsec),
+        identity: (stat.st_dev, stat.st_ino),
+        regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG,
+    })
+}
+
+/// Looks at nine places of the file: are most of them absent from the page cache?
+fn mostly_uncached(fd: &OwnedFd, len: u64) -> bool {
+    const PROBES: u64 = 9;
+    let absent = (0..PROBES)
+        .filter(|i| {
+            let mut byte = 0u8;
+            let iov = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+            let offset = len / PROBES * i;
+            // SAFETY: the iovec names one byte that lives across the call. RWF_NOWAIT only looks at the cache.
+            let got =
+                unsafe { libc::preadv2(fd.as_raw_fd(), &raw const iov, 1, offset as i64, libc::RWF_NOWAIT) };
+            got < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
+        })
+        .count();
+    absent as u64 * 2 > PROBES
+}
+
+/// The same file through `/proc`, with `O_DIRECT`; `None` where the file system does not offer it.
+fn reopen_direct(fd: &OwnedFd) -> Option<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECT | libc::O_CLOEXEC)
+        .open(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+        .ok()
+        .map(OwnedFd::from)
+}
+
+/// The flags every source file is opened with.
+pub(crate) const OPEN_FLAGS: i32 = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+
+/// `pread(2)` into the lease, beginning at `filled`.
+pub(crate) fn pread(
+    fd: BorrowedFd<'_>,
+    lease: &mut Lease,
+    filled: usize,
+    len: usize,
+    offset: u64,
+) -> io::Result<usize> {
+    let space = &mut lease.space_mut()[filled..filled + len];
+    loop {
+        // SAFETY: `space` is a live, exclusively borrowed buffer of `len` bytes.
+        let got =
+            unsafe { libc::pread(fd.as_raw_fd(), space.as_mut_ptr().cast(), space.len(), offset as i64) };
+        if got >= 0 {
+            return Ok(got as usize);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}

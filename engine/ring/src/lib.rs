@@ -1,0 +1,43 @@
+//! # azuring-ring: file reads into pooled buffers
+//!
+//! **Purpose.** Everything a lane needs from the operating system to turn a path into bytes that a
+//! socket can send: a runtime for the lane's thread, files read through io_uring, and the pool of
+//! buffers they are read into.
+//!
+//! ```text
+//!   lane thread ── run_lane ──> tokio current-thread runtime (+ io_uring, when the kernel allows it)
+//!       │
+//!       ├─ Pool ──acquire──> Lease ──fill──> Bytes ──(link)──> socket ──drop──> Pool
+//!       │                      ▲
+//!       └─ FileRing ───────────┘  open, fstat, read at offset
+//!            ├─ UringFiles    tokio-uring's ring, own operations
+//!            └─ ThreadFiles   blocking threads, where io_uring is missing or forbidden
+//! ```
+//!
+//! **Invariants.**
+//! - A [`Pool`] never maps more than the limit it was made with; no slot means the reader waits, first
+//!   come first served. Nothing else in the data plane allocates per byte.
+//! - Memory in a slot is always initialised (it comes zeroed from the kernel and is only overwritten).
+//! - A [`Lease`] is the only owner of its slot from `acquire` until the last `Bytes` made of it is dropped.
+//! - A file operation that was submitted is awaited to its end: tasks that use a [`FileRing`] are never
+//!   cancelled in flight (a dropped open would leak its descriptor).
+//!
+//! **Limits.** Slots are 64 KiB or 1 MiB; a lane has one pool and one ring.
+//!
+//! **Does not know** Azure, HTTP, jobs, retries, or what the bytes mean.
+//!
+//! This is the only crate with `unsafe` code: memory mapping and io_uring submission.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod file;
+mod memory;
+mod pool;
+mod runtime;
+mod threads;
+mod uring;
+
+pub use file::{FileMeta, FileRing, Loaded, OpenFile, SourceDir};
+pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};
+pub use runtime::{IoChoice, IoPath, probe, run_lane};
+pub use threads::ThreadFiles;
+pub use uring::UringFiles;

@@ -1,0 +1,153 @@
+//! Brings what the lanes report to the caller, and counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use azuring_local::SkippedKind;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::utils::CachePadded;
+
+use crate::failure::FailureKind;
+use crate::outcome::{Counts, Event, Outcome};
+
+/// Messages that may wait for the caller. A lane that finds no room waits: a caller that cannot take events
+/// slows the job instead of filling the memory.
+const WAITING_MESSAGES: usize = 1024;
+
+/// What lanes and planner send.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Outcomes(Vec<Outcome>),
+    Event(Event),
+}
+
+pub(crate) fn channel() -> (Sender<Message>, Receiver<Message>) {
+    bounded(WAITING_MESSAGES)
+}
+
+/// Counters of one lane. It alone writes them, so they cost a store each.
+#[derive(Debug, Default)]
+pub(crate) struct LaneCounters {
+    pub(crate) done: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) bytes_sent: AtomicU64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    pub(crate) throttled: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
+}
+
+/// Adds to a counter that only the calling thread writes.
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+/// The state of a running job, readable from any thread at any time.
+#[derive(Debug)]
+pub struct Progress {
+    lanes: Vec<CachePadded<LaneCounters>>,
+    pub(crate) found: AtomicU64,
+    pub(crate) scanned: AtomicBool,
+}
+
+/// A look at a running job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgressView {
+    /// Files found so far.
+    pub found: u64,
+    /// Whether all have been found.
+    pub scanned: bool,
+    /// Files transferred.
+    pub done: u64,
+    /// Files failed.
+    pub failed: u64,
+    /// Bytes the service has accepted.
+    pub bytes: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Requests repeated.
+    pub retries: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(lanes: usize) -> Self {
+        Self {
+            lanes: (0..lanes).map(|_| CachePadded::default()).collect(),
+            found: AtomicU64::new(0),
+            scanned: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn lane(&self, index: usize) -> &LaneCounters {
+        &self.lanes[index]
+    }
+
+    fn sum(&self, of: impl Fn(&LaneCounters) -> &AtomicU64) -> u64 {
+        self.lanes.iter().map(|lane| of(lane).load(Ordering::Relaxed)).sum()
+    }
+
+    /// How it stands now. The numbers are read one after the other, not at one instant.
+    pub fn view(&self) -> ProgressView {
+        ProgressView {
+            found: self.found.load(Ordering::Relaxed),
+            scanned: self.scanned.load(Ordering::Relaxed),
+            done: self.sum(|lane| &lane.done),
+            failed: self.sum(|lane| &lane.failed),
+            bytes: self.sum(|lane| &lane.bytes),
+            in_flight: self.sum(|lane| &lane.in_flight),
+            retries: self.sum(|lane| &lane.retries),
+        }
+    }
+}
+
+/// Reads messages until every sender is gone; calls `tell` for each event; returns the exact counts.
+pub(crate) fn collect(
+    messages: &Receiver<Message>,
+    progress: &Arc<Progress>,
+    mut tell: impl FnMut(Event),
+) -> (Counts, Vec<FailureKind>) {
+    let (mut counts, mut kinds) = (Counts::default(), Vec::new());
+    let mut seen = |kind| {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    };
+    for message in messages {
+        match message {
+            Message::Outcomes(outcomes) => {
+                for outcome in outcomes {
+                    match outcome.result {
+                        Ok(()) => {
+                            counts.done += 1;
+                            counts.bytes += outcome.bytes;
+                            tell(Event::Done(outcome));
+                        }
+                        Err(failure) => {
+                            counts.failed += 1;
+                            seen(failure.kind);
+                            tell(Event::Failed(*failure));
+                        }
+                    }
+                }
+            }
+            Message::Event(event) => {
+                match &event {
+                    Event::Failed(failure) => {
+                        counts.problems += 1;
+                        seen(failure.kind);
+                    }
+                    Event::Skipped { kind: SkippedKind::Symlink, .. } => counts.skipped_symlinks += 1,
+                    Event::Skipped { .. } => counts.skipped_special += 1,
+                    Event::Done(_) | Event::Notice(_) => {}
+                }
+                tell(event);
+            }
+        }
+    }
+    counts.found = progress.found.load(Ordering::SeqCst);
+    counts.bytes_sent = progress.sum(|lane| &lane.bytes_sent);
+    counts.requests = progress.sum(|lane| &lane.requests);
+    counts.retries = progress.sum(|lane| &lane.retries);
+    (counts, kinds)
+}

@@ -1,0 +1,143 @@
+//! Why an object was not transferred, in words for a person and in fields for a program.
+
+use azuring_azure::{Class, RequestError};
+use azuring_link::LinkError;
+use azuring_local::LocalError;
+use azuring_plan::{NameError, PlanError};
+
+/// What kind of thing went wrong; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The file could not be read, or changed while it was read.
+    Source,
+    /// The file's name cannot be a blob's name.
+    Name,
+    /// The service refused this object.
+    Service,
+    /// The service refused the credential.
+    Authentication,
+    /// The service kept saying it is busy until the attempts were used up.
+    Throttled,
+    /// The network or the service failed until the attempts were used up.
+    Network,
+    /// Bytes arrived other than they were sent, repeatedly.
+    Integrity,
+    /// A limit of the service or of the job stands against it.
+    Limit,
+    /// The job was stopped while the object was under way.
+    Interrupted,
+}
+
+/// One object that was not transferred. `Display` is the one line a person reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The object: its path below the source, escaped to one line. Empty when it concerns the whole job.
+    pub object: String,
+    /// What kind.
+    pub kind: FailureKind,
+    /// What happened.
+    pub reason: String,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// The HTTP status, when the service answered.
+    pub status: Option<u16>,
+    /// The service's error code.
+    pub code: Option<String>,
+    /// The service's request id.
+    pub request_id: Option<String>,
+    /// Attempts made.
+    pub tries: u32,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, object: &str, reason: impl Into<String>) -> Self {
+        Self {
+            object: object.to_owned(),
+            kind,
+            reason: reason.into(),
+            advice: None,
+            status: None,
+            code: None,
+            request_id: None,
+            tries: 0,
+        }
+    }
+
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    pub(crate) fn interrupted(object: &str) -> Self {
+        Self::new(FailureKind::Interrupted, object, "the job was stopped before this object was complete")
+    }
+
+    pub(crate) fn read(object: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let advice = match error.kind() {
+            ErrorKind::NotFound => "it was removed after it was listed",
+            ErrorKind::PermissionDenied => "run as a user who may read it",
+            ErrorKind::UnexpectedEof | ErrorKind::Other => "transfer it when it is not being written to",
+            ErrorKind::OutOfMemory => "give the job more --memory",
+            _ => "check the file and its file system",
+        };
+        let kind =
+            if error.kind() == ErrorKind::OutOfMemory { FailureKind::Limit } else { FailureKind::Source };
+        Self::new(kind, object, error.to_string()).advise(advice)
+    }
+
+    pub(crate) fn local(error: &LocalError) -> Self {
+        let object = azuring_plan::name::escape(error.path().as_os_str().as_encoded_bytes());
+        Self::new(FailureKind::Source, &object, error.to_string())
+    }
+
+    pub(crate) fn name(object: &str, error: &NameError) -> Self {
+        Self::new(FailureKind::Name, object, error.to_string())
+    }
+
+    pub(crate) fn plan(object: &str, error: &PlanError) -> Self {
+        Self::new(FailureKind::Limit, object, error.to_string())
+    }
+
+    pub(crate) fn request(object: &str, error: &RequestError, tries: u32) -> Self {
+        let kind = match error {
+            _ if error.is_integrity() => FailureKind::Integrity,
+            _ if error.is_authentication() => FailureKind::Authentication,
+            RequestError::Name(_) => FailureKind::Name,
+            RequestError::Link(LinkError::Certificate { .. }) => FailureKind::Network,
+            _ => match error.class() {
+                Class::Throttle => FailureKind::Throttled,
+                Class::Retry => FailureKind::Network,
+                Class::Skip | Class::Fatal => FailureKind::Service,
+            },
+        };
+        let mut failure = Self::new(kind, object, error.to_string()).advise(error.advice());
+        failure.tries = tries;
+        if let RequestError::Service(service) = error {
+            failure.status = Some(service.status);
+            failure.code = Some(service.code.clone());
+            failure.request_id = service.request_id.clone();
+        }
+        failure
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.object.is_empty() {
+            write!(f, "{}: ", self.object)?;
+        }
+        f.write_str(&self.reason)?;
+        if self.tries > 1 {
+            write!(f, " (after {} tries)", self.tries)?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " [request id {id}]")?;
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "; {advice}")?;
+        }
+        Ok(())
+    }
+}

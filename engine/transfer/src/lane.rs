@@ -1,0 +1,294 @@
+//! A lane: one thread with its own runtime, ring, buffers and links.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use azuring_azure::BlobClient;
+use azuring_link::{LinkSettings, Links};
+use azuring_ring::{FileRing, IoPath, Pool, ThreadFiles, UringFiles, run_lane};
+use crossbeam::channel::Sender;
+use hdrhistogram::Histogram;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::collector::{LaneCounters, Message, add};
+use crate::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
+use crate::job::Shared;
+use crate::large::LargeFile;
+use crate::outcome::{Event, Outcome};
+use crate::queue::{Busy, Entry, Work};
+
+/// File tasks per lane at least: a cold cache needs this many opens and reads under way.
+const MIN_TASKS: usize = 64;
+/// Outcomes that are gathered before they are handed over.
+const OUTBOX: usize = 64;
+/// How often outcomes are handed over even when they are few.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// What a lane leaves behind.
+pub(crate) struct LaneResult {
+    pub(crate) latency_us: Histogram<u64>,
+    pub(crate) links_opened: u64,
+    pub(crate) pool_bytes: u64,
+}
+
+/// Budget of one lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneShare {
+    pub(crate) pool_bytes: usize,
+    pub(crate) in_flight: usize,
+}
+
+/// What the tasks of a lane share.
+pub(crate) struct Lane<R> {
+    pub(crate) ring: R,
+    pub(crate) pool: Pool,
+    pub(crate) client: BlobClient,
+    pub(crate) shared: Arc<Shared>,
+    index: usize,
+    share: LaneShare,
+    /// One permit per request that may be in flight, served in order.
+    permits: Semaphore,
+    window: RefCell<BlockWindow>,
+    load: Load,
+    local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
+    refill: tokio::sync::Mutex<()>,
+    outbox: RefCell<Vec<Outcome>>,
+    messages: Sender<Message>,
+    latency_us: RefCell<Histogram<u64>>,
+}
+
+/// A piece of work for one task of the lane.
+pub(crate) enum Item {
+    File(Entry, Rc<Busy>),
+    Help(Arc<LargeFile>, Busy),
+}
+
+/// Runs a lane on the calling thread until there is no more work.
+pub(crate) fn run(
+    index: usize,
+    share: LaneShare,
+    path: &IoPath,
+    shared: Arc<Shared>,
+    messages: Sender<Message>,
+) -> std::io::Result<LaneResult> {
+    match path {
+        IoPath::Uring => run_lane(path, drive(index, share, UringFiles, shared, messages)),
+        IoPath::Threads { .. } => {
+            let ring = ThreadFiles::start()?;
+            run_lane(path, drive(index, share, ring, shared, messages))
+        }
+    }
+}
+
+async fn drive<R: FileRing>(
+    index: usize,
+    share: LaneShare,
+    ring: R,
+    shared: Arc<Shared>,
+    messages: Sender<Message>,
+) -> LaneResult {
+    let settings = LinkSettings {
+        http: shared.options.http,
+        stall: shared.options.retry.stall,
+        tls: shared.tls.clone(),
+    };
+    let target = Rc::new(shared.target.clone());
+    let links = Links::new(target.url().endpoint(), settings);
+    let lane = Rc::new(Lane {
+        ring,
+        pool: Pool::new(share.pool_bytes),
+        client: BlobClient::new(target, links),
+        index,
+        share,
+        permits: Semaphore::new(share.in_flight),
+        window: RefCell::new(BlockWindow::new(share.in_flight)),
+        load: Load::new(),
+        local: RefCell::default(),
+        refill: tokio::sync::Mutex::new(()),
+        outbox: RefCell::default(),
+        messages,
+        latency_us: RefCell::new(new_histogram()),
+        shared,
+    });
+    let ticker = tokio::task::spawn_local(tick(Rc::clone(&lane)));
+    let mut tasks = JoinSet::new();
+    for _ in 0..MIN_TASKS.max(share.in_flight + share.in_flight / 4) {
+        let lane = Rc::clone(&lane);
+        // A task is never cancelled: an operation in flight keeps its buffer and descriptor to its end.
+        tasks.spawn_local(async move {
+            while let Some(item) = lane.next_item().await {
+                crate::upload::perform(&lane, item).await;
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    ticker.abort();
+    lane.flush();
+    LaneResult {
+        latency_us: lane.latency_us.borrow().clone(),
+        links_opened: lane.client.links().stats().opened,
+        pool_bytes: lane.pool.mapped_bytes() as u64,
+    }
+}
+
+/// Microseconds from 1 to an hour, two digits exact: 20 KiB.
+pub(crate) fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000, 2).expect("the bounds are valid")
+}
+
+/// Hands outcomes over in time, and asks the controller once a second.
+async fn tick<R: FileRing>(lane: Rc<Lane<R>>) {
+    let mut control = Fixed(lane.share.in_flight);
+    let mut limit = lane.share.in_flight;
+    let (mut answered, mut throttled) = (0, 0);
+    let mut every = tokio::time::interval(FLUSH_EVERY);
+    let load = Load::new();
+    for n in 1u64.. {
+        every.tick().await;
+        lane.flush();
+        if n.is_multiple_of(10) {
+            let counters = lane.counters();
+            let now =
+                |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+            let (a, t) = (now(&counters.requests), now(&counters.throttled));
+            let sample = Sample { answered: a - answered, throttled: t - throttled, busy: load.since_last() };
+            (answered, throttled) = (a, t);
+            let wanted = control.limit(&sample).max(1);
+            if wanted > limit {
+                lane.permits.add_permits(wanted - limit);
+            } else if wanted < limit {
+                lane.permits.forget_permits(limit - wanted);
+            }
+            limit = wanted;
+        }
+    }
+}
+
+impl<R: FileRing> Lane<R> {
+    pub(crate) fn counters(&self) -> &LaneCounters {
+        self.shared.progress.lane(self.index)
+    }
+
+    pub(crate) fn lanes(&self) -> usize {
+        self.shared.lanes
+    }
+
+    pub(crate) fn permits(&self) -> &Semaphore {
+        &self.permits
+    }
+
+    /// Work for one task; `None` when the job has no more, or is stopping.
+    async fn next_item(&self) -> Option<Item> {
+        loop {
+            if self.shared.verdict.stopping() {
+                // What is not started is counted as such; the guards tell the queue that nobody works on it.
+                self.local.borrow_mut().clear();
+                return None;
+            }
+            if let Some((entry, busy)) = self.local.borrow_mut().pop_front() {
+                return Some(Item::File(entry, busy));
+            }
+            // One task fetches for all.
+            let _fetching = self.refill.lock().await;
+            if !self.local.borrow().is_empty() {
+                continue;
+            }
+            match self.shared.queue.next().await? {
+                (Work::Help(file), busy) => return Some(Item::Help(file, busy)),
+                (Work::Files(batch), busy) => {
+                    let busy = Rc::new(busy);
+                    let entries = batch.into_iter().map(|entry| (entry, Rc::clone(&busy)));
+                    self.local.borrow_mut().extend(entries);
+                }
+            }
+        }
+    }
+
+    /// Reports how a transfer ended.
+    pub(crate) fn finish(&self, outcome: Outcome) {
+        let counters = self.counters();
+        add(if outcome.result.is_ok() { &counters.done } else { &counters.failed }, 1);
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.push(outcome);
+        if outbox.len() >= OUTBOX {
+            let full = std::mem::replace(&mut *outbox, Vec::with_capacity(OUTBOX));
+            drop(outbox);
+            self.send(Message::Outcomes(full));
+        }
+    }
+
+    pub(crate) fn notice(&self, text: impl Into<String>) {
+        self.send(Message::Event(Event::Notice(text.into())));
+    }
+
+    fn flush(&self) {
+        let outcomes = std::mem::take(&mut *self.outbox.borrow_mut());
+        if !outcomes.is_empty() {
+            self.send(Message::Outcomes(outcomes));
+        }
+    }
+
+    fn send(&self, message: Message) {
+        // The collector outlives the lanes.
+        let _ = self.messages.send(message);
+    }
+
+    /// Notes how long a request took.
+    pub(crate) fn record(&self, took: Duration) {
+        self.latency_us.borrow_mut().saturating_record(took.as_micros() as u64);
+    }
+
+    /// Blocks of large files this lane should have under way now.
+    pub(crate) fn block_window(&self) -> usize {
+        self.window.borrow().blocks()
+    }
+
+    /// Called when a block is done.
+    pub(crate) fn sample_window(&self) {
+        if let Some(busy) = self.load.since(Duration::from_millis(10)) {
+            self.window.borrow_mut().sample(busy);
+        }
+    }
+}
+
+/// How busy the lane's thread is: the runtime's own account of the time it was not parked.
+struct Load {
+    last: Cell<(Instant, Duration)>,
+}
+
+impl Load {
+    fn new() -> Self {
+        Self { last: Cell::new((Instant::now(), busy_time())) }
+    }
+
+    /// The share of time since the last call, 0 to 1.
+    fn since_last(&self) -> f64 {
+        self.since(Duration::ZERO).unwrap_or(1.0)
+    }
+
+    /// The same, but `None` when less than `least` has passed.
+    fn since(&self, least: Duration) -> Option<f64> {
+        let (then, busy_then) = self.last.get();
+        let wall = then.elapsed();
+        if wall < least || wall.is_zero() {
+            return None;
+        }
+        let busy = busy_time();
+        self.last.set((Instant::now(), busy));
+        Some((busy.saturating_sub(busy_then)).as_secs_f64() / wall.as_secs_f64())
+    }
+}
+
+fn busy_time() -> Duration {
+    tokio::runtime::Handle::current().metrics().worker_total_busy_duration(0)
+}

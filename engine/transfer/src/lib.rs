@@ -1,0 +1,70 @@
+//! # azuring-transfer: the engine
+//!
+//! **Purpose.** Runs a job: finds what is to be moved, moves it on many lanes at once within fixed budgets, retries
+//! what can be retried, and reports the outcome of every object.
+//!
+//! ```text
+//!   planner thread                     lanes, one thread each                        caller's thread
+//!   walk ─> batches ─> WorkQueue ─┬─> workers: open, read ─> request ─> outcome ─┐
+//!             (bounded)           └─> workers ...                                ├─> Collector ─> Event
+//!        problems, skipped ──────────────────────────────────────────────────────┘   (bounded)
+//!                 large file: its blocks are claimed by all lanes through one atomic counter
+//! ```
+//!
+//! **Invariants.**
+//! - Every object that was found ends in exactly one [`Outcome`], or is counted as not started when the job stops.
+//! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged.
+//! - The pools of all lanes together stay within [`Limits::memory_bytes`]; every queue is bounded.
+//! - No lock and no wake-up of another thread on the path of a small file: work and outcomes travel in batches.
+//!
+//! **Limits.** See [`Limits`].
+//!
+//! **Does not know** the command line, terminals, or how an event is shown.
+//!
+//! ```no_run
+//! use azuring_transfer::{BlobUrl, Credential, Event, Job, JobOptions, StopHandle};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let url = BlobUrl::parse("https://account.blob.core.windows.net/backup?sv=...&sig=...")?;
+//! let credential = Credential::find(&url, |name| std::env::var(name).ok())?;
+//! let job = Job::builder("/var/data", url, credential).recursive(true).options(JobOptions::default()).build()?;
+//! let report = job.run(&StopHandle::new(), |event| {
+//!     if let Event::Failed(failure) = event {
+//!         eprintln!("{failure}");
+//!     }
+//! });
+//! println!("{} files, {} bytes", report.counts.done, report.counts.bytes);
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod collector;
+mod control;
+mod failure;
+mod job;
+mod lane;
+mod large;
+mod options;
+mod outcome;
+mod planner;
+mod queue;
+mod retry;
+mod source;
+mod upload;
+mod verdict;
+
+pub use azuring_azure::{BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError};
+pub use azuring_link::{HttpChoice, TlsError};
+pub use azuring_plan::PlanError;
+pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
+pub use azuring_plan::content_type::ContentTypes;
+pub use azuring_ring::{IoChoice, IoPath};
+pub use collector::{Progress, ProgressView};
+pub use failure::{Failure, FailureKind};
+pub use job::{Job, JobBuilder, JobError, JobPlan};
+pub use options::{ContentTypePolicy, JobOptions, Limits, RetryPolicy};
+pub use outcome::{Counts, Event, JobStatus, Outcome, Report, TransferId};
+pub use verdict::StopHandle;
+
+pub mod read_back;

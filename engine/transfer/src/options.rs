@@ -1,0 +1,158 @@
+//! What a job can be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use azuring_azure::BlobProperties;
+use azuring_link::HttpChoice;
+use azuring_plan::blocks::BlockRules;
+use azuring_plan::content_type::{self, ContentTypes};
+use azuring_ring::IoChoice;
+
+/// The bounds a job keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory for everything, in bytes. Most of it is the lanes' buffers.
+    pub memory_bytes: u64,
+    /// Requests in flight, all lanes together.
+    pub concurrency: usize,
+    /// Lanes, each a thread.
+    pub lanes: usize,
+}
+
+/// Least memory a job can be given: the walk's names, the links, and two blocks.
+pub(crate) const MIN_MEMORY_BYTES: u64 = 64 << 20;
+/// More lanes than this gain nothing: the account is the limit long before.
+pub(crate) const MAX_LANES: usize = 16;
+/// Requests in flight that can be asked for.
+pub(crate) const MAX_CONCURRENCY: usize = 4096;
+
+impl Limits {
+    /// The defaults for a machine: a quarter of its memory and at most 1 GiB; 16 requests per core and
+    /// at least 64; a lane per core, at most 16.
+    pub fn for_machine(cores: usize, memory_bytes: u64) -> Self {
+        Self {
+            memory_bytes: (memory_bytes / 4).clamp(MIN_MEMORY_BYTES, 1 << 30),
+            concurrency: (cores * 16).clamp(64, MAX_CONCURRENCY),
+            lanes: cores.clamp(1, MAX_LANES),
+        }
+    }
+
+    /// The defaults for the machine this runs on, as far as the process may use it (affinity, cgroup).
+    pub fn here() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::for_machine(cores, memory_here())
+    }
+}
+
+/// The machine's memory or the cgroup's limit, whichever is less; 4 GiB where neither can be read.
+fn memory_here() -> u64 {
+    let installed = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+    });
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    installed.unwrap_or(4 << 30).min(group.unwrap_or(u64::MAX))
+}
+
+/// How failed requests are repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts per request, the first included.
+    pub max_tries: u32,
+    /// The first pause; each further one is twice as long.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub max_pause: Duration,
+    /// An exchange on which no byte moves for this long is cut and repeated.
+    pub stall: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// 20 attempts as AzCopy has them, from half a second to a minute apart: 14 minutes of patience.
+    fn default() -> Self {
+        Self {
+            max_tries: 20,
+            first_pause: Duration::from_millis(500),
+            max_pause: Duration::from_secs(60),
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where a blob's content type comes from.
+#[derive(Clone, Debug)]
+pub enum ContentTypePolicy {
+    /// By the file's name, otherwise by its first 512 bytes.
+    Guess(ContentTypes),
+    /// The same for all.
+    Fixed(String),
+    /// Not sent; the service says `application/octet-stream`.
+    None,
+}
+
+/// Everything else a job can be told. `Default` is what `azuring copy` does without flags.
+#[derive(Clone, Debug)]
+pub struct JobOptions {
+    /// Bounds.
+    pub limits: Limits,
+    /// Repeats.
+    pub retry: RetryPolicy,
+    /// HTTP version.
+    pub http: HttpChoice,
+    /// How files are read.
+    pub io: IoChoice,
+    /// Sizes of blocks and of the largest Put Blob.
+    pub blocks: BlockRules,
+    /// Properties of all blobs.
+    pub properties: BlobProperties,
+    /// Content types.
+    pub content_type: ContentTypePolicy,
+    /// Send the CRC64 of every body, for the service to compare.
+    pub crc64: bool,
+    /// A PEM file of further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::here(),
+            retry: RetryPolicy::default(),
+            http: HttpChoice::Auto,
+            io: IoChoice::Auto,
+            blocks: BlockRules::default(),
+            properties: BlobProperties::default(),
+            content_type: ContentTypePolicy::Guess(system_content_types()),
+            crc64: true,
+            ca_file: None,
+        }
+    }
+}
+
+/// The content types this machine's tables name, read the way Go's `mime` package (and so AzCopy) does.
+pub(crate) fn system_content_types() -> ContentTypes {
+    match azuring_local::read_first_existing(content_type::GLOBS2_PATHS) {
+        Some(globs) => ContentTypes::new().with_globs2(&globs),
+        None => {
+            let types = azuring_local::read_all_existing(content_type::MIME_TYPES_PATHS);
+            ContentTypes::new().with_mime_types(&types)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_follow_the_machine_within_bounds() {
+        let small = Limits::for_machine(1, 128 << 20);
+        assert_eq!(small, Limits { memory_bytes: MIN_MEMORY_BYTES, concurrency: 64, lanes: 1 });
+        let large = Limits::for_machine(64, 512 << 30);
+        assert_eq!(large, Limits { memory_bytes: 1 << 30, concurrency: 1024, lanes: 16 });
+        assert_eq!(Limits::for_machine(2, 2 << 30).memory_bytes, 512 << 20);
+    }
+}

@@ -1,0 +1,72 @@
+//! The planner: walks the source and hands batches to the lanes.
+
+use std::sync::atomic::Ordering;
+
+use azuring_local::{Found, RelPath};
+use crossbeam::channel::Sender;
+
+use crate::collector::Message;
+use crate::failure::Failure;
+use crate::job::Shared;
+use crate::outcome::{Event, TransferId};
+use crate::queue::{BATCH_FILES, Entry};
+use crate::source::Finder;
+
+/// Runs to the end of the source, or until the job stops; then closes the queue.
+pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
+    let mut planner = Planner { shared, messages, next: 0, batch: Vec::with_capacity(BATCH_FILES) };
+    match finder {
+        Finder::One(path) => {
+            planner.file(path);
+        }
+        Finder::Walk(mut stream) => {
+            let mut found = Vec::with_capacity(BATCH_FILES);
+            loop {
+                let more = stream.next_batch(BATCH_FILES, &mut found);
+                if !found.drain(..).all(|found| planner.take(found)) || !more {
+                    break;
+                }
+            }
+        }
+    }
+    planner.flush();
+    shared.progress.scanned.store(true, Ordering::SeqCst);
+    shared.queue.close();
+}
+
+struct Planner<'a> {
+    shared: &'a Shared,
+    messages: &'a Sender<Message>,
+    next: u64,
+    batch: Vec<Entry>,
+}
+
+impl Planner<'_> {
+    /// `false`: the job is stopping.
+    fn take(&mut self, found: Found) -> bool {
+        let event = match found {
+            Found::File(path) => return self.file(path),
+            Found::Skipped { path, kind } => Event::Skipped { object: path.to_string(), kind },
+            Found::Problem(error) => Event::Failed(Failure::local(&error)),
+        };
+        // The collector goes away only after the planner.
+        let _ = self.messages.send(Message::Event(event));
+        true
+    }
+
+    fn file(&mut self, path: RelPath) -> bool {
+        self.batch.push(Entry { id: TransferId::nth(self.next), path });
+        self.next += 1;
+        self.batch.len() < BATCH_FILES || self.flush()
+    }
+
+    fn flush(&mut self) -> bool {
+        if self.batch.is_empty() {
+            return true;
+        }
+        // Counted before it is handed over, so that nobody sees more done than found.
+        self.shared.progress.found.fetch_add(self.batch.len() as u64, Ordering::SeqCst);
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES));
+        self.shared.queue.push(batch, &self.shared.verdict)
+    }
+}

@@ -1,0 +1,186 @@
+//! Reads blobs back and compares them with their files, byte for byte. Used by `azuring demo`.
+
+use std::fs::File;
+use std::io::Read;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use azuring_azure::{BlobClient, RequestError, Target};
+use azuring_link::{LinkSettings, Links, TlsSetup};
+use azuring_local::{Found, RelPath};
+use azuring_plan::destination::Naming;
+use azuring_plan::name::{encode_path, escape};
+use azuring_ring::{IoPath, run_lane};
+use tokio::task::JoinSet;
+
+use crate::options::JobOptions;
+use crate::source::{Finder, Source};
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadBack {
+    /// Blobs whose bytes are those of their file.
+    pub equal: u64,
+    /// Bytes compared.
+    pub bytes: u64,
+    /// The first hundred that differ or could not be read, with the reason.
+    pub differences: Vec<String>,
+    /// How many differ or could not be read.
+    pub different: u64,
+}
+
+/// Differences that are kept as text.
+const TOLD: usize = 100;
+/// Blobs read at a time by each lane.
+const AT_A_TIME: usize = 16;
+
+impl ReadBack {
+    fn differs(&mut self, object: &[u8], why: &str) {
+        self.different += 1;
+        if self.differences.len() < TOLD {
+            self.differences.push(format!("{}: {why}", escape(object)));
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.equal += other.equal;
+        self.bytes += other.bytes;
+        self.different += other.different;
+        self.differences.extend(other.differences);
+        self.differences.truncate(TOLD);
+    }
+}
+
+pub(crate) fn run(
+    source: Source,
+    target: &Target,
+    tls: Option<&TlsSetup>,
+    options: &JobOptions,
+    lanes: usize,
+) -> std::io::Result<ReadBack> {
+    let Source { root_path, naming, finder, .. } = source;
+    let finder = Arc::new(Mutex::new(finder.into_iter()));
+    let io = IoPath::Threads { reason: String::new() };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..lanes)
+            .map(|_| {
+                let (finder, io, naming, root) = (Arc::clone(&finder), &io, &naming, &root_path);
+                let settings =
+                    LinkSettings { http: options.http, stall: options.retry.stall, tls: tls.cloned() };
+                let target = target.clone();
+                scope.spawn(move || {
+                    run_lane(io, async move {
+                        let links = Links::new(target.url().endpoint(), settings);
+                        let client = BlobClient::new(Rc::new(target), links);
+                        compare_all(&client, &finder, naming, root).await
+                    })
+                })
+            })
+            .collect();
+        let mut all = ReadBack::default();
+        for lane in running {
+            match lane.join() {
+                Ok(part) => all.add(part?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(all)
+    })
+}
+
+async fn compare_all(
+    client: &BlobClient,
+    finder: &Mutex<FilesOf>,
+    naming: &Naming,
+    root: &std::path::Path,
+) -> ReadBack {
+    let mut all = ReadBack::default();
+    let mut tasks = JoinSet::new();
+    loop {
+        while tasks.len() < AT_A_TIME {
+            let next = finder.lock().expect("nothing panics while the lock is held").next();
+            let Some(path) = next else { break };
+            let (client, naming, root) = (client.clone(), naming.clone(), root.to_owned());
+            tasks.spawn_local(async move {
+                let mut one = ReadBack::default();
+                match compare(&client, &naming, &root, &path).await {
+                    Ok(bytes) => {
+                        one.equal = 1;
+                        one.bytes = bytes;
+                    }
+                    Err(why) => one.differs(path.as_bytes(), &why),
+                }
+                one
+            });
+        }
+        match tasks.join_next().await {
+            None => return all,
+            Some(Ok(one)) => all.add(one),
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+async fn compare(
+    client: &BlobClient,
+    naming: &Naming,
+    root: &std::path::Path,
+    path: &RelPath,
+) -> Result<u64, String> {
+    let name = naming.blob_name_for(path.as_bytes()).map_err(|e| e.to_string())?;
+    let mut file = File::open(root.join(path.as_path())).map_err(|e| e.to_string())?;
+    let told = |e: RequestError| e.to_string();
+    let mut reply = client.get_blob(&encode_path(&name), None).await.map_err(told)?;
+    let mut offset = 0u64;
+    let mut expected = Vec::new();
+    while let Some(piece) = reply.next().await.map_err(|e| e.to_string())? {
+        expected.resize(piece.len(), 0);
+        file.read_exact(&mut expected)
+            .map_err(|_| format!("the blob is longer than the file's {offset} bytes"))?;
+        if expected != piece {
+            return Err(format!("the bytes differ between {offset} and {}", offset + piece.len() as u64));
+        }
+        offset += piece.len() as u64;
+    }
+    match file.read(&mut [0]).map_err(|e| e.to_string())? {
+        0 => Ok(offset),
+        _ => Err(format!("the blob ends at {offset}, before the file does")),
+    }
+}
+
+/// The files of a source, one by one.
+pub(crate) enum FilesOf {
+    One(Option<RelPath>),
+    Walk(Box<azuring_local::WalkStream>),
+}
+
+impl IntoIterator for Finder {
+    type Item = RelPath;
+    type IntoIter = FilesOf;
+
+    fn into_iter(self) -> FilesOf {
+        match self {
+            Finder::One(path) => FilesOf::One(Some(path)),
+            Finder::Walk(stream) => FilesOf::Walk(stream),
+        }
+    }
+}
+
+impl Iterator for FilesOf {
+    type Item = RelPath;
+
+    fn next(&mut self) -> Option<RelPath> {
+        match self {
+            FilesOf::One(path) => path.take(),
+            FilesOf::Walk(stream) => loop {
+                let mut one = Vec::with_capacity(1);
+                stream.next_batch(1, &mut one);
+                match one.pop()? {
+                    Found::File(path) => return Some(path),
+                    Found::Skipped { .. } | Found::Problem(_) => {}
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether the job goes on: the caller's wish, and errors that concern everything.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::failure::Failure;
+
+/// Tells a running job to stop. Clones act on the same job.
+#[derive(Clone, Debug, Default)]
+pub struct StopHandle {
+    asked: Arc<AtomicBool>,
+}
+
+impl StopHandle {
+    /// A handle that has not been used.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts nothing new; what is in flight is finished. Safe in a signal handler's thread.
+    pub fn stop(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`StopHandle::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// Objects that may be refused one after the other, with nothing ever accepted, before the job stops: a
+/// credential without the permission would otherwise fail millions of times.
+const REFUSED_IN_VAIN: u32 = 100;
+
+/// Shared by all threads of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    stop: StopHandle,
+    fatal: OnceLock<Failure>,
+    gave_up: AtomicBool,
+    accepted: AtomicBool,
+    refused: AtomicU32,
+}
+
+impl Verdict {
+    pub(crate) fn new(stop: StopHandle) -> Self {
+        Self { stop, ..Self::default() }
+    }
+
+    /// Whether nothing new may be started.
+    pub(crate) fn stopping(&self) -> bool {
+        self.gave_up.load(Ordering::Relaxed) || self.stop.is_stopped()
+    }
+
+    pub(crate) fn interrupted(&self) -> bool {
+        self.stop.is_stopped()
+    }
+
+    /// The service accepted a request: from now on a refusal concerns its object alone.
+    pub(crate) fn accepted(&self) {
+        if !self.accepted.load(Ordering::Relaxed) {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn ever_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// An error that would meet every object. Returns whether the job stops for it: not when others have
+    /// been accepted.
+    pub(crate) fn fatal(&self, failure: &Failure) -> bool {
+        if self.ever_accepted() {
+            return false;
+        }
+        let mut whole = failure.clone();
+        whole.object = String::new();
+        // The first one is told; the others are the same.
+        let _ = self.fatal.set(whole);
+        self.gave_up.store(true, Ordering::SeqCst);
+        true
+    }
+
+    /// An object was refused for its permissions.
+    pub(crate) fn refused(&self, failure: &Failure) {
+        if !self.ever_accepted() && self.refused.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSED_IN_VAIN {
+            self.fatal(failure);
+        }
+    }
+
+    pub(crate) fn fatal_failure(&self) -> Option<&Failure> {
+        self.fatal.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::FailureKind;
+
+    #[test]
+    fn a_fatal_error_stops_only_a_job_that_has_achieved_nothing() {
+        let failure = Failure::new(FailureKind::Authentication, "a", "no");
+        let fresh = Verdict::default();
+        assert!(fresh.fatal(&failure) && fresh.stopping());
+        assert_eq!(fresh.fatal_failure().unwrap().object, "");
+        let running = Verdict::default();
+        running.accepted();
+        assert!(!running.fatal(&failure) && !running.stopping());
+        for _ in 0..200 {
+            running.refused(&failure);
+        }
+        assert!(!running.stopping());
+    }
+
+    #[test]
+    fn a_hundred_refusals_in_vain_stop_the_job() {
+        let failure = Failure::new(FailureKind::Authentication, "a", "no");
+        let verdict = Verdict::default();
+        for _ in 0..REFUSED_IN_VAIN - 1 {
+            verdict.refused(&failure);
+        }
+        assert!(!verdict.stopping());
+        verdict.refused(&failure);
+        assert!(verdict.stopping());
+    }
+}

@@ -1,0 +1,97 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use azuring_tests::target_dir;
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::{Case, Tool, Transport};
+
+/// Runs of each tool unless `--runs` says otherwise: the least that has a median.
+const DEFAULT_RUNS: u32 = 3;
+
+/// Uploads the same files with azuring, AzCopy, rclone and curl, and prints the comparison.
+#[derive(Debug, Parser)]
+#[command(name = "azuring-perf", args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(flatten)]
+    measure: Options,
+    #[command(subcommand)]
+    command: Option<Hidden>,
+}
+
+/// What to measure.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Options {
+    /// A tenth of the files, an eighth of the bytes, one run: to see that everything works
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Only this case; may be given more than once
+    #[arg(long, value_enum)]
+    only: Vec<Case>,
+    /// Only these tools
+    #[arg(long, value_enum, value_delimiter = ',')]
+    tools: Vec<Tool>,
+    /// Only these transports
+    #[arg(long, value_enum, value_delimiter = ',')]
+    transports: Vec<Transport>,
+    /// Runs of each tool; the table shows medians [default: 3, with --quick 1]
+    #[arg(long)]
+    runs: Option<u32>,
+    /// Where the results are written, one JSON file a call
+    #[arg(long, default_value = "perf/results")]
+    pub(crate) out: PathBuf,
+    /// Where the files to upload are made and kept [default: perf under cargo's target directory]
+    #[arg(long)]
+    work: Option<PathBuf>,
+}
+
+/// Not for people: the sink, in a process of its own.
+#[derive(Debug, Subcommand)]
+enum Hidden {
+    #[command(hide = true)]
+    Serve(Serve),
+}
+
+/// How to run the sink.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Serve {
+    #[arg(long, value_enum)]
+    pub(crate) transport: Transport,
+    /// Where to put the certificate clients have to trust
+    #[arg(long)]
+    pub(crate) ca_out: PathBuf,
+}
+
+/// What this process is to do.
+pub(crate) enum Action {
+    Measure(Options),
+    Serve(Serve),
+}
+
+pub(crate) fn parse() -> Action {
+    let line = CommandLine::parse();
+    match line.command {
+        Some(Hidden::Serve(serve)) => Action::Serve(serve),
+        None => Action::Measure(line.measure),
+    }
+}
+
+impl Options {
+    pub(crate) fn runs(&self) -> u32 {
+        self.runs.unwrap_or(if self.quick { 1 } else { DEFAULT_RUNS }).max(1)
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.work.clone().unwrap_or_else(|| target_dir().join("perf"))
+    }
+
+    pub(crate) fn wants_case(&self, case: Case) -> bool {
+        self.only.is_empty() || self.only.contains(&case)
+    }
+
+    pub(crate) fn wants(&self, tool: Tool, transport: Transport) -> bool {
+        (self.tools.is_empty() || self.tools.contains(&tool))
+            && (self.transports.is_empty() || self.transports.contains(&transport))
+    }
+}

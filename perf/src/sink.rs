@@ -1,0 +1,140 @@
+//! The sink: azsim in a process of its own, so that its CPU time is not the client's.
+//!
+//! The child is this program again (`serve`). It writes one JSON line when it accepts connections, answers each line
+//! on standard input with a tally, and ends when standard input does, so it never outlives the measurement.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use azuring_tests::DEVSTORE_ACCOUNT;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::machine::cpu_s;
+use crate::options::Serve;
+use crate::report::Transport;
+use crate::workload::{Manifest, Tally};
+
+/// Where every client uploads to. Each run has a sink, and so a container, of its own.
+const CONTAINER: &str = "perf";
+
+/// Longer than any run.
+const SAS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// The first line of the child.
+#[derive(Serialize, Deserialize)]
+struct Ready {
+    url: String,
+    sas: String,
+}
+
+/// The child's side: serves until standard input ends.
+pub(crate) fn serve(options: &Serve) -> Result<(), Error> {
+    let (tls, alpn) = match options.transport {
+        Transport::Http => (azsim::Tls::Off, azsim::Alpn::Http11),
+        Transport::Https => (azsim::Tls::SelfSigned, azsim::Alpn::Http11),
+        Transport::H2 => (azsim::Tls::SelfSigned, azsim::Alpn::H2AndHttp11),
+    };
+    let server = azsim::Server::builder().store(azsim::Store::Discard).tls(tls).alpn(alpn).start()?;
+    server.create_container(DEVSTORE_ACCOUNT, CONTAINER);
+    if let Some(pem) = server.ca_pem() {
+        fs::write(&options.ca_out, pem)?;
+    }
+    let sas = server.account_sas(DEVSTORE_ACCOUNT, "rwdlac", SAS_LIFETIME);
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(&Ready { url: server.url(DEVSTORE_ACCOUNT), sas })?)?;
+    for line in io::stdin().lock().lines() {
+        line?;
+        let blobs = server.blobs(DEVSTORE_ACCOUNT, CONTAINER);
+        let tally = Tally::of(blobs.iter().map(|blob| (blob.name.as_str(), blob.len, blob.crc64)));
+        writeln!(out, "{}", serde_json::to_string(&tally)?)?;
+    }
+    Ok(())
+}
+
+/// A running sink with one empty container.
+pub(crate) struct Sink {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    ready: Ready,
+    ca: Option<PathBuf>,
+}
+
+impl Sink {
+    pub(crate) fn start(transport: Transport, scratch: &Path) -> Result<Self, Error> {
+        let ca = scratch.join("sink-ca.pem");
+        let transport_name = match transport {
+            Transport::Http => "http",
+            Transport::Https => "https",
+            Transport::H2 => "h2",
+        };
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve", "--transport", transport_name, "--ca-out"])
+            .arg(&ca)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = child.stdin.take().ok_or("the sink has no standard input")?;
+        let stdout = BufReader::new(child.stdout.take().ok_or("the sink has no standard output")?);
+        let ready = Ready { url: String::new(), sas: String::new() };
+        let mut sink = Self { child, stdin, stdout, ready, ca: (transport != Transport::Http).then_some(ca) };
+        sink.ready = sink.read_line()?;
+        Ok(sink)
+    }
+
+    /// URL of a name in the container with a SAS; an empty name is the container itself.
+    pub(crate) fn url(&self, name: &str) -> String {
+        let slash = if name.is_empty() { "" } else { "/" };
+        format!("{}/{CONTAINER}{slash}{name}?{}", self.ready.url, self.ready.sas)
+    }
+
+    /// URL of the account with a SAS, and the container's name: what rclone wants.
+    pub(crate) fn account_and_container(&self) -> (String, &'static str) {
+        (format!("{}?{}", self.ready.url, self.ready.sas), CONTAINER)
+    }
+
+    /// The authority to trust; `None` without TLS.
+    pub(crate) fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
+    }
+
+    /// CPU time of the sink so far.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        cpu_s(self.child.id())
+    }
+
+    /// What differs between the container and `manifest`; `None` when nothing does.
+    pub(crate) fn difference(&mut self, manifest: &Manifest) -> Result<Option<String>, Error> {
+        self.stdin.write_all(b"tally\n")?;
+        let Tally { blobs, bytes, digest } = self.read_line()?;
+        let expected = manifest.tally();
+        Ok(match () {
+            () if blobs != expected.blobs => {
+                Some(format!("the sink has {blobs} blobs, not {}", expected.blobs))
+            }
+            () if bytes != expected.bytes => {
+                Some(format!("the sink has {bytes} bytes, not {}", expected.bytes))
+            }
+            () if digest != expected.digest => Some("names or contents differ".to_owned()),
+            () => None,
+        })
+    }
+
+    fn read_line<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Error> {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line)?;
+        serde_json::from_str(&line)
+            .map_err(|error| format!("the sink ended or said {line:?}: {error}").into())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

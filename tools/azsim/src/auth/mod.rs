@@ -1,0 +1,181 @@
+//! Who asks, and whether they may. Written from the REST documentation alone: it is the judge of clients.
+
+pub(crate) mod sas;
+pub(crate) mod shared_key;
+
+use std::net::IpAddr;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::error::{
+    AUTHENTICATION_FAILED, AUTHORIZATION_PERMISSION_MISMATCH, AUTHORIZATION_RESOURCE_TYPE_MISMATCH, ApiError,
+    INVALID_AUTHENTICATION_INFO, NO_AUTHENTICATION_INFORMATION, Result,
+};
+use crate::route::Operation;
+use crate::target::Target;
+
+/// What a credential that has been verified allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// The account's key: everything.
+    Key,
+    /// No credential: what a public container offers.
+    Anonymous,
+    /// A shared access signature over `srt` resource types.
+    AccountSas { types: Permissions, permissions: Permissions },
+    /// A shared access signature for one container or blob.
+    ServiceSas { permissions: Permissions },
+}
+
+/// A set of the letters of `sp` or `srt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Permissions(u32);
+
+impl Permissions {
+    /// Reads letters; `None` for anything that is no lower-case letter.
+    pub(crate) fn parse(text: &str) -> Option<Permissions> {
+        text.bytes().try_fold(Permissions(0), |set, b| {
+            b.is_ascii_lowercase().then(|| Permissions(set.0 | 1 << (b - b'a')))
+        })
+    }
+
+    pub(crate) fn has(self, letter: u8) -> bool {
+        self.0 & 1 << (letter - b'a') != 0
+    }
+
+    fn has_any(self, letters: &[u8]) -> bool {
+        letters.iter().any(|l| self.has(*l))
+    }
+}
+
+/// Facts about the connection that a SAS can restrict.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) ip: IpAddr,
+    pub(crate) tls: bool,
+}
+
+/// Verifies the credential of a request.
+pub(crate) fn authenticate(
+    parts: &Parts,
+    target: &Target<'_>,
+    peer: Peer,
+    version: Option<&str>,
+    now: u64,
+) -> Result<Grant> {
+    if let Some(header) = parts.headers.get(AUTHORIZATION) {
+        let header = header.to_str().map_err(|_| INVALID_AUTHENTICATION_INFO)?;
+        return match header.split_once(' ') {
+            Some(("SharedKey", credential)) => {
+                shared_key::verify(parts, target, credential, version, now).map(|()| Grant::Key)
+            }
+            Some(("Bearer", _)) => {
+                let mut error = ApiError::from(INVALID_AUTHENTICATION_INFO)
+                    .detail("AuthenticationErrorDetail", "This server issues and accepts no tokens.");
+                (error.status, error.challenge) = (401, true);
+                Err(error)
+            }
+            _ => Err(INVALID_AUTHENTICATION_INFO.into()),
+        };
+    }
+    if target.query.get("sig").is_some() {
+        return sas::verify(target, peer, now);
+    }
+    Ok(Grant::Anonymous)
+}
+
+/// What an operation asks of a SAS: resource type, any of these permissions, and whether a service SAS can do it.
+fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
+    match operation {
+        Operation::ListContainers => (b's', b"l", false),
+        Operation::GetServiceProperties => (b's', b"r", false),
+        Operation::CreateContainer => (b'c', b"cw", false),
+        Operation::DeleteContainer => (b'c', b"d", false),
+        Operation::GetContainerProperties => (b'c', b"r", false),
+        Operation::ListBlobs => (b'c', b"l", true),
+        Operation::PutBlob => (b'o', b"cw", true),
+        Operation::PutBlock | Operation::PutBlockList => (b'o', b"w", true),
+        Operation::GetBlob | Operation::GetBlobProperties | Operation::GetBlockList => (b'o', b"r", true),
+        Operation::DeleteBlob => (b'o', b"d", true),
+        Operation::GetAccountInformation | Operation::Other => (b'o', b"", true),
+    }
+}
+
+/// The 401 that a request without credentials gets.
+pub(crate) fn challenge() -> ApiError {
+    ApiError { challenge: true, ..NO_AUTHENTICATION_INFORMATION.into() }
+}
+
+/// Checks an operation against a SAS or the key. Anonymous requests are judged by [`allow_anonymous`].
+pub(crate) fn authorize(grant: &Grant, operation: Operation) -> Result<()> {
+    let (resource, letters, by_service_sas) = needs(operation);
+    let any = matches!(operation, Operation::GetAccountInformation | Operation::Other);
+    match grant {
+        Grant::Key | Grant::Anonymous => Ok(()),
+        Grant::AccountSas { types, .. } if !any && !types.has(resource) => {
+            Err(AUTHORIZATION_RESOURCE_TYPE_MISMATCH.into())
+        }
+        Grant::ServiceSas { .. } if !by_service_sas => Err(AUTHORIZATION_PERMISSION_MISMATCH.into()),
+        Grant::AccountSas { permissions, .. } | Grant::ServiceSas { permissions } => {
+            if any || permissions.has_any(letters) {
+                Ok(())
+            } else {
+                Err(AUTHORIZATION_PERMISSION_MISMATCH.into())
+            }
+        }
+    }
+}
+
+/// Whether a SAS that may create may also replace what is there.
+pub(crate) fn may_overwrite(grant: &Grant) -> bool {
+    match grant {
+        Grant::Key | Grant::Anonymous => true,
+        Grant::AccountSas { permissions, .. } | Grant::ServiceSas { permissions } => permissions.has(b'w'),
+    }
+}
+
+/// Whether a SAS may set tags together with the blob.
+pub(crate) fn may_tag(grant: &Grant) -> bool {
+    match grant {
+        Grant::Key | Grant::Anonymous => true,
+        Grant::AccountSas { permissions, .. } | Grant::ServiceSas { permissions } => permissions.has(b't'),
+    }
+}
+
+/// What a container lets anonymous requests do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PublicAccess {
+    #[default]
+    None,
+    Blob,
+    Container,
+}
+
+/// Judges a request without credentials.
+pub(crate) fn allow_anonymous(operation: Operation, access: PublicAccess) -> Result<()> {
+    let allowed = match operation {
+        Operation::GetBlob | Operation::GetBlobProperties | Operation::GetBlockList => {
+            access != PublicAccess::None
+        }
+        Operation::ListBlobs | Operation::GetContainerProperties => access == PublicAccess::Container,
+        _ => false,
+    };
+    if allowed { Ok(()) } else { Err(challenge()) }
+}
+
+/// `AuthenticationFailed` with the reason, which the real service gives too.
+pub(crate) fn failed(why: impl Into<String>) -> ApiError {
+    AUTHENTICATION_FAILED.detail("AuthenticationErrorDetail", why)
+}
+
+/// The oldest and newest `x-ms-version` and `sv` this server answers to.
+pub(crate) const VERSIONS: (&str, &str) = ("2015-02-21", "2026-12-31");
+
+/// Whether a text is a service version in the accepted span.
+pub(crate) fn is_version(text: &str) -> bool {
+    let b = text.as_bytes();
+    b.len() == 10
+        && b.iter().enumerate().all(|(i, c)| if i == 4 || i == 7 { *c == b'-' } else { c.is_ascii_digit() })
+        && (VERSIONS.0..=VERSIONS.1).contains(&text)
+}

@@ -1,0 +1,335 @@
+//! Writing blobs: Put Blob, Put Block, Put Block List, Get Block List, Delete.
+//!
+//! A body is hashed and stored as it streams in; the store learns of it under one lock, after all checks, so that a
+//! reader sees the old blob or the new one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, StatusCode};
+use hyper::body::Incoming;
+
+use crate::answer::{self, Answer, Failure};
+use crate::auth;
+use crate::body::{Claimed, Received, crc64, crc64_combine, md5, receive, receive_small};
+use crate::conditions::Conditions;
+use crate::error::{
+    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_NOT_FOUND, BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK,
+    INVALID_BLOCK_LIST, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, LEASE_NOT_PRESENT, MD5_MISMATCH,
+    MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result, UNAUTHORIZED_BLOB_OVERWRITE,
+};
+use crate::headers;
+use crate::properties::{Props, Source};
+use crate::service::{Rq, write_times};
+use crate::store::{Blob, Block, Content, Shard};
+use crate::xml::{self, BlockSource};
+
+const MIB: u64 = 1 << 20;
+/// Uncommitted blocks of one name.
+const MAX_STAGED: usize = 100_000;
+/// Bytes of a block list: 50,000 of the longest ids in their elements, with room for white space.
+const MAX_BLOCK_LIST_BYTES: usize = 16 << 20;
+/// Bytes of a block id, decoded.
+const MAX_BLOCK_ID: usize = 64;
+
+/// The largest Put Blob and Put Block of a service version.
+fn limits(version: &str) -> (u64, u64) {
+    match version {
+        v if v >= "2019-12-12" => (5000 * MIB, 4000 * MIB),
+        v if v >= "2016-05-31" => (256 * MIB, 100 * MIB),
+        _ => (64 * MIB, 4 * MIB),
+    }
+}
+
+fn content_length(rq: &Rq<'_>, limit: u64) -> Result<u64> {
+    let value = rq.parts.headers.get(CONTENT_LENGTH).ok_or(MISSING_CONTENT_LENGTH)?;
+    let len = value.to_str().ok().and_then(|v| v.parse().ok());
+    let len = len.ok_or_else(|| INVALID_HEADER_VALUE.detail("HeaderName", "Content-Length"))?;
+    if len > limit {
+        return Err(REQUEST_BODY_TOO_LARGE.detail("MaxLimit", limit.to_string()));
+    }
+    Ok(len)
+}
+
+/// Streams the body into the store and checks what the client claimed of it.
+async fn take_body(
+    rq: &Rq<'_>,
+    body: &mut Option<Incoming>,
+    len: u64,
+    claimed: Claimed,
+    with_md5: bool,
+) -> std::result::Result<Received, Failure> {
+    let writer = rq.shared.backend.writer(len).map_err(crate::body::Broken::Store)?;
+    let body = body.take().ok_or(Failure::Gone)?;
+    let received = receive(body, writer, with_md5 || claimed.md5.is_some()).await?;
+    rq.counters.received(received.len);
+    claimed.check(&received)?;
+    Ok(received)
+}
+
+/// 201 with the checksum that the service reports.
+fn created(claimed: Claimed, crc64: u64) -> Answer {
+    let mut answer = answer::empty(StatusCode::CREATED);
+    match claimed.md5 {
+        Some(md5) => answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5)),
+        None => answer::set(&mut answer, headers::CONTENT_CRC64, &headers::write_crc64(crc64)),
+    }
+    answer.headers_mut().insert(headers::REQUEST_ENCRYPTED, HeaderValue::from_static("true"));
+    answer
+}
+
+/// What a write may rely on before it replaces a blob.
+fn check_write(rq: &Rq<'_>, conditions: &Conditions<'_>, shard: &Shard, name: &str) -> Result<Option<u64>> {
+    let existing = shard.blobs.get(name);
+    conditions.check_write(existing.map(|b| b.modified))?;
+    check_lease(rq, existing.is_some())?;
+    if existing.is_some() && !auth::may_overwrite(&rq.grant) {
+        return Err(UNAUTHORIZED_BLOB_OVERWRITE.into());
+    }
+    Ok(existing.map(|b| b.created))
+}
+
+/// There are no leases here, so a request that relies on one fails.
+pub(crate) fn check_lease(rq: &Rq<'_>, exists: bool) -> Result<()> {
+    if exists && headers::nonempty(rq.parts, "x-ms-lease-id").is_some() {
+        return Err(LEASE_NOT_PRESENT.into());
+    }
+    Ok(())
+}
+
+fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
+    let props = Props::read(rq.parts, source, rq.metadata_names)?;
+    if !props.tags.is_empty() && !auth::may_tag(&rq.grant) {
+        return Err(AUTHORIZATION_PERMISSION_MISMATCH.into());
+    }
+    Ok(props)
+}
+
+pub(crate) async fn put_blob(
+    rq: &Rq<'_>,
+    body: &mut Option<Incoming>,
+) -> std::result::Result<Answer, Failure> {
+    let len = content_length(rq, limits(rq.version).0)?;
+    let claimed = Claimed::read(rq.parts)?;
+    let blob_md5 = headers::md5(rq.parts, "x-ms-blob-content-md5")?;
+    let props = read_props(rq, Source::PutBlob)?;
+    let conditions = Conditions::read(rq.parts)?;
+    let received = take_body(rq, body, len, claimed, blob_md5.is_some() || rq.shared.always_md5).await?;
+    if let (Some(claimed), Some(computed)) = (blob_md5, received.md5)
+        && claimed != computed
+    {
+        return Err(MD5_MISMATCH.into());
+    }
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let (modified, _replaced) = {
+        let mut shard = container.shard(name);
+        let created = check_write(rq, &conditions, &shard, name)?;
+        let modified = rq.shared.clock.tick();
+        let blob = Blob {
+            len: received.len,
+            crc64: received.crc64,
+            modified,
+            created: created.unwrap_or(modified),
+            props: shard.intern(props),
+            md5: received.md5.map(Box::new),
+            content: received.stored.map_or(Content::Discarded, Content::Whole),
+        };
+        let staged = if shard.staged.is_empty() { None } else { shard.staged.remove(name) };
+        // What is replaced is dropped after the lock: it may be gigabytes.
+        (modified, (shard.blobs.insert(name.into(), blob), staged))
+    };
+    let mut answer = created(claimed, received.crc64);
+    if rq.shared.always_md5
+        && let Some(md5) = received.md5
+    {
+        answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5));
+    }
+    write_times(&mut answer, modified);
+    Ok(answer)
+}
+
+pub(crate) async fn put_block(
+    rq: &Rq<'_>,
+    body: &mut Option<Incoming>,
+) -> std::result::Result<Answer, Failure> {
+    let id = rq.target.query.require("blockid")?;
+    let decoded = STANDARD.decode(id).map_err(|_| INVALID_QUERY_PARAMETER_VALUE.query("blockid", id))?;
+    if decoded.is_empty() || decoded.len() > MAX_BLOCK_ID {
+        return Err(INVALID_QUERY_PARAMETER_VALUE.query("blockid", id).into());
+    }
+    let len = content_length(rq, limits(rq.version).1)?;
+    if len == 0 {
+        return Err(INVALID_HEADER_VALUE.header("Content-Length", "0").into());
+    }
+    let claimed = Claimed::read(rq.parts)?;
+    let received = take_body(rq, body, len, claimed, false).await?;
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let _replaced = {
+        let mut shard = container.shard(name);
+        check_lease(rq, shard.blobs.contains_key(name))?;
+        let staged = shard.staged.entry(name.into()).or_default();
+        if staged.blocks.keys().next().is_some_and(|other| other.len() != id.len()) {
+            return Err(INVALID_BLOB_OR_BLOCK.into());
+        }
+        if staged.blocks.len() >= MAX_STAGED && !staged.blocks.contains_key(id) {
+            return Err(BLOCK_COUNT_EXCEEDS_LIMIT.into());
+        }
+        let block =
+            Block { id: id.into(), len: received.len, crc64: received.crc64, stored: received.stored };
+        staged.blocks.insert(id.into(), block)
+    };
+    Ok(created(claimed, received.crc64))
+}
+
+pub(crate) async fn put_block_list(
+    rq: &Rq<'_>,
+    body: &mut Option<Incoming>,
+) -> std::result::Result<Answer, Failure> {
+    content_length(rq, u64::MAX)?;
+    let claimed = Claimed::read(rq.parts)?;
+    let blob_md5 = headers::md5(rq.parts, "x-ms-blob-content-md5")?;
+    let props = read_props(rq, Source::PutBlockList)?;
+    let conditions = Conditions::read(rq.parts)?;
+    let list = receive_small(body.take().ok_or(Failure::Gone)?, MAX_BLOCK_LIST_BYTES).await?;
+    let list = list.ok_or(REQUEST_BODY_TOO_LARGE)?;
+    rq.counters.received(list.len() as u64);
+    let checksums = Received {
+        len: list.len() as u64,
+        crc64: crc64(&list),
+        md5: claimed.md5.map(|_| md5(&list)),
+        stored: None,
+    };
+    claimed.check(&checksums)?;
+    let wanted = xml::parse_block_list(&list)?;
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let (modified, _replaced) = {
+        let mut shard = container.shard(name);
+        let created = check_write(rq, &conditions, &shard, name)?;
+        let blocks = pick_blocks(&shard, name, &wanted)?;
+        let modified = rq.shared.clock.tick();
+        let blob = Blob {
+            len: blocks.iter().map(|b| b.len).sum(),
+            crc64: blocks.iter().fold(0, |crc, b| crc64_combine(crc, b.crc64, b.len)),
+            modified,
+            created: created.unwrap_or(modified),
+            props: shard.intern(props),
+            md5: blob_md5.map(Box::new),
+            content: Content::Blocks(Arc::new(blocks)),
+        };
+        let staged = shard.staged.remove(name);
+        (modified, (shard.blobs.insert(name.into(), blob), staged))
+    };
+    let mut answer = created(claimed, checksums.crc64);
+    write_times(&mut answer, modified);
+    Ok(answer)
+}
+
+/// Finds the blocks of a list among those staged and those committed.
+fn pick_blocks(shard: &Shard, name: &str, wanted: &[(BlockSource, String)]) -> Result<Vec<Block>> {
+    let staged = shard.staged.get(name);
+    let committed: HashMap<&str, &Block> = match shard.blobs.get(name).map(|b| &b.content) {
+        Some(Content::Blocks(blocks)) => blocks.iter().map(|b| (&*b.id, b)).collect(),
+        _ => HashMap::new(),
+    };
+    let find = |source: &BlockSource, id: &str| {
+        let new = || staged.and_then(|s| s.blocks.get(id));
+        let old = || committed.get(id).copied();
+        match source {
+            BlockSource::Latest => new().or_else(old),
+            BlockSource::Uncommitted => new(),
+            BlockSource::Committed => old(),
+        }
+    };
+    wanted
+        .iter()
+        .map(|(source, id)| find(source, id).cloned().ok_or_else(|| INVALID_BLOCK_LIST.into()))
+        .collect()
+}
+
+pub(crate) fn get_block_list(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let kind = rq.target.query.get("blocklisttype").unwrap_or("committed");
+    let (with_committed, with_staged) = match kind.to_ascii_lowercase().as_str() {
+        "committed" => (true, false),
+        "uncommitted" => (false, true),
+        "all" => (true, true),
+        _ => return Err(INVALID_QUERY_PARAMETER_VALUE.query("blocklisttype", kind).into()),
+    };
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let shard = container.shard(name);
+    let (blob, staged) = (shard.blobs.get(name).cloned(), shard.staged.get(name));
+    if blob.is_none() && staged.is_none() {
+        return Err(BLOB_NOT_FOUND.into());
+    }
+    check_lease(rq, blob.is_some())?;
+    let mut out = String::from(xml::PROLOG);
+    out.push_str("<BlockList>");
+    if with_committed {
+        let committed = match blob.as_ref().map(|b| &b.content) {
+            Some(Content::Blocks(blocks)) => &blocks[..],
+            _ => &[],
+        };
+        write_blocks(&mut out, "CommittedBlocks", committed.iter());
+    }
+    if with_staged {
+        write_blocks(&mut out, "UncommittedBlocks", staged.iter().flat_map(|s| s.blocks.values()));
+    }
+    drop(shard);
+    out.push_str("</BlockList>");
+    let mut answer = answer::xml(out);
+    if let Some(blob) = blob {
+        write_times(&mut answer, blob.modified);
+        answer.headers_mut().insert(headers::BLOB_CONTENT_LENGTH, HeaderValue::from(blob.len));
+    }
+    Ok(answer)
+}
+
+fn write_blocks<'b>(out: &mut String, element: &str, blocks: impl Iterator<Item = &'b Block>) {
+    let begin = out.len();
+    out.push('<');
+    out.push_str(element);
+    out.push('>');
+    let empty = out.len();
+    for block in blocks {
+        out.push_str("<Block>");
+        xml::element(out, "Name", &block.id);
+        xml::element(out, "Size", &block.len.to_string());
+        out.push_str("</Block>");
+    }
+    if out.len() == empty {
+        out.truncate(begin);
+        return xml::element(out, element, "");
+    }
+    out.push_str("</");
+    out.push_str(element);
+    out.push('>');
+}
+
+pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let conditions = Conditions::read(rq.parts)?;
+    if let Some(what) = headers::nonempty(rq.parts, "x-ms-delete-snapshots")
+        && !matches!(what, "include" | "only")
+    {
+        return Err(INVALID_HEADER_VALUE.header("x-ms-delete-snapshots", what).into());
+    }
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let _deleted = {
+        let mut shard = container.shard(name);
+        // There are no snapshots and versions: naming one must not touch the blob itself.
+        let other = rq.target.query.get("snapshot").or_else(|| rq.target.query.get("versionid"));
+        let blob = shard.blobs.get(name).filter(|_| other.is_none()).ok_or(BLOB_NOT_FOUND)?;
+        conditions.check_change(Some(blob.modified))?;
+        check_lease(rq, true)?;
+        (shard.blobs.remove(name), shard.staged.remove(name))
+    };
+    let mut answer = answer::empty(StatusCode::ACCEPTED);
+    answer.headers_mut().insert(headers::DELETE_PERMANENT, HeaderValue::from_static("true"));
+    Ok(answer)
+}

@@ -1,0 +1,283 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use azsim::{Alpn, Fault, Faults, NameMatch, Operation, Rate, Rule, Server, ServerBuilder, Store, Tls};
+use clap::{Args, Parser, Subcommand};
+
+/// A native Azure Blob server for tests and benchmarks.
+#[derive(Debug, Parser)]
+#[command(name = "azsim", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Measure the server's own CPU time per request.
+    Bench(Bench),
+}
+
+/// Options of `azsim bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Over TLS.
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// How long to measure.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// Bytes of each Put Blob.
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    pub(crate) size: usize,
+    /// Connections, each with one request at a time.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) connections: usize,
+    /// Server threads; the client has one of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Where content is kept.
+    #[arg(long, value_name = "memory|disk:DIR|discard", default_value = "discard", value_parser = store)]
+    pub(crate) store: Store,
+}
+
+/// Options of the server.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:10000")]
+    listen: SocketAddr,
+    /// Speak TLS, with a certificate made on the spot or with PEM files.
+    #[arg(long, value_name = "self|CERT,KEY", value_parser = tls)]
+    tls: Option<Tls>,
+    /// Write the certificate that clients must trust to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_out: Option<PathBuf>,
+    /// Protocols offered over TLS.
+    #[arg(long, value_name = "h2,http/1.1|http/1.1|h2", default_value = "h2,http/1.1", value_parser = alpn)]
+    alpn: Alpn,
+    /// An account with its key in base64; repeatable. Default: devstoreaccount1 with its published key.
+    #[arg(long = "account", value_name = "NAME:KEY", value_parser = account)]
+    accounts: Vec<(String, String)>,
+    /// Create this container in every account; repeatable.
+    #[arg(long = "container", value_name = "NAME")]
+    pub(crate) containers: Vec<String>,
+    /// Where content is kept.
+    #[arg(long, value_name = "memory|disk:DIR|discard", default_value = "memory", value_parser = store)]
+    store: Store,
+    /// Worker threads. Default: one for each core.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Largest HTTP/2 frame that clients may send.
+    #[arg(long, value_name = "BYTES", default_value_t = 16384)]
+    h2_max_frame: u32,
+    /// Compute and return the MD5 of every Put Blob, as the real service does.
+    #[arg(long)]
+    always_md5: bool,
+    #[command(flatten)]
+    faults: FaultArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults (RATE: a probability such as 0.01, or 1/N for every N-th request)")]
+struct FaultArgs {
+    /// Seed of every draw.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    fault_seed: u64,
+    /// Added before each answer.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency_ms: u64,
+    /// Added on top, between 0 and this.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    jitter_ms: u64,
+    /// Requests a second that are served; the rest gets 503 ServerBusy.
+    #[arg(long, value_name = "N")]
+    max_rps: Option<u32>,
+    /// Retry-After of every 503.
+    #[arg(long, value_name = "SECONDS")]
+    retry_after: Option<u32>,
+    /// 500 InternalError.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
+    fault_500: Rate,
+    /// 500 without code and body.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
+    fault_bare_500: Rate,
+    /// 503 ServerBusy.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
+    fault_503: Rate,
+    /// Reset of the connection in place of the answer.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
+    fault_reset: Rate,
+    /// An answer cut off in its status line; the operation took effect.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
+    fault_cut_headers: Rate,
+    /// An answer cut off in its body; the operation took effect.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
+    fault_cut_body: Rate,
+    /// No answer ever, on an open connection.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
+    fault_stall: Rate,
+    /// A fault for blobs whose name contains NAME, repeatable. OPERATION: PutBlob, PutBlock, ... or any. FAULT:
+    /// STATUS:CODE, reset, cut-headers, cut-body, stall, delay:MS. The first SKIP (0) matching requests pass, the next
+    /// COUNT (1) are struck.
+    #[arg(long = "fault-rule", value_name = "NAME,OPERATION,FAULT[,SKIP[,COUNT]]", value_parser = rule)]
+    rules: Vec<Rule>,
+}
+
+impl Serve {
+    /// The server that was asked for.
+    pub(crate) fn builder(self) -> ServerBuilder {
+        let mut builder = Server::builder()
+            .listen(self.listen)
+            .tls(self.tls.unwrap_or_default())
+            .alpn(self.alpn)
+            .store(self.store)
+            .h2_max_frame(self.h2_max_frame)
+            .always_md5(self.always_md5)
+            .faults(self.faults.faults());
+        for (name, key) in &self.accounts {
+            builder = builder.account(name, key);
+        }
+        match self.threads {
+            Some(threads) => builder.threads(threads),
+            None => builder,
+        }
+    }
+}
+
+impl FaultArgs {
+    fn faults(self) -> Faults {
+        Faults {
+            seed: self.fault_seed,
+            latency: Duration::from_millis(self.latency_ms),
+            jitter: Duration::from_millis(self.jitter_ms),
+            requests_per_second: self.max_rps,
+            retry_after_s: self.retry_after,
+            rules: self.rules,
+            internal_error: self.fault_500,
+            bare_500: self.fault_bare_500,
+            server_busy: self.fault_503,
+            reset: self.fault_reset,
+            cut_headers: self.fault_cut_headers,
+            cut_body: self.fault_cut_body,
+            stall: self.fault_stall,
+        }
+    }
+}
+
+fn store(text: &str) -> Result<Store, String> {
+    match (text, text.strip_prefix("disk:")) {
+        ("memory", _) => Ok(Store::Memory),
+        ("discard", _) => Ok(Store::Discard),
+        (_, Some(directory)) if !directory.is_empty() => Ok(Store::Disk(directory.into())),
+        _ => Err("memory, disk:DIR or discard".to_owned()),
+    }
+}
+
+fn tls(text: &str) -> Result<Tls, String> {
+    match text.split_once(',') {
+        None if text == "self" => Ok(Tls::SelfSigned),
+        Some((cert, key)) => Ok(Tls::Pem { cert: cert.into(), key: key.into() }),
+        None => Err("self, or two files: CERT,KEY".to_owned()),
+    }
+}
+
+fn alpn(text: &str) -> Result<Alpn, String> {
+    match text {
+        "h2,http/1.1" => Ok(Alpn::H2AndHttp11),
+        "http/1.1" => Ok(Alpn::Http11),
+        "h2" => Ok(Alpn::H2),
+        _ => Err("h2,http/1.1 or http/1.1 or h2".to_owned()),
+    }
+}
+
+fn account(text: &str) -> Result<(String, String), String> {
+    let (name, key) = text.split_once(':').ok_or("NAME:KEY")?;
+    Ok((name.to_owned(), key.to_owned()))
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    let bad = || "a probability from 0 to 1, or 1/N".to_owned();
+    if let Some(n) = text.strip_prefix("1/") {
+        return n.parse().ok().filter(|n| *n > 0).map(Rate::Every).ok_or_else(bad);
+    }
+    match text.parse::<f64>() {
+        Ok(0.0) => Ok(Rate::Never),
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(Rate::Probability(p)),
+        _ => Err(bad()),
+    }
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    let mut fields = text.split(',');
+    let mut field = |name: &str| fields.next().ok_or_else(|| format!("{name} is missing"));
+    let name = NameMatch::Contains(field("NAME")?.to_owned());
+    let operation = match field("OPERATION")? {
+        "any" => None,
+        wanted => {
+            let found = Operation::ALL.into_iter().find(|o| format!("{o:?}").eq_ignore_ascii_case(wanted));
+            Some(found.ok_or_else(|| format!("{wanted} is no operation"))?)
+        }
+    };
+    let fault = fault(field("FAULT")?)?;
+    let number = |text: Option<&str>, default: u64| match text {
+        None => Ok(default),
+        Some(text) => text.parse::<u64>().map_err(|_| format!("{text} is no number")),
+    };
+    let skip = number(fields.next(), 0)?;
+    let count = number(fields.next(), 1)?;
+    Ok(Rule { name, operation, fault, skip, count })
+}
+
+fn fault(text: &str) -> Result<Fault, String> {
+    match text {
+        "reset" => return Ok(Fault::Reset),
+        "cut-headers" => return Ok(Fault::CutHeaders),
+        "cut-body" => return Ok(Fault::CutBody),
+        "stall" => return Ok(Fault::Stall),
+        _ => {}
+    }
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    if kind == "delay" {
+        let ms = rest.parse().map_err(|_| format!("{rest} is no number of milliseconds"))?;
+        return Ok(Fault::Delay(Duration::from_millis(ms)));
+    }
+    match kind.parse() {
+        Ok(status @ 300..=599) => Ok(Fault::error(status, rest)),
+        _ => Err(format!("{text} is no fault")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rates_and_rules_are_read() {
+        assert_eq!(rate("0.25"), Ok(Rate::Probability(0.25)));
+        assert_eq!(rate("1/7"), Ok(Rate::Every(7)));
+        assert_eq!(rate("0"), Ok(Rate::Never));
+        assert!(rate("2").is_err() && rate("1/0").is_err());
+        let expected = Rule {
+            name: NameMatch::Contains("x".into()),
+            operation: Some(Operation::PutBlock),
+            fault: Fault::error(403, "AuthorizationPermissionMismatch"),
+            skip: 1,
+            count: 1,
+        };
+        assert_eq!(rule("x,PutBlock,403:AuthorizationPermissionMismatch,1"), Ok(expected));
+        assert_eq!(rule(",any,delay:5,0,9").unwrap().fault, Fault::Delay(Duration::from_millis(5)));
+        assert!(rule("x,PutBlock").is_err() && rule("x,Nope,reset").is_err() && rule("x,any,700:x").is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! Containers, and the little there is about the account and the service.
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::answer::{self, Answer, Failure};
+use crate::auth::PublicAccess;
+use crate::conditions::Conditions;
+use crate::error::{INVALID_HEADER_VALUE, LEASE_NOT_PRESENT};
+use crate::headers::{self, nonempty};
+use crate::properties::{metadata, write_metadata};
+use crate::service::{Rq, write_times};
+use crate::store::Container;
+use crate::xml;
+
+pub(crate) fn create(rq: &Rq<'_>) -> Result<Answer, Failure> {
+    let access = match nonempty(rq.parts, "x-ms-blob-public-access") {
+        None => PublicAccess::None,
+        Some("blob") => PublicAccess::Blob,
+        Some("container") => PublicAccess::Container,
+        Some(other) => return Err(INVALID_HEADER_VALUE.header("x-ms-blob-public-access", other).into()),
+    };
+    let metadata = metadata(rq.parts, rq.metadata_names)?;
+    let (name, _) = rq.target.names();
+    let container = Container::new(name, rq.shared.clock.tick(), metadata, access);
+    let container = rq.target.account.create(container)?;
+    let mut answer = answer::empty(StatusCode::CREATED);
+    write_times(&mut answer, container.modified);
+    Ok(answer)
+}
+
+pub(crate) fn delete(rq: &Rq<'_>) -> Result<Answer, Failure> {
+    let conditions = Conditions::read(rq.parts)?;
+    let container = rq.container()?;
+    conditions.check_change(Some(container.modified))?;
+    if nonempty(rq.parts, "x-ms-lease-id").is_some() {
+        return Err(LEASE_NOT_PRESENT.into());
+    }
+    rq.target.account.remove(&container.name)?;
+    Ok(answer::empty(StatusCode::ACCEPTED))
+}
+
+pub(crate) fn properties(rq: &Rq<'_>) -> Result<Answer, Failure> {
+    let container = rq.container()?;
+    let mut answer = answer::empty(StatusCode::OK);
+    write_times(&mut answer, container.modified);
+    write_metadata(&container.metadata, &mut answer);
+    let headers = answer.headers_mut();
+    match container.access {
+        PublicAccess::None => None,
+        PublicAccess::Blob => headers.insert(headers::PUBLIC_ACCESS, HeaderValue::from_static("blob")),
+        PublicAccess::Container => {
+            headers.insert(headers::PUBLIC_ACCESS, HeaderValue::from_static("container"))
+        }
+    };
+    for (name, value) in [
+        ("x-ms-has-immutability-policy", "false"),
+        ("x-ms-has-legal-hold", "false"),
+        ("x-ms-immutable-storage-with-versioning-enabled", "false"),
+        ("x-ms-default-encryption-scope", "$account-encryption-key"),
+        ("x-ms-deny-encryption-scope-override", "false"),
+        ("x-ms-lease-state", "available"),
+        ("x-ms-lease-status", "unlocked"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    Ok(answer)
+}
+
+pub(crate) fn account_information() -> Answer {
+    let mut answer = answer::empty(StatusCode::OK);
+    for (name, value) in [
+        ("x-ms-sku-name", "Standard_LRS"),
+        ("x-ms-account-kind", "StorageV2"),
+        ("x-ms-is-hns-enabled", "false"),
+    ] {
+        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    answer
+}
+
+pub(crate) fn service_properties() -> Answer {
+    let mut out = String::from(xml::PROLOG);
+    out.push_str(concat!(
+        "<StorageServiceProperties><Logging><Version>1.0</Version><Read>false</Read><Write>false</Write>",
+        "<Delete>false</Delete><RetentionPolicy><Enabled>false</Enabled></RetentionPolicy></Logging>",
+        "<HourMetrics><Version>1.0</Version><Enabled>false</Enabled><RetentionPolicy><Enabled>false</Enabled>",
+        "</RetentionPolicy></HourMetrics><MinuteMetrics><Version>1.0</Version><Enabled>false</Enabled>",
+        "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy></MinuteMetrics><Cors />",
+        "<DeleteRetentionPolicy><Enabled>false</Enabled></DeleteRetentionPolicy>",
+        "<StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>",
+    ));
+    answer::xml(out)
+}

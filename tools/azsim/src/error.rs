@@ -1,0 +1,206 @@
+//! The service's errors: status, code, message, and the XML body that carries them.
+
+use std::borrow::Cow;
+
+use crate::xml;
+
+/// One documented error of the service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) message: &'static str,
+}
+
+/// An error answer in the making. Converted to a response in one place, `answer::error`.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    pub(crate) status: u16,
+    /// Empty: no code header and no body at all, which the real service's front ends do answer at times.
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: Cow<'static, str>,
+    /// Further elements of the XML body, as `<name>value</name>`.
+    pub(crate) details: Vec<(&'static str, String)>,
+    pub(crate) retry_after_s: Option<u32>,
+    /// Answer with the bearer challenge, from which clients learn the tenant.
+    pub(crate) challenge: bool,
+    /// `Content-Range` of a 416.
+    pub(crate) content_range: Option<String>,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, ApiError>;
+
+impl From<Kind> for ApiError {
+    fn from(kind: Kind) -> ApiError {
+        ApiError {
+            status: kind.status,
+            code: Cow::Borrowed(kind.code),
+            message: Cow::Borrowed(kind.message),
+            details: Vec::new(),
+            retry_after_s: None,
+            challenge: false,
+            content_range: None,
+        }
+    }
+}
+
+impl Kind {
+    /// The error with one further XML element.
+    pub(crate) fn detail(self, name: &'static str, value: impl Into<String>) -> ApiError {
+        ApiError::from(self).detail(name, value)
+    }
+
+    /// The error for one request header, which the body names.
+    pub(crate) fn header(self, name: &str, value: &str) -> ApiError {
+        self.detail("HeaderName", name).detail("HeaderValue", value)
+    }
+
+    /// The error for one query parameter, which the body names.
+    pub(crate) fn query(self, name: &str, value: &str) -> ApiError {
+        self.detail("QueryParameterName", name).detail("QueryParameterValue", value)
+    }
+}
+
+impl ApiError {
+    /// An error with a code chosen at run time (faults).
+    pub(crate) fn custom(status: u16, code: &str) -> ApiError {
+        ApiError {
+            status,
+            code: Cow::Owned(code.to_owned()),
+            message: Cow::Borrowed("An error that this server was asked to answer."),
+            ..INTERNAL_ERROR.into()
+        }
+    }
+
+    pub(crate) fn detail(mut self, name: &'static str, value: impl Into<String>) -> ApiError {
+        self.details.push((name, value.into()));
+        self
+    }
+
+    /// The XML body, or nothing for an error without a code.
+    pub(crate) fn body(&self, request_id: &str, time: &str) -> String {
+        if self.code.is_empty() {
+            return String::new();
+        }
+        let mut out = String::with_capacity(320);
+        out.push_str(xml::PROLOG);
+        out.push_str("<Error><Code>");
+        xml::escape(&mut out, &self.code);
+        out.push_str("</Code><Message>");
+        xml::escape(&mut out, &self.message);
+        out.push_str("\nRequestId:");
+        out.push_str(request_id);
+        out.push_str("\nTime:");
+        out.push_str(time);
+        out.push_str("</Message>");
+        for (name, value) in &self.details {
+            xml::element(&mut out, name, value);
+        }
+        out.push_str("</Error>");
+        out
+    }
+}
+
+macro_rules! kinds {
+    ($($name:ident = $status:literal $code:literal $message:literal;)*) => {
+        $(pub(crate) const $name: Kind = Kind { status: $status, code: $code, message: $message };)*
+    };
+}
+
+// Codes and messages: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+// and .../common-rest-api-error-codes.
+kinds! {
+    API_NOT_IMPLEMENTED = 501 "APINotImplemented" "The requested operation is not implemented by this server.";
+    AUTHENTICATION_FAILED = 403 "AuthenticationFailed"
+        "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
+    AUTHORIZATION_PERMISSION_MISMATCH = 403 "AuthorizationPermissionMismatch"
+        "This request is not authorized to perform this operation using this permission.";
+    AUTHORIZATION_PROTOCOL_MISMATCH = 403 "AuthorizationProtocolMismatch"
+        "This request is not authorized to perform this operation using this protocol.";
+    AUTHORIZATION_RESOURCE_TYPE_MISMATCH = 403 "AuthorizationResourceTypeMismatch"
+        "This request is not authorized to perform this operation using this resource type.";
+    AUTHORIZATION_SERVICE_MISMATCH = 403 "AuthorizationServiceMismatch"
+        "This request is not authorized to perform this operation using this service.";
+    AUTHORIZATION_SOURCE_IP_MISMATCH = 403 "AuthorizationSourceIPMismatch"
+        "This request is not authorized to perform this operation using this source IP.";
+    BLOB_ALREADY_EXISTS = 409 "BlobAlreadyExists" "The specified blob already exists.";
+    BLOB_ARCHIVED = 409 "BlobArchived" "This operation is not permitted on an archived blob.";
+    BLOB_CONTENT_DISCARDED = 409 "BlobContentDiscarded"
+        "The server runs with the store 'discard': it keeps the name, length and checksum of a blob, not its content.";
+    BLOB_NOT_FOUND = 404 "BlobNotFound" "The specified blob does not exist.";
+    BLOCK_COUNT_EXCEEDS_LIMIT = 409 "BlockCountExceedsLimit"
+        "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.";
+    BLOCK_LIST_TOO_LONG = 400 "BlockListTooLong" "The block list may not contain more than 50,000 blocks.";
+    BOTH_CRC64_AND_MD5 = 400 "BothCrc64AndMd5HeaderPresent"
+        "Both x-ms-content-crc64 header and Content-MD5 header are present.";
+    CONDITION_NOT_MET = 412 "ConditionNotMet"
+        "The condition specified using HTTP conditional header(s) is not met.";
+    CONTAINER_ALREADY_EXISTS = 409 "ContainerAlreadyExists" "The specified container already exists.";
+    CONTAINER_NOT_FOUND = 404 "ContainerNotFound" "The specified container does not exist.";
+    CRC64_MISMATCH = 400 "Crc64Mismatch"
+        "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
+    EMPTY_METADATA_KEY = 400 "EmptyMetadataKey" "The key for one of the metadata key-value pairs is empty.";
+    INTERNAL_ERROR = 500 "InternalError" "Server encountered an internal error. Please try again after some time.";
+    INVALID_AUTHENTICATION_INFO = 400 "InvalidAuthenticationInfo"
+        "Authentication information is not given in the correct format. Check the value of Authorization header.";
+    INVALID_BLOB_OR_BLOCK = 400 "InvalidBlobOrBlock" "The specified blob or block content is invalid.";
+    INVALID_BLOCK_LIST = 400 "InvalidBlockList" "The specified block list is invalid.";
+    INVALID_HEADER_VALUE = 400 "InvalidHeaderValue"
+        "The value for one of the HTTP headers is not in the correct format.";
+    INVALID_MD5 = 400 "InvalidMd5"
+        "The MD5 value specified in the request is invalid. MD5 value must be 128 bits and base64 encoded.";
+    INVALID_METADATA = 400 "InvalidMetadata"
+        "The metadata specified is invalid. It has characters that are not permitted.";
+    INVALID_QUERY_PARAMETER_VALUE = 400 "InvalidQueryParameterValue"
+        "Value for one of the query parameters specified in the request URI is invalid.";
+    INVALID_RANGE = 416 "InvalidRange"
+        "The range specified is invalid for the current size of the resource.";
+    INVALID_RESOURCE_NAME = 400 "InvalidResourceName" "The specified resource name contains invalid characters.";
+    INVALID_TAG = 400 "InvalidTag" "The tags specified are invalid. They contain characters that are not permitted.";
+    INVALID_URI = 400 "InvalidUri" "The requested URI does not represent any resource on the server.";
+    INVALID_XML_DOCUMENT = 400 "InvalidXmlDocument" "XML specified is not syntactically valid.";
+    LEASE_NOT_PRESENT = 412 "LeaseNotPresentWithBlobOperation" "There is currently no lease on the blob.";
+    MD5_MISMATCH = 400 "Md5Mismatch"
+        "The MD5 value specified in the request did not match with the MD5 value calculated by the server.";
+    METADATA_TOO_LARGE = 400 "MetadataTooLarge" "The metadata specified exceeds the maximum permissible limit (8KB).";
+    MISSING_CONTENT_LENGTH = 411 "MissingContentLengthHeader" "Content-Length HTTP header is missing.";
+    MISSING_REQUIRED_HEADER = 400 "MissingRequiredHeader"
+        "An HTTP header that's mandatory for this request is not specified.";
+    MISSING_REQUIRED_QUERY_PARAMETER = 400 "MissingRequiredQueryParameter"
+        "A query parameter that's mandatory for this request is not specified.";
+    NO_AUTHENTICATION_INFORMATION = 401 "NoAuthenticationInformation"
+        "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
+    NOT_MODIFIED = 304 "ConditionNotMet"
+        "The condition specified using HTTP conditional header(s) is not met.";
+    OUT_OF_RANGE_INPUT = 400 "OutOfRangeInput" "One of the request inputs is out of range.";
+    OUT_OF_RANGE_QUERY_PARAMETER = 400 "OutOfRangeQueryParameterValue"
+        "One of the query parameters specified in the request URI is outside the permissible range.";
+    REQUEST_BODY_TOO_LARGE = 413 "RequestBodyTooLarge"
+        "The request body is too large and exceeds the maximum permissible limit.";
+    RESOURCE_NOT_FOUND = 404 "ResourceNotFound" "The specified resource does not exist.";
+    UNAUTHORIZED_BLOB_OVERWRITE = 403 "UnauthorizedBlobOverwrite"
+        "This request is not authorized to perform blob overwrites.";
+    UNSUPPORTED_HEADER = 400 "UnsupportedHeader"
+        "One of the HTTP headers specified in the request is not supported.";
+    UNSUPPORTED_HTTP_VERB = 405 "UnsupportedHttpVerb"
+        "The resource doesn't support specified Http Verb.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_the_services_xml() {
+        let body =
+            INVALID_HEADER_VALUE.header("x-ms-version", "<&>").body("id-1", "2026-01-02T03:04:05.0000000Z");
+        assert_eq!(
+            body,
+            "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidHeaderValue</Code><Message>The \
+             value for one of the HTTP headers is not in the correct format.\nRequestId:id-1\nTime:2026-01-02T03:04:\
+             05.0000000Z</Message><HeaderName>x-ms-version</HeaderName><HeaderValue>&lt;&amp;&gt;</HeaderValue>\
+             </Error>"
+        );
+        assert_eq!(ApiError::custom(500, "").body("a", "b"), "");
+    }
+}

@@ -1,0 +1,343 @@
+//! Faults that the server commits when it is told to: what a client has to survive.
+//!
+//! Every draw depends on the seed, the kind of fault and the number of the request alone, so a run with one
+//! connection repeats exactly, and one with many repeats its counts.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::route::Operation;
+
+/// How often a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Rate {
+    /// Not at all.
+    #[default]
+    Never,
+    /// The n-th, 2n-th, ... request, counted over the whole server since the faults were set.
+    Every(u64),
+    /// With this probability, from 0 to 1, drawn from the seed.
+    Probability(f64),
+}
+
+/// Faults of a server. The default has none.
+///
+/// Where several strike one request, the first in the order of the fields counts. An answer with an error leaves
+/// the store as it was; so does [`Faults::reset`]. [`Faults::cut_headers`] and [`Faults::cut_body`] strike after the
+/// operation took effect, which is what makes them hard on clients.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Added before each answer.
+    pub latency: Duration,
+    /// Added on top, drawn evenly between zero and this.
+    pub jitter: Duration,
+    /// Requests a second that are served; those above it get `503 ServerBusy`. `None`: no cap.
+    pub requests_per_second: Option<u32>,
+    /// `Retry-After`, in seconds, of every 503.
+    pub retry_after_s: Option<u32>,
+    /// Rules for single blobs, looked at before the rates.
+    pub rules: Vec<Rule>,
+    /// `500 InternalError`.
+    pub internal_error: Rate,
+    /// `500` without code and body, as some gateways answer.
+    pub bare_500: Rate,
+    /// `503 ServerBusy`.
+    pub server_busy: Rate,
+    /// The connection is reset when the request has been read; over HTTP/2, the stream.
+    pub reset: Rate,
+    /// The answer ends within its status line, and the connection with it.
+    pub cut_headers: Rate,
+    /// The answer ends in the middle of its body; answers without body end like [`Faults::cut_headers`].
+    pub cut_body: Rate,
+    /// The request is accepted and nothing ever answered; its body is not read.
+    pub stall: Rate,
+}
+
+/// One fault for requests that meet a description.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Which names; [`NameMatch::Contains`] with an empty text means every request.
+    pub name: NameMatch,
+    /// Which operation; `None` means any.
+    pub operation: Option<Operation>,
+    /// What happens.
+    pub fault: Fault,
+    /// So many matching requests pass first.
+    pub skip: u64,
+    /// So many matching requests are struck after that.
+    pub count: u64,
+}
+
+/// How a rule picks blobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameMatch {
+    /// The blob has exactly this name (without container).
+    Exact(String),
+    /// The name of the blob, or of the container where no blob is named, contains this.
+    Contains(String),
+}
+
+/// A fault.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// An error answer. An empty code makes an answer without `x-ms-error-code` and without a body.
+    Error {
+        /// HTTP status.
+        status: u16,
+        /// `x-ms-error-code` and the code in the XML body.
+        code: String,
+        /// `Retry-After` in seconds.
+        retry_after_s: Option<u32>,
+    },
+    /// See [`Faults::reset`].
+    Reset,
+    /// See [`Faults::cut_headers`].
+    CutHeaders,
+    /// See [`Faults::cut_body`].
+    CutBody,
+    /// See [`Faults::stall`].
+    Stall,
+    /// Served properly, this much later.
+    Delay(Duration),
+}
+
+impl Fault {
+    /// An error answer without `Retry-After`.
+    pub fn error(status: u16, code: &str) -> Fault {
+        Fault::Error { status, code: code.to_owned(), retry_after_s: None }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Fault::Error { status, code, .. } => format!("{status} {code}").trim_end().to_owned(),
+            Fault::Reset => "reset".to_owned(),
+            Fault::CutHeaders => "cut headers".to_owned(),
+            Fault::CutBody => "cut body".to_owned(),
+            Fault::Stall => "stall".to_owned(),
+            Fault::Delay(_) => "delay".to_owned(),
+        }
+    }
+}
+
+impl Rule {
+    fn matches(&self, container: &str, blob: &str, operation: Operation) -> bool {
+        let name = match &self.name {
+            NameMatch::Exact(name) => name == blob,
+            NameMatch::Contains(part) => {
+                if blob.is_empty() { container } else { blob }.contains(part.as_str())
+            }
+        };
+        name && self.operation.is_none_or(|o| o == operation)
+    }
+}
+
+/// What is to happen to one request.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) delay: Duration,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// The faults in force and their counters.
+struct Plan {
+    faults: Faults,
+    requests: AtomicU64,
+    rule_hits: Vec<AtomicU64>,
+    bucket: Mutex<(f64, Instant)>,
+}
+
+/// The switch that requests ask.
+pub(crate) struct Switch {
+    /// False while there is nothing to do, so that the usual request pays one load.
+    active: AtomicBool,
+    plan: RwLock<Arc<Plan>>,
+    injected: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Switch {
+    pub(crate) fn new(faults: Faults) -> Switch {
+        let switch = Switch {
+            active: AtomicBool::new(false),
+            plan: RwLock::new(Arc::new(Plan::new(Faults::default()))),
+            injected: Mutex::default(),
+        };
+        switch.set(faults);
+        switch
+    }
+
+    /// Replaces the faults; counters of rules and rates begin anew.
+    pub(crate) fn set(&self, faults: Faults) {
+        let active = faults.any();
+        *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Plan::new(faults));
+        self.active.store(active, Ordering::Release);
+    }
+
+    /// Decides about one request.
+    pub(crate) fn judge(&self, container: &str, blob: &str, operation: Operation) -> Verdict {
+        if !self.active.load(Ordering::Acquire) {
+            return Verdict::default();
+        }
+        let plan = Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner));
+        let verdict = plan.judge(container, blob, operation);
+        if let Some(fault) = &verdict.fault {
+            let mut injected = self.injected.lock().unwrap_or_else(PoisonError::into_inner);
+            *injected.entry(fault.name()).or_default() += 1;
+        }
+        verdict
+    }
+
+    /// Faults committed so far, by name.
+    pub(crate) fn injected(&self) -> BTreeMap<String, u64> {
+        self.injected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Faults {
+    fn rates(&self) -> [(Rate, Fault); 7] {
+        let busy =
+            Fault::Error { status: 503, code: "ServerBusy".to_owned(), retry_after_s: self.retry_after_s };
+        [
+            (self.internal_error, Fault::error(500, "InternalError")),
+            (self.bare_500, Fault::error(500, "")),
+            (self.server_busy, busy),
+            (self.reset, Fault::Reset),
+            (self.cut_headers, Fault::CutHeaders),
+            (self.cut_body, Fault::CutBody),
+            (self.stall, Fault::Stall),
+        ]
+    }
+
+    fn any(&self) -> bool {
+        !self.latency.is_zero()
+            || !self.jitter.is_zero()
+            || self.requests_per_second.is_some()
+            || !self.rules.is_empty()
+            || self.rates().iter().any(|(rate, _)| *rate != Rate::Never)
+    }
+}
+
+impl Plan {
+    fn new(faults: Faults) -> Plan {
+        let rule_hits = faults.rules.iter().map(|_| AtomicU64::new(0)).collect();
+        let burst = f64::from(faults.requests_per_second.unwrap_or(0)) / 10.0;
+        let bucket = Mutex::new((burst.max(1.0), Instant::now()));
+        Plan { faults, requests: AtomicU64::new(0), rule_hits, bucket }
+    }
+
+    fn judge(&self, container: &str, blob: &str, operation: Operation) -> Verdict {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut delay = self.faults.latency;
+        if !self.faults.jitter.is_zero() {
+            delay += self.faults.jitter.mul_f64(draw(self.faults.seed, 0, number));
+        }
+        match self.pick(number, container, blob, operation) {
+            Some(Fault::Delay(more)) => Verdict { delay: delay + more, fault: None },
+            fault => Verdict { delay, fault },
+        }
+    }
+
+    fn pick(&self, number: u64, container: &str, blob: &str, operation: Operation) -> Option<Fault> {
+        if self.faults.requests_per_second.is_some_and(|cap| !self.admit(f64::from(cap))) {
+            let retry_after_s = self.faults.retry_after_s;
+            return Some(Fault::Error { status: 503, code: "ServerBusy".to_owned(), retry_after_s });
+        }
+        for (rule, hits) in self.faults.rules.iter().zip(&self.rule_hits) {
+            if rule.matches(container, blob, operation) {
+                let hit = hits.fetch_add(1, Ordering::Relaxed);
+                if hit >= rule.skip && hit - rule.skip < rule.count {
+                    return Some(rule.fault.clone());
+                }
+            }
+        }
+        let mut kind = 0;
+        self.faults.rates().into_iter().find_map(|(rate, fault)| {
+            kind += 1;
+            let strikes = match rate {
+                Rate::Never => false,
+                Rate::Every(n) => n > 0 && number % n == 0,
+                Rate::Probability(p) => draw(self.faults.seed, kind, number) < p,
+            };
+            strikes.then_some(fault)
+        })
+    }
+
+    /// A token bucket that holds a tenth of a second.
+    fn admit(&self, cap: f64) -> bool {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let earned = now.duration_since(bucket.1).as_secs_f64() * cap;
+        *bucket = ((bucket.0 + earned).min((cap / 10.0).max(1.0)), now);
+        if bucket.0 < 1.0 {
+            return false;
+        }
+        bucket.0 -= 1.0;
+        true
+    }
+}
+
+/// A number in [0, 1) that depends on its arguments alone (SplitMix64).
+fn draw(seed: u64, kind: u64, number: u64) -> f64 {
+    let mut z = seed ^ kind.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    for _ in 0..2 {
+        z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+    }
+    (z >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(switch: &Switch, n: usize) -> Vec<Option<Fault>> {
+        (0..n).map(|_| switch.judge("con", "dir/name", Operation::PutBlock).fault).collect()
+    }
+
+    #[test]
+    fn rates_strike_as_often_as_they_say_and_repeat() {
+        let plan = Faults { seed: 7, reset: Rate::Probability(0.25), ..Faults::default() };
+        let switch = Switch::new(plan.clone());
+        let first = faults(&switch, 10_000);
+        let struck = first.iter().flatten().count();
+        assert!((2300..2700).contains(&struck), "{struck}");
+        assert_eq!(faults(&Switch::new(plan.clone()), 10_000), first);
+        assert_ne!(faults(&Switch::new(Faults { seed: 8, ..plan }), 10_000), first);
+        assert_eq!(switch.injected()["reset"], struck as u64);
+        switch.set(Faults { stall: Rate::Every(3), ..Faults::default() });
+        let stalls: Vec<bool> = faults(&switch, 7).iter().map(Option::is_some).collect();
+        assert_eq!(stalls, [false, false, true, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_rule_strikes_the_requests_it_describes() {
+        let rule = Rule {
+            name: NameMatch::Contains("nam".into()),
+            operation: Some(Operation::PutBlock),
+            fault: Fault::error(404, "BlobNotFound"),
+            skip: 1,
+            count: 2,
+        };
+        let switch = Switch::new(Faults { rules: vec![rule], ..Faults::default() });
+        assert_eq!(switch.judge("con", "dir/name", Operation::PutBlob).fault, None);
+        assert_eq!(switch.judge("con", "other", Operation::PutBlock).fault, None);
+        let struck: Vec<bool> = faults(&switch, 4).iter().map(Option::is_some).collect();
+        assert_eq!(struck, [false, true, true, false]);
+    }
+
+    #[test]
+    fn the_cap_holds() {
+        let plan = Faults { requests_per_second: Some(50), retry_after_s: Some(3), ..Faults::default() };
+        let struck = faults(&Switch::new(plan), 100).into_iter().flatten().collect::<Vec<_>>();
+        assert!(struck.len() >= 90, "{}", struck.len());
+        assert_eq!(
+            struck[0],
+            Fault::Error { status: 503, code: "ServerBusy".into(), retry_after_s: Some(3) }
+        );
+    }
+}

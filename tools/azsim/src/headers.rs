@@ -1,0 +1,70 @@
+//! Header names of the service, and reading request headers.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
+use http::request::Parts;
+
+use crate::error::{INVALID_HEADER_VALUE, INVALID_MD5, Result};
+
+macro_rules! names {
+    ($($name:ident = $text:literal;)*) => {
+        $(pub(crate) const $name: HeaderName = HeaderName::from_static($text);)*
+    };
+}
+
+names! {
+    ACCESS_TIER = "x-ms-access-tier";
+    ACCESS_TIER_INFERRED = "x-ms-access-tier-inferred";
+    BLOB_CONTENT_LENGTH = "x-ms-blob-content-length";
+    BLOB_CONTENT_MD5 = "x-ms-blob-content-md5";
+    BLOB_TYPE = "x-ms-blob-type";
+    CLIENT_REQUEST_ID = "x-ms-client-request-id";
+    CONTENT_CRC64 = "x-ms-content-crc64";
+    CONTENT_MD5 = "content-md5";
+    CREATION_TIME = "x-ms-creation-time";
+    DELETE_PERMANENT = "x-ms-delete-type-permanent";
+    ERROR_CODE = "x-ms-error-code";
+    LEASE_STATE = "x-ms-lease-state";
+    LEASE_STATUS = "x-ms-lease-status";
+    PUBLIC_ACCESS = "x-ms-blob-public-access";
+    REQUEST_ENCRYPTED = "x-ms-request-server-encrypted";
+    REQUEST_ID = "x-ms-request-id";
+    SERVER_ENCRYPTED = "x-ms-server-encrypted";
+    TAG_COUNT = "x-ms-tag-count";
+    VERSION = "x-ms-version";
+}
+
+/// A header as text, when it is there and is visible ASCII or UTF-8.
+pub(crate) fn text<'p>(parts: &'p Parts, name: &str) -> Option<&'p str> {
+    parts.headers.get(name).and_then(|v| std::str::from_utf8(v.as_bytes()).ok())
+}
+
+/// A header as text, an empty one counting as absent.
+pub(crate) fn nonempty<'p>(parts: &'p Parts, name: &str) -> Option<&'p str> {
+    text(parts, name).map(str::trim).filter(|v| !v.is_empty())
+}
+
+/// An MD5 in base64.
+pub(crate) fn md5(parts: &Parts, name: &str) -> Result<Option<[u8; 16]>> {
+    let Some(value) = nonempty(parts, name) else { return Ok(None) };
+    let bytes = STANDARD.decode(value).ok().and_then(|b| <[u8; 16]>::try_from(b).ok());
+    bytes.map(Some).ok_or_else(|| INVALID_MD5.header(name, value))
+}
+
+/// A CRC-64/NVME: base64 of its 8 bytes, the low byte first.
+pub(crate) fn crc64(parts: &Parts, name: &str) -> Result<Option<u64>> {
+    let Some(value) = nonempty(parts, name) else { return Ok(None) };
+    let bytes = STANDARD.decode(value).ok().and_then(|b| <[u8; 8]>::try_from(b).ok());
+    bytes.map(|b| Some(u64::from_le_bytes(b))).ok_or_else(|| INVALID_HEADER_VALUE.header(name, value))
+}
+
+/// A CRC64 as the service writes it.
+pub(crate) fn write_crc64(crc64: u64) -> String {
+    STANDARD.encode(crc64.to_le_bytes())
+}
+
+/// An MD5 as the service writes it.
+pub(crate) fn write_md5(md5: &[u8; 16]) -> String {
+    STANDARD.encode(md5)
+}

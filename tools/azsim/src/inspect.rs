@@ -1,0 +1,105 @@
+//! Looking into the store without HTTP, for tests.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::store::{Container, Content};
+
+/// A committed blob, as a test sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobInfo {
+    /// Name within the container.
+    pub name: String,
+    /// Length in bytes.
+    pub len: u64,
+    /// CRC-64/NVME of the content, computed as it came in.
+    pub crc64: u64,
+    /// `Content-Type`.
+    pub content_type: String,
+    /// `Content-Encoding`, empty when none was set.
+    pub content_encoding: String,
+    /// `Content-Language`, empty when none was set.
+    pub content_language: String,
+    /// `Content-Disposition`, empty when none was set.
+    pub content_disposition: String,
+    /// `Cache-Control`, empty when none was set.
+    pub cache_control: String,
+    /// The MD5 kept as a property.
+    pub content_md5: Option<[u8; 16]>,
+    /// Metadata, sorted by name.
+    pub metadata: Vec<(String, String)>,
+    /// Tags, in the order of the header.
+    pub tags: Vec<(String, String)>,
+    /// `Hot`, `Cool`, `Cold` or `Archive`.
+    pub tier: String,
+    /// The tier was not asked for.
+    pub tier_inferred: bool,
+    /// ETag with its quotes.
+    pub etag: String,
+    /// Committed blocks in order; empty for a blob made by Put Blob.
+    pub blocks: Vec<BlockInfo>,
+}
+
+/// A committed block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockInfo {
+    /// The id, in base64 as it was sent.
+    pub id: String,
+    /// Length in bytes.
+    pub len: u64,
+    /// CRC-64/NVME of the block.
+    pub crc64: u64,
+}
+
+pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
+    let own = |pairs: &[(Box<str>, Box<str>)]| {
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    };
+    let mut blobs = Vec::new();
+    for shard in container.lock_all() {
+        for (name, blob) in &shard.blobs {
+            let blocks = match &blob.content {
+                Content::Blocks(blocks) => blocks
+                    .iter()
+                    .map(|b| BlockInfo { id: b.id.to_string(), len: b.len, crc64: b.crc64 })
+                    .collect(),
+                _ => Vec::new(),
+            };
+            let props = &blob.props;
+            blobs.push(BlobInfo {
+                name: name.to_string(),
+                len: blob.len,
+                crc64: blob.crc64,
+                content_type: props.content_type.to_string(),
+                content_encoding: props.content_encoding.to_string(),
+                content_language: props.content_language.to_string(),
+                content_disposition: props.content_disposition.to_string(),
+                cache_control: props.cache_control.to_string(),
+                content_md5: blob.md5.as_deref().copied(),
+                metadata: own(&props.metadata),
+                tags: own(&props.tags),
+                tier: props.tier.name().to_owned(),
+                tier_inferred: props.tier_inferred,
+                etag: blob.etag(),
+                blocks,
+            });
+        }
+    }
+    blobs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    blobs
+}
+
+pub(crate) fn content(container: &Container, name: &str) -> Option<Bytes> {
+    let blob = container.shard(name).blobs.get(name).cloned()?;
+    let mut out = BytesMut::with_capacity(blob.len as usize);
+    for (stored, mut offset, mut left) in blob.pieces(0, blob.len)? {
+        while left > 0 {
+            let data = stored.read(offset, left).ok().filter(|d| !d.is_empty())?;
+            offset += data.len() as u64;
+            left -= data.len() as u64;
+            out.extend_from_slice(&data);
+        }
+    }
+    Some(out.freeze())
+}

@@ -1,0 +1,128 @@
+//! A native Azure Blob server for tests, the demo and benchmarks.
+//!
+//! # Purpose
+//! Emulators written for convenience top out near a thousand requests a second, accept what the real service refuses,
+//! and never fail. This server is fast enough to stand behind a benchmark, strict enough to judge a client (signatures,
+//! checksums, conditions, limits), and fails on demand.
+//!
+//! # Picture
+//! ```text
+//!   thread 0..N, each: SO_REUSEPORT listener -> tokio current_thread -> [TLS] -> hyper HTTP/1.1 or HTTP/2
+//!        conn      bytes of one connection: spelling of metadata names in, cut-off answers out
+//!        service   target -> route -> fault? -> version -> auth -> operation -> answer
+//!        block_blob / read_blob / list / container      the operations
+//!        body      streaming CRC64 and MD5        content   memory | files | nothing
+//!        store     account -> container -> 32 shards of ordered maps
+//! ```
+//!
+//! # Invariants
+//! - A body is read to its end before it is answered (except by a stall), and checked before it is visible. One that
+//!   breaks off leaves nothing.
+//! - A commit replaces a blob under one lock: readers get the old bytes or the new ones, with the matching ETag.
+//! - ETags are unique within a server and grow.
+//! - Signatures are verified from the documentation's rules, with no code shared with a client of this project.
+//! - No lock is held across an `await`.
+//!
+//! # Limits
+//! Those of the service: 50,000 blocks a blob, 100,000 uncommitted, blocks of 4,000 MiB, Put Blob of 5,000 MiB, names of
+//! 1,024 characters, 5,000 entries a page, 8 KiB of metadata, 15 minutes of clock skew. State lives in memory: about
+//! 150 bytes a blob beside its content.
+//!
+//! # What it does not do
+//! Leases, snapshots, versions, soft delete, append and page blobs, copies, batches, tags after the fact, changing
+//! properties or tier, stored access policies, user delegation, tokens: 501, 400 or 401 with the service's XML. Nothing
+//! survives a restart, the files of [`Store::Disk`] neither.
+//!
+//! # Example
+//! ```
+//! let server = azsim::Server::builder().store(azsim::Store::Discard).threads(1).start()?;
+//! server.create_container("devstoreaccount1", "data");
+//! let sas = server.account_sas("devstoreaccount1", "rwl", std::time::Duration::from_secs(60));
+//! let url = format!("{}/data/name?{sas}", server.url("devstoreaccount1"));
+//! assert!(url.starts_with("http://127.0.0.1:"));
+//! assert_eq!(server.stats().requests, 0);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod auth;
+mod block_blob;
+mod body;
+mod cert;
+mod conditions;
+mod conn;
+mod container;
+mod content;
+mod error;
+mod faults;
+mod headers;
+mod inspect;
+mod list;
+mod properties;
+mod read_blob;
+mod route;
+mod server;
+mod service;
+mod stats;
+mod store;
+mod target;
+mod time;
+mod xml;
+
+use std::path::PathBuf;
+
+pub use faults::{Fault, Faults, NameMatch, Rate, Rule};
+pub use inspect::{BlobInfo, BlockInfo};
+pub use route::Operation;
+pub use server::{Server, ServerBuilder};
+pub use stats::Stats;
+
+/// The published key of `devstoreaccount1`, which every emulator of the service accepts. It protects nothing.
+pub const DEVSTORE_KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// Where the content of blobs is kept. Names, properties and checksums are in memory in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Store {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In files under this directory, one for each Put Blob or Put Block, removed with the blob. What an earlier server
+    /// left there is not read.
+    Disk(PathBuf),
+    /// Nowhere: length, CRC64 and properties are kept, and reading a blob of more than 0 bytes answers
+    /// `409 BlobContentDiscarded`.
+    Discard,
+}
+
+/// Transport security of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Tls {
+    /// Plain HTTP: HTTP/1.1, or HTTP/2 for a client that begins with its preface.
+    #[default]
+    Off,
+    /// A certificate made at the start for `127.0.0.1`, `::1`, `localhost`, `*.blob.core.windows.net` and
+    /// `*.blob.localhost`, signed by an authority made with it; see [`Server::ca_pem`].
+    SelfSigned,
+    /// Files in PEM.
+    Pem {
+        /// The certificate and its chain.
+        cert: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// Protocols that a server offers to TLS clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Alpn {
+    /// `h2,http/1.1`
+    #[default]
+    H2AndHttp11,
+    /// `http/1.1`
+    Http11,
+    /// `h2`
+    H2,
+}

@@ -1,0 +1,201 @@
+//! Which operation a request asks for.
+
+use http::Method;
+use http::request::Parts;
+
+use crate::error::{
+    API_NOT_IMPLEMENTED, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, INVALID_URI,
+    MISSING_REQUIRED_HEADER, Result, UNSUPPORTED_HEADER, UNSUPPORTED_HTTP_VERB,
+};
+use crate::headers::text;
+use crate::target::Target;
+
+/// The operations of the service, as far as this server tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `GET /?comp=list`
+    ListContainers,
+    /// `GET /?restype=service&comp=properties`
+    GetServiceProperties,
+    /// `GET ...?restype=account&comp=properties`
+    GetAccountInformation,
+    /// `PUT /container?restype=container`
+    CreateContainer,
+    /// `DELETE /container?restype=container`
+    DeleteContainer,
+    /// `GET` or `HEAD /container?restype=container`, with or without `comp=metadata`
+    GetContainerProperties,
+    /// `GET /container?restype=container&comp=list`
+    ListBlobs,
+    /// `PUT /container/blob` with `x-ms-blob-type: BlockBlob`
+    PutBlob,
+    /// `PUT /container/blob?comp=block`
+    PutBlock,
+    /// `PUT /container/blob?comp=blocklist`
+    PutBlockList,
+    /// `GET /container/blob?comp=blocklist`
+    GetBlockList,
+    /// `GET /container/blob`
+    GetBlob,
+    /// `HEAD /container/blob`, and `GET`/`HEAD` with `comp=metadata`
+    GetBlobProperties,
+    /// `DELETE /container/blob`
+    DeleteBlob,
+    /// Whatever else was asked for, or a request that could not be read that far.
+    Other,
+}
+
+impl Operation {
+    /// All operations, in the order of their discriminants.
+    pub const ALL: [Operation; 15] = [
+        Operation::ListContainers,
+        Operation::GetServiceProperties,
+        Operation::GetAccountInformation,
+        Operation::CreateContainer,
+        Operation::DeleteContainer,
+        Operation::GetContainerProperties,
+        Operation::ListBlobs,
+        Operation::PutBlob,
+        Operation::PutBlock,
+        Operation::PutBlockList,
+        Operation::GetBlockList,
+        Operation::GetBlob,
+        Operation::GetBlobProperties,
+        Operation::DeleteBlob,
+        Operation::Other,
+    ];
+
+    /// Whether the operation changes something.
+    pub fn is_write(self) -> bool {
+        use Operation::{CreateContainer, DeleteBlob, DeleteContainer, PutBlob, PutBlock, PutBlockList};
+        matches!(self, CreateContainer | DeleteContainer | PutBlob | PutBlock | PutBlockList | DeleteBlob)
+    }
+}
+
+/// Headers that ask for something which this server would otherwise silently leave undone.
+const UNSUPPORTED: [&str; 10] = [
+    "x-ms-encryption-key",
+    "x-ms-encryption-scope",
+    "x-ms-if-tags",
+    "x-ms-immutability-policy-until-date",
+    "x-ms-legal-hold",
+    "x-ms-structured-body",
+    "x-ms-source-content-md5",
+    "x-ms-expiry-option",
+    "x-ms-expiry-time",
+    "x-ms-source-content-crc64",
+];
+
+/// Decides the operation.
+///
+/// # Errors
+/// 501 for operations of the service that this server lacks, 400 or 405 for what is no operation at all.
+pub(crate) fn route(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
+    let operation = operation(parts, target)?;
+    if parts.headers.contains_key("x-ms-copy-source") {
+        return Err(API_NOT_IMPLEMENTED.into());
+    }
+    for name in UNSUPPORTED {
+        if parts.headers.contains_key(name) {
+            return Err(UNSUPPORTED_HEADER.header(name, ""));
+        }
+    }
+    Ok(operation)
+}
+
+fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
+    let method = &parts.method;
+    let read = method == Method::GET || method == Method::HEAD;
+    let (restype, comp) = (target.query.get("restype"), target.query.get("comp"));
+    if !(read || method == Method::PUT || method == Method::DELETE || method == Method::POST) {
+        return Err(UNSUPPORTED_HTTP_VERB.into());
+    }
+    if target.query.get("resource").is_some() || target.query.get("action").is_some() {
+        // The verbs of the hierarchical endpoint; taking them for blob operations would do something else.
+        return Err(INVALID_URI.into());
+    }
+    if restype == Some("account") && comp == Some("properties") && read {
+        return Ok(Operation::GetAccountInformation);
+    }
+    match (&target.container, &target.blob) {
+        (_, Some(_)) => blob_operation(parts, target, comp, read),
+        (Some(_), None) => match (restype, comp) {
+            (Some("container"), None) if method == Method::PUT => Ok(Operation::CreateContainer),
+            (Some("container"), None) if method == Method::DELETE => Ok(Operation::DeleteContainer),
+            (Some("container"), None | Some("metadata")) if read => Ok(Operation::GetContainerProperties),
+            (Some("container"), Some("list")) if method == Method::GET => Ok(Operation::ListBlobs),
+            (Some("container"), Some(comp)) => {
+                Err(unknown_comp(comp, &["acl", "metadata", "lease", "undelete", "rename", "batch", "blobs"]))
+            }
+            _ => Err(INVALID_QUERY_PARAMETER_VALUE.query("restype", restype.unwrap_or_default())),
+        },
+        (None, _) => match (restype, comp) {
+            (None, Some("list")) if method == Method::GET => Ok(Operation::ListContainers),
+            (Some("service"), Some("properties")) if method == Method::GET => {
+                Ok(Operation::GetServiceProperties)
+            }
+            (_, Some(comp)) => {
+                Err(unknown_comp(comp, &["properties", "userdelegationkey", "batch", "blobs"]))
+            }
+            _ => Err(INVALID_QUERY_PARAMETER_VALUE.query("comp", "")),
+        },
+    }
+}
+
+fn blob_operation(parts: &Parts, target: &Target<'_>, comp: Option<&str>, read: bool) -> Result<Operation> {
+    let method = &parts.method;
+    match comp {
+        None if target.query.get("restype").is_some() => {
+            Err(INVALID_QUERY_PARAMETER_VALUE
+                .query("restype", target.query.get("restype").unwrap_or_default()))
+        }
+        None if method == Method::GET => Ok(Operation::GetBlob),
+        None if method == Method::HEAD => Ok(Operation::GetBlobProperties),
+        None if method == Method::DELETE => Ok(Operation::DeleteBlob),
+        None if method == Method::PUT => match text(parts, "x-ms-blob-type") {
+            Some(kind) if kind.eq_ignore_ascii_case("BlockBlob") => Ok(Operation::PutBlob),
+            Some("AppendBlob" | "PageBlob") => Err(API_NOT_IMPLEMENTED.into()),
+            Some(kind) => Err(INVALID_HEADER_VALUE.header("x-ms-blob-type", kind)),
+            None if parts.headers.contains_key("x-ms-copy-source") => Err(API_NOT_IMPLEMENTED.into()),
+            None => Err(MISSING_REQUIRED_HEADER.detail("HeaderName", "x-ms-blob-type")),
+        },
+        Some("block") if method == Method::PUT => Ok(Operation::PutBlock),
+        Some("blocklist") if method == Method::PUT => Ok(Operation::PutBlockList),
+        Some("blocklist") if method == Method::GET => Ok(Operation::GetBlockList),
+        Some("metadata") if read => Ok(Operation::GetBlobProperties),
+        Some(comp) => Err(unknown_comp(
+            comp,
+            &[
+                "appendblock",
+                "block",
+                "blocklist",
+                "copy",
+                "expiry",
+                "immutabilityPolicies",
+                "incrementalcopy",
+                "lease",
+                "legalhold",
+                "metadata",
+                "page",
+                "pagelist",
+                "properties",
+                "query",
+                "seal",
+                "snapshot",
+                "tags",
+                "tier",
+                "undelete",
+            ],
+        )),
+        None => Err(UNSUPPORTED_HTTP_VERB.into()),
+    }
+}
+
+fn unknown_comp(comp: &str, known: &[&str]) -> crate::error::ApiError {
+    if known.iter().any(|k| k.eq_ignore_ascii_case(comp)) {
+        API_NOT_IMPLEMENTED.into()
+    } else {
+        INVALID_QUERY_PARAMETER_VALUE.query("comp", comp)
+    }
+}

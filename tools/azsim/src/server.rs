@@ -1,0 +1,439 @@
+//! The server: its threads, listeners and connections, and the handle that tests hold.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::answer::RequestIds;
+use crate::auth::{Peer, PublicAccess, sas};
+use crate::cert;
+use crate::conn::{ConnState, Io, Socket};
+use crate::content::Backend;
+use crate::faults::{Faults, Switch};
+use crate::inspect::{self, BlobInfo};
+use crate::service::{Link, Shared};
+use crate::stats::{Counters, InFlight, Stats};
+use crate::store::{Account, Clock, Container};
+use crate::target::check_container_name;
+use crate::{Alpn, DEVSTORE_KEY, Store, Tls};
+
+/// Connections waiting to be accepted, per thread.
+const BACKLOG: i32 = 4096;
+/// HTTP/2 windows: bodies of 8 MiB on many streams must not wait for the server.
+const STREAM_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = 64 << 20;
+/// Streams in progress on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 1024;
+/// Plain bytes that rustls may hold before they are sent.
+const TLS_BUFFER: usize = 256 << 10;
+
+/// What a server will be; see [`Server::builder`].
+#[derive(Debug, Clone)]
+pub struct ServerBuilder {
+    accounts: Vec<(String, String)>,
+    store: Store,
+    tls: Tls,
+    alpn: Alpn,
+    faults: Faults,
+    threads: usize,
+    listen: SocketAddr,
+    h2_max_frame: u32,
+    always_md5: bool,
+}
+
+/// A running server. Its threads stop when it is dropped.
+pub struct Server {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    scheme: &'static str,
+    ca_pem: Option<String>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("addr", &self.addr).field("threads", &self.threads.len()).finish()
+    }
+}
+
+impl Default for ServerBuilder {
+    fn default() -> ServerBuilder {
+        ServerBuilder {
+            accounts: Vec::new(),
+            store: Store::Memory,
+            tls: Tls::Off,
+            alpn: Alpn::default(),
+            faults: Faults::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            h2_max_frame: 16 << 10,
+            always_md5: false,
+        }
+    }
+}
+
+impl ServerBuilder {
+    /// Adds an account; the key is base64. Without any there is `devstoreaccount1` with [`DEVSTORE_KEY`].
+    pub fn account(mut self, name: &str, key: &str) -> Self {
+        self.accounts.push((name.to_owned(), key.to_owned()));
+        self
+    }
+
+    /// Where content is kept. Default: memory.
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Whether and with which certificate to speak TLS. Default: not.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// What TLS clients may negotiate. Default: `h2,http/1.1`.
+    pub fn alpn(mut self, alpn: Alpn) -> Self {
+        self.alpn = alpn;
+        self
+    }
+
+    /// Faults from the start.
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Worker threads, at least 1. Default: one for each core.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Address and port. Default: `127.0.0.1:0`, a free port.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen = addr;
+        self
+    }
+
+    /// The largest HTTP/2 frame that clients may send, 16 KiB (the default) to 16 MiB - 1.
+    pub fn h2_max_frame(mut self, bytes: u32) -> Self {
+        self.h2_max_frame = bytes.clamp(1 << 14, (1 << 24) - 1);
+        self
+    }
+
+    /// Compute and store the MD5 of every Put Blob, as the real service does. Default: only when a request brings
+    /// one, because MD5 would cost more than everything else together.
+    pub fn always_md5(mut self, on: bool) -> Self {
+        self.always_md5 = on;
+        self
+    }
+
+    /// Starts the threads; the server answers when this returns.
+    ///
+    /// # Errors
+    /// A key that is not base64, a certificate that cannot be read, a directory that cannot be made, an address that
+    /// is taken.
+    pub fn start(self) -> io::Result<Server> {
+        let mut accounts = self.accounts;
+        if accounts.is_empty() {
+            accounts.push(("devstoreaccount1".to_owned(), DEVSTORE_KEY.to_owned()));
+        }
+        let accounts: io::Result<Vec<Arc<Account>>> = accounts
+            .iter()
+            .map(|(name, key)| {
+                let bad = |_| io::Error::other(format!("the key of the account {name} is not base64"));
+                Ok(Arc::new(Account::new(name, &STANDARD.decode(key).map_err(bad)?)))
+            })
+            .collect();
+        let identity = cert::identity(&self.tls, self.alpn)?;
+        let shared = Arc::new(Shared {
+            accounts: accounts?,
+            backend: Backend::new(self.store)?,
+            switch: Switch::new(self.faults),
+            clock: Clock::default(),
+            request_ids: RequestIds::new(),
+            in_flight: InFlight::default(),
+            counters: (0..self.threads).map(|_| Counters::default()).collect(),
+            always_md5: self.always_md5,
+        });
+        let listeners = listeners(self.listen, self.threads)?;
+        let addr = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let acceptor = identity.as_ref().map(|i| TlsAcceptor::from(Arc::clone(&i.config)));
+        let mut server = Server {
+            shared: Arc::clone(&shared),
+            addr,
+            scheme: if identity.is_some() { "https" } else { "http" },
+            ca_pem: identity.map(|i| i.ca_pem),
+            stop,
+            threads: Vec::with_capacity(self.threads),
+        };
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let worker = Worker {
+                shared: Arc::clone(&shared),
+                number,
+                acceptor: acceptor.clone(),
+                h2_max_frame: self.h2_max_frame,
+                stopped: stopped.clone(),
+            };
+            let thread = std::thread::Builder::new().name(format!("azsim-{number}"));
+            server.threads.push(thread.spawn(move || worker.run(listener))?);
+        }
+        Ok(server)
+    }
+}
+
+/// One listener for each thread, all on one port: the kernel spreads the connections.
+fn listeners(addr: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let open = |addr: SocketAddr, shared: bool| -> io::Result<std::net::TcpListener> {
+        let socket = RawSocket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(shared)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    if addr.port() != 0 {
+        // A shared port would silently join another server of the same user: see first that it is free.
+        drop(open(addr, false)?);
+    }
+    let first = open(addr, true)?;
+    let addr = first.local_addr()?;
+    let mut all = vec![first];
+    for _ in 1..count {
+        all.push(open(addr, true)?);
+    }
+    Ok(all)
+}
+
+impl Server {
+    /// A server to be set up.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// Where the server listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// Names of the accounts, in the order given.
+    pub fn accounts(&self) -> Vec<String> {
+        self.shared.accounts.iter().map(|a| a.name.clone()).collect()
+    }
+
+    /// `http://127.0.0.1:PORT/ACCOUNT`, or `https://`.
+    pub fn url(&self, account: &str) -> String {
+        format!("{}://{}/{account}", self.scheme, self.addr)
+    }
+
+    /// The certificate in PEM that a client must trust; `None` without TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    fn account(&self, name: &str) -> Option<&Arc<Account>> {
+        self.shared.accounts.iter().find(|a| a.name == name)
+    }
+
+    fn container(&self, account: &str, container: &str) -> Option<Arc<Container>> {
+        self.account(account)?.container(container).ok()
+    }
+
+    /// Creates a private container directly. `false` when it exists already or the name breaks the service's rules.
+    ///
+    /// # Panics
+    /// When there is no such account.
+    pub fn create_container(&self, account: &str, container: &str) -> bool {
+        let account = self.account(account).expect("the account was given to the builder");
+        if check_container_name(container).is_err() {
+            return false;
+        }
+        let tick = self.shared.clock.tick();
+        account.create(Container::new(container, tick, Vec::new(), PublicAccess::None)).is_ok()
+    }
+
+    /// Replaces the faults; requests already judged keep theirs.
+    pub fn set_faults(&self, faults: Faults) {
+        self.shared.switch.set(faults);
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            in_flight_max: self.shared.in_flight.max(),
+            faults: self.shared.switch.injected(),
+            ..Stats::default()
+        };
+        for counters in &self.shared.counters {
+            counters.add_to(&mut stats);
+        }
+        stats
+    }
+
+    /// The committed blobs of a container, sorted by name. Empty for a container that does not exist.
+    pub fn blobs(&self, account: &str, container: &str) -> Vec<BlobInfo> {
+        self.container(account, container).map(|c| inspect::blobs(&c)).unwrap_or_default()
+    }
+
+    /// The content of a blob; `None` when there is no such blob or its content was discarded.
+    pub fn content(&self, account: &str, container: &str, name: &str) -> Option<Bytes> {
+        inspect::content(&*self.container(account, container)?, name)
+    }
+
+    /// A SAS for the blob service, over all resource types, valid from five minutes ago: `sv=...&sig=...`.
+    ///
+    /// # Panics
+    /// When there is no such account.
+    pub fn account_sas(&self, account: &str, permissions: &str, lifetime: Duration) -> String {
+        let account = self.account(account).expect("the account was given to the builder");
+        sas::make_account_sas(account, permissions, lifetime)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has said so on stderr already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One thread of the server.
+struct Worker {
+    shared: Arc<Shared>,
+    number: usize,
+    acceptor: Option<TlsAcceptor>,
+    h2_max_frame: u32,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Worker {
+    fn run(self, listener: std::net::TcpListener) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("the kernel gives an epoll descriptor");
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
+            let mut stopped = self.stopped.clone();
+            let stop = stopped.wait_for(|stop| *stop);
+            let mut stop = std::pin::pin!(stop);
+            let mut accept = std::pin::pin!(self.accept(&listener));
+            // Whichever ends first; the connections end with the runtime.
+            std::future::poll_fn(|cx| {
+                if stop.as_mut().poll(cx).is_ready() {
+                    return std::task::Poll::Ready(());
+                }
+                accept.as_mut().poll(cx)
+            })
+            .await;
+        });
+    }
+
+    async fn accept(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    self.shared.counters[self.number].connection();
+                    // Without it answers wait for acknowledgements; where it fails the connection is gone anyway.
+                    let _ = stream.set_nodelay(true);
+                    let conn = Connection {
+                        shared: Arc::clone(&self.shared),
+                        worker: self.number,
+                        h2_max_frame: self.h2_max_frame,
+                        acceptor: self.acceptor.clone(),
+                        peer,
+                    };
+                    tokio::spawn(conn.run(stream));
+                }
+                // Out of descriptors or the like: wait until some are given back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+}
+
+/// A connection before its protocol is known.
+struct Connection {
+    shared: Arc<Shared>,
+    worker: usize,
+    h2_max_frame: u32,
+    acceptor: Option<TlsAcceptor>,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream) {
+        match &self.acceptor {
+            Some(acceptor) => {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                self.shared.counters[self.worker].handshake();
+                let session = stream.get_mut().1;
+                session.set_buffer_limit(Some(TLS_BUFFER));
+                let h2 = session.alpn_protocol() == Some(b"h2");
+                self.serve(stream, h2).await;
+            }
+            None => {
+                let Ok(h2) = speaks_h2(&stream).await else { return };
+                self.serve(stream, h2).await;
+            }
+        }
+    }
+
+    async fn serve<S: Socket + Send + 'static>(self, stream: S, h2: bool) {
+        let conn = ConnState::new(!h2);
+        let io = TokioIo::new(Io::new(stream, Arc::clone(&conn), !h2));
+        let peer = Peer { ip: self.peer.ip(), tls: self.acceptor.is_some() };
+        let link = Link { shared: self.shared, worker: self.worker, conn, peer, http1: !h2 };
+        let service = service_fn(move |request| link.clone().serve(request));
+        // A connection ends with an error when the client goes away, or when a fault says so.
+        if h2 {
+            let _ = http2::Builder::new(TokioExecutor::new())
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_frame_size(self.h2_max_frame)
+                .max_concurrent_streams(MAX_STREAMS)
+                .serve_connection(io, service)
+                .await;
+        } else {
+            let _ = http1::Builder::new().serve_connection(io, service).await;
+        }
+    }
+}
+
+/// Whether a plain connection begins with HTTP/2's preface (prior knowledge).
+async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
+    let mut start = [0; 4];
+    loop {
+        let read = stream.peek(&mut start).await?;
+        if read == start.len() || start[..read] != b"PRI "[..read] {
+            return Ok(&start == b"PRI ");
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        // The start of a word came alone; it stays readable, so there is nothing to wait on but time.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

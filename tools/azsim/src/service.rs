@@ -1,0 +1,240 @@
+//! One request from its head to its answer: faults, version, authentication, operation.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use crate::answer::{self, Answer, Failure, RequestIds};
+use crate::auth::{self, Grant, Peer};
+use crate::body::{Body, drain};
+use crate::conn::{ConnState, Cut};
+use crate::content::Backend;
+use crate::error::{ApiError, INVALID_HEADER_VALUE, Result};
+use crate::faults::{Fault, Switch};
+use crate::headers::{self, text};
+use crate::properties::{Spelling, put};
+use crate::route::{Operation, route};
+use crate::stats::{Counters, InFlight};
+use crate::store::{Account, Clock, Container};
+use crate::target::Target;
+use crate::{block_blob, container, list, read_blob, time};
+
+/// What all threads of a server share.
+pub(crate) struct Shared {
+    pub(crate) accounts: Vec<Arc<Account>>,
+    pub(crate) backend: Backend,
+    pub(crate) switch: Switch,
+    pub(crate) clock: Clock,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) in_flight: InFlight,
+    pub(crate) counters: Vec<Counters>,
+    /// Compute and store the MD5 of every Put Blob, as the real service does.
+    pub(crate) always_md5: bool,
+}
+
+/// The facts of one connection that its requests need.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) worker: usize,
+    pub(crate) conn: Arc<ConnState>,
+    pub(crate) peer: Peer,
+    pub(crate) http1: bool,
+}
+
+/// No answer: hyper closes the connection, or resets the stream.
+#[derive(Debug)]
+pub(crate) struct Aborted;
+
+impl std::fmt::Display for Aborted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the request is not answered")
+    }
+}
+
+impl std::error::Error for Aborted {}
+
+/// A request that may be carried out.
+pub(crate) struct Rq<'r> {
+    pub(crate) shared: &'r Shared,
+    pub(crate) counters: &'r Counters,
+    pub(crate) parts: &'r Parts,
+    pub(crate) target: &'r Target<'r>,
+    pub(crate) grant: Grant,
+    /// `x-ms-version`, or what stands for it.
+    pub(crate) version: &'r str,
+    pub(crate) tls: bool,
+    /// Metadata names as the client spelled them.
+    pub(crate) metadata_names: &'r [Box<str>],
+}
+
+impl Rq<'_> {
+    /// The container that the request names.
+    pub(crate) fn container(&self) -> Result<Arc<Container>> {
+        self.target.account.container(self.target.names().0)
+    }
+}
+
+impl Link {
+    fn counters(&self) -> &Counters {
+        &self.shared.counters[self.worker]
+    }
+
+    /// Answers one request.
+    pub(crate) async fn serve(
+        self,
+        request: Request<Incoming>,
+    ) -> std::result::Result<Response<Body>, Aborted> {
+        let _in_flight = self.shared.in_flight.enter();
+        let (parts, body) = request.into_parts();
+        let names = if self.http1 { self.conn.take_metadata_names() } else { Vec::new() };
+        let mut body = Some(body);
+        let target = Target::parse(&parts, &self.shared.accounts);
+        let routed = match &target {
+            Ok(target) => route(&parts, target),
+            Err(e) => Err(e.clone()),
+        };
+        let operation = routed.as_ref().map_or(Operation::Other, |o| *o);
+        self.counters().request(operation);
+
+        let (container, blob) = target.as_ref().map_or(("", ""), Target::names);
+        let verdict = self.shared.switch.judge(container, blob, operation);
+        if !verdict.delay.is_zero() {
+            tokio::time::sleep(verdict.delay).await;
+        }
+        let outcome = match verdict.fault {
+            Some(Fault::Stall) => pending().await,
+            Some(Fault::Reset) => {
+                self.finish_body(&parts, &mut body).await?;
+                self.conn.reset.store(self.http1, Ordering::Release);
+                return Err(Aborted);
+            }
+            Some(Fault::Error { status, ref code, retry_after_s }) => {
+                Err(Failure::Api(ApiError { retry_after_s, ..ApiError::custom(status, code) }))
+            }
+            _ => match (&target, routed) {
+                (Ok(target), routed) => self.run(&parts, target, routed, &names, &mut body).await,
+                (Err(e), _) => Err(e.clone().into()),
+            },
+        };
+        self.finish_body(&parts, &mut body).await?;
+        self.conn.request_done();
+        let id = self.shared.request_ids.next();
+        let mut answer = match outcome {
+            Ok(answer) => answer,
+            Err(Failure::Gone) => return Err(Aborted),
+            Err(Failure::Api(error)) => {
+                self.counters().error(&error.code, error.status);
+                answer::error(&error, id.as_str(), &parts.method)
+            }
+        };
+        let headers = answer.headers_mut();
+        let (name, value) = answer::server();
+        headers.insert(name, value);
+        headers.insert(headers::REQUEST_ID, id.header());
+        if let Some(version) = parts.headers.get(headers::VERSION) {
+            headers.insert(headers::VERSION, version.clone());
+        }
+        if let Some(id) = parts.headers.get(headers::CLIENT_REQUEST_ID).filter(|id| id.len() <= 1024) {
+            headers.insert(headers::CLIENT_REQUEST_ID, id.clone());
+        }
+        if let Some(spelling) = answer.extensions_mut().remove::<Spelling>().filter(|_| self.http1) {
+            self.conn.spell_answer(spelling.0);
+        }
+        self.counters().sent(answer.body().len());
+        self.cut(verdict.fault, &mut answer)?;
+        Ok(answer)
+    }
+
+    /// Arranges for the answer to end early, when that is the fault of the day.
+    fn cut(&self, fault: Option<Fault>, answer: &mut Answer) -> std::result::Result<(), Aborted> {
+        let body = answer.body().len();
+        match fault {
+            Some(Fault::CutBody) if body > 0 && self.http1 => {
+                self.conn.cut_answer(Cut::AfterHeaders(body as usize / 2));
+            }
+            Some(Fault::CutBody) if body > 0 => answer.body_mut().fail_halfway(),
+            Some(Fault::CutHeaders | Fault::CutBody) if self.http1 => self.conn.cut_answer(Cut::After(11)),
+            Some(Fault::CutHeaders | Fault::CutBody) => return Err(Aborted),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads what is left of the request. A client that waits for `100 Continue` is told the error instead.
+    async fn finish_body(
+        &self,
+        parts: &Parts,
+        body: &mut Option<Incoming>,
+    ) -> std::result::Result<(), Aborted> {
+        if let Some(body) = body.take()
+            && !body.is_end_stream()
+            && !parts.headers.contains_key("expect")
+        {
+            let len = drain(body).await.map_err(|_| Aborted)?;
+            self.counters().received(len);
+        }
+        Ok(())
+    }
+
+    async fn run(
+        &self,
+        parts: &Parts,
+        target: &Target<'_>,
+        routed: Result<Operation>,
+        metadata_names: &[Box<str>],
+        body: &mut Option<Incoming>,
+    ) -> std::result::Result<Answer, Failure> {
+        let version = text(parts, "x-ms-version").or_else(|| target.query.get("api-version"));
+        if let Some(version) = version.filter(|v| !auth::is_version(v)) {
+            return Err(INVALID_HEADER_VALUE.header("x-ms-version", version).into());
+        }
+        let grant = auth::authenticate(parts, target, self.peer, version, time::now())?;
+        if grant == Grant::Anonymous {
+            let access = target.container.as_deref().and_then(|c| target.account.container(c).ok());
+            let access = access.map_or(auth::PublicAccess::None, |c| c.access);
+            auth::allow_anonymous(routed.as_ref().map_or(Operation::Other, |o| *o), access)?;
+        }
+        let operation = routed?;
+        auth::authorize(&grant, operation)?;
+        let version = version.or_else(|| target.query.get("sv")).unwrap_or(auth::VERSIONS.0);
+        let rq = Rq {
+            shared: &self.shared,
+            counters: self.counters(),
+            parts,
+            target,
+            grant,
+            version,
+            tls: self.peer.tls,
+            metadata_names,
+        };
+        match operation {
+            Operation::PutBlob => block_blob::put_blob(&rq, body).await,
+            Operation::PutBlock => block_blob::put_block(&rq, body).await,
+            Operation::PutBlockList => block_blob::put_block_list(&rq, body).await,
+            Operation::GetBlockList => block_blob::get_block_list(&rq),
+            Operation::GetBlob => read_blob::get(&rq),
+            Operation::GetBlobProperties => read_blob::properties(&rq),
+            Operation::DeleteBlob => block_blob::delete(&rq),
+            Operation::ListBlobs => list::blobs(&rq),
+            Operation::ListContainers => list::containers(&rq),
+            Operation::CreateContainer => container::create(&rq),
+            Operation::DeleteContainer => container::delete(&rq),
+            Operation::GetContainerProperties => container::properties(&rq),
+            Operation::GetAccountInformation => Ok(container::account_information()),
+            Operation::GetServiceProperties => Ok(container::service_properties()),
+            Operation::Other => Err(crate::error::API_NOT_IMPLEMENTED.into()),
+        }
+    }
+}
+
+/// Writes ETag and Last-Modified.
+pub(crate) fn write_times(answer: &mut Answer, modified: u64) {
+    put(answer.headers_mut(), http::header::ETAG, &crate::store::etag(modified));
+    put(answer.headers_mut(), http::header::LAST_MODIFIED, &time::http_date(modified));
+}

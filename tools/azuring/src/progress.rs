@@ -1,0 +1,125 @@
+//! What is shown while a job runs: a live block on a terminal, a line each half minute elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use azuring_transfer::{Progress, ProgressView};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Between two looks on a terminal.
+const REDRAW: Duration = Duration::from_millis(200);
+/// Between two lines elsewhere.
+const LINE: Duration = Duration::from_secs(30);
+
+/// Shows progress on stderr until it is finished or dropped.
+pub(crate) struct Display {
+    bar: ProgressBar,
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Display {
+    pub(crate) fn start(progress: Arc<Progress>, begun: Instant) -> Self {
+        let live = std::io::stderr().is_terminal();
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is valid"));
+        let (end, ended) = channel();
+        let shown = bar.clone();
+        let show = move || {
+            let mut rate = Rate::new(begun);
+            let pause = if live { REDRAW } else { LINE };
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
+                let view = progress.view();
+                let text = rate.describe(&view, begun.elapsed());
+                if live {
+                    shown.set_message(text);
+                } else {
+                    eprintln!("{}", text.replace('\n', "; "));
+                }
+            }
+        };
+        // Without the thread nothing is shown, and the job runs as well.
+        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
+        Self { bar, end: Some(end), thread }
+    }
+
+    /// Prints a line above the live block.
+    pub(crate) fn print(&self, line: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+
+    /// Takes the live block away.
+    pub(crate) fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.end.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The rates of the last seconds.
+struct Rate {
+    at: Instant,
+    files: u64,
+    bytes: u64,
+    files_per_s: f64,
+    bytes_per_s: f64,
+}
+
+impl Rate {
+    fn new(begun: Instant) -> Self {
+        Self { at: begun, files: 0, bytes: 0, files_per_s: 0.0, bytes_per_s: 0.0 }
+    }
+
+    fn describe(&mut self, view: &ProgressView, elapsed: Duration) -> String {
+        let passed = self.at.elapsed().as_secs_f64();
+        if passed >= 1.0 {
+            let ended = view.done + view.failed;
+            // Smoothed over about five looks.
+            let blend = |old: f64, new: f64| if old == 0.0 { new } else { old * 0.8 + new * 0.2 };
+            self.files_per_s = blend(self.files_per_s, (ended - self.files) as f64 / passed);
+            self.bytes_per_s = blend(self.bytes_per_s, (view.bytes - self.bytes) as f64 / passed);
+            (self.at, self.files, self.bytes) = (Instant::now(), ended, view.bytes);
+        }
+        let left = view.found - (view.done + view.failed).min(view.found);
+        let eta = match (view.scanned, left, self.files_per_s) {
+            (false, ..) => "scanning".to_owned(),
+            (true, left, rate) if rate > 0.0 && left > 0 => {
+                format!("{} left", HumanDuration(Duration::from_secs_f64(left as f64 / rate)))
+            }
+            _ => "finishing".to_owned(),
+        };
+        format!(
+            "{} of {} files, {} failed, {}\n{:.0} files/s, {}/s ({:.0} Mb/s), {} in flight, {} retries, {}, {eta}",
+            HumanCount(view.done),
+            HumanCount(view.found),
+            HumanCount(view.failed),
+            HumanBytes(view.bytes),
+            self.files_per_s,
+            HumanBytes(self.bytes_per_s as u64),
+            self.bytes_per_s * 8.0 / 1e6,
+            view.in_flight,
+            view.retries,
+            HumanDuration(elapsed),
+        )
+    }
+}
