@@ -1,10 +1,13 @@
-//! The kit holds: two programs that are not ours agree on the awkward tree through a third.
+//! The kit holds: two programs that are not ours agree on the awkward tree through a third, and the fixture tells
+//! right from wrong.
 //!
 //! If this fails, the other tests say nothing about azuring.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use azuring_bench::workload::{FileFacts, awkward_tree};
-use azuring_tests::{AzCopy, Azurite, AzuriteOptions, Certificate, DEVSTORE_ACCOUNT, local_sha256};
+use azuring_bench::workload::{FileFacts, awkward_tree, small_tree};
+use azuring_tests::{
+    AzCopy, Azurite, AzuriteOptions, Certificate, DEVSTORE_ACCOUNT, Fixture, azuring, local_sha256,
+};
 
 /// AzCopy uploads to Azurite over HTTPS; Microsoft's client reads the same names and bytes; AzCopy lists the same.
 #[test]
@@ -41,4 +44,29 @@ fn azcopy_and_storage_blob_agree_on_azurite() {
     let listed = azcopy.list(&url);
     assert_eq!(listed.keys().cloned().collect::<Vec<_>>(), expected);
     assert!(tree.files.iter().all(|(name, facts)| listed[&format!("tree/{name}")] == facts.len_bytes));
+}
+
+/// What `tests/README.md` shows.
+#[test]
+fn a_file_arrives_in_the_fixture() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("in/a b.txt", b"content");
+    let outcome = fixture.upload(&file, &["--max-tries", "2"]);
+    assert_eq!(outcome.expect_code(0).field("Number of File Transfers Completed"), Some("1"));
+    assert_eq!(fixture.content("a b.txt"), b"content");
+    assert_eq!(fixture.names(), ["a b.txt"]);
+}
+
+/// One byte changed in the source after the upload, and the comparison sees it. Over TLS on the way.
+#[test]
+#[should_panic(expected = "other content: [(\"tree/d0001/f0000001.bin\"")]
+fn the_fixture_sees_one_wrong_byte() {
+    let fixture = Fixture::with(azuring!(), |server| server.tls(azsim::Tls::SelfSigned));
+    let mut tree = small_tree(&fixture.path().join("tree"), 10, 2, 100).unwrap();
+    fixture.upload(&tree.root, &[]).expect_code(0);
+    fixture.assert_holds(&tree, "tree/");
+    let mut content = std::fs::read(tree.path_of("d0001/f0000001.bin")).unwrap();
+    content[50] ^= 1;
+    tree.files.insert("d0001/f0000001.bin".to_owned(), FileFacts::of(&content));
+    fixture.assert_holds(&tree, "tree/");
 }

@@ -22,16 +22,20 @@
 )]
 
 mod azcopy;
+mod azuring;
 mod azurite;
 mod certificate;
+mod fixture;
 mod inspect;
 mod peers;
 mod process;
 mod tree;
 
 pub use azcopy::AzCopy;
+pub use azuring::Azuring;
 pub use azurite::{Azurite, AzuriteOptions};
 pub use certificate::Certificate;
+pub use fixture::{CONTAINER, Fixture};
 pub use inspect::{BlobClient, RemoteBlob, SasSpec};
 pub use peers::{Peers, PeersError, target_dir};
 pub use process::{Outcome, Running, Stdin, run, spawn};

@@ -175,11 +175,12 @@ impl BlobClient {
     ) -> Result<(), RequestError> {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
         for id in block_ids {
-            // Base64 has no character that XML would want escaped. `Uncommitted` and not `Latest`: a block of
-            // this id that is part of the present blob must never be taken for one that was just sent.
-            xml.push_str("<Uncommitted>");
+            // Base64 has no character that XML would want escaped. `Latest` and not `Uncommitted`: when the
+            // answer to a commit is lost, the repeated one finds its blocks already committed. The ids are
+            // this job's own, so no block of an older blob can be meant.
+            xml.push_str("<Latest>");
             xml.push_str(&id);
-            xml.push_str("</Uncommitted>");
+            xml.push_str("</Latest>");
         }
         xml.push_str("</BlockList>");
         let payload = Payload::from(Bytes::from(xml));

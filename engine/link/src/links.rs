@@ -5,7 +5,8 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, StatusCode, response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Request, StatusCode, response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -164,8 +165,12 @@ impl Links {
         let begun = Instant::now();
         let body_len = payload.len();
         let stall = self.inner.settings.stall;
-        let (parts, ()) = head.into_parts();
+        let (mut parts, ()) = head.into_parts();
         let absolute = parts.uri.clone();
+        if payload.is_empty() && matches!(parts.method, Method::PUT | Method::POST) {
+            // hyper leaves it out where there is no body; servers want to be told (RFC 9110 section 8.6).
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut request = Request::from_parts(parts, payload.into_body());
         loop {
             match self.take(body_len).await? {

@@ -107,6 +107,7 @@ pub struct Walk {
     recursive: bool,
     threads: usize,
     matchers: Matchers,
+    names_bytes: usize,
     run_bytes: usize,
     #[cfg(test)]
     hook: crate::read::Hook,
@@ -123,6 +124,7 @@ impl Walk {
             recursive: false,
             threads: cores.clamp(4, 16),
             matchers: Matchers::default(),
+            names_bytes: NAMES_BUDGET,
             run_bytes: RUN_BYTES,
             #[cfg(test)]
             hook: crate::read::Hook::default(),
@@ -147,6 +149,15 @@ impl Walk {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.min(MAX_THREADS);
+        self
+    }
+
+    /// Memory for names in bytes: 1 MiB to [`NAMES_BUDGET`], the default. Directories larger than half of it are
+    /// sorted on disk.
+    #[must_use]
+    pub fn names_bytes(mut self, bytes: usize) -> Self {
+        self.names_bytes = bytes.clamp(1 << 20, NAMES_BUDGET);
+        self.run_bytes = self.names_bytes / 2;
         self
     }
 
@@ -175,7 +186,7 @@ impl Walk {
             root: self.root,
             root_fd,
             matchers: self.matchers,
-            budget: Budget::new(NAMES_BUDGET),
+            budget: Budget::new(self.names_bytes),
             run_bytes: self.run_bytes,
             stop: AtomicBool::new(false),
             #[cfg(test)]

@@ -5,7 +5,7 @@
 //! buffers they are read into.
 //!
 //! ```text
-//!   lane thread ── run_lane ──> tokio current-thread runtime (+ io_uring, when the kernel allows it)
+//!   lane thread ── LaneRuntime ──> tokio current-thread runtime (+ io_uring, when the kernel allows it)
 //!       │
 //!       ├─ Pool ──acquire──> Lease ──fill──> Bytes ──(link)──> socket ──drop──> Pool
 //!       │                      ▲
@@ -38,6 +38,6 @@ mod uring;
 
 pub use file::{FileMeta, FileRing, Loaded, OpenFile, SourceDir};
 pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};
-pub use runtime::{IoChoice, IoPath, probe, run_lane};
+pub use runtime::{IoChoice, IoPath, LaneRuntime, probe};
 pub use threads::ThreadFiles;
 pub use uring::UringFiles;

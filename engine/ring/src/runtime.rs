@@ -69,17 +69,39 @@ fn try_ring() -> io::Result<()> {
     }
 }
 
-/// Runs `lane` to its end on this thread, in a current-thread runtime with a local task set. With
-/// [`IoPath::Uring`] the thread has a ring as well, and [`crate::UringFiles`] works inside.
-///
-/// # Errors
-/// When the runtime or the ring cannot be made.
-pub fn run_lane<F: Future>(path: &IoPath, lane: F) -> io::Result<F::Output> {
-    match path {
-        IoPath::Uring => Ok(make_uring()?.block_on(lane)),
-        IoPath::Threads { .. } => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            Ok(tokio::task::LocalSet::new().block_on(&runtime, lane))
+/// The runtime of a lane's thread: a tokio current-thread runtime with a local task set, and with
+/// [`IoPath::Uring`] a ring.
+pub struct LaneRuntime(Kind);
+
+enum Kind {
+    Uring(tokio_uring::Runtime),
+    Plain(tokio::runtime::Runtime),
+}
+
+impl LaneRuntime {
+    /// Makes the runtime on the thread that will use it.
+    ///
+    /// # Errors
+    /// When the runtime or the ring cannot be made: descriptors or locked memory are used up.
+    pub fn new(path: &IoPath) -> io::Result<Self> {
+        Ok(Self(match path {
+            IoPath::Uring => Kind::Uring(make_uring()?),
+            IoPath::Threads { .. } => {
+                Kind::Plain(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+            }
+        }))
+    }
+
+    /// Whether [`crate::UringFiles`] works inside.
+    pub fn has_ring(&self) -> bool {
+        matches!(self.0, Kind::Uring(_))
+    }
+
+    /// Runs `lane` to its end.
+    pub fn block_on<F: Future>(self, lane: F) -> F::Output {
+        match self.0 {
+            Kind::Uring(runtime) => runtime.block_on(lane),
+            Kind::Plain(runtime) => tokio::task::LocalSet::new().block_on(&runtime, lane),
         }
     }
 }
@@ -161,9 +183,10 @@ mod tests {
     ) {
         for path in paths() {
             match path {
-                IoPath::Uring => run_lane(&path, uring(UringFiles)).unwrap(),
+                IoPath::Uring => LaneRuntime::new(&path).unwrap().block_on(uring(UringFiles)),
                 IoPath::Threads { .. } => {
-                    run_lane(&path, async { threads(ThreadFiles::start().unwrap()).await }).unwrap();
+                    let runtime = LaneRuntime::new(&path).unwrap();
+                    runtime.block_on(async { threads(ThreadFiles::start().unwrap()).await });
                 }
             }
         }

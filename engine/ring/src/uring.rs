@@ -16,7 +16,7 @@ use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 use crate::file::{FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, check_unchanged, shrank};
 use crate::pool::Lease;
 
-/// [`FileRing`] on the io_uring of the runtime it is used in. Use it inside [`crate::run_lane`] only.
+/// [`FileRing`] on the io_uring of the runtime it is used in. Use it inside [`crate::LaneRuntime`] only.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UringFiles;
 

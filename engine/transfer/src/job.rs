@@ -13,9 +13,8 @@ use azuring_plan::destination::{Naming, NamingOptions};
 use azuring_ring::{CHUNK_BYTES, IoPath, SourceDir, probe};
 
 use crate::collector::{self, Progress};
-use crate::failure::{Failure, FailureKind};
 use crate::lane::{self, LaneShare, new_histogram};
-use crate::options::{JobOptions, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
+use crate::options::{JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
 use crate::outcome::{Event, Report};
 use crate::queue::WorkQueue;
 use crate::source::{Finder, Source};
@@ -107,11 +106,13 @@ impl JobBuilder {
         if !(1..=MAX_CONCURRENCY).contains(&limits.concurrency) {
             return Err(JobError::Limit(format!("concurrency is from 1 to {MAX_CONCURRENCY}")));
         }
-        let source = Source::resolve(&self.source, self.destination.path(), self.naming)?;
+        let source =
+            Source::resolve(&self.source, self.destination.path(), self.naming, names_bytes(limits))?;
         let endpoint = self.destination.endpoint();
         let tls = if endpoint.tls { Some(TlsSetup::new(self.options.ca_file.as_deref())?) } else { None };
         let target = Target::new(self.destination, self.credential, &self.options.properties)?;
-        let (lanes, share) = shares(&self.options)?;
+        let shares = shares(&self.options)?;
+        let lanes = shares.len();
         let io = probe(self.options.io);
         let id = uuid::Uuid::new_v4();
         Ok(Job {
@@ -122,7 +123,7 @@ impl JobBuilder {
                 destination: target.url().to_string(),
                 credential: target.credential().describe(),
                 lanes,
-                concurrency: share.in_flight * lanes,
+                concurrency: limits.concurrency,
                 memory_bytes: limits.memory_bytes,
                 io,
             },
@@ -130,7 +131,7 @@ impl JobBuilder {
             source,
             target,
             tls,
-            share,
+            shares,
             progress: Arc::new(Progress::new(lanes)),
             options: self.options,
         })
@@ -142,13 +143,18 @@ const BASE_BYTES: u64 = 24 << 20;
 /// Memory of a link with TLS: records and hyper's buffers.
 const LINK_BYTES: u64 = 96 << 10;
 
+/// Memory for the walk's names.
+fn names_bytes(limits: &Limits) -> usize {
+    (limits.memory_bytes / 16).min(azuring_local::walk::NAMES_BUDGET as u64) as usize
+}
+
 /// Splits the budgets over lanes. Fewer lanes when the memory would not give each of them two blocks.
-fn shares(options: &JobOptions) -> Result<(usize, LaneShare), JobError> {
+fn shares(options: &JobOptions) -> Result<Vec<LaneShare>, JobError> {
     let limits = &options.limits;
     let default = azuring_plan::blocks::DEFAULT_BLOCK_SIZE;
     let block = options.blocks.block_size.unwrap_or(default);
     let largest = block.max(options.blocks.put_blob_size.unwrap_or(block));
-    let fixed = BASE_BYTES + limits.concurrency as u64 * LINK_BYTES + limits.memory_bytes / 16;
+    let fixed = BASE_BYTES + limits.concurrency as u64 * LINK_BYTES + names_bytes(limits) as u64;
     let pool = limits.memory_bytes.saturating_sub(fixed);
     let least = largest + 2 * CHUNK_BYTES as u64;
     if pool < least {
@@ -160,11 +166,10 @@ fn shares(options: &JobOptions) -> Result<(usize, LaneShare), JobError> {
         )));
     }
     let lanes = limits.lanes.clamp(1, MAX_LANES).min(limits.concurrency).min((pool / least) as usize).max(1);
-    let share = LaneShare {
-        pool_bytes: (pool / lanes as u64) as usize,
-        in_flight: limits.concurrency.div_ceil(lanes),
-    };
-    Ok((lanes, share))
+    let pool_bytes = (pool / lanes as u64) as usize;
+    // What does not divide goes to the first lanes.
+    let in_flight = |lane| limits.concurrency / lanes + usize::from(lane < limits.concurrency % lanes);
+    Ok((0..lanes).map(|lane| LaneShare { pool_bytes, in_flight: in_flight(lane) }).collect())
 }
 
 /// What a job is about to do, for a person to read before it begins.
@@ -197,7 +202,7 @@ pub struct Job {
     source: Source,
     target: Target,
     tls: Option<TlsSetup>,
-    share: LaneShare,
+    shares: Vec<LaneShare>,
     progress: Arc<Progress>,
     options: JobOptions,
 }
@@ -228,7 +233,7 @@ impl Job {
     /// every event; a slow `tell` slows the job.
     pub fn run(self, stop: &StopHandle, tell: impl FnMut(Event)) -> Report {
         let begun = Instant::now();
-        let (lanes, share, io) = (self.plan.lanes, self.share, self.plan.io.clone());
+        let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
         let Source { root, naming, finder, .. } = self.source;
         let shared = Arc::new(Shared {
             id: self.id,
@@ -237,14 +242,14 @@ impl Job {
             naming,
             target: self.target,
             tls: self.tls,
-            queue: Arc::new(WorkQueue::new()),
+            queue: Arc::new(WorkQueue::new(lanes)),
             verdict: Verdict::new(stop.clone()),
             progress: Arc::clone(&self.progress),
             crc64: AtomicBool::new(self.options.crc64),
             options: self.options,
         });
         let (messages, inbox) = collector::channel();
-        let running = start_threads(finder, lanes, share, &io, &shared, messages);
+        let running = start_threads(finder, &self.shares, &io, &shared, messages);
         let (counts, kinds) = collector::collect(&inbox, &self.progress, tell);
         let mut report = Report {
             counts,
@@ -263,10 +268,8 @@ impl Job {
                     report.links_opened += result.links_opened;
                     report.pool_bytes += result.pool_bytes;
                 }
-                Ok(Err(error)) => {
-                    let text = format!("a lane could not be started: {error}");
-                    report.fatal.get_or_insert(Failure::new(FailureKind::Limit, "", text));
-                }
+                // Told through the verdict, if the job could not do without this lane.
+                Ok(Err(_)) => {}
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
@@ -289,14 +292,15 @@ type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
 /// Starts the planner and the lanes. They end by themselves when the source is done or the job stops.
 fn start_threads(
     finder: Finder,
-    lanes: usize,
-    share: LaneShare,
+    shares: &[LaneShare],
     io: &IoPath,
     shared: &Arc<Shared>,
     messages: crossbeam::channel::Sender<collector::Message>,
 ) -> Vec<LaneThread> {
-    let running = (0..lanes)
-        .map(|index| {
+    let running = shares
+        .iter()
+        .enumerate()
+        .map(|(index, &share)| {
             let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
             std::thread::Builder::new()
                 .name(format!("lane-{index}"))

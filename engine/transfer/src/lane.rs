@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use azuring_azure::BlobClient;
 use azuring_link::{LinkSettings, Links};
-use azuring_ring::{FileRing, IoPath, Pool, ThreadFiles, UringFiles, run_lane};
+use azuring_ring::{FileRing, IoPath, LaneRuntime, Pool, ThreadFiles, UringFiles};
 use crossbeam::channel::Sender;
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::collector::{LaneCounters, Message, add};
 use crate::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
+use crate::failure::{Failure, FailureKind};
 use crate::job::Shared;
 use crate::large::LargeFile;
 use crate::outcome::{Event, Outcome};
@@ -27,6 +28,9 @@ const MIN_TASKS: usize = 64;
 const OUTBOX: usize = 64;
 /// How often outcomes are handed over even when they are few.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// A sample of how blocks go spans at least this.
+const SAMPLE_BLOCKS: Duration = Duration::from_millis(50);
 
 /// What a lane leaves behind.
 pub(crate) struct LaneResult {
@@ -54,6 +58,7 @@ pub(crate) struct Lane<R> {
     permits: Semaphore,
     window: RefCell<BlockWindow>,
     load: Load,
+    window_bytes: Cell<u64>,
     local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
     refill: tokio::sync::Mutex<()>,
     outbox: RefCell<Vec<Outcome>>,
@@ -67,7 +72,8 @@ pub(crate) enum Item {
     Help(Arc<LargeFile>, Busy),
 }
 
-/// Runs a lane on the calling thread until there is no more work.
+/// Runs a lane on the calling thread until there is no more work. Where its ring cannot be made (locked memory
+/// may be used up by other lanes) it reads with threads.
 pub(crate) fn run(
     index: usize,
     share: LaneShare,
@@ -75,11 +81,31 @@ pub(crate) fn run(
     shared: Arc<Shared>,
     messages: Sender<Message>,
 ) -> std::io::Result<LaneResult> {
-    match path {
-        IoPath::Uring => run_lane(path, drive(index, share, UringFiles, shared, messages)),
-        IoPath::Threads { .. } => {
-            let ring = ThreadFiles::start()?;
-            run_lane(path, drive(index, share, ring, shared, messages))
+    // If this lane dies, nobody may wait for it.
+    let _guard = StopOnPanic(Arc::clone(&shared));
+    let runtime = LaneRuntime::new(path)
+        .or_else(|error| LaneRuntime::new(&IoPath::Threads { reason: error.to_string() }));
+    let started = runtime.and_then(|runtime| {
+        let files = if runtime.has_ring() { None } else { Some(ThreadFiles::start()?) };
+        Ok((runtime, files))
+    });
+    match started {
+        Ok((runtime, None)) => Ok(runtime.block_on(drive(index, share, UringFiles, shared, messages))),
+        Ok((runtime, Some(files))) => Ok(runtime.block_on(drive(index, share, files, shared, messages))),
+        Err(error) => {
+            let text = format!("a lane could not be started: {error}");
+            shared.verdict.fatal(&Failure::new(FailureKind::Limit, "", text));
+            Err(error)
+        }
+    }
+}
+
+struct StopOnPanic(Arc<Shared>);
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.verdict.give_up();
         }
     }
 }
@@ -107,6 +133,7 @@ async fn drive<R: FileRing>(
         permits: Semaphore::new(share.in_flight),
         window: RefCell::new(BlockWindow::new(share.in_flight)),
         load: Load::new(),
+        window_bytes: Cell::new(0),
         local: RefCell::default(),
         refill: tokio::sync::Mutex::new(()),
         outbox: RefCell::default(),
@@ -183,6 +210,10 @@ impl<R: FileRing> Lane<R> {
         self.shared.lanes
     }
 
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     pub(crate) fn permits(&self) -> &Semaphore {
         &self.permits
     }
@@ -203,7 +234,7 @@ impl<R: FileRing> Lane<R> {
             if !self.local.borrow().is_empty() {
                 continue;
             }
-            match self.shared.queue.next().await? {
+            match self.shared.queue.next(self.index).await? {
                 (Work::Help(file), busy) => return Some(Item::Help(file, busy)),
                 (Work::Files(batch), busy) => {
                     let busy = Rc::new(busy);
@@ -254,9 +285,11 @@ impl<R: FileRing> Lane<R> {
     }
 
     /// Called when a block is done.
-    pub(crate) fn sample_window(&self) {
-        if let Some(busy) = self.load.since(Duration::from_millis(10)) {
-            self.window.borrow_mut().sample(busy);
+    pub(crate) fn sample_window(&self, bytes: u64) {
+        self.window_bytes.set(self.window_bytes.get() + bytes);
+        if let Some((busy, seconds)) = self.load.since(SAMPLE_BLOCKS) {
+            let bytes = self.window_bytes.replace(0);
+            self.window.borrow_mut().sample(busy, bytes as f64 / seconds);
         }
     }
 }
@@ -273,11 +306,11 @@ impl Load {
 
     /// The share of time since the last call, 0 to 1.
     fn since_last(&self) -> f64 {
-        self.since(Duration::ZERO).unwrap_or(1.0)
+        self.since(Duration::ZERO).map_or(1.0, |(busy, _)| busy)
     }
 
-    /// The same, but `None` when less than `least` has passed.
-    fn since(&self, least: Duration) -> Option<f64> {
+    /// The same with the seconds that have passed; `None` when they are less than `least`.
+    fn since(&self, least: Duration) -> Option<(f64, f64)> {
         let (then, busy_then) = self.last.get();
         let wall = then.elapsed();
         if wall < least || wall.is_zero() {
@@ -285,7 +318,8 @@ impl Load {
         }
         let busy = busy_time();
         self.last.set((Instant::now(), busy));
-        Some((busy.saturating_sub(busy_then)).as_secs_f64() / wall.as_secs_f64())
+        let seconds = wall.as_secs_f64();
+        Some((busy.saturating_sub(busy_then).as_secs_f64() / seconds, seconds))
     }
 }
 

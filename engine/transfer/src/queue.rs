@@ -17,7 +17,7 @@ use crate::verdict::Verdict;
 pub(crate) const BATCH_FILES: usize = 64;
 /// Batches that wait for a lane: 16,384 files, some 2 MB of names.
 const WAITING_BATCHES: usize = 256;
-/// Large files whose blocks other lanes may help with. A lane that finds no room sends the blocks alone.
+/// Large files that wait for one lane's help.
 const WAITING_LARGE: usize = 64;
 
 /// One file to transfer.
@@ -45,50 +45,54 @@ impl Drop for Busy {
     fn drop(&mut self) {
         let queue = &self.queue;
         if queue.unfinished.fetch_sub(1, Ordering::SeqCst) == 1 && queue.closed.load(Ordering::SeqCst) {
-            queue.ready.notify_waiters();
-            queue.ready.notify_one();
+            queue.wake_lanes();
         }
     }
+}
+
+/// Where one lane waits.
+struct Door {
+    /// Large files that other lanes want help with.
+    help: ArrayQueue<Arc<LargeFile>>,
+    /// Wakes the lane. Costs nothing while it is not waiting.
+    ready: Notify,
 }
 
 /// Bounded hand-over from one planner thread to the lanes.
 pub(crate) struct WorkQueue {
     files: ArrayQueue<Vec<Entry>>,
-    large: ArrayQueue<Arc<LargeFile>>,
+    doors: Vec<Door>,
     closed: AtomicBool,
     /// Pieces of work taken and not finished. While there are any, a large file may still ask for help, so no
     /// lane leaves.
     unfinished: AtomicUsize,
-    /// Wakes one lane that found nothing.
-    ready: Notify,
     /// Wakes the planner that found no room.
     room: Condvar,
     room_lock: Mutex<()>,
 }
 
 impl WorkQueue {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(lanes: usize) -> Self {
+        let door = || Door { help: ArrayQueue::new(WAITING_LARGE), ready: Notify::new() };
         Self {
             files: ArrayQueue::new(WAITING_BATCHES),
-            large: ArrayQueue::new(WAITING_LARGE),
+            doors: (0..lanes).map(|_| door()).collect(),
             closed: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
-            ready: Notify::new(),
             room: Condvar::new(),
             room_lock: Mutex::new(()),
         }
     }
 
     /// Hands over a batch; blocks while there is no room. `false`: the job is stopping and the batch was dropped.
-    pub(crate) fn push(&self, batch: Vec<Entry>, verdict: &Verdict) -> bool {
-        let mut batch = batch;
+    pub(crate) fn push(&self, mut batch: Vec<Entry>, verdict: &Verdict) -> bool {
         loop {
             if verdict.stopping() {
                 return false;
             }
             match self.files.push(batch) {
                 Ok(()) => {
-                    self.ready.notify_one();
+                    self.wake_lanes();
                     return true;
                 }
                 Err(back) => batch = back,
@@ -104,50 +108,53 @@ impl WorkQueue {
         }
     }
 
-    /// Asks `lanes` other lanes to help with a large file. They are told at once.
-    pub(crate) fn offer(&self, file: &Arc<LargeFile>, lanes: usize) {
-        for _ in 0..lanes {
-            if self.large.push(Arc::clone(file)).is_err() {
-                return;
+    /// Asks the lanes other than `lane`, at most `most` of them, to help with a large file.
+    pub(crate) fn offer(&self, lane: usize, file: &Arc<LargeFile>, most: usize) {
+        let others = self.doors.iter().enumerate().filter(|(other, _)| *other != lane);
+        for (_, door) in others.take(most) {
+            // A lane with so many to help with has enough to do.
+            if door.help.push(Arc::clone(file)).is_ok() {
+                door.ready.notify_one();
             }
-            self.ready.notify_one();
         }
     }
 
     /// Says that no further batch will come.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.ready.notify_waiters();
-        self.ready.notify_one();
+        self.wake_lanes();
     }
 
-    /// The next piece of work; `None` once the queue is closed, empty, and nothing taken from it is unfinished.
+    fn wake_lanes(&self) {
+        for door in &self.doors {
+            door.ready.notify_one();
+        }
+    }
+
+    /// The next piece of work for `lane`; `None` once the queue is closed, empty, and nothing taken from it is
+    /// unfinished. A lane has one caller of this at a time.
     ///
     /// Large files first: their blocks are what the job may have to wait for at its end.
-    pub(crate) async fn next(self: &Arc<Self>) -> Option<(Work, Busy)> {
+    pub(crate) async fn next(self: &Arc<Self>, lane: usize) -> Option<(Work, Busy)> {
         loop {
-            let notified = self.ready.notified();
-            tokio::pin!(notified);
-            // Registered before looking, so that a hand-over in between is not missed.
-            notified.as_mut().enable();
             // Counted before looking: a lane that sees nothing unfinished may leave.
             self.unfinished.fetch_add(1, Ordering::SeqCst);
-            if let Some(work) = self.pop() {
+            if let Some(work) = self.pop(lane) {
                 return Some((work, Busy { queue: Arc::clone(self) }));
             }
             let last = self.unfinished.fetch_sub(1, Ordering::SeqCst) == 1;
             if last && self.closed.load(Ordering::SeqCst) {
-                // Another lane may wait as well.
-                self.ready.notify_waiters();
-                self.ready.notify_one();
+                // The others may have seen this lane's own count and wait.
+                self.wake_lanes();
                 return None;
             }
-            notified.await;
+            // A wake-up since the look above is kept, so none is missed.
+            self.doors[lane].ready.notified().await;
         }
     }
 
-    fn pop(&self) -> Option<Work> {
-        if let Some(file) = self.large.pop() {
+    fn pop(&self, lane: usize) -> Option<Work> {
+        if let Some(file) = self.doors[lane].help.pop() {
             return Some(Work::Help(file));
         }
         let batch = self.files.pop()?;
@@ -168,16 +175,16 @@ mod tests {
 
     #[test]
     fn every_batch_reaches_exactly_one_lane_and_the_planner_is_held_back() {
-        let queue = Arc::new(WorkQueue::new());
+        let queue = Arc::new(WorkQueue::new(3));
         let total = 5 * WAITING_BATCHES as u64;
         let lanes: Vec<_> = (0..3)
-            .map(|_| {
+            .map(|lane| {
                 let queue = Arc::clone(&queue);
                 std::thread::spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                     runtime.block_on(async {
                         let mut got = Vec::new();
-                        while let Some((Work::Files(batch), _busy)) = queue.next().await {
+                        while let Some((Work::Files(batch), _busy)) = queue.next(lane).await {
                             got.extend(batch.into_iter().map(|entry| entry.id));
                         }
                         got
@@ -197,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_stop_frees_a_planner_that_waits_for_room() {
-        let queue = Arc::new(WorkQueue::new());
+        let queue = Arc::new(WorkQueue::new(1));
         let stop = StopHandle::new();
         let verdict = Verdict::new(stop.clone());
         for n in 0..WAITING_BATCHES as u64 {

@@ -11,7 +11,7 @@ use azuring_link::{LinkSettings, Links, TlsSetup};
 use azuring_local::{Found, RelPath};
 use azuring_plan::destination::Naming;
 use azuring_plan::name::{encode_path, escape};
-use azuring_ring::{IoPath, run_lane};
+use azuring_ring::{IoPath, LaneRuntime};
 use tokio::task::JoinSet;
 
 use crate::options::JobOptions;
@@ -70,11 +70,12 @@ pub(crate) fn run(
                     LinkSettings { http: options.http, stall: options.retry.stall, tls: tls.cloned() };
                 let target = target.clone();
                 scope.spawn(move || {
-                    run_lane(io, async move {
+                    let runtime = LaneRuntime::new(io)?;
+                    Ok::<_, std::io::Error>(runtime.block_on(async move {
                         let links = Links::new(target.url().endpoint(), settings);
                         let client = BlobClient::new(Rc::new(target), links);
                         compare_all(&client, &finder, naming, root).await
-                    })
+                    }))
                 })
             })
             .collect();

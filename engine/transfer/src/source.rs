@@ -38,6 +38,7 @@ impl Source {
         argument: &Path,
         destination: &str,
         options: NamingOptions,
+        names_bytes: usize,
     ) -> Result<Self, JobError> {
         if argument.as_os_str().is_empty() {
             return Err(PlanError::EmptySource.into());
@@ -70,8 +71,14 @@ impl Source {
         };
         let naming = Naming::new(shape, destination, options)?;
         let root_path = walk.root().to_owned();
-        let stream = walk.recursive(options.recursive).start()?;
-        Ok(Self { root: open_root(&root_path)?, root_path, naming, finder: Finder::Walk(Box::new(stream)), is_pattern })
+        let stream = walk.recursive(options.recursive).names_bytes(names_bytes).start()?;
+        Ok(Self {
+            root: open_root(&root_path)?,
+            root_path,
+            naming,
+            finder: Finder::Walk(Box::new(stream)),
+            is_pattern,
+        })
     }
 
     fn one_file(argument: &Path, destination: &str, options: NamingOptions) -> Result<Self, JobError> {

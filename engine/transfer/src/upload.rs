@@ -88,7 +88,7 @@ async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, B
                 count,
                 lane.shared.id,
             ));
-            lane.shared.queue.offer(&large, (lane.lanes() - 1).min(count as usize - 1));
+            lane.shared.queue.offer(lane.index(), &large, (lane.lanes() - 1).min(count as usize - 1));
             send_blocks(lane, &large, file).await;
             Ok(Sent::InBlocks)
         }
@@ -152,7 +152,7 @@ async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, fi
             None => break,
             Some(Ok(was_last)) => {
                 last |= was_last;
-                lane.sample_window();
+                lane.sample_window(large.block_size);
             }
             Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
         }

@@ -52,6 +52,11 @@ impl Verdict {
         self.gave_up.load(Ordering::Relaxed) || self.stop.is_stopped()
     }
 
+    /// Stops the job whatever it has achieved.
+    pub(crate) fn give_up(&self) {
+        self.gave_up.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn interrupted(&self) -> bool {
         self.stop.is_stopped()
     }
@@ -77,7 +82,7 @@ impl Verdict {
         whole.object = String::new();
         // The first one is told; the others are the same.
         let _ = self.fatal.set(whole);
-        self.gave_up.store(true, Ordering::SeqCst);
+        self.give_up();
         true
     }
 

@@ -140,7 +140,7 @@ pub(crate) async fn put_blob(
         };
         let staged = if shard.staged.is_empty() { None } else { shard.staged.remove(name) };
         // What is replaced is dropped after the lock: it may be gigabytes.
-        (modified, (shard.blobs.insert(name.into(), blob), staged))
+        (modified, (shard.blobs.insert(name.into(), Box::new(blob)), staged))
     };
     let mut answer = created(claimed, received.crc64);
     if rq.shared.always_md5
@@ -223,7 +223,7 @@ pub(crate) async fn put_block_list(
             content: Content::Blocks(Arc::new(blocks)),
         };
         let staged = shard.staged.remove(name);
-        (modified, (shard.blobs.insert(name.into(), blob), staged))
+        (modified, (shard.blobs.insert(name.into(), Box::new(blob)), staged))
     };
     let mut answer = created(claimed, checksums.crc64);
     write_times(&mut answer, modified);

@@ -258,7 +258,7 @@ impl Plan {
             kind += 1;
             let strikes = match rate {
                 Rate::Never => false,
-                Rate::Every(n) => n > 0 && number % n == 0,
+                Rate::Every(n) => n > 0 && number.is_multiple_of(n),
                 Rate::Probability(p) => draw(self.faults.seed, kind, number) < p,
             };
             strikes.then_some(fault)

@@ -94,7 +94,7 @@ struct Cursor<'s> {
 }
 
 enum Names<'s> {
-    Blobs(Range<'s, Box<str>, Blob>),
+    Blobs(Range<'s, Box<str>, Box<Blob>>),
     Staged(Range<'s, Box<str>, Staged>),
 }
 
@@ -116,7 +116,7 @@ impl<'s> Cursor<'s> {
 
     fn advance(&mut self) {
         self.next = match &mut self.names {
-            Names::Blobs(range) => range.next().map(|(name, blob)| (&**name, Some(blob))),
+            Names::Blobs(range) => range.next().map(|(name, blob)| (&**name, Some(&**blob))),
             // A name with a committed blob is listed as that.
             Names::Staged(range) => {
                 range.find(|(name, _)| !self.shard.blobs.contains_key(*name)).map(|(name, _)| (&**name, None))

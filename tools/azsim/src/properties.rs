@@ -209,7 +209,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let parts = builder.body(()).unwrap().into_parts().0;
-        Props::read(&parts, from, &["MixedCase".into()]).map_err(|e| e.code.to_string())
+        Props::read(&parts, source, &["MixedCase".into()]).map_err(|e| e.code.to_string())
     }
 
     #[test]

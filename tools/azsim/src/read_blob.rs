@@ -25,7 +25,7 @@ use crate::time;
 const MAX_CHECKED_RANGE: u64 = 4 << 20;
 
 /// Finds the blob and judges the conditions of a read.
-fn find(rq: &Rq<'_>) -> Result<Blob> {
+fn find(rq: &Rq<'_>) -> Result<Box<Blob>> {
     let conditions = Conditions::read(rq.parts)?;
     let (_, name) = rq.target.names();
     let blob = rq.container()?.shard(name).blobs.get(name).cloned();

@@ -127,6 +127,10 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_tries: u32,
 
+    /// Seconds without a byte in either direction after which an exchange is cut and repeated
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) stall_seconds: u64,
+
     /// HTTP version over https; http:// is always HTTP/1.1
     #[arg(long, value_enum, default_value_t = Http::Auto)]
     pub(crate) http: Http,

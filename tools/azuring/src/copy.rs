@@ -1,5 +1,7 @@
 //! `azuring copy`.
 
+use std::time::Duration;
+
 use azuring_transfer::{
     BlobProperties, BlobUrl, BlockRules, ContentTypePolicy, Credential, HttpChoice, IoChoice, Job, JobError,
     JobOptions, Limits, PlanError, RetryPolicy, mib_to_bytes,
@@ -67,7 +69,11 @@ fn options(blob: &BlobArgs, engine: &EngineArgs) -> Result<JobOptions, Refused> 
     };
     Ok(JobOptions {
         limits: limits(engine),
-        retry: RetryPolicy { max_tries: engine.max_tries, ..RetryPolicy::default() },
+        retry: RetryPolicy {
+            max_tries: engine.max_tries,
+            stall: Duration::from_secs(engine.stall_seconds),
+            ..RetryPolicy::default()
+        },
         http: match engine.http {
             Http::Auto => HttpChoice::Auto,
             Http::One => HttpChoice::Http1,

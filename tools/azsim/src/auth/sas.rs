@@ -28,6 +28,13 @@ const PERMISSION_ORDER: &str = "racwdxyltmeopi";
 /// Verifies the SAS in the query.
 pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64) -> Result<Grant> {
     let query = &target.query;
+    let pairs = query.pairs();
+    if let Some((name, _)) =
+        pairs.iter().enumerate().find_map(|(i, p)| pairs[..i].iter().find(|q| q.0.eq_ignore_ascii_case(&p.0)))
+    {
+        // Which of the two was signed would be a guess.
+        return Err(failed(format!("{name} is given more than once")));
+    }
     let version = field(query, "sv")?;
     if !is_version(version) {
         return Err(failed(format!(
@@ -52,11 +59,10 @@ pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64) -> Result<Grant>
             _ => return Err(failed("spr is neither https nor https,http")),
         }
     }
-    if let Some(range) = query.get("sip").filter(|p| !p.is_empty()) {
-        if !ip_in(range, peer.ip).ok_or_else(|| failed("sip is no address or range of addresses"))? {
-            let error = crate::error::ApiError::from(AUTHORIZATION_SOURCE_IP_MISMATCH);
-            return Err(error.detail("SourceIP", peer.ip.to_string()));
-        }
+    if let Some(range) = query.get("sip").filter(|p| !p.is_empty())
+        && !ip_in(range, peer.ip).ok_or_else(|| failed("sip is no address or range of addresses"))?
+    {
+        return Err(AUTHORIZATION_SOURCE_IP_MISMATCH.detail("SourceIP", peer.ip.to_string()));
     }
     let parse = |text: &str, what: &str| {
         Permissions::parse(text).ok_or_else(|| failed(format!("{what} is malformed")))

@@ -1,0 +1,95 @@
+//! Files that change, shrink, grow or vanish while they are transferred.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use azsim::Faults;
+use azuring_bench::workload::large_file;
+use azuring_tests::{Fixture, azuring};
+
+/// Waits until the server has seen `requests`, so that the transfer is under way.
+fn wait_for(fixture: &Fixture, requests: u64) {
+    let begun = Instant::now();
+    while fixture.server().stats().requests < requests {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the transfer does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Uploads a file of 32 blocks slowly and calls `change` once a few blocks have been sent.
+fn changed_under_way(change: impl Fn(&Path), expected: &str) {
+    let fixture = Fixture::new(azuring!());
+    let path = fixture.file("tree/changing.bin", b"the old version");
+    fixture.upload(&fixture.path().join("tree"), &[]).expect_code(0);
+    fs::remove_file(&path).unwrap();
+    large_file(&path, 8 << 20).unwrap();
+    fixture.file("tree/steady.bin", b"steady");
+    let before = fixture.server().stats().requests;
+    fixture.server().set_faults(Faults { latency: Duration::from_millis(40), ..Faults::default() });
+
+    let args = fixture.upload_args(
+        &fixture.path().join("tree"),
+        &["--block-size-mb=0.25", "--put-blob-size-mb=0.25", "--concurrency=2"],
+    );
+    let running = fixture.azuring().start(args);
+    wait_for(&fixture, before + 4);
+    change(&path);
+    let outcome = running.wait().unwrap();
+    outcome.expect_code(1);
+    let line = outcome.stderr.lines().find(|line| line.starts_with("failed:")).unwrap();
+    assert!(line.contains("changing.bin") && line.contains(expected), "{line}");
+    assert_eq!(fixture.content("tree/changing.bin"), b"the old version", "nothing mixed becomes visible");
+    assert_eq!(fixture.content("tree/steady.bin"), b"steady", "the rest of the job goes on");
+}
+
+#[test]
+fn a_file_that_grows_fails_alone() {
+    changed_under_way(
+        |path| OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap(),
+        "grew",
+    );
+}
+
+#[test]
+fn a_file_that_shrinks_fails_alone() {
+    changed_under_way(
+        |path| OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 20).unwrap(),
+        "became shorter",
+    );
+}
+
+#[test]
+fn a_file_that_is_rewritten_in_place_fails_alone() {
+    changed_under_way(
+        |path| {
+            let mut file = OpenOptions::new().write(true).open(path).unwrap();
+            file.write_all(b"other bytes at the beginning").unwrap();
+        },
+        "modified",
+    );
+}
+
+#[test]
+fn files_that_vanish_after_they_were_listed_fail_alone() {
+    let fixture = Fixture::new(azuring!());
+    for n in 0..400 {
+        fixture.file(&format!("tree/{n:03}.txt"), format!("{n}").as_bytes());
+    }
+    fixture.server().set_faults(Faults { latency: Duration::from_millis(10), ..Faults::default() });
+    let args = fixture.upload_args(&fixture.path().join("tree"), &["--concurrency=1"]);
+    let running = fixture.azuring().start(args);
+    wait_for(&fixture, 5);
+    // Listed long ago, and far from being opened: the first 64 are read ahead.
+    for n in 390..400 {
+        fs::remove_file(fixture.path().join(format!("tree/{n:03}.txt"))).unwrap();
+    }
+    let outcome = running.wait().unwrap();
+    outcome.expect_code(1);
+    assert_eq!(fixture.names().len(), 390);
+    assert_eq!(outcome.field("Number of File Transfers Failed"), Some("10"));
+    let lines = outcome.stderr.lines().filter(|line| line.contains("removed after it was listed")).count();
+    assert_eq!(lines, 10, "{}", outcome.stderr);
+}

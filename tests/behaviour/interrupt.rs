@@ -1,0 +1,83 @@
+//! Ctrl-C: what is in flight is finished, nothing new is begun, and the summary tells how it stands.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::time::{Duration, Instant};
+
+use azsim::Faults;
+use azuring_bench::workload::large_file;
+use azuring_tests::{Fixture, azuring};
+
+fn slow() -> Faults {
+    Faults { latency: Duration::from_millis(50), ..Faults::default() }
+}
+
+fn wait_for(fixture: &Fixture, requests: u64) {
+    let begun = Instant::now();
+    while fixture.server().stats().requests < requests {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the transfer does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_first_signal_drains_and_the_counts_are_exact() {
+    for terminate in [false, true] {
+        let fixture = Fixture::new(azuring!());
+        for n in 0..1000 {
+            fixture.file(&format!("tree/{n:04}"), format!("{n}").as_bytes());
+        }
+        fixture.server().set_faults(slow());
+        let args = fixture.upload_args(&fixture.path().join("tree"), &["--concurrency=4"]);
+        let running = fixture.azuring().start(args);
+        wait_for(&fixture, 20);
+        if terminate {
+            running.terminate()
+        } else {
+            running.interrupt()
+        }
+        let outcome = running.wait().unwrap();
+        outcome.expect_code(6);
+        assert!(outcome.stderr.contains("finishing what is in flight"), "{}", outcome.stderr);
+        assert_eq!(outcome.field("Final Job Status"), Some("Cancelled"));
+        let field = |name: &str| outcome.field(name).unwrap().parse::<usize>().unwrap();
+        let done = field("Number of File Transfers Completed");
+        assert_eq!(done, fixture.names().len(), "what is told done is there, and nothing else");
+        assert!((20..500).contains(&done), "{done}");
+        assert_eq!(
+            field("Total Number of Transfers"),
+            done + field("Number of File Transfers Failed") + field("Number of File Transfers Skipped")
+        );
+        assert!(outcome.stderr.contains("not started"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_large_file_that_is_interrupted_stays_invisible() {
+    let fixture = Fixture::new(azuring!());
+    let path = fixture.path().join("large.bin");
+    large_file(&path, 32 << 20).unwrap();
+    fixture.server().set_faults(slow());
+    let args = fixture.upload_args(&path, &["--block-size-mb=0.25", "--concurrency=2"]);
+    let running = fixture.azuring().start(args);
+    wait_for(&fixture, 6);
+    running.interrupt();
+    let outcome = running.wait().unwrap();
+    outcome.expect_code(6);
+    assert!(fixture.names().is_empty());
+    assert!(outcome.stderr.contains("large.bin") && outcome.stderr.contains("stopped before"));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("x", b"x");
+    fixture.server().set_faults(Faults { latency: Duration::from_secs(60), ..Faults::default() });
+    let running = fixture.azuring().start(fixture.upload_args(&file, &[]));
+    wait_for(&fixture, 1);
+    running.interrupt();
+    std::thread::sleep(Duration::from_millis(300));
+    running.interrupt();
+    let outcome = running.wait().unwrap();
+    outcome.expect_code(6);
+    assert!(outcome.wall < Duration::from_secs(20), "{:?}", outcome.wall);
+}

@@ -1,0 +1,112 @@
+//! What a local file is called in the container.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use azuring_tests::{Fixture, azuring};
+
+/// Runs `azuring copy ARGS` with `@` standing for the temp dir and `%PATH` for a URL below the container.
+fn copy(fixture: &Fixture, source: &str, destination: &str, more: &[&str]) -> azuring_tests::Outcome {
+    let source = source.replace('@', fixture.path().to_str().unwrap());
+    let url = fixture.url_of("data", destination);
+    let mut args = vec!["copy", &source, &url];
+    args.extend(more);
+    fixture.run(args)
+}
+
+fn tree() -> Fixture {
+    let fixture = Fixture::new(azuring!());
+    for name in ["top.txt", "sub/a.bin", "sub/deep/b", ".hidden"] {
+        fixture.file(&format!("dir/{name}"), name.as_bytes());
+    }
+    fixture
+}
+
+#[test]
+fn a_directory_keeps_its_name_and_its_contents_do_not() {
+    let whole = ["/.hidden", "/sub/a.bin", "/sub/deep/b", "/top.txt"];
+    let below = |prefix: &str| whole.map(|name| format!("{prefix}{name}").trim_start_matches('/').to_owned());
+    for (source, destination, prefix) in [
+        ("@/dir", "", "dir"),
+        ("@/dir/", "", "dir"),
+        ("@/dir/sub/..", "", "dir"),
+        ("@/dir/*", "", ""),
+        ("@/dir", "some/path", "some/path/dir"),
+        ("@/dir/*", "some/path", "some/path"),
+        ("@/dir/*", "some/path/", "some/path"),
+    ] {
+        let fixture = tree();
+        copy(&fixture, source, destination, &["--recursive"]).expect_code(0);
+        assert_eq!(fixture.names(), below(prefix), "{source} to {destination}");
+    }
+}
+
+#[test]
+fn without_recursive_only_direct_files_go() {
+    let fixture = tree();
+    let outcome = copy(&fixture, "@/dir", "", &[]);
+    outcome.expect_code(2);
+    let text = "cannot use directory as source without --recursive or a trailing wildcard (/*)";
+    assert!(outcome.stderr.contains(text), "{}", outcome.stderr);
+    copy(&fixture, "@/dir/*", "", &[]).expect_code(0);
+    assert_eq!(fixture.names(), [".hidden", "top.txt"]);
+}
+
+#[test]
+fn one_file_is_named_by_the_destination_or_by_itself() {
+    for (destination, name) in
+        [("", "top.txt"), ("new%20name.bin", "new name.bin"), ("folder/", "folder/top.txt"), ("a/b", "a/b")]
+    {
+        let fixture = tree();
+        copy(&fixture, "@/dir/top.txt", destination, &["--from-to=LocalBlob"]).expect_code(0);
+        assert_eq!(fixture.names(), [name]);
+        assert_eq!(fixture.content(name), b"top.txt");
+    }
+}
+
+#[test]
+fn a_link_to_a_file_is_followed_when_it_is_named_and_skipped_when_it_is_found() {
+    let fixture = tree();
+    std::os::unix::fs::symlink("top.txt", fixture.path().join("dir/link")).unwrap();
+    copy(&fixture, "@/dir/link", "", &[]).expect_code(0);
+    assert_eq!(fixture.names(), ["link"]);
+    assert_eq!(fixture.content("link"), b"top.txt");
+
+    let fixture = tree();
+    std::os::unix::fs::symlink("top.txt", fixture.path().join("dir/link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(fixture.path().join("dir/socket")).unwrap();
+    let outcome = copy(&fixture, "@/dir", "", &["--recursive"]);
+    outcome.expect_code(0);
+    assert_eq!(fixture.names().len(), 4);
+    assert_eq!(outcome.field("Number of Symbolic Links Skipped"), Some("1"));
+    assert_eq!(outcome.field("Number of Special Files Skipped"), Some("1"));
+    assert_eq!(outcome.field("Final Job Status"), Some("CompletedWithSkipped"));
+}
+
+#[test]
+fn patterns_choose_and_a_name_that_exists_wins_over_its_meaning_as_a_pattern() {
+    let fixture = tree();
+    copy(&fixture, "@/dir/t*", "", &[]).expect_code(0);
+    assert_eq!(fixture.names(), ["top.txt"]);
+
+    let fixture = tree();
+    fixture.file("dir/t*", b"a star");
+    copy(&fixture, "@/dir/t*", "", &[]).expect_code(0);
+    assert_eq!(fixture.names(), ["t*"]);
+
+    let outcome = copy(&fixture, "@/dir/none*", "", &[]);
+    outcome.expect_code(4);
+    assert!(outcome.stderr.contains("nothing matches"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_fails_alone_and_shows_its_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let fixture = tree();
+    let name = std::ffi::OsStr::from_bytes(b"bad\xff.txt");
+    std::fs::write(fixture.path().join("dir").join(name), b"x").unwrap();
+    let outcome = copy(&fixture, "@/dir", "", &["--recursive"]);
+    outcome.expect_code(1);
+    assert!(outcome.stderr.contains("bad\\xff.txt"), "{}", outcome.stderr);
+    assert_eq!(fixture.names().len(), 4);
+    assert_eq!(outcome.field("Number of File Transfers Failed"), Some("1"));
+    assert_eq!(outcome.field("Final Job Status"), Some("CompletedWithErrors"));
+}

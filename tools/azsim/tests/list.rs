@@ -1,0 +1,123 @@
+//! Listings: order, pages, groups, what is included, names that need care.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests: a panic is the report.
+
+mod common;
+
+use common::{Client, escape, server};
+
+const LIST: &str = "/con?restype=container&comp=list";
+
+/// Names of all pages of a listing.
+fn all(client: &mut Client, query: &str) -> (Vec<String>, usize) {
+    let (mut names, mut marker, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let marker_query =
+            if marker.is_empty() { String::new() } else { format!("&marker={}", escape(&marker)) };
+        let reply = client.send("GET", &format!("{LIST}{query}{marker_query}"), &[], b"");
+        assert_eq!(reply.status, 200);
+        names.extend(reply.elements("Name"));
+        pages += 1;
+        marker = reply.elements("NextMarker").pop().unwrap_or_default();
+        if marker.is_empty() {
+            return (names, pages);
+        }
+    }
+}
+
+#[test]
+fn pages_cover_every_name_once_in_order() {
+    let server = server();
+    let mut client = Client::new(&server);
+    let mut expected: Vec<String> = (0..103).map(|i| format!("d{}/f{:03}", i % 7, i * 37 % 103)).collect();
+    for name in &expected {
+        client.put(name, b"1");
+    }
+    expected.sort();
+    assert_eq!(all(&mut client, "&maxresults=10"), (expected.clone(), 11));
+    assert_eq!(all(&mut client, ""), (expected.clone(), 1));
+    let some: Vec<String> = expected.iter().filter(|n| n.starts_with("d3/f0")).cloned().collect();
+    assert!(some.len() > 3);
+    assert_eq!(all(&mut client, "&prefix=d3%2Ff0&maxresults=2").0, some);
+}
+
+#[test]
+fn a_delimiter_groups_across_pages() {
+    let server = server();
+    let mut client = Client::new(&server);
+    for name in ["a", "b/1", "b/2", "b/c/3", "b0", "c//4", "c/5", "d"] {
+        client.put(name, b"1");
+    }
+    let expected = ["a", "b/", "b0", "c/", "d"].map(str::to_owned).to_vec();
+    for max in 1..6 {
+        assert_eq!(all(&mut client, &format!("&delimiter=%2F&maxresults={max}")).0, expected, "{max}");
+    }
+    assert_eq!(all(&mut client, "&delimiter=%2F&prefix=b%2F&maxresults=1").0, ["b/1", "b/2", "b/c/"]);
+    assert_eq!(all(&mut client, "&delimiter=%2F&prefix=c%2F").0, ["c//", "c/5"]);
+    let reply = client.send("GET", &format!("{LIST}&delimiter=%2F&prefix=b%2F"), &[], b"");
+    assert!(reply.text().contains("<BlobPrefix><Name>b/c/</Name></BlobPrefix>"));
+}
+
+#[test]
+fn entries_say_what_was_asked_for() {
+    let server = server();
+    let mut client = Client::new(&server);
+    let headers = [
+        ("x-ms-blob-type", "BlockBlob"),
+        ("X-Ms-Meta-Owner", "a&b"),
+        ("x-ms-tags", "k=v"),
+        ("Content-MD5", "XUFAKrxLKna5cZ2REBfFkg=="),
+        ("Content-Type", "text/<x>"),
+    ];
+    client.send("PUT", "/con/x%26%3C", &headers, b"hello");
+    client.put_block("staged", "01", b"1");
+    let plain = client.send("GET", LIST, &[], b"");
+    assert_eq!(plain.elements("Name"), ["x&amp;&lt;"]);
+    for part in [
+        "<Content-Length>5</Content-Length><Content-Type>text/&lt;x&gt;</Content-Type>",
+        "<Content-MD5>XUFAKrxLKna5cZ2REBfFkg==</Content-MD5>",
+        "<BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>",
+    ] {
+        assert!(plain.text().contains(part), "{part} in {}", plain.text());
+    }
+    assert!(!plain.text().contains("Owner"));
+    let full = client.send("GET", &format!("{LIST}&include=metadata,uncommittedblobs,tags"), &[], b"");
+    assert_eq!(full.elements("Name"), ["staged", "x&amp;&lt;"]);
+    assert!(full.text().contains("<Metadata><Owner>a&amp;b</Owner></Metadata>"));
+    assert!(full.text().contains("<Tag><Key>k</Key><Value>v</Value></Tag>"));
+}
+
+#[test]
+fn bad_questions_are_refused() {
+    let server = server();
+    let mut client = Client::new(&server);
+    for (query, expected) in [
+        ("&maxresults=0", (400, "OutOfRangeQueryParameterValue")),
+        ("&maxresults=x", (400, "InvalidQueryParameterValue")),
+        ("&marker=nonsense", (400, "InvalidQueryParameterValue")),
+        ("&maxresults=999999", (200, "")),
+    ] {
+        assert_eq!(client.send("GET", &format!("{LIST}{query}"), &[], b"").verdict(), expected, "{query}");
+    }
+}
+
+#[test]
+fn containers_are_listed_and_described() {
+    let server = server();
+    let mut client = Client::new(&server);
+    let headers = [("x-ms-meta-Key", "v"), ("x-ms-blob-public-access", "blob")];
+    client.send("PUT", "/abc?restype=container", &headers, b"");
+    let reply = client.send("GET", "/?comp=list&include=metadata", &[], b"");
+    assert_eq!(reply.elements("Name"), ["abc", "con"]);
+    assert!(reply.text().contains("<PublicAccess>blob</PublicAccess>"));
+    assert!(reply.text().contains("<Metadata><Key>v</Key></Metadata>"));
+    let page = client.send("GET", "/?comp=list&maxresults=1", &[], b"");
+    assert_eq!(page.elements("Name"), ["abc"]);
+    let marker = escape(&page.elements("NextMarker")[0]);
+    let page = client.send("GET", &format!("/?comp=list&marker={marker}"), &[], b"");
+    assert_eq!(page.elements("Name"), ["con"]);
+    let head = client.send("HEAD", "/abc?restype=container", &[], b"");
+    assert_eq!((head.status, head.header("x-ms-blob-public-access")), (200, "blob"));
+    assert_eq!(client.send("DELETE", "/abc?restype=container", &[], b"").status, 202);
+    assert_eq!(client.send("HEAD", "/abc?restype=container", &[], b"").verdict(), (404, "ContainerNotFound"));
+}
