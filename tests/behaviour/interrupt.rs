@@ -31,9 +31,9 @@ fn the_first_signal_drains_and_the_counts_are_exact() {
         let running = fixture.azuring().start(args);
         wait_for(&fixture, 20);
         if terminate {
-            running.terminate()
+            running.terminate();
         } else {
-            running.interrupt()
+            running.interrupt();
         }
         let outcome = running.wait().unwrap();
         outcome.expect_code(6);

@@ -43,7 +43,7 @@ pub enum Credential {
     /// A shared access signature.
     Sas(Sas),
     /// The account's key.
-    SharedKey(AccountKey),
+    SharedKey(Box<AccountKey>),
 }
 
 impl Credential {
@@ -63,14 +63,14 @@ impl Credential {
                 Some(account) => account.to_owned(),
                 None => set("AZURE_STORAGE_ACCOUNT").ok_or(CredentialError::NoAccount)?,
             };
-            return Ok(Credential::SharedKey(AccountKey::new(&account, &Secret::new(key))?));
+            return Ok(Credential::SharedKey(Box::new(AccountKey::new(&account, &Secret::new(key))?)));
         }
         if let Some(text) = set("AZURE_STORAGE_CONNECTION_STRING") {
             return from_connection_string(&text, url);
         }
         if url.account() == Some(DEVSTORE_ACCOUNT) {
             let key = Secret::new(DEVSTORE_KEY);
-            return Ok(Credential::SharedKey(AccountKey::new(DEVSTORE_ACCOUNT, &key)?));
+            return Ok(Credential::SharedKey(Box::new(AccountKey::new(DEVSTORE_ACCOUNT, &key)?)));
         }
         Ok(Credential::Anonymous)
     }
@@ -110,7 +110,7 @@ fn from_connection_string(text: &str, url: &BlobUrl) -> Result<Credential, Crede
     {
         return Err(fault(format!("it is for account {account}, the URL for account {wanted}")));
     }
-    Ok(Credential::SharedKey(AccountKey::new(account, &Secret::new(key))?))
+    Ok(Credential::SharedKey(Box::new(AccountKey::new(account, &Secret::new(key))?)))
 }
 
 #[cfg(test)]

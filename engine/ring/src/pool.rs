@@ -157,10 +157,11 @@ impl Pool {
     pub async fn acquire_one(&self, class: SlotClass) -> io::Result<Lease> {
         {
             let mut state = self.shared.lock();
-            if state.waiters.is_empty() && state.has(class, 1) {
-                if let Ok(lease) = Shared::take_one(&self.shared, &mut state, class) {
-                    return Ok(lease);
-                }
+            if state.waiters.is_empty()
+                && state.has(class, 1)
+                && let Ok(lease) = Shared::take_one(&self.shared, &mut state, class)
+            {
+                return Ok(lease);
             }
         }
         let mut leases = self.acquire(class, 1).await?;

@@ -37,11 +37,12 @@ pub(crate) async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
                 Err(failure) => lane.finish(Outcome { id, bytes: 0, result: Err(failure) }),
             }
         }
-        Item::Help(file, _busy) => match lane.ring.open(&lane.shared.root, &file.path).await {
-            Ok(open) => send_blocks(lane, &file, open).await,
-            // The lane that began it has it open and goes on.
-            Err(_) => {}
-        },
+        Item::Help(file, _busy) => {
+            // Where it cannot be opened any more, the lane that began it has it open and goes on.
+            if let Ok(open) = lane.ring.open(&lane.shared.root, &file.path).await {
+                send_blocks(lane, &file, open).await;
+            }
+        }
     }
 }
 
