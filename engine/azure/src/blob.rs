@@ -38,16 +38,43 @@ pub struct Crc64(pub u64);
 impl Crc64 {
     /// The checksum of everything in `payload`.
     pub fn of(payload: &Payload) -> Self {
-        let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
+        let mut digest = Crc64Digest::new();
         for part in payload.parts() {
             digest.update(part);
         }
-        Self(digest.finalize())
+        digest.finish()
     }
 
     /// As the header has it: base64 of the eight bytes, lowest first.
     pub fn to_header(self) -> String {
         BASE64_STANDARD.encode(self.0.to_le_bytes())
+    }
+}
+
+/// A [`Crc64`] under way.
+#[derive(Clone, Debug)]
+pub struct Crc64Digest(Digest);
+
+impl Crc64Digest {
+    /// The checksum of nothing.
+    pub fn new() -> Self {
+        Self(Digest::new(CrcAlgorithm::Crc64Nvme))
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all that was taken.
+    pub fn finish(self) -> Crc64 {
+        Crc64(self.0.finalize())
+    }
+}
+
+impl Default for Crc64Digest {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

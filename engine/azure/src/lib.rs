@@ -28,7 +28,7 @@ mod secret;
 mod shared_key;
 mod url;
 
-pub use blob::{BlobClient, Body, Crc64, SERVICE_VERSION, Target};
+pub use blob::{BlobClient, Body, Crc64, Crc64Digest, SERVICE_VERSION, Target};
 pub use credential::{Credential, CredentialError, DEVSTORE_ACCOUNT};
 pub use error::{Class, RequestError, ServiceError};
 pub use properties::{BlobProperties, PropertyError};

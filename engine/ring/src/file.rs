@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -215,6 +215,74 @@ fn reopen_direct(fd: &OwnedFd) -> Option<OwnedFd> {
 
 /// The flags every source file is opened with.
 pub(crate) const OPEN_FLAGS: i32 = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+
+/// What can be done with a small file without waiting for a disk.
+pub(crate) enum Cached {
+    /// It was read whole.
+    Whole(FileMeta),
+    /// It is larger than the lease; nothing was read.
+    Larger(OpenFile),
+    /// Its path (no file) or its content (the file) is not in the kernel's caches.
+    Cold(Option<OpenFile>),
+}
+
+/// Opens and reads a file as far as the kernel's caches allow: on a warm cache a few system calls of
+/// 0.2 us each, against 2 us for a trip through a ring and 17 us through another thread.
+pub(crate) fn load_cached(dir: &SourceDir, name: &CStr, lease: &mut Lease) -> io::Result<Cached> {
+    let Some(file) = open_cached(dir, name)? else { return Ok(Cached::Cold(None)) };
+    let len = file.meta.len;
+    if len > lease.capacity() as u64 {
+        return Ok(Cached::Larger(file));
+    }
+    lease.set_len(len as usize);
+    if len > 0 {
+        if !read_cached(&file, lease, 0, len as usize)? {
+            return Ok(Cached::Cold(Some(file)));
+        }
+        check_unchanged(&file.meta, &file.stat_now()?)?;
+    }
+    Ok(Cached::Whole(file.meta))
+}
+
+/// Opens a file whose path is in the kernel's cache; `None` where it is not, or where the kernel cannot
+/// tell (before Linux 5.12).
+pub(crate) fn open_cached(dir: &SourceDir, name: &CStr) -> io::Result<Option<OpenFile>> {
+    const RESOLVE_CACHED: u64 = 0x20;
+    #[repr(C)]
+    struct OpenHow {
+        flags: u64,
+        mode: u64,
+        resolve: u64,
+    }
+    let how = OpenHow { flags: OPEN_FLAGS as u64, mode: 0, resolve: RESOLVE_CACHED };
+    // SAFETY: `dir`, `name` and `how` live across the call, and the size is that of `how`.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_openat2, dir.raw(), name.as_ptr(), &raw const how, size_of::<OpenHow>())
+    };
+    if fd >= 0 {
+        // SAFETY: openat2 has just made this descriptor for us.
+        return OpenFile::new(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }).map(Some);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOSYS | libc::EINVAL | libc::EPERM) => Ok(None),
+        _ => Err(error),
+    }
+}
+
+/// Reads `len` bytes at `offset` from the page cache; `false` where they are not all there.
+pub(crate) fn read_cached(file: &OpenFile, lease: &mut Lease, offset: u64, len: usize) -> io::Result<bool> {
+    let space = &mut lease.space_mut()[..len];
+    let iov = libc::iovec { iov_base: space.as_mut_ptr().cast(), iov_len: len };
+    // SAFETY: the iovec names a live, exclusively borrowed buffer of `len` bytes.
+    let got =
+        unsafe { libc::preadv2(file.fd.as_raw_fd(), &raw const iov, 1, offset as i64, libc::RWF_NOWAIT) };
+    if got == 0 && len > 0 {
+        return Err(shrank());
+    }
+    // An error is met again, and told, by the read that may wait.
+    Ok(got == len as isize)
+}
 
 /// `pread(2)` into the lease, beginning at `filled`.
 pub(crate) fn pread(

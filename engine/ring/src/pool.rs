@@ -3,10 +3,10 @@
 //! Memory comes in chunks of 2 MiB that are mapped as the job needs them, never beyond the limit, and
 //! kept until the pool goes away: the first touch of memory costs 0.5 to 1.7 CPU s/GiB on virtual machines, so
 //! nothing is mapped per file, and a job of small files never touches more than it uses. A chunk is cut into
-//! 32 small slots or 2 block slots; a chunk whose slots are all free belongs to neither and can be cut anew, so no
+//! 32 small slots or 8 block slots; a chunk whose slots are all free belongs to neither and can be cut anew, so no
 //! memory is stranded in a class that a job has stopped using.
 //!
-//! `acquire` is all or nothing and first come, first served: a block that needs eight slots gets them at once or
+//! `acquire` is all or nothing and first come, first served: a block that needs 32 slots gets them at once or
 //! waits, and nobody overtakes it. Two half-served blocks can therefore never wait for each other.
 
 use std::collections::VecDeque;
@@ -24,8 +24,9 @@ use crate::memory::Chunk;
 pub const CHUNK_BYTES: usize = 2 << 20;
 /// Bytes in a small slot; files up to this size take one.
 pub const SMALL_SLOT_BYTES: usize = 64 << 10;
-/// Bytes in a block slot; a block of 8 MiB takes eight.
-pub const BLOCK_SLOT_BYTES: usize = 1 << 20;
+/// Bytes in a block slot; a block of 8 MiB takes 32. Small enough that what was read is still in the CPU's cache when
+/// it is checksummed, large enough that a read from a disk is worth its cost.
+pub const BLOCK_SLOT_BYTES: usize = 256 << 10;
 
 /// The two sizes of slot a chunk can be cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl SlotClass {
     const fn all_free(self) -> u32 {
         match self {
             SlotClass::Small => u32::MAX,
-            SlotClass::Block => 0b11,
+            SlotClass::Block => 0xff,
         }
     }
 }
@@ -415,7 +416,7 @@ mod tests {
             let small = now(pool.acquire(SlotClass::Small, 32)).unwrap();
             assert!(now(pool.acquire_one(SlotClass::Block)).is_none());
             drop(small);
-            let block = now(pool.acquire(SlotClass::Block, 2)).unwrap();
+            let block = now(pool.acquire(SlotClass::Block, 8)).unwrap();
             assert!(now(pool.acquire_one(SlotClass::Small)).is_none());
             drop(block);
         }
@@ -425,7 +426,7 @@ mod tests {
     #[test]
     fn more_than_the_pool_can_ever_hold_is_refused_at_once() {
         let pool = Pool::new(CHUNK_BYTES);
-        let mut ask = std::pin::pin!(pool.acquire(SlotClass::Block, 3));
+        let mut ask = std::pin::pin!(pool.acquire(SlotClass::Block, 9));
         match ask.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Err(refused)) => assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory),
             _ => panic!("an impossible request must not wait"),
@@ -436,14 +437,14 @@ mod tests {
     async fn waiters_are_served_in_order_and_a_large_one_is_not_overtaken() {
         let pool = Pool::new(CHUNK_BYTES);
         let held = pool.acquire(SlotClass::Block, 1).await.unwrap();
-        let mut large = Box::pin(pool.acquire(SlotClass::Block, 2));
+        let mut large = Box::pin(pool.acquire(SlotClass::Block, 8));
         assert!(now(large.as_mut()).is_none());
-        // One block slot is free, but the large request stands in front.
+        // Seven block slots are free, but the large request stands in front.
         let mut small = Box::pin(pool.acquire(SlotClass::Block, 1));
         assert!(now(small.as_mut()).is_none());
         drop(held);
         let granted = large.await.unwrap();
-        assert_eq!(granted.len(), 2);
+        assert_eq!(granted.len(), 8);
         assert!(now(small.as_mut()).is_none());
         drop(granted);
         assert_eq!(small.await.unwrap().len(), 1);
@@ -452,13 +453,13 @@ mod tests {
     #[tokio::test]
     async fn a_waiter_that_gives_up_passes_its_turn_on() {
         let pool = Pool::new(CHUNK_BYTES);
-        let held = pool.acquire(SlotClass::Block, 2).await.unwrap();
-        let mut gone = Box::pin(pool.acquire(SlotClass::Block, 2));
+        let held = pool.acquire(SlotClass::Block, 8).await.unwrap();
+        let mut gone = Box::pin(pool.acquire(SlotClass::Block, 8));
         assert!(now(gone.as_mut()).is_none());
-        let mut next = Box::pin(pool.acquire(SlotClass::Block, 2));
+        let mut next = Box::pin(pool.acquire(SlotClass::Block, 8));
         assert!(now(next.as_mut()).is_none());
         drop(gone);
         drop(held);
-        assert_eq!(next.await.unwrap().len(), 2);
+        assert_eq!(next.await.unwrap().len(), 8);
     }
 }

@@ -1,6 +1,6 @@
 //! Files through blocking threads: for kernels and containers where io_uring is missing or forbidden.
 //!
-//! A small file is opened, read and closed in one job of one thread, so it costs one hand-over each way.
+//! What is in the kernel's caches is taken at once, on the lane's own thread. Otherwise a small file is opened, read and closed in one job of one thread, so it costs one hand-over each way.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -10,7 +10,10 @@ use std::sync::Arc;
 use crossbeam::channel::{Sender, bounded};
 use tokio::sync::oneshot;
 
-use crate::file::{FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, check_unchanged, pread, shrank};
+use crate::file::{
+    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, check_unchanged, load_cached, open_cached,
+    pread, read_cached, shrank,
+};
 use crate::pool::Lease;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -78,14 +81,22 @@ fn read_full(fd: &Arc<OwnedFd>, lease: &mut Lease, offset: u64, len: usize) -> i
 
 impl FileRing for ThreadFiles {
     async fn open(&self, dir: &SourceDir, name: &CStr) -> io::Result<OpenFile> {
+        if let Some(file) = open_cached(dir, name)? {
+            return Ok(file);
+        }
         let (dir, name) = (dir.clone(), CString::from(name));
         self.run(move || openat(&dir, &name)).await
     }
 
     async fn load(&self, dir: &SourceDir, name: &CStr, mut lease: Lease) -> io::Result<Loaded> {
+        let opened = match load_cached(dir, name, &mut lease)? {
+            Cached::Whole(meta) => return Ok(Loaded::Whole(lease, meta)),
+            Cached::Larger(file) => return Ok(Loaded::Larger(lease, file)),
+            Cached::Cold(opened) => opened,
+        };
         let (dir, name) = (dir.clone(), CString::from(name));
         self.run(move || {
-            let file = openat(&dir, &name)?;
+            let file = opened.map_or_else(|| openat(&dir, &name), Ok)?;
             let len = file.meta.len;
             if len > lease.capacity() as u64 {
                 return Ok(Loaded::Larger(lease, file));
@@ -100,6 +111,10 @@ impl FileRing for ThreadFiles {
     }
 
     async fn read_at(&self, file: &OpenFile, mut lease: Lease, offset: u64, len: usize) -> io::Result<Lease> {
+        if read_cached(file, &mut lease, offset, len)? {
+            lease.set_len(len);
+            return Ok(lease);
+        }
         let fd = file.buffered();
         self.run(move || {
             read_full(&fd, &mut lease, offset, len)?;

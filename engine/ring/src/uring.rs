@@ -2,7 +2,8 @@
 //!
 //! tokio-uring's `File` is not used: its `statx` is always handed to a kernel worker (2 to 7 us), its fixed
 //! buffers are not `Send` and cannot become a request's body. `UnsubmittedOneshot` takes any submission entry,
-//! so OPENAT and READ go to memory of our own pool. `fstat(2)` and `close(2)` are plain system calls: on a local
+//! so OPENAT and READ go to memory of our own pool. They are used for what is not in the kernel's caches; what is
+//! there is taken at once (`openat2` with RESOLVE_CACHED, `preadv2` with RWF_NOWAIT). `fstat(2)` and `close(2)` are plain system calls: on a local
 //! descriptor they cost 0.3 us, less than a trip through the ring.
 
 use std::ffi::{CStr, CString};
@@ -13,7 +14,10 @@ use std::sync::Arc;
 use io_uring::{cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
-use crate::file::{FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, check_unchanged, shrank};
+use crate::file::{
+    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, check_unchanged, load_cached, open_cached,
+    read_cached, shrank,
+};
 use crate::pool::Lease;
 
 /// [`FileRing`] on the io_uring of the runtime it is used in. Use it inside [`crate::LaneRuntime`] only.
@@ -84,11 +88,19 @@ async fn read_full(file: &OpenFile, mut lease: Lease, offset: u64, len: usize) -
 
 impl FileRing for UringFiles {
     async fn open(&self, dir: &SourceDir, name: &CStr) -> io::Result<OpenFile> {
-        OpenFile::new(openat(dir, name).await?)
+        match open_cached(dir, name)? {
+            Some(file) => Ok(file),
+            None => OpenFile::new(openat(dir, name).await?),
+        }
     }
 
     async fn load(&self, dir: &SourceDir, name: &CStr, mut lease: Lease) -> io::Result<Loaded> {
-        let file = self.open(dir, name).await?;
+        let file = match load_cached(dir, name, &mut lease)? {
+            Cached::Whole(meta) => return Ok(Loaded::Whole(lease, meta)),
+            Cached::Larger(file) => return Ok(Loaded::Larger(lease, file)),
+            Cached::Cold(Some(file)) => file,
+            Cached::Cold(None) => OpenFile::new(openat(dir, name).await?)?,
+        };
         let len = file.meta.len;
         if len > lease.capacity() as u64 {
             return Ok(Loaded::Larger(lease, file));
@@ -105,7 +117,11 @@ impl FileRing for UringFiles {
         Ok(Loaded::Whole(lease, file.meta))
     }
 
-    async fn read_at(&self, file: &OpenFile, lease: Lease, offset: u64, len: usize) -> io::Result<Lease> {
+    async fn read_at(&self, file: &OpenFile, mut lease: Lease, offset: u64, len: usize) -> io::Result<Lease> {
+        if !file.is_direct() && read_cached(file, &mut lease, offset, len)? {
+            lease.set_len(len);
+            return Ok(lease);
+        }
         let (lease, got) = read_full(file, lease, offset, len).await?;
         if got < len {
             return Err(shrank());

@@ -30,7 +30,7 @@ const OUTBOX: usize = 64;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// A sample of how blocks go spans at least this.
-const SAMPLE_BLOCKS: Duration = Duration::from_millis(50);
+const SAMPLE_BLOCKS: Duration = Duration::from_millis(100);
 
 /// What a lane leaves behind.
 pub(crate) struct LaneResult {
@@ -58,7 +58,8 @@ pub(crate) struct Lane<R> {
     permits: Semaphore,
     window: RefCell<BlockWindow>,
     load: Load,
-    window_bytes: Cell<u64>,
+    /// Blocks and bytes done since the last sample.
+    window_sum: Cell<(usize, u64)>,
     local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
     refill: tokio::sync::Mutex<()>,
     outbox: RefCell<Vec<Outcome>>,
@@ -133,7 +134,7 @@ async fn drive<R: FileRing>(
         permits: Semaphore::new(share.in_flight),
         window: RefCell::new(BlockWindow::new(share.in_flight)),
         load: Load::new(),
-        window_bytes: Cell::new(0),
+        window_sum: Cell::new((0, 0)),
         local: RefCell::default(),
         refill: tokio::sync::Mutex::new(()),
         outbox: RefCell::default(),
@@ -286,10 +287,15 @@ impl<R: FileRing> Lane<R> {
 
     /// Called when a block is done.
     pub(crate) fn sample_window(&self, bytes: u64) {
-        self.window_bytes.set(self.window_bytes.get() + bytes);
-        if let Some((busy, seconds)) = self.load.since(SAMPLE_BLOCKS) {
-            let bytes = self.window_bytes.replace(0);
-            self.window.borrow_mut().sample(busy, bytes as f64 / seconds);
+        let (blocks, sum) = self.window_sum.get();
+        self.window_sum.set((blocks + 1, sum + bytes));
+        let mut window = self.window.borrow_mut();
+        // Two rounds at least: a rate of single blocks says nothing.
+        if blocks + 1 >= 2 * window.blocks()
+            && let Some((busy, seconds)) = self.load.since(SAMPLE_BLOCKS)
+        {
+            let (_, sum) = self.window_sum.replace((0, 0));
+            window.sample(busy, sum as f64 / seconds);
         }
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use azuring_azure::{Body, Crc64, RequestError};
+use azuring_azure::{Body, Crc64, Crc64Digest, RequestError};
 use azuring_link::Payload;
 use azuring_plan::blocks::UploadShape;
 use azuring_plan::name::{encode_path, escape};
-use azuring_ring::{BLOCK_SLOT_BYTES, FileRing, Lease, Loaded, OpenFile, SlotClass};
+use azuring_ring::{BLOCK_SLOT_BYTES, FileRing, Loaded, OpenFile, SlotClass};
 use tokio::task::JoinSet;
 
 use crate::collector::add;
@@ -65,17 +65,17 @@ async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, B
     let file = match lane.ring.load(&lane.shared.root, &c_path, lease).await.map_err(read)? {
         Loaded::Whole(lease, meta) => {
             let payload = Payload::from(lease.freeze());
-            put_blob(lane, path, &blob, payload).await?;
+            let crc64 = lane.shared.options.crc64.then(|| Crc64::of(&payload));
+            put_blob(lane, path, &blob, payload, crc64).await?;
             return Ok(Sent::Whole(meta.len));
         }
         Loaded::Larger(_, file) => file,
     };
     match lane.shared.options.blocks.shape(file.meta.len).map_err(|e| Failure::plan(&object(), &e))? {
         UploadShape::PutBlob => {
-            let parts = read_range(lane, &file, 0, file.meta.len).await.map_err(read)?;
+            let (payload, crc64) = read_range(lane, &file, 0, file.meta.len).await.map_err(read)?;
             unchanged(&file).map_err(read)?;
-            let payload = Payload::from_parts(parts.into_iter().map(Lease::freeze).collect());
-            put_blob(lane, path, &blob, payload).await?;
+            put_blob(lane, path, &blob, payload, crc64).await?;
             Ok(Sent::Whole(file.meta.len))
         }
         UploadShape::Blocks { block_size, count } => {
@@ -101,8 +101,8 @@ async fn put_blob<R: FileRing>(
     path: &[u8],
     blob: &str,
     payload: Payload,
+    crc64: Option<Crc64>,
 ) -> Result<(), Box<Failure>> {
-    let crc64 = lane.shared.options.crc64.then(|| Crc64::of(&payload));
     let first = payload.parts().first().map_or(&[][..], |part| &part[..]);
     let content_type = content_type(&lane.shared.options.content_type, path, first);
     let bytes = payload.len();
@@ -172,15 +172,13 @@ async fn send_block<R: FileRing>(
     block: u32,
 ) -> Result<(), Box<Failure>> {
     let (offset, len) = large.range(block);
-    let parts =
+    let (payload, crc64) =
         read_range(lane, file, offset, len).await.map_err(|error| Failure::read(&large.object, &error))?;
-    let payload = Payload::from_parts(parts.into_iter().map(Lease::freeze).collect());
     if block == 0 {
         let first = payload.parts().first().map_or(&[][..], |part| &part[..]);
         let found = content_type(&lane.shared.options.content_type, large.path.as_bytes(), first);
         large.content_type.get_or_init(|| found.map(str::to_owned));
     }
-    let crc64 = lane.shared.options.crc64.then(|| Crc64::of(&payload));
     let id = large.block_id(block);
     request(lane, len, async || {
         let body = Body { content_type: None, crc64: crc64.filter(|_| lane.shared.sends_crc64()) };
@@ -206,13 +204,16 @@ async fn commit<R: FileRing>(lane: &Lane<R>, large: &LargeFile, file: &OpenFile)
     .map_err(|gave_up| gave_up.for_object(lane, &large.object))
 }
 
-/// Reads a range into block slots, all pieces at once.
+/// Reads a range into block slots and computes its checksum.
+///
+/// From the page cache piece by piece, each checksummed while it is in the CPU's cache; around the page cache a few
+/// pieces at a time, for the disk's sake.
 async fn read_range<R: FileRing>(
     lane: &Lane<R>,
     file: &OpenFile,
     offset: u64,
     len: u64,
-) -> io::Result<Vec<Lease>> {
+) -> io::Result<(Payload, Option<Crc64>)> {
     let slots = len.div_ceil(BLOCK_SLOT_BYTES as u64) as usize;
     if slots > lane.pool.capacity(SlotClass::Block) {
         let needed = (len.div_ceil(1 << 20) * lane.lanes() as u64 * 8).div_ceil(7) + 32;
@@ -221,14 +222,30 @@ async fn read_range<R: FileRing>(
         return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
     }
     let leases = lane.pool.acquire(SlotClass::Block, slots).await?;
-    let mut reads = Vec::with_capacity(slots);
-    for (i, lease) in leases.into_iter().enumerate() {
+    let mut pieces = leases.into_iter().enumerate().map(|(i, lease)| {
         let at = (i * BLOCK_SLOT_BYTES) as u64;
         let piece = (len - at).min(BLOCK_SLOT_BYTES as u64) as usize;
-        reads.push(lane.ring.read_at(file, lease, offset + at, piece));
+        lane.ring.read_at(file, lease, offset + at, piece)
+    });
+    let at_a_time = if file.is_direct() { DIRECT_READS } else { 1 };
+    let mut parts = Vec::with_capacity(slots);
+    let mut crc64 = lane.shared.options.crc64.then(Crc64Digest::new);
+    loop {
+        let reads: Vec<_> = pieces.by_ref().take(at_a_time).collect();
+        if reads.is_empty() {
+            return Ok((Payload::from_parts(parts), crc64.map(Crc64Digest::finish)));
+        }
+        for lease in join_all(reads).await? {
+            if let Some(digest) = &mut crc64 {
+                digest.update(&lease);
+            }
+            parts.push(lease.freeze());
+        }
     }
-    join_all(reads).await
 }
+
+/// Reads under way at a time for one block that is not in the page cache: with two blocks a lane, 4 MiB.
+const DIRECT_READS: usize = 8;
 
 /// Polls all futures together and returns their results in order; the first error wins, but every future is
 /// driven to its end (a file operation must not be dropped in flight).
