@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use azuring_link::{Links, Payload, Reply};
+use azuring_link::{Answer, Links, Payload, Reply};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 use http::header::{HOST, HeaderName, RANGE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, response};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::credential::Credential;
 use crate::error::{RequestError, ServiceError};
@@ -169,8 +169,8 @@ impl BlobClient {
         let mut headers = self.write_headers(&body);
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("BlockBlob"));
         headers.extend(self.target.properties.iter().map(|(k, v)| (k.clone(), v.clone())));
-        let (head, _) = self.exchange(Method::PUT, name, &[], headers, payload).await?;
-        check_crc64(&head, body.crc64)
+        let answer = self.exchange(Method::PUT, name, &[], headers, payload).await?;
+        check_crc64(&answer, body.crc64)
     }
 
     /// Put Block: one block of a blob, invisible until it is listed.
@@ -186,8 +186,8 @@ impl BlobClient {
     ) -> Result<(), RequestError> {
         let headers = self.write_headers(&body);
         let query = [("comp", "block"), ("blockid", block_id)];
-        let (head, _) = self.exchange(Method::PUT, name, &query, headers, payload).await?;
-        check_crc64(&head, body.crc64)
+        let answer = self.exchange(Method::PUT, name, &query, headers, payload).await?;
+        check_crc64(&answer, body.crc64)
     }
 
     /// Put Block List: makes a blob of its blocks, atomically.
@@ -241,8 +241,8 @@ impl BlobClient {
         if reply.status().is_success() {
             return Ok(reply);
         }
-        let (head, body) = reply.collect(ANSWER_LIMIT_BYTES).await?;
-        Err(ServiceError::read(head.status, &head.headers, &body).into())
+        let answer = reply.collect(ANSWER_LIMIT_BYTES).await?;
+        Err(ServiceError::read(answer.status(), &answer.headers(), &answer.body).into())
     }
 
     fn write_headers(&self, body: &Body<'_>) -> HeaderMap {
@@ -270,13 +270,13 @@ impl BlobClient {
         query: &[(&str, &str)],
         headers: HeaderMap,
         payload: Payload,
-    ) -> Result<(response::Parts, Bytes), RequestError> {
+    ) -> Result<Answer, RequestError> {
         let reply = self.send(method, name, query, headers, payload).await?;
-        let (head, body) = reply.collect(ANSWER_LIMIT_BYTES).await?;
-        if head.status.is_success() {
-            Ok((head, body))
+        let answer = reply.collect(ANSWER_LIMIT_BYTES).await?;
+        if answer.status().is_success() {
+            Ok(answer)
         } else {
-            Err(ServiceError::read(head.status, &head.headers, &body).into())
+            Err(ServiceError::read(answer.status(), &answer.headers(), &answer.body).into())
         }
     }
 
@@ -347,11 +347,9 @@ impl BlobClient {
 }
 
 /// The service returns the checksum it computed. A proxy that changes bodies shows here.
-fn check_crc64(head: &response::Parts, sent: Option<Crc64>) -> Result<(), RequestError> {
-    match (sent, head.headers.get(X_MS_CONTENT_CRC64)) {
-        (Some(sent), Some(got)) if got.as_bytes() != sent.to_header().as_bytes() => {
-            Err(RequestError::Integrity)
-        }
+fn check_crc64(answer: &Answer, sent: Option<Crc64>) -> Result<(), RequestError> {
+    match (sent, answer.header(X_MS_CONTENT_CRC64.as_str())) {
+        (Some(sent), Some(got)) if got != sent.to_header().as_bytes() => Err(RequestError::Integrity),
         _ => Ok(()),
     }
 }

@@ -25,6 +25,7 @@
 mod body;
 mod connect;
 mod error;
+mod h1;
 mod links;
 mod stream;
 mod tls;
@@ -32,5 +33,5 @@ mod tls;
 pub use body::{FRAME_BYTES, Payload};
 pub use connect::Endpoint;
 pub use error::LinkError;
-pub use links::{HttpChoice, LinkSettings, LinkStats, Links, Reply, Timing};
+pub use links::{Answer, HttpChoice, LinkSettings, LinkStats, Links, Reply, Timing};
 pub use tls::{TlsError, TlsSetup};

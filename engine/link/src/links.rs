@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, StatusCode, response};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 
 use crate::body::{Payload, PayloadBody};
 use crate::connect::{Connector, Endpoint};
 use crate::error::LinkError;
+use crate::h1::{self, Connection, RawHead};
 use crate::stream::{Activity, Seconds, Stream};
 use crate::tls::TlsSetup;
 
@@ -71,13 +72,7 @@ const H2_STREAMS: u32 = 64;
 /// HTTP/2 links per lane; above it streams queue on the links there are.
 const H2_LINKS: usize = 8;
 
-type H1 = http1::SendRequest<PayloadBody>;
 type H2 = http2::SendRequest<PayloadBody>;
-
-struct Idle {
-    sender: H1,
-    activity: Rc<Activity>,
-}
 
 struct Shared2 {
     sender: H2,
@@ -94,7 +89,7 @@ struct Inner {
     connector: Connector,
     settings: LinkSettings,
     clock: Seconds,
-    idle: RefCell<Vec<Idle>>,
+    idle: RefCell<Vec<Box<Connection>>>,
     shared: RefCell<Vec<Shared2>>,
     watched: RefCell<Vec<Weak<Activity>>>,
     stats: Cell<LinkStats>,
@@ -112,7 +107,7 @@ pub struct Links {
 }
 
 enum Taken {
-    One(Idle, bool),
+    One(Box<Connection>, bool),
     Two(H2, Rc<Activity>, bool),
 }
 
@@ -163,48 +158,43 @@ impl Links {
     /// [`LinkError`].
     pub async fn send(&self, head: Request<()>, payload: Payload) -> Result<Reply, LinkError> {
         let begun = Instant::now();
-        let body_len = payload.len();
         let stall = self.inner.settings.stall;
-        let (mut parts, ()) = head.into_parts();
-        let absolute = parts.uri.clone();
-        if payload.is_empty() && matches!(parts.method, Method::PUT | Method::POST) {
-            // hyper leaves it out where there is no body; servers want to be told (RFC 9110 section 8.6).
-            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        let mut request = Request::from_parts(parts, payload.into_body());
+        let body_len = payload.len();
+        let (head, ()) = head.into_parts();
         loop {
             match self.take(body_len).await? {
                 Taken::One(mut link, fresh) => {
                     let busy = InFlight::begin(&link.activity, &self.inner.clock);
-                    to_origin_form(&mut request);
-                    let sent = link.sender.try_send_request(request).await;
-                    match sent {
-                        Ok(answer) => {
-                            let (head, body) = answer.into_parts();
+                    match link.exchange(&head, &payload).await {
+                        Ok((raw, body)) => {
                             let timing = Timing { answered: begun.elapsed(), fresh_link: fresh };
-                            let home = Some((Rc::downgrade(&self.inner), link));
-                            return Ok(Reply { head, body, home, busy, timing, stall });
+                            let from = From::One { link, body, home: Rc::downgrade(&self.inner) };
+                            return Ok(Reply { head: Head::Raw(raw), from, _busy: busy, timing, stall });
                         }
-                        Err(mut failed) => match failed.take_message() {
-                            Some(unsent) if !fresh => request = unsent,
-                            _ => return Err(explain(failed.error(), &busy.activity, stall)),
-                        },
+                        Err(failed) if failed.unsent && !fresh => {}
+                        Err(failed) => return Err(failed.error.explain(stall)),
                     }
                 }
                 Taken::Two(mut sender, activity, fresh) => {
                     let busy = InFlight::begin(&activity, &self.inner.clock);
-                    // The authority of an HTTP/2 request stands in its URI.
-                    *request.uri_mut() = absolute.clone();
+                    let mut request = Request::from_parts(head.clone(), payload.clone().into_body());
+                    if payload.is_empty() && matches!(head.method, Method::PUT | Method::POST) {
+                        // hyper leaves it out where there is no body; servers want to be told.
+                        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                    }
                     match sender.try_send_request(request).await {
                         Ok(answer) => {
-                            let (head, body) = answer.into_parts();
+                            let (parts, body) = answer.into_parts();
                             let timing = Timing { answered: begun.elapsed(), fresh_link: fresh };
-                            return Ok(Reply { head, body, home: None, busy, timing, stall });
+                            let head = Head::Parsed(parts.status, parts.headers);
+                            let from = From::Two { body, activity };
+                            return Ok(Reply { head, from, _busy: busy, timing, stall });
                         }
-                        Err(mut failed) => match failed.take_message() {
-                            Some(unsent) if !fresh => request = unsent,
-                            _ => return Err(explain(failed.error(), &busy.activity, stall)),
-                        },
+                        Err(mut failed) => {
+                            if fresh || failed.take_message().is_none() {
+                                return Err(explain(failed.error(), &activity, stall));
+                            }
+                        }
                     }
                 }
             }
@@ -240,7 +230,7 @@ impl Links {
         loop {
             // The most recently used link: its socket buffers and TLS state are warm.
             let Some(mut idle) = self.inner.idle.borrow_mut().pop() else { break };
-            if !idle.sender.is_closed() && idle.sender.ready().await.is_ok() {
+            if !idle.is_dead() {
                 return Ok(Taken::One(idle, false));
             }
         }
@@ -260,7 +250,7 @@ impl Links {
             let tcp = inner.connector.tcp().await?;
             Stream::plain(tcp, Rc::clone(&inner.clock), Rc::clone(&activity))
         };
-        self.start_h1(stream, activity).await
+        Ok(self.start_h1(stream, activity))
     }
 
     async fn take_h2(&self) -> Result<Taken, LinkError> {
@@ -306,15 +296,13 @@ impl Links {
             inner.agreed.set(Some(Version::One));
             let activity = Rc::new(Activity::default());
             let stream = Stream::tls(tls, false, Rc::clone(&inner.clock), Rc::clone(&activity));
-            self.start_h1(stream, activity).await
+            Ok(self.start_h1(stream, activity))
         }
     }
 
-    async fn start_h1(&self, stream: Stream, activity: Rc<Activity>) -> Result<Taken, LinkError> {
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|e| LinkError::broken(&e))?;
-        self.adopt(Rc::clone(&activity), connection);
-        Ok(Taken::One(Idle { sender, activity }, true))
+    fn start_h1(&self, stream: Stream, activity: Rc<Activity>) -> Taken {
+        self.count(&activity);
+        Taken::One(Box::new(Connection::new(stream, activity)), true)
     }
 
     async fn start_h2(
@@ -336,22 +324,27 @@ impl Links {
         Ok(Taken::Two(sender, activity, true))
     }
 
-    /// Drives a new connection in a task of its own until it ends or is cut.
-    fn adopt<F>(&self, activity: Rc<Activity>, connection: F)
-    where
-        F: Future<Output = hyper::Result<()>> + 'static,
-    {
+    /// Counts a new connection and puts it under the watchdog's eyes.
+    fn count(&self, activity: &Rc<Activity>) {
         let mut stats = self.inner.stats.get();
         stats.opened += 1;
         stats.tls += u64::from(self.inner.connector.endpoint.tls);
         self.inner.stats.set(stats);
         activity.last_s.set(self.inner.clock.get());
-        self.inner.watched.borrow_mut().push(Rc::downgrade(&activity));
+        self.inner.watched.borrow_mut().push(Rc::downgrade(activity));
+    }
+
+    /// Drives a new HTTP/2 connection in a task of its own until it ends or is cut.
+    fn adopt<F>(&self, activity: Rc<Activity>, connection: F)
+    where
+        F: Future<Output = hyper::Result<()>> + 'static,
+    {
+        self.count(&activity);
         tokio::task::spawn_local(async move {
-            // The exchange that the connection carried reports its error; here it has no reader.
+            // The exchanges that the connection carried report its error; here it has no reader.
             tokio::select! {
                 _ended = connection => {}
-                () = activity.cut.notified() => {}
+                () = activity.ended.notified() => {}
             }
         });
     }
@@ -364,15 +357,6 @@ impl Links {
 /// What a failed exchange means: the watchdog's cut looks like a closed connection to hyper.
 fn explain(error: &hyper::Error, activity: &Activity, stall: Duration) -> LinkError {
     if activity.stalled.get() { LinkError::Stalled(stall) } else { LinkError::broken(error) }
-}
-
-/// HTTP/1.1 to the origin server names the path alone.
-fn to_origin_form(request: &mut Request<PayloadBody>) {
-    if request.uri().scheme().is_some() {
-        let path = request.uri().path_and_query().cloned();
-        let path = path.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
-        *request.uri_mut() = http::Uri::from(path);
-    }
 }
 
 /// Once a second: advance the clock, cut what does not move.
@@ -389,8 +373,7 @@ async fn watchdog(inner: Weak<Inner>) {
         inner.watched.borrow_mut().retain(|link| {
             let Some(link) = link.upgrade() else { return false };
             if link.in_flight.get() > 0 && now.saturating_sub(link.last_s.get()) > limit {
-                link.stalled.set(true);
-                link.cut.notify_one();
+                link.cut();
                 let mut stats = inner.stats.get();
                 stats.stalled += 1;
                 inner.stats.set(stats);
@@ -420,25 +403,82 @@ impl Drop for InFlight {
     }
 }
 
+/// The head of an answer.
+#[derive(Clone, Debug)]
+enum Head {
+    Raw(RawHead),
+    Parsed(StatusCode, HeaderMap),
+}
+
+impl Head {
+    fn status(&self) -> StatusCode {
+        match self {
+            Head::Raw(raw) => raw.status,
+            Head::Parsed(status, _) => *status,
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        match self {
+            Head::Raw(raw) => raw.get(name),
+            Head::Parsed(_, headers) => headers.get(name).map(HeaderValue::as_bytes),
+        }
+    }
+}
+
+/// Where the body of an answer comes from.
+enum From {
+    One { link: Box<Connection>, body: h1::Incoming, home: Weak<Inner> },
+    Two { body: Incoming, activity: Rc<Activity> },
+    Read,
+}
+
 /// An answer whose body has not been read yet. Dropping it unread closes an HTTP/1.1 link.
 pub struct Reply {
-    head: response::Parts,
-    body: Incoming,
-    home: Option<(Weak<Inner>, Idle)>,
-    busy: InFlight,
+    head: Head,
+    from: From,
+    _busy: InFlight,
     timing: Timing,
     stall: Duration,
+}
+
+/// An answer that was read to its end.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    head: Head,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.head.status()
+    }
+
+    /// The first header of this name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.header(name)
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> HeaderMap {
+        match &self.head {
+            Head::Raw(raw) => raw.to_map(),
+            Head::Parsed(_, headers) => headers.clone(),
+        }
+    }
 }
 
 impl Reply {
     /// The status code.
     pub fn status(&self) -> StatusCode {
-        self.head.status
+        self.head.status()
     }
 
-    /// The headers.
-    pub fn headers(&self) -> &http::HeaderMap {
-        &self.head.headers
+    /// The first header of this name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.header(name)
     }
 
     /// How long the exchange took.
@@ -451,23 +491,32 @@ impl Reply {
     /// # Errors
     /// [`LinkError`]: broken, cut off before its end, or stalled.
     pub async fn next(&mut self) -> Result<Option<Bytes>, LinkError> {
-        loop {
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data()
-                        && !data.is_empty()
-                    {
-                        return Ok(Some(data));
+        match &mut self.from {
+            From::Read => Ok(None),
+            From::One { link, body, .. } => match link.next(body).await {
+                Ok(Some(piece)) => Ok(Some(piece)),
+                Ok(None) => {
+                    self.go_home();
+                    Ok(None)
+                }
+                Err(fault) => Err(fault.explain(self.stall)),
+            },
+            From::Two { body, activity } => loop {
+                match body.frame().await {
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data()
+                            && !data.is_empty()
+                        {
+                            return Ok(Some(data));
+                        }
+                    }
+                    Some(Err(error)) => return Err(explain(&error, activity, self.stall)),
+                    None => {
+                        self.from = From::Read;
+                        return Ok(None);
                     }
                 }
-                Some(Err(error)) => {
-                    return Err(explain(&error, &self.busy.activity, self.stall));
-                }
-                None => {
-                    self.go_home();
-                    return Ok(None);
-                }
-            }
+            },
         }
     }
 
@@ -475,28 +524,28 @@ impl Reply {
     ///
     /// # Errors
     /// As [`Reply::next`], and [`LinkError::TooLarge`].
-    pub async fn collect(mut self, limit: usize) -> Result<(response::Parts, Bytes), LinkError> {
-        use hyper::body::Body;
-        let mut whole = BytesMut::new();
-        if self.body.is_end_stream() {
+    pub async fn collect(mut self, limit: usize) -> Result<Answer, LinkError> {
+        if matches!(&self.from, From::One { body, .. } if body.is_empty()) {
             self.go_home();
-            return Ok((self.head, Bytes::new()));
+            return Ok(Answer { head: self.head, body: Bytes::new() });
         }
+        let mut whole = BytesMut::new();
         while let Some(piece) = self.next().await? {
             if whole.len() + piece.len() > limit {
                 return Err(LinkError::TooLarge { limit });
             }
             whole.extend_from_slice(&piece);
         }
-        Ok((self.head, whole.freeze()))
+        Ok(Answer { head: self.head, body: whole.freeze() })
     }
 
+    /// The body was read to its end: the link may serve another exchange.
     fn go_home(&mut self) {
-        if let Some((pool, idle)) = self.home.take()
-            && let Some(pool) = pool.upgrade()
-            && !idle.sender.is_closed()
+        if let From::One { link, body, home } = std::mem::replace(&mut self.from, From::Read)
+            && let Some(pool) = home.upgrade()
+            && link.is_reusable(&body)
         {
-            pool.idle.borrow_mut().push(idle);
+            pool.idle.borrow_mut().push(link);
         }
     }
 }

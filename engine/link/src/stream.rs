@@ -1,10 +1,10 @@
 //! The byte stream of a link, plain or TLS, and the watch on whether bytes still move.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -20,10 +20,32 @@ pub(crate) struct Activity {
     pub(crate) in_flight: Cell<u32>,
     /// Set when the watchdog cut the link.
     pub(crate) stalled: Cell<bool>,
-    /// Ends the link's task.
-    pub(crate) cut: Notify,
+    /// The task that waits for the link, when it is an HTTP/1.1 one.
+    waiting: RefCell<Option<Waker>>,
+    /// Ends the task that drives the link, when it is an HTTP/2 one.
+    pub(crate) ended: Notify,
     /// The peer's SETTINGS_MAX_FRAME_SIZE, once its first SETTINGS frame was seen (HTTP/2 only).
     pub(crate) peer_max_frame: Cell<Option<u32>>,
+}
+
+impl Activity {
+    /// Remembers whom to wake when the link is cut.
+    pub(crate) fn watch(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        match &mut *waiting {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Cuts the link: whoever waits for it gets an error.
+    pub(crate) fn cut(&self) {
+        self.stalled.set(true);
+        self.ended.notify_one();
+        if let Some(waiting) = self.waiting.borrow_mut().take() {
+            waiting.wake();
+        }
+    }
 }
 
 /// The lane's coarse clock in seconds; the watchdog advances it.
