@@ -47,7 +47,9 @@ fn naming(c: &mut Criterion) {
     group.bench_function("blob name and URL path", |b| {
         b.iter(|| encode_path(&blob_name("raw/events/", black_box(path)).unwrap()));
     });
-    group.bench_function("content type", |b| b.iter(|| black_box(types.guess(black_box(path), b"PAR1").len())));
+    group.bench_function("content type", |b| {
+        b.iter(|| black_box(types.guess(black_box(path), b"PAR1").len()));
+    });
     group.bench_function("block id", |b| {
         b.iter(|| {
             let mut id = String::with_capacity(BlockId::LEN);

@@ -91,6 +91,10 @@ fn a_wrong_key_stops_the_job_and_says_what_to_check() {
     let requests = fixture.server().stats().requests;
     assert!(requests <= 16, "{requests} requests were sent in vain");
     assert!(!outcome.stderr.contains("d3Jvbmcga2V5"));
+    // The files in flight, eight or a few more, met the same answer.
+    let failed: Vec<_> = outcome.stderr.lines().filter(|line| line.starts_with("failed:")).collect();
+    assert_eq!(failed.len(), 4, "{failed:?}");
+    assert!(failed[3].contains("… and ") && failed[3].contains(" more like it: "), "{failed:?}");
 
     let garbled = Fixture::new(azuring!().env("AZURE_STORAGE_KEY", "not base64!"));
     let file = garbled.file("x", b"x");
@@ -259,4 +263,62 @@ fn no_output_ever_shows_a_signature_or_a_key() {
             assert!(!output.contains(secret) && !output.contains(&decoded), "{output}");
         }
     }
+}
+
+#[test]
+fn urls_in_the_wrong_place_are_not_repeated_with_their_secrets() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("file", b"x");
+    let file = file.to_str().unwrap();
+    let base = "https://account.blob.core.windows.net/cont";
+    let query = "sv=2024-11-04&se=2099-01-01&sig=Canary%2BCanary%3D";
+    let url = format!("{base}?{query}");
+    let typo = format!("{base}&{query}");
+    let one_slash = format!("https:/account.blob.core.windows.net/cont?{query}");
+    let flag = |name: &str| format!("--{name}={url}");
+    let user = "https://user:Canary@host.example/cont";
+    for (args, code, parts) in [
+        (&["copy", file, base, &url][..], 2, &["unexpected argument", "cont?REDACTED"][..]),
+        (&["copy", "file1", "file2", base], 2, &["in quotes", "'dir/*'"]),
+        (&[&url], 2, &["unrecognized subcommand", "cont?REDACTED"]),
+        (&["copy", file, base, &flag("from-to")], 2, &["invalid value", "cont?REDACTED"]),
+        (&["copy", file, base, "--from-to", &typo], 2, &["invalid value", "sig=REDACTED"]),
+        (&["copy", file, base, &flag("concurrency")], 2, &["invalid value", "REDACTED"]),
+        (&["copy", file, base, &flag("block-size-mb")], 2, &["REDACTED"]),
+        (&["copy", file, base, &flag("block-blob-tier")], 2, &["is not a tier", "REDACTED"]),
+        (&["copy", file, base, &flag("ca-file")], 2, &["REDACTED"]),
+        (&["copy", file, &typo], 2, &["is not a container name", "&sig=REDACTED"]),
+        (&["copy", file, user], 2, &["//REDACTED@host.example/cont", "user name"]),
+        (&[user], 2, &["unrecognized subcommand", "//REDACTED@host.example/cont"]),
+        (&["copy", file, base, user], 2, &["//REDACTED@host.example/cont"]),
+        (&["copy", &one_slash, base], 4, &["no such file"]),
+        (&["copy", &url, "/tmp"], 2, &["source is a URL"]),
+        (&["demo", &url], 1, &["azuring demo", "no such file"]),
+    ] {
+        let outcome = fixture.run(args);
+        told(&outcome, code, parts);
+        let output = outcome.stdout + &outcome.stderr;
+        assert!(!output.contains("Canary"), "{args:?}: {output}");
+    }
+}
+
+#[test]
+fn help_is_printed_as_it_is() {
+    let help = azuring!().run(["copy", "--help"]);
+    help.expect_code(0);
+    assert!(help.stdout.contains("CONTAINER/PATH?SAS"), "{}", help.stdout);
+    let bare = azuring!().run([""; 0]);
+    bare.expect_code(2);
+    assert!(bare.stderr.contains("Usage:"), "{}", bare.stderr);
+}
+
+#[test]
+fn an_empty_concurrency_variable_counts_as_not_set() {
+    for value in ["", " ", "AUTO"] {
+        let fixture = Fixture::new(azuring!().env("AZCOPY_CONCURRENCY_VALUE", value));
+        fixture.upload(&fixture.file("x", b"x"), &[]).expect_code(0);
+        assert_eq!(fixture.names(), ["x"]);
+    }
+    let fixture = Fixture::new(azuring!().env("AZCOPY_CONCURRENCY_VALUE", "many"));
+    told(&fixture.upload(&fixture.file("x", b"x"), &[]), 2, &["many", "AUTO"]);
 }

@@ -93,3 +93,43 @@ fn files_that_vanish_after_they_were_listed_fail_alone() {
     let lines = outcome.stderr.lines().filter(|line| line.contains("removed after it was listed")).count();
     assert_eq!(lines, 10, "{}", outcome.stderr);
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_stops_nobody() {
+    for io in ["auto", "threads"] {
+        let fixture = Fixture::new(azuring!());
+        for n in 0..300 {
+            fixture.file(&format!("tree/{n:03}.txt"), format!("{n}").as_bytes());
+        }
+        fixture.server().set_faults(Faults { latency: Duration::from_millis(10), ..Faults::default() });
+        let args = fixture.upload_args(
+            &fixture.path().join("tree"),
+            &["--concurrency=1", "--lanes=1", &format!("--io={io}")],
+        );
+        let running = fixture.azuring().start(args);
+        wait_for(&fixture, 5);
+        let replaced = fixture.path().join("tree/299.txt");
+        fs::remove_file(&replaced).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&replaced).status().unwrap();
+        assert!(made.success());
+        let outcome = running.wait().unwrap();
+        outcome.expect_code(1);
+        assert_eq!(fixture.names().len(), 299);
+        assert!(outcome.stderr.contains("299.txt: no longer a regular file"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_change_of_permissions_is_no_change_of_content() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = Fixture::new(azuring!());
+    let path = fixture.path().join("file.bin");
+    let facts = large_file(&path, 8 << 20).unwrap();
+    fixture.server().set_faults(Faults { latency: Duration::from_millis(40), ..Faults::default() });
+    let args = fixture.upload_args(&path, &["--block-size-mb=0.5", "--concurrency=4"]);
+    let running = fixture.azuring().start(args);
+    wait_for(&fixture, 2);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    running.wait().unwrap().expect_code(0);
+    assert_eq!(fixture.blobs()[0].crc64, facts.crc64);
+}

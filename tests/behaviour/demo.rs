@@ -1,6 +1,9 @@
 //! The demo proves itself and leaves nothing behind.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use azuring_bench::workload::awkward_tree;
 use azuring_tests::azuring;
 
@@ -32,4 +35,57 @@ fn a_given_directory_is_used_and_not_changed() {
     assert!(outcome.stdout.contains("2,000 blobs equal"), "{}", outcome.stdout);
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
     assert_eq!(std::fs::read_dir(source.path()).unwrap().count(), 1);
+}
+
+/// The ids of the running processes that were started by `parent`.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |id: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        status.lines().any(|line| {
+            line.strip_prefix("PPid:").is_some_and(|parent_id| parent_id.trim() == parent.to_string())
+        })
+    };
+    ids.filter(is_child).collect()
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn two_interrupts_leave_nothing_behind() {
+    let source = tempfile::tempdir().unwrap();
+    let tree = awkward_tree(&source.path().join("tree")).unwrap();
+    let empty = |dir: &Path| std::fs::read_dir(dir).unwrap().next().is_none();
+    for (args, serving, pause) in [
+        // While the tree is made; while it is uploaded; while it is uploaded to disk.
+        (["--files=200000", "--large-mib=1"], false, 30),
+        (["--files=20000", "--large-mib=16"], true, 100),
+        (["--files=1", tree.root.to_str().unwrap()], true, 20),
+    ] {
+        let scratch = tempfile::tempdir().unwrap();
+        let running = azuring!().env("TMPDIR", scratch.path()).start(["demo"].into_iter().chain(args));
+        wait_until("the demo does not begin", || !empty(scratch.path()));
+        if serving {
+            wait_until("no server is started", || !children(running.id()).is_empty());
+        }
+        std::thread::sleep(Duration::from_millis(pause));
+        let servers = children(running.id());
+        running.interrupt();
+        std::thread::sleep(Duration::from_millis(10));
+        running.interrupt();
+        let outcome = running.wait().unwrap();
+        outcome.expect_code(6);
+        assert!(empty(scratch.path()), "{args:?} leaves something behind");
+        assert!(outcome.wall < Duration::from_secs(30), "{:?}", outcome.wall);
+        wait_until("the server lives on", || {
+            servers.iter().all(|id| !Path::new(&format!("/proc/{id}")).exists())
+        });
+    }
 }

@@ -168,3 +168,90 @@ fn an_answer_lost_after_the_commit_is_found_out_by_repeating() {
         assert_eq!(fixture.blobs()[0].crc64, facts.crc64, "{operation:?}");
     }
 }
+
+#[test]
+fn a_server_that_does_not_take_checksums_gets_all_files_without() {
+    let fixture = Fixture::new(azuring!());
+    let tree = small_tree(&fixture.path().join("tree"), 300, 3, 500).unwrap();
+    let unknown = Fault::error(500, "FeatureNotSupported");
+    // As many as may be in flight before the first refusal is known.
+    fixture.server().set_faults(rule("", Operation::PutBlob, unknown, 0, 32));
+    let outcome = fixture.upload(&tree.root, &["--concurrency=32"]);
+    outcome.expect_code(0);
+    fixture.assert_holds(&tree, "tree/");
+    let told = outcome.stderr.lines().filter(|line| line.contains("does not take CRC64")).count();
+    assert_eq!(told, 1, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_gateway_with_a_long_error_page_is_tried_again() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/devstoreaccount1/cont/x", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (n, connection) in listener.incoming().enumerate() {
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 65536]);
+            let page = "x".repeat(200_000);
+            let answer = if n < 2 {
+                format!("HTTP/1.1 502 Bad Gateway\r\ncontent-length: {}\r\n\r\n{page}", page.len())
+            } else {
+                "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n".to_owned()
+            };
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("x", b"x");
+    let outcome = fixture.run(["copy", file.to_str().unwrap(), &url]);
+    outcome.expect_code(0);
+    assert!(outcome.stderr.contains("3 requests, 2 retries"), "{}", outcome.stderr);
+}
+
+/// A server may refuse before it has read the body, and read no further: the connection is given up, not waited for.
+#[test]
+fn an_answer_before_the_end_of_the_body_ends_the_connection_and_not_the_job() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/devstoreaccount1/cont/x", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for (n, connection) in listener.incoming().enumerate() {
+            let mut connection = connection.unwrap();
+            let mut seen = vec![0; 16 << 20];
+            if n == 0 {
+                let _ = connection.read(&mut seen);
+                let busy = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+                connection.write_all(busy.as_bytes()).unwrap();
+            } else {
+                connection.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+                while connection.read(&mut seen).is_ok_and(|n| n > 0) {}
+                let _ = connection.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
+            }
+            kept.push(connection);
+        }
+    });
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.path().join("x");
+    large_file(&file, 7 << 20).unwrap();
+    let outcome = fixture.run(["copy", file.to_str().unwrap(), &url, "--stall-seconds=5"]);
+    outcome.expect_code(0);
+    assert!(outcome.stderr.contains("2 requests, 1 retries"), "{}", outcome.stderr);
+}
+
+/// One stream of an HTTP/2 link gets no answer while the others go on.
+#[test]
+fn a_stalled_stream_is_cut_although_its_link_is_busy() {
+    let fixture = Fixture::with(azuring!(), |server| server.tls(Tls::SelfSigned));
+    let tree = small_tree(&fixture.path().join("tree"), 4000, 4, 100).unwrap();
+    let name = "0";
+    let mut faults = rule(name, Operation::PutBlob, Fault::Stall, 3, 1);
+    faults.latency = Duration::from_millis(20);
+    fixture.server().set_faults(faults);
+    let args = ["--http=2", "--lanes=1", "--concurrency=8", "--stall-seconds=1"];
+    let outcome = fixture.upload(&tree.root, &args);
+    outcome.expect_code(0);
+    fixture.assert_holds(&tree, "tree/");
+    assert_eq!(fixture.server().stats().requests, 4001);
+    assert_eq!(fixture.server().stats().connections, 1, "the link went on");
+}

@@ -48,6 +48,7 @@ fn the_first_signal_drains_and_the_counts_are_exact() {
             done + field("Number of File Transfers Failed") + field("Number of File Transfers Skipped")
         );
         assert!(outcome.stderr.contains("not started"), "{}", outcome.stderr);
+        assert_eq!(field("Number of File Transfers Failed"), 0, "what was not begun has not failed");
     }
 }
 
@@ -80,4 +81,24 @@ fn a_second_signal_ends_at_once() {
     let outcome = running.wait().unwrap();
     outcome.expect_code(6);
     assert!(outcome.wall < Duration::from_secs(20), "{:?}", outcome.wall);
+}
+
+#[test]
+fn a_walk_that_finds_no_files_is_interrupted_too() {
+    let fixture = Fixture::new(azuring!());
+    let tree = fixture.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    for n in 0..60_000 {
+        std::os::unix::fs::symlink("nowhere", tree.join(format!("{n}"))).unwrap();
+    }
+    let running = fixture.azuring().start(fixture.upload_args(&tree, &[]));
+    std::thread::sleep(Duration::from_millis(15));
+    running.interrupt();
+    let outcome = running.wait().unwrap();
+    // Either it was faster than the signal, or it stopped before the end.
+    let skipped: u64 = outcome.field("Number of Symbolic Links Skipped").unwrap().parse().unwrap();
+    match outcome.code {
+        Some(6) => assert!(skipped < 60_000, "{skipped}"),
+        code => assert_eq!((code, skipped), (Some(0), 60_000)),
+    }
 }

@@ -142,3 +142,16 @@ fn properties_arrive_with_either_kind_of_upload() {
         assert_eq!(blob.tags, [("k".into(), "v".into()), ("k2".into(), "v 2".into())]);
     }
 }
+
+#[test]
+fn few_descriptors_slow_a_job_and_fail_nothing() {
+    let fixture = Fixture::new(azuring_tests::Azuring::new("sh"));
+    let tree = small_tree(&fixture.path().join("tree"), 800, 8, 100_000).unwrap();
+    let program = env!("CARGO_BIN_EXE_azuring-under-test");
+    let line = "ulimit -n 60; exec \"$0\" \"$@\"";
+    let url = fixture.url();
+    let args =
+        ["-c", line, program, "copy", tree.root.to_str().unwrap(), &url, "--recursive", "--concurrency=20"];
+    fixture.run(args).expect_code(0);
+    fixture.assert_holds(&tree, "tree/");
+}

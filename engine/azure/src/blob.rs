@@ -190,7 +190,7 @@ impl BlobClient {
         check_crc64(&answer, body.crc64)
     }
 
-    /// Put Block List: makes a blob of its blocks, atomically.
+    /// Put Block List: makes a blob of its blocks, atomically. `crc64`: send the checksum of the list.
     ///
     /// # Errors
     /// [`RequestError`]. The blob that was there before is untouched by an error the service answered with.
@@ -199,6 +199,7 @@ impl BlobClient {
         name: &str,
         block_ids: impl Iterator<Item = String>,
         content_type: Option<&str>,
+        crc64: bool,
     ) -> Result<(), RequestError> {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
         for id in block_ids {
@@ -211,7 +212,8 @@ impl BlobClient {
         }
         xml.push_str("</BlockList>");
         let payload = Payload::from(Bytes::from(xml));
-        let mut headers = self.write_headers(&Body { content_type, crc64: None });
+        let mut headers =
+            self.write_headers(&Body { content_type, crc64: crc64.then(|| Crc64::of(&payload)) });
         headers.extend(self.target.properties.iter().map(|(k, v)| (k.clone(), v.clone())));
         self.exchange(Method::PUT, name, &[("comp", "blocklist")], headers, payload).await?;
         Ok(())
@@ -241,8 +243,7 @@ impl BlobClient {
         if reply.status().is_success() {
             return Ok(reply);
         }
-        let answer = reply.collect(ANSWER_LIMIT_BYTES).await?;
-        Err(ServiceError::read(answer.status(), &answer.headers(), &answer.body).into())
+        Err(refusal(reply).await)
     }
 
     fn write_headers(&self, body: &Body<'_>) -> HeaderMap {
@@ -272,12 +273,10 @@ impl BlobClient {
         payload: Payload,
     ) -> Result<Answer, RequestError> {
         let reply = self.send(method, name, query, headers, payload).await?;
-        let answer = reply.collect(ANSWER_LIMIT_BYTES).await?;
-        if answer.status().is_success() {
-            Ok(answer)
-        } else {
-            Err(ServiceError::read(answer.status(), &answer.headers(), &answer.body).into())
+        if !reply.status().is_success() {
+            return Err(refusal(reply).await);
         }
+        Ok(reply.collect(ANSWER_LIMIT_BYTES).await?)
     }
 
     async fn send(
@@ -344,6 +343,13 @@ impl BlobClient {
         }
         clock.header.clone()
     }
+}
+
+/// Reads what the service says with an error, as far as it is readable: a gateway's page may be long, or cut off, and
+/// its status counts all the same.
+async fn refusal(reply: Reply) -> RequestError {
+    let answer = reply.collect_up_to(ANSWER_LIMIT_BYTES).await;
+    ServiceError::read(answer.status(), &answer.headers(), &answer.body).into()
 }
 
 /// The service returns the checksum it computed. A proxy that changes bodies shows here.

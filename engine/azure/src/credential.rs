@@ -79,7 +79,7 @@ impl Credential {
     pub fn describe(&self) -> String {
         match self {
             Credential::Anonymous => "no credential (anonymous)".to_owned(),
-            Credential::Sas(_) => "the SAS in the URL".to_owned(),
+            Credential::Sas(_) => "a SAS".to_owned(),
             Credential::SharedKey(key) => format!("the key of account {}", key.account()),
         }
     }
@@ -95,6 +95,12 @@ fn from_connection_string(text: &str, url: &BlobUrl) -> Result<Credential, Crede
     };
     let emulator = part("UseDevelopmentStorage").is_some_and(|v| v.eq_ignore_ascii_case("true"));
     if let Some(sas) = part("SharedAccessSignature") {
+        // It may only go where the string says.
+        let account = part("BlobEndpoint").map(|endpoint| endpoint.trim_end_matches('/'));
+        let named = part("AccountName").is_some_and(|name| url.account() == Some(name));
+        if !named && !account.is_some_and(|endpoint| url.to_string().starts_with(&format!("{endpoint}/"))) {
+            return Err(fault("its SAS is for another endpoint than the URL's".to_owned()));
+        }
         return Ok(Credential::Sas(Sas::parse(sas.trim_start_matches('?'))?));
     }
     let (account, key) = if emulator {

@@ -1,6 +1,6 @@
 //! What the service answers when it says no, and what to do about it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use azuring_link::LinkError;
 use http::{HeaderMap, StatusCode};
@@ -46,14 +46,13 @@ impl ServiceError {
         for (element, content) in xml_texts(body) {
             match element.as_str() {
                 "Code" if code.is_none() => code = Some(content),
-                "Message" => message = content.lines().next().map(str::to_owned),
-                "AuthenticationErrorDetail" => message = Some(content),
+                "Message" if message.is_none() => message = Some(first_line(&content)),
+                // Its further lines would be the string to sign.
+                "AuthenticationErrorDetail" => message = Some(first_line(&content)),
                 _ => {}
             }
         }
-        let retry_after = text("retry-after")
-            .and_then(|value| value.trim().parse().ok())
-            .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+        let retry_after = text("retry-after").and_then(|value| pause(&value, SystemTime::now()));
         Self {
             status: status.as_u16(),
             code: code.unwrap_or_else(|| status.canonical_reason().unwrap_or("unknown status").to_owned()),
@@ -145,6 +144,24 @@ impl ServiceError {
     }
 }
 
+/// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
+fn pause(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    let pause = match value.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(pause.min(MAX_RETRY_AFTER))
+}
+
+/// What a person is shown of a service's text: one line without control characters, and without the signature that the
+/// service computed for comparison.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split("MAC signature").next().unwrap_or_default();
+    line.chars().filter(|c| !c.is_control()).take(500).collect::<String>().trim().to_owned()
+}
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -185,6 +202,7 @@ impl RequestError {
             RequestError::Link(LinkError::Certificate { .. }) => {
                 "add the authority with --ca-file or SSL_CERT_FILE, or use the name the certificate is for"
             }
+            RequestError::Link(LinkError::Tls { .. }) => "check that the port speaks TLS, or use http://",
             RequestError::Link(LinkError::NoHttp2 { .. }) => "use --http auto or --http 1.1",
             RequestError::Link(_) => "the network or a gateway in between failed: try again",
             RequestError::Integrity => {
@@ -273,6 +291,20 @@ mod tests {
         assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
         assert_eq!(read(403, Some("AuthenticationFailed"), "<Error><Co").code, "AuthenticationFailed");
         assert_eq!(read(502, None, "<html>bad gateway").code, "Bad Gateway");
+        let detail = "<Error><AuthenticationErrorDetail>The MAC signature found is wrong.\nPUT\n\n</AuthenticationErrorDetail></Error>";
+        assert_eq!(read(403, Some("AuthenticationFailed"), detail).message.as_deref(), Some("The"));
+        let hostile = "<Error><Message>red \u{1b}[31m\u{7}text</Message></Error>";
+        assert_eq!(read(400, None, hostile).message.as_deref(), Some("red [31mtext"));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_bounded() {
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 04:00:00 GMT").unwrap();
+        assert_eq!(pause(" 7 ", now), Some(Duration::from_secs(7)));
+        assert_eq!(pause("Sun, 22 Nov 2026 04:00:08 GMT", now), Some(Duration::from_secs(8)));
+        assert_eq!(pause("Sun, 22 Nov 2026 03:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(pause("999999", now), Some(MAX_RETRY_AFTER));
+        assert_eq!(pause("soon", now), None);
     }
 
     #[test]

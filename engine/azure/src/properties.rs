@@ -37,6 +37,14 @@ pub struct BlobProperties {
 }
 
 impl BlobProperties {
+    /// Whether `text` can be sent as a content type.
+    ///
+    /// # Errors
+    /// [`PropertyError::Value`].
+    pub fn check_content_type(text: &str) -> Result<(), PropertyError> {
+        value("content-type", text).map(drop)
+    }
+
     /// The headers of Put Blob and Put Block List that carry them.
     ///
     /// # Errors

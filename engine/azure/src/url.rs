@@ -114,6 +114,12 @@ impl BlobUrl {
             Style::Host => (account_of(&host), raw_path),
         };
         let (container, path) = after.split_once('/').unwrap_or((after, ""));
+        if query.is_empty() && after.contains("&sig=") {
+            // Not shown: the signature is in it.
+            let url = format!("{scheme}://{authority}/...");
+            let reason = "a SAS stands in its path: it begins with `?`, not with `&`".to_owned();
+            return Err(UrlError::Malformed { url, reason });
+        }
         if container.is_empty() {
             return Err(UrlError::NoContainer { url: bare.to_owned(), shape: SHAPE });
         }
@@ -140,6 +146,11 @@ impl BlobUrl {
     /// Where to connect to.
     pub fn endpoint(&self) -> Endpoint {
         Endpoint { tls: self.tls, host: self.host.clone(), port: self.port }
+    }
+
+    /// Whether this is the service itself, not an emulator or a gateway in front of it.
+    pub fn is_service(&self) -> bool {
+        self.style == Style::Host && self.account.is_some()
     }
 
     /// The account's name, where the URL tells it. A custom domain does not.
@@ -307,6 +318,10 @@ mod tests {
             refused("https://acc.blob.core.windows.net/UPPER?sig=hidden").contains("not a container name")
         );
         assert!(refused("https://acc.blob.core.windows.net/cont?sv=1").contains("no signature"));
+        assert!(
+            refused("https://acc.blob.core.windows.net/cont/a&sv=1&sig=hidden").contains("begins with `?`")
+        );
+        assert!(!refused("https://acc.blob.core.windows.net/cont/a&sv=1&sig=hidden").contains("hidden"));
         assert!(refused("ftp://acc/cont").contains("only https://"));
         assert!(refused("https:///cont").contains("host"));
         assert!(refused("https://h:99999/cont").contains("its port is not a number"));

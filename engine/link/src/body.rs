@@ -1,12 +1,17 @@
 //! Request bodies: a list of `Bytes` that can be sent again.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+
+use crate::stream::Seconds;
 
 /// The largest piece handed to the socket at once. Equal to the TLS buffer, so that a piece becomes records
 /// in one go; larger pieces gain nothing on plain sockets.
@@ -58,7 +63,7 @@ impl Payload {
     }
 
     pub(crate) fn into_body(self) -> PayloadBody {
-        PayloadBody { left: self.len, payload: self, part: 0, offset: 0 }
+        PayloadBody { left: self.len, payload: self, part: 0, offset: 0, progress: None }
     }
 }
 
@@ -77,6 +82,37 @@ pub(crate) struct PayloadBody {
     part: usize,
     offset: usize,
     left: u64,
+    progress: Option<Progress>,
+}
+
+impl PayloadBody {
+    /// Notes in `progress` whenever a frame is taken.
+    pub(crate) fn watched(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+}
+
+/// When an HTTP/2 exchange last moved.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    clock: Seconds,
+    last_s: Rc<Cell<u32>>,
+    limit_s: u32,
+}
+
+impl Progress {
+    pub(crate) fn new(clock: &Seconds, stall: Duration) -> Self {
+        let limit_s = stall.as_secs().max(1) as u32;
+        Self { clock: Rc::clone(clock), last_s: Rc::new(Cell::new(clock.get())), limit_s }
+    }
+
+    /// Returns when nothing has moved for too long.
+    pub(crate) async fn stalled(&self) {
+        while self.clock.get().saturating_sub(self.last_s.get()) <= self.limit_s {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
 }
 
 impl Body for PayloadBody {
@@ -94,6 +130,9 @@ impl Body for PayloadBody {
                 let frame = part.slice(this.offset..end);
                 this.offset = end;
                 this.left -= frame.len() as u64;
+                if let Some(progress) = &this.progress {
+                    progress.last_s.set(progress.clock.get());
+                }
                 return Poll::Ready(Some(Ok(Frame::data(frame))));
             }
             this.part += 1;

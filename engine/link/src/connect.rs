@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::body::FRAME_BYTES;
 use crate::error::LinkError;
-use crate::tls::certificate_fault;
+use crate::tls::{certificate_fault, is_no_common_protocol};
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,10 +112,14 @@ impl Connector {
                 return Ok(tls);
             }
             Ok(Err(source)) => source,
-            Err(_) => return Err(LinkError::Stalled(HANDSHAKE_TIMEOUT)),
+            Err(_) => {
+                let waited = format!("no answer within {} s", HANDSHAKE_TIMEOUT.as_secs());
+                io::Error::new(io::ErrorKind::TimedOut, waited)
+            }
         };
         Err(match certificate_fault(&source) {
             Some(reason) => LinkError::Certificate { host, reason },
+            None if is_no_common_protocol(&source) => LinkError::NoCommonHttp { host },
             None => LinkError::Tls { host, source },
         })
     }

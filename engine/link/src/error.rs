@@ -45,6 +45,12 @@ pub enum LinkError {
         /// The peer.
         host: String,
     },
+    /// The peer speaks none of the HTTP versions that were offered to it.
+    #[error("{host} takes none of the HTTP versions offered")]
+    NoCommonHttp {
+        /// The peer.
+        host: String,
+    },
     /// No byte moved in either direction for this long; the link was cut.
     #[error("no byte moved for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -65,9 +71,10 @@ impl LinkError {
         matches!(self, LinkError::Certificate { .. } | LinkError::NoHttp2 { .. } | LinkError::TooLarge { .. })
     }
 
-    /// Whether no connection could be made at all, so the server has seen nothing.
+    /// Whether no exchange could even begin: nothing there, or not what the URL says (https to a port without
+    /// TLS, a server that is not HTTP).
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, LinkError::Resolve { .. } | LinkError::Connect { .. })
+        !matches!(self, LinkError::Stalled(_) | LinkError::TooLarge { .. })
     }
 
     pub(crate) fn broken(error: &hyper::Error) -> Self {

@@ -181,6 +181,11 @@ impl Connection {
         })
         .await
         .map_err(|error| Failed { error, unsent: sending.head == 0 })?;
+        if raw.status.is_success() && !whole {
+            // Half a body cannot have been stored.
+            let error = Fault::Broken("success was answered before the whole request was sent".to_owned());
+            return Err(Failed { error, unsent: false });
+        }
         let incoming = frame(&raw, &head.method, whole).map_err(|error| Failed { error, unsent: false })?;
         Ok((raw, incoming))
     }

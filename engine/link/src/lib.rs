@@ -27,11 +27,13 @@ mod connect;
 mod error;
 mod h1;
 mod links;
+mod reply;
 mod stream;
 mod tls;
 
 pub use body::{FRAME_BYTES, Payload};
 pub use connect::Endpoint;
 pub use error::LinkError;
-pub use links::{Answer, HttpChoice, LinkSettings, LinkStats, Links, Reply, Timing};
+pub use links::{HttpChoice, LinkSettings, LinkStats, Links, Timing};
+pub use reply::{Answer, Reply};
 pub use tls::{TlsError, TlsSetup};

@@ -4,18 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request};
 use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 
-use crate::body::{Payload, PayloadBody};
+use crate::body::{Payload, PayloadBody, Progress};
 use crate::connect::{Connector, Endpoint};
 use crate::error::LinkError;
-use crate::h1::{self, Connection, RawHead};
+use crate::h1::Connection;
+use crate::reply::{From, Head, InFlight, Reply};
 use crate::stream::{Activity, Seconds, Stream};
 use crate::tls::TlsSetup;
 
@@ -85,17 +83,23 @@ enum Version {
     Two,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     connector: Connector,
     settings: LinkSettings,
     clock: Seconds,
-    idle: RefCell<Vec<Box<Connection>>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection moves between pool, exchange and reply for every request"
+    )]
+    pub(crate) idle: RefCell<Vec<Box<Connection>>>,
     shared: RefCell<Vec<Shared2>>,
     watched: RefCell<Vec<Weak<Activity>>>,
     stats: Cell<LinkStats>,
     /// What the first handshake agreed on; `None` before it. The gate lets one connection find out.
     agreed: Cell<Option<Version>>,
     gate: tokio::sync::Mutex<()>,
+    /// First connections that failed, and why the last one did.
+    failures: RefCell<(u32, String)>,
     /// The peer refused a handshake that offered HTTP/1.1 alone.
     only_h2: Cell<bool>,
 }
@@ -132,6 +136,7 @@ impl Links {
             stats: Cell::default(),
             agreed: Cell::new(agreed),
             gate: tokio::sync::Mutex::new(()),
+            failures: RefCell::default(),
             only_h2: Cell::new(false),
         });
         tokio::task::spawn_local(watchdog(Rc::downgrade(&inner)));
@@ -177,12 +182,20 @@ impl Links {
                 }
                 Taken::Two(mut sender, activity, fresh) => {
                     let busy = InFlight::begin(&activity, &self.inner.clock);
-                    let mut request = Request::from_parts(head.clone(), payload.clone().into_body());
+                    let progress = Progress::new(&self.inner.clock, stall);
+                    let body = payload.clone().into_body().watched(progress.clone());
+                    let mut request = Request::from_parts(head.clone(), body);
                     if payload.is_empty() && matches!(head.method, Method::PUT | Method::POST) {
                         // hyper leaves it out where there is no body; servers want to be told.
                         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
                     }
-                    match sender.try_send_request(request).await {
+                    // Other streams may keep the link busy while this one gets nothing: each is watched by itself.
+                    // A future that is dropped resets its stream.
+                    let sent = tokio::select! {
+                        sent = sender.try_send_request(request) => sent,
+                        () = progress.stalled() => return Err(LinkError::Stalled(stall)),
+                    };
+                    match sent {
                         Ok(answer) => {
                             let (parts, body) = answer.into_parts();
                             let timing = Timing { answered: begun.elapsed(), fresh_link: fresh };
@@ -204,9 +217,16 @@ impl Links {
     async fn take(&self, body_len: u64) -> Result<Taken, LinkError> {
         let inner = &self.inner;
         if inner.agreed.get().is_none() {
+            let failures = inner.failures.borrow().0;
             let _first = inner.gate.lock().await;
+            if inner.failures.borrow().0 != failures {
+                // The connection this one waited for was refused; another attempt at once would be as well.
+                return Err(LinkError::Broken(inner.failures.borrow().1.clone()));
+            }
             if inner.agreed.get().is_none() {
-                return self.connect_first().await;
+                return self.connect_first().await.inspect_err(|error| {
+                    *inner.failures.borrow_mut() = (failures + 1, error.to_string());
+                });
             }
         }
         if inner.agreed.get() == Some(Version::Two) && self.fits_h2(body_len) {
@@ -239,7 +259,7 @@ impl Links {
         let stream = if inner.connector.endpoint.tls {
             let config = &self.tls_setup().http1;
             let tls = match inner.connector.tls(config).await {
-                Err(LinkError::Tls { .. }) if inner.agreed.get() == Some(Version::Two) => {
+                Err(LinkError::NoCommonHttp { .. }) if inner.agreed.get() == Some(Version::Two) => {
                     inner.only_h2.set(true);
                     return self.take_h2().await;
                 }
@@ -263,16 +283,17 @@ impl Links {
         if let Some(taken) = self.shared_h2() {
             return Ok(taken);
         }
-        let tls = inner.connector.tls(&self.tls_setup().http2).await.map_err(|error| match error {
-            LinkError::Tls { host, source } if source.to_string().contains("NoApplicationProtocol") => {
-                LinkError::NoHttp2 { host }
-            }
-            other => other,
-        })?;
-        if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Err(LinkError::NoHttp2 { host: inner.connector.endpoint.host.clone() });
+        let refused = match inner.connector.tls(&self.tls_setup().http2).await {
+            Ok(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => return self.start_h2(tls).await,
+            Ok(_) | Err(LinkError::NoCommonHttp { .. }) => inner.connector.endpoint.host.clone(),
+            Err(other) => return Err(other),
+        };
+        if inner.settings.http == HttpChoice::Auto {
+            // Another server behind the same name: find out anew.
+            inner.agreed.set(None);
+            return Err(LinkError::NoCommonHttp { host: refused });
         }
-        self.start_h2(tls).await
+        Err(LinkError::NoHttp2 { host: refused })
     }
 
     /// The link with the fewest streams, unless a new one should be made.
@@ -355,7 +376,7 @@ impl Links {
 }
 
 /// What a failed exchange means: the watchdog's cut looks like a closed connection to hyper.
-fn explain(error: &hyper::Error, activity: &Activity, stall: Duration) -> LinkError {
+pub(crate) fn explain(error: &hyper::Error, activity: &Activity, stall: Duration) -> LinkError {
     if activity.stalled.get() { LinkError::Stalled(stall) } else { LinkError::broken(error) }
 }
 
@@ -363,11 +384,12 @@ fn explain(error: &hyper::Error, activity: &Activity, stall: Duration) -> LinkEr
 async fn watchdog(inner: Weak<Inner>) {
     let mut every = tokio::time::interval(Duration::from_secs(1));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let begun = Instant::now();
     loop {
         every.tick().await;
         let Some(inner) = inner.upgrade() else { return };
-        let now = begun.elapsed().as_secs() as u32;
+        // Counted, not read from a clock: when the whole process was stopped, or waited for its reader, no link is to
+        // blame.
+        let now = inner.clock.get() + 1;
         inner.clock.set(now);
         let limit = inner.settings.stall.as_secs().max(1) as u32;
         inner.watched.borrow_mut().retain(|link| {
@@ -381,172 +403,6 @@ async fn watchdog(inner: Weak<Inner>) {
             }
             true
         });
-    }
-}
-
-/// Counts an exchange on its link from `begin` until it is dropped.
-struct InFlight {
-    activity: Rc<Activity>,
-}
-
-impl InFlight {
-    fn begin(activity: &Rc<Activity>, clock: &Seconds) -> Self {
-        activity.in_flight.set(activity.in_flight.get() + 1);
-        activity.last_s.set(clock.get());
-        Self { activity: Rc::clone(activity) }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.activity.in_flight.set(self.activity.in_flight.get() - 1);
-    }
-}
-
-/// The head of an answer.
-#[derive(Clone, Debug)]
-enum Head {
-    Raw(RawHead),
-    Parsed(StatusCode, HeaderMap),
-}
-
-impl Head {
-    fn status(&self) -> StatusCode {
-        match self {
-            Head::Raw(raw) => raw.status,
-            Head::Parsed(status, _) => *status,
-        }
-    }
-
-    fn header(&self, name: &str) -> Option<&[u8]> {
-        match self {
-            Head::Raw(raw) => raw.get(name),
-            Head::Parsed(_, headers) => headers.get(name).map(HeaderValue::as_bytes),
-        }
-    }
-}
-
-/// Where the body of an answer comes from.
-enum From {
-    One { link: Box<Connection>, body: h1::Incoming, home: Weak<Inner> },
-    Two { body: Incoming, activity: Rc<Activity> },
-    Read,
-}
-
-/// An answer whose body has not been read yet. Dropping it unread closes an HTTP/1.1 link.
-pub struct Reply {
-    head: Head,
-    from: From,
-    _busy: InFlight,
-    timing: Timing,
-    stall: Duration,
-}
-
-/// An answer that was read to its end.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    head: Head,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Answer {
-    /// The status code.
-    pub fn status(&self) -> StatusCode {
-        self.head.status()
-    }
-
-    /// The first header of this name, which is given in lower case.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.head.header(name)
-    }
-
-    /// All headers.
-    pub fn headers(&self) -> HeaderMap {
-        match &self.head {
-            Head::Raw(raw) => raw.to_map(),
-            Head::Parsed(_, headers) => headers.clone(),
-        }
-    }
-}
-
-impl Reply {
-    /// The status code.
-    pub fn status(&self) -> StatusCode {
-        self.head.status()
-    }
-
-    /// The first header of this name, which is given in lower case.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.head.header(name)
-    }
-
-    /// How long the exchange took.
-    pub fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    /// The next piece of the body; `None` at its end, when the link goes back to the pool.
-    ///
-    /// # Errors
-    /// [`LinkError`]: broken, cut off before its end, or stalled.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, LinkError> {
-        match &mut self.from {
-            From::Read => Ok(None),
-            From::One { link, body, .. } => match link.next(body).await {
-                Ok(Some(piece)) => Ok(Some(piece)),
-                Ok(None) => {
-                    self.go_home();
-                    Ok(None)
-                }
-                Err(fault) => Err(fault.explain(self.stall)),
-            },
-            From::Two { body, activity } => loop {
-                match body.frame().await {
-                    Some(Ok(frame)) => {
-                        if let Ok(data) = frame.into_data()
-                            && !data.is_empty()
-                        {
-                            return Ok(Some(data));
-                        }
-                    }
-                    Some(Err(error)) => return Err(explain(&error, activity, self.stall)),
-                    None => {
-                        self.from = From::Read;
-                        return Ok(None);
-                    }
-                }
-            },
-        }
-    }
-
-    /// The whole body, which may have at most `limit` bytes.
-    ///
-    /// # Errors
-    /// As [`Reply::next`], and [`LinkError::TooLarge`].
-    pub async fn collect(mut self, limit: usize) -> Result<Answer, LinkError> {
-        if matches!(&self.from, From::One { body, .. } if body.is_empty()) {
-            self.go_home();
-            return Ok(Answer { head: self.head, body: Bytes::new() });
-        }
-        let mut whole = BytesMut::new();
-        while let Some(piece) = self.next().await? {
-            if whole.len() + piece.len() > limit {
-                return Err(LinkError::TooLarge { limit });
-            }
-            whole.extend_from_slice(&piece);
-        }
-        Ok(Answer { head: self.head, body: whole.freeze() })
-    }
-
-    /// The body was read to its end: the link may serve another exchange.
-    fn go_home(&mut self) {
-        if let From::One { link, body, home } = std::mem::replace(&mut self.from, From::Read)
-            && let Some(pool) = home.upgrade()
-            && link.is_reusable(&body)
-        {
-            pool.idle.borrow_mut().push(link);
-        }
     }
 }
 

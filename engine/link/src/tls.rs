@@ -79,6 +79,18 @@ impl TlsSetup {
     }
 }
 
+/// Whether the peer refused a handshake because it speaks none of the HTTP versions that were offered.
+pub(crate) fn is_no_common_protocol(error: &io::Error) -> bool {
+    let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return false;
+    };
+    matches!(
+        inner,
+        rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)
+            | rustls::Error::NoApplicationProtocol
+    )
+}
+
 /// The certificate fault inside a failed handshake, if that is what it was.
 pub(crate) fn certificate_fault(error: &io::Error) -> Option<String> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {

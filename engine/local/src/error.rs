@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::path::escape;
+use azuring_plan::name::escape;
 
 /// A path shown on one line.
 struct Shown<'a>(&'a Path);

@@ -1,9 +1,11 @@
 //! A path below the root of a walk.
 
 use std::ffi::OsStr;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+use azuring_plan::name::escape;
 
 /// A path relative to the root of a walk: bytes, `/`-separated, no leading or trailing `/`, never empty.
 ///
@@ -72,31 +74,6 @@ impl AsRef<Path> for RelPath {
     fn as_ref(&self) -> &Path {
         self.as_path()
     }
-}
-
-/// Bytes for a person to read on one line.
-pub(crate) fn escape(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                c if c.is_control() => {
-                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| escape_byte(byte, &mut out));
-                }
-                c => out.push(c),
-            }
-        }
-        chunk.invalid().iter().for_each(|&byte| escape_byte(byte, &mut out));
-    }
-    out
-}
-
-fn escape_byte(byte: u8, out: &mut String) {
-    write!(out, "\\x{byte:02x}").expect("writing to a String cannot fail");
 }
 
 #[cfg(test)]

@@ -202,6 +202,7 @@ impl Walk {
             problems: VecDeque::new(),
             counts: Counts::default(),
             started: false,
+            stop: None,
         })
     }
 }
@@ -236,6 +237,8 @@ pub struct WalkStream {
     problems: VecDeque<LocalError>,
     counts: Counts,
     started: bool,
+    /// Ends the walk from outside.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl WalkStream {
@@ -248,6 +251,11 @@ impl WalkStream {
             }
         }
         true
+    }
+
+    /// Ends the walk when `stop` becomes true, also while it goes through directories that give nothing out.
+    pub fn stop_with(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = Some(stop);
     }
 
     /// What has been met so far; final once the stream has ended.
@@ -263,6 +271,9 @@ impl WalkStream {
             self.enter(root);
         }
         loop {
+            if self.stop.as_ref().is_some_and(|stop| stop.load(std::sync::atomic::Ordering::Relaxed)) {
+                return None;
+            }
             if let Some(problem) = self.problems.pop_front() {
                 self.counts.problems += 1;
                 return Some(Found::Problem(problem));

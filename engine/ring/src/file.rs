@@ -63,6 +63,13 @@ const DIRECT_FROM_BYTES: u64 = 64 << 20;
 /// Offsets and lengths of direct reads are multiples of this; covers 512-byte and 4 KiB devices.
 pub(crate) const DIRECT_ALIGN: u64 = 4096;
 
+impl FileMeta {
+    /// Whether this is the same file with the same content, as far as length and time of modification tell.
+    pub fn same_content(&self, other: &Self) -> bool {
+        (self.identity, self.len, self.mtime_ns) == (other.identity, other.len, other.mtime_ns)
+    }
+}
+
 impl OpenFile {
     /// Takes a descriptor just opened.
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
@@ -82,12 +89,23 @@ impl OpenFile {
         self.direct.is_some()
     }
 
-    /// Asks the kernel again; compare with [`OpenFile::meta`] to see whether the file changed meanwhile.
+    /// Asks the kernel again whether length and time of modification are what they were at opening. (The inode's
+    /// own time also changes with permissions and links, which are not content.)
     ///
     /// # Errors
-    /// The kernel's, practically never.
-    pub fn stat_now(&self) -> io::Result<FileMeta> {
-        fstat(&self.fd)
+    /// What happened to the file, in words.
+    pub fn check_unchanged(&self) -> io::Result<()> {
+        let (before, now) = (&self.meta, fstat(&self.fd)?);
+        if now.len < before.len {
+            return Err(shrank());
+        }
+        if now.len > before.len {
+            return Err(io::Error::other("the file grew while it was read"));
+        }
+        if now.mtime_ns != before.mtime_ns {
+            return Err(io::Error::other("the file was modified while it was read"));
+        }
+        Ok(())
     }
 
     /// The descriptor for a read of `len` bytes at `offset`, and the length to ask the kernel for.
@@ -99,6 +117,14 @@ impl OpenFile {
             }
         }
         (Arc::clone(&self.fd), len)
+    }
+
+    /// Takes the flag off with which it was opened: the ring would answer EAGAIN to a read that misses the cache
+    /// instead of waiting for the disk.
+    pub(crate) fn allow_waiting(&self) -> io::Result<()> {
+        // SAFETY: changes the status flags of an open descriptor that is ours; access mode and creation flags stay.
+        let rc = unsafe { libc::fcntl(self.fd.as_raw_fd(), libc::F_SETFL, 0) };
+        if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// The ordinary descriptor, for what direct reads cannot do.
@@ -126,13 +152,13 @@ pub trait FileRing: 'static {
     /// Opens a file and, if it fits into `lease`, reads it whole.
     ///
     /// # Errors
-    /// The kernel's; [`changed`] when the file shrank, grew or was rewritten while it was read.
+    /// The kernel's; [`OpenFile::check_unchanged`]'s when the file shrank, grew or was rewritten while it was read.
     fn load(&self, dir: &SourceDir, name: &CStr, lease: Lease) -> impl Future<Output = io::Result<Loaded>>;
 
     /// Fills `lease` with `len` bytes from `offset`.
     ///
     /// # Errors
-    /// The kernel's; [`changed`] when the file ends before `len` bytes.
+    /// The kernel's; `UnexpectedEof` when the file ends before `len` bytes.
     fn read_at(
         &self,
         file: &OpenFile,
@@ -142,28 +168,9 @@ pub trait FileRing: 'static {
     ) -> impl Future<Output = io::Result<Lease>>;
 }
 
-/// The error of a file that is not the same at the end of a read as at its beginning. Its kind is
-/// `UnexpectedEof` (shrank) or `Other`.
-pub(crate) fn changed(what: &'static str, kind: io::ErrorKind) -> io::Error {
-    io::Error::new(kind, what)
-}
-
+/// The error of a file that ends before it should.
 pub(crate) fn shrank() -> io::Error {
-    changed("the file became shorter while it was read", io::ErrorKind::UnexpectedEof)
-}
-
-/// Compares what was seen before and after a read of the whole file.
-pub(crate) fn check_unchanged(before: &FileMeta, after: &FileMeta) -> io::Result<()> {
-    if after.len < before.len {
-        return Err(shrank());
-    }
-    if after.len > before.len {
-        return Err(changed("the file grew while it was read", io::ErrorKind::Other));
-    }
-    if after.mtime_ns != before.mtime_ns {
-        return Err(changed("the file was modified while it was read", io::ErrorKind::Other));
-    }
-    Ok(())
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read")
 }
 
 fn fstat(fd: &OwnedFd) -> io::Result<FileMeta> {
@@ -213,8 +220,9 @@ fn reopen_direct(fd: &OwnedFd) -> Option<OwnedFd> {
         .map(OwnedFd::from)
 }
 
-/// The flags every source file is opened with.
-pub(crate) const OPEN_FLAGS: i32 = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+/// The flags every source file is opened with. `O_NONBLOCK` means nothing for a regular file; a pipe that has taken a
+/// file's place since the walk would otherwise stop the lane until somebody writes to it.
+pub(crate) const OPEN_FLAGS: i32 = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// What can be done with a small file without waiting for a disk.
 pub(crate) enum Cached {
@@ -239,7 +247,7 @@ pub(crate) fn load_cached(dir: &SourceDir, name: &CStr, lease: &mut Lease) -> io
         if !read_cached(&file, lease, 0, len as usize)? {
             return Ok(Cached::Cold(Some(file)));
         }
-        check_unchanged(&file.meta, &file.stat_now()?)?;
+        file.check_unchanged()?;
     }
     Ok(Cached::Whole(file.meta))
 }
@@ -277,10 +285,8 @@ pub(crate) fn read_cached(file: &OpenFile, lease: &mut Lease, offset: u64, len: 
     // SAFETY: the iovec names a live, exclusively borrowed buffer of `len` bytes.
     let got =
         unsafe { libc::preadv2(file.fd.as_raw_fd(), &raw const iov, 1, offset as i64, libc::RWF_NOWAIT) };
-    if got == 0 && len > 0 {
-        return Err(shrank());
-    }
-    // An error is met again, and told, by the read that may wait.
+    // Whatever else it says, the read that may wait has the last word: errors, the end of the file, and the 0 that
+    // Linux 5.9 and 5.10 answer for what is not in the cache.
     Ok(got == len as isize)
 }
 

@@ -22,7 +22,7 @@
 //! - A file operation that was submitted is awaited to its end: tasks that use a [`FileRing`] are never
 //!   cancelled in flight (a dropped open would leak its descriptor).
 //!
-//! **Limits.** Slots are 64 KiB or 1 MiB; a lane has one pool and one ring.
+//! **Limits.** Slots are 64 KiB or 256 KiB; a lane has one pool and one ring.
 //!
 //! **Does not know** Azure, HTTP, jobs, retries, or what the bytes mean.
 //!

@@ -209,12 +209,22 @@ impl Shared {
             state.put_back(chunk, slot, class);
             while let Some(next) = state.waiters.front() {
                 let (want, slots) = (next.class, next.slots);
-                if !state.has(want, slots) {
+                let possible = slots <= state.limit_chunks * want.per_chunk();
+                if possible && !state.has(want, slots) {
                     break;
                 }
+                let taken = if possible {
+                    Self::take(this, &mut state, want, slots)
+                } else {
+                    // The kernel has refused memory since it was queued.
+                    Err(io::Error::from(io::ErrorKind::OutOfMemory))
+                };
+                if taken.is_err() && possible {
+                    // The kernel refuses now: the limit has shrunk, so look again.
+                    continue;
+                }
                 let waiter = state.waiters.pop_front().expect("the front was just seen");
-                let leases = Self::take(this, &mut state, want, slots);
-                grants.push((waiter.grant, leases));
+                grants.push((waiter.grant, taken));
             }
         }
         // Outside the lock: a waiter that has gone away drops its leases, which comes back here.

@@ -11,8 +11,8 @@ use crossbeam::channel::{Sender, bounded};
 use tokio::sync::oneshot;
 
 use crate::file::{
-    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, check_unchanged, load_cached, open_cached,
-    pread, read_cached, shrank,
+    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached,
+    shrank,
 };
 use crate::pool::Lease;
 
@@ -103,7 +103,7 @@ impl FileRing for ThreadFiles {
             }
             read_full(&file.buffered(), &mut lease, 0, len as usize)?;
             if len > 0 {
-                check_unchanged(&file.meta, &file.stat_now()?)?;
+                file.check_unchanged()?;
             }
             Ok(Loaded::Whole(lease, file.meta))
         })

@@ -15,8 +15,7 @@ use io_uring::{cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use crate::file::{
-    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, check_unchanged, load_cached, open_cached,
-    read_cached, shrank,
+    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, load_cached, open_cached, read_cached, shrank,
 };
 use crate::pool::Lease;
 
@@ -56,6 +55,7 @@ async fn openat(dir: &SourceDir, name: &CStr) -> io::Result<OwnedFd> {
 
 /// Reads until `len` bytes are there or the file ends; returns how many.
 async fn read_full(file: &OpenFile, mut lease: Lease, offset: u64, len: usize) -> io::Result<(Lease, usize)> {
+    file.allow_waiting()?;
     let mut filled = 0;
     let mut go_direct = true;
     while filled < len {
@@ -113,7 +113,7 @@ impl FileRing for UringFiles {
         if got < len as usize {
             return Err(shrank());
         }
-        check_unchanged(&file.meta, &file.stat_now()?)?;
+        file.check_unchanged()?;
         Ok(Loaded::Whole(lease, file.meta))
     }
 

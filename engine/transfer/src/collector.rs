@@ -35,6 +35,9 @@ pub(crate) struct LaneCounters {
     pub(crate) requests: AtomicU64,
     pub(crate) retries: AtomicU64,
     pub(crate) throttled: AtomicU64,
+    /// Bytes of large files that were begun, and of these what is accepted or given up.
+    pub(crate) large_begun: AtomicU64,
+    pub(crate) large_ended: AtomicU64,
     pub(crate) in_flight: AtomicU64,
 }
 
@@ -68,6 +71,8 @@ pub struct ProgressView {
     pub in_flight: u64,
     /// Requests repeated.
     pub retries: u64,
+    /// Bytes of large files that are being sent and not yet accepted.
+    pub large_left_bytes: u64,
 }
 
 impl Progress {
@@ -97,6 +102,9 @@ impl Progress {
             bytes: self.sum(|lane| &lane.bytes),
             in_flight: self.sum(|lane| &lane.in_flight),
             retries: self.sum(|lane| &lane.retries),
+            large_left_bytes: self
+                .sum(|lane| &lane.large_begun)
+                .saturating_sub(self.sum(|lane| &lane.large_ended)),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use azuring_azure::{BlobUrl, Credential, CredentialError, PropertyError, Target, UrlError};
+use azuring_azure::{BlobProperties, BlobUrl, Credential, CredentialError, PropertyError, Target, UrlError};
 use azuring_link::{TlsError, TlsSetup};
 use azuring_local::LocalError;
 use azuring_plan::PlanError;
@@ -13,8 +13,9 @@ use azuring_plan::destination::{Naming, NamingOptions};
 use azuring_ring::{CHUNK_BYTES, IoPath, SourceDir, probe};
 
 use crate::collector::{self, Progress};
+use crate::failure::{Failure, FailureKind};
 use crate::lane::{self, LaneShare, new_histogram};
-use crate::options::{JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
+use crate::options::{ContentTypePolicy, JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
 use crate::outcome::{Event, Report};
 use crate::queue::WorkQueue;
 use crate::source::{Finder, Source};
@@ -62,6 +63,10 @@ pub(crate) struct Shared {
     pub(crate) progress: Arc<Progress>,
     /// Cleared when the server turns out not to take checksums.
     pub(crate) crc64: AtomicBool,
+    /// Set when it has taken one: later refusals have other reasons.
+    pub(crate) crc64_taken: AtomicBool,
+    /// Whether the destination is the service itself, which changes some names.
+    pub(crate) is_service: bool,
 }
 
 impl Shared {
@@ -106,6 +111,9 @@ impl JobBuilder {
         if !(1..=MAX_CONCURRENCY).contains(&limits.concurrency) {
             return Err(JobError::Limit(format!("concurrency is from 1 to {MAX_CONCURRENCY}")));
         }
+        if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
+            BlobProperties::check_content_type(fixed)?;
+        }
         let source =
             Source::resolve(&self.source, self.destination.path(), self.naming, names_bytes(limits))?;
         let endpoint = self.destination.endpoint();
@@ -148,7 +156,8 @@ fn names_bytes(limits: &Limits) -> usize {
     (limits.memory_bytes / 16).min(azuring_local::walk::NAMES_BUDGET as u64) as usize
 }
 
-/// Splits the budgets over lanes. Fewer lanes when the memory would not give each of them two blocks.
+/// Splits the budgets over lanes. Fewer lanes when the memory would not give each of them the largest block and a little
+/// more.
 fn shares(options: &JobOptions) -> Result<Vec<LaneShare>, JobError> {
     let limits = &options.limits;
     let default = azuring_plan::blocks::DEFAULT_BLOCK_SIZE;
@@ -234,22 +243,25 @@ impl Job {
     pub fn run(self, stop: &StopHandle, tell: impl FnMut(Event)) -> Report {
         let begun = Instant::now();
         let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
+        allow_descriptors(lane::descriptors(&self.shares));
         let Source { root, naming, finder, .. } = self.source;
         let shared = Arc::new(Shared {
             id: self.id,
             lanes,
             root,
             naming,
+            is_service: self.target.url().is_service(),
             target: self.target,
             tls: self.tls,
             queue: Arc::new(WorkQueue::new(lanes)),
             verdict: Verdict::new(stop.clone()),
             progress: Arc::clone(&self.progress),
             crc64: AtomicBool::new(self.options.crc64),
+            crc64_taken: AtomicBool::new(false),
             options: self.options,
         });
         let (messages, inbox) = collector::channel();
-        let running = start_threads(finder, &self.shares, &io, &shared, messages);
+        let (running, planner) = start_threads(finder, &self.shares, &io, &shared, messages);
         let (counts, kinds) = collector::collect(&inbox, &self.progress, tell);
         let mut report = Report {
             counts,
@@ -273,6 +285,9 @@ impl Job {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
+        if let Some(Err(panic)) = planner.map(std::thread::JoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
         report.elapsed = begun.elapsed();
         report
     }
@@ -287,31 +302,53 @@ impl Job {
     }
 }
 
-type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
+/// Raises this process's soft limit of open descriptors to what the job may need, as far as the hard limit allows. Short
+/// of it, opens and connects wait and are repeated.
+fn allow_descriptors(needed: u64) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < needed) {
+        limit.current = Some(limit.maximum.map_or(needed, |most| most.min(needed)));
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
 
-/// Starts the planner and the lanes. They end by themselves when the source is done or the job stops.
+type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
+type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
+
+/// Starts the lanes and the planner. They end by themselves when the source is done or the job stops; it stops at once
+/// if the system refuses a thread.
 fn start_threads(
     finder: Finder,
     shares: &[LaneShare],
     io: &IoPath,
     shared: &Arc<Shared>,
     messages: crossbeam::channel::Sender<collector::Message>,
-) -> Vec<LaneThread> {
-    let running = shares
-        .iter()
-        .enumerate()
-        .map(|(index, &share)| {
-            let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
-            std::thread::Builder::new()
-                .name(format!("lane-{index}"))
-                .spawn(move || lane::run(index, share, &io, shared, messages))
-                .expect("the system starts a thread for each lane")
-        })
-        .collect();
-    let shared = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name("planner".to_owned())
-        .spawn(move || planner::run(finder, &shared, &messages))
-        .expect("the system starts a thread for the planner");
-    running
+) -> Threads {
+    let refused = |error: std::io::Error| {
+        let text = format!("the system refuses to start a thread: {error}");
+        let failure =
+            Failure::new(FailureKind::Limit, "", text).advise("raise the limit of processes or memory");
+        shared.verdict.fatal(&failure);
+        shared.verdict.give_up();
+        shared.queue.close();
+    };
+    let mut lanes = Vec::with_capacity(shares.len());
+    for (index, &share) in shares.iter().enumerate() {
+        let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
+        let lane = move || lane::run(index, share, &io, shared, messages);
+        match std::thread::Builder::new().name(format!("lane-{index}")).spawn(lane) {
+            Ok(lane) => lanes.push(lane),
+            Err(error) => refused(error),
+        }
+    }
+    let theirs = Arc::clone(shared);
+    let plan = move || planner::run(finder, &theirs, &messages);
+    match std::thread::Builder::new().name("planner".to_owned()).spawn(plan) {
+        Ok(planner) => (lanes, Some(planner)),
+        Err(error) => {
+            refused(error);
+            (lanes, None)
+        }
+    }
 }

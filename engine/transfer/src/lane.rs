@@ -46,6 +46,16 @@ pub(crate) struct LaneShare {
     pub(crate) in_flight: usize,
 }
 
+/// File tasks of a lane.
+fn tasks_of(share: LaneShare) -> usize {
+    MIN_TASKS.max(share.in_flight + share.in_flight / 4)
+}
+
+/// Descriptors the lanes may have open: a file per task, a socket per request, and what the program itself needs.
+pub(crate) fn descriptors(shares: &[LaneShare]) -> u64 {
+    shares.iter().map(|share| tasks_of(*share) + share.in_flight + 16).sum::<usize>() as u64 + 256
+}
+
 /// What the tasks of a lane share.
 pub(crate) struct Lane<R> {
     pub(crate) ring: R,
@@ -58,6 +68,8 @@ pub(crate) struct Lane<R> {
     permits: Semaphore,
     window: RefCell<BlockWindow>,
     load: Load,
+    /// Blocks under way, of all large files.
+    blocks: Cell<usize>,
     /// Blocks and bytes done since the last sample.
     window_sum: Cell<(usize, u64)>,
     local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
@@ -134,6 +146,7 @@ async fn drive<R: FileRing>(
         permits: Semaphore::new(share.in_flight),
         window: RefCell::new(BlockWindow::new(share.in_flight)),
         load: Load::new(),
+        blocks: Cell::new(0),
         window_sum: Cell::new((0, 0)),
         local: RefCell::default(),
         refill: tokio::sync::Mutex::new(()),
@@ -144,7 +157,7 @@ async fn drive<R: FileRing>(
     });
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&lane)));
     let mut tasks = JoinSet::new();
-    for _ in 0..MIN_TASKS.max(share.in_flight + share.in_flight / 4) {
+    for _ in 0..tasks_of(share) {
         let lane = Rc::clone(&lane);
         // A task is never cancelled: an operation in flight keeps its buffer and descriptor to its end.
         tasks.spawn_local(async move {
@@ -280,9 +293,14 @@ impl<R: FileRing> Lane<R> {
         self.latency_us.borrow_mut().saturating_record(took.as_micros() as u64);
     }
 
-    /// Blocks of large files this lane should have under way now.
-    pub(crate) fn block_window(&self) -> usize {
-        self.window.borrow().blocks()
+    /// Whether this lane should have another block of a large file under way.
+    pub(crate) fn has_room_for_block(&self) -> bool {
+        self.blocks.get() < self.window.borrow().blocks()
+    }
+
+    /// Counts blocks under way.
+    pub(crate) fn blocks(&self) -> &Cell<usize> {
+        &self.blocks
     }
 
     /// Called when a block is done.

@@ -14,12 +14,15 @@ use crate::source::Finder;
 
 /// Runs to the end of the source, or until the job stops; then closes the queue.
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
+    // However this ends, the lanes must not wait for more.
+    let _closing = Closing(shared);
     let mut planner = Planner { shared, messages, next: 0, batch: Vec::with_capacity(BATCH_FILES) };
     match finder {
         Finder::One(path) => {
             planner.file(path);
         }
         Finder::Walk(mut stream) => {
+            stream.stop_with(shared.verdict.stop_flag());
             let mut found = Vec::with_capacity(BATCH_FILES);
             loop {
                 let more = stream.next_batch(BATCH_FILES, &mut found);
@@ -31,7 +34,17 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     }
     planner.flush();
     shared.progress.scanned.store(true, Ordering::SeqCst);
-    shared.queue.close();
+}
+
+struct Closing<'a>(&'a Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.verdict.give_up();
+        }
+        self.0.queue.close();
+    }
 }
 
 struct Planner<'a> {
@@ -51,7 +64,7 @@ impl Planner<'_> {
         };
         // The collector goes away only after the planner.
         let _ = self.messages.send(Message::Event(event));
-        true
+        !self.shared.verdict.stopping()
     }
 
     fn file(&mut self, path: RelPath) -> bool {

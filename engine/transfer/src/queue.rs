@@ -110,8 +110,9 @@ impl WorkQueue {
 
     /// Asks the lanes other than `lane`, at most `most` of them, to help with a large file.
     pub(crate) fn offer(&self, lane: usize, file: &Arc<LargeFile>, most: usize) {
-        let others = self.doors.iter().enumerate().filter(|(other, _)| *other != lane);
-        for (_, door) in others.take(most) {
+        // From the next lane on, so that not always the same are asked.
+        let others = self.doors.iter().cycle().skip(lane + 1).take(self.doors.len() - 1);
+        for door in others.take(most) {
             // A lane with so many to help with has enough to do.
             if door.help.push(Arc::clone(file)).is_ok() {
                 door.ready.notify_one();

@@ -7,8 +7,16 @@ use azuring_link::LinkError;
 
 use crate::options::RetryPolicy;
 
-/// Attempts at reaching a service that has never answered: a wrong name or port should be told soon.
-const TRIES_UNREACHED: u32 = 4;
+/// Attempts at a service that has never accepted anything: a wrong name or port should be told soon.
+fn tries_unreached(error: &RequestError) -> u32 {
+    match error {
+        // A name that does not exist will not begin to within seconds.
+        RequestError::Link(LinkError::Resolve { .. }) => 2,
+        RequestError::Link(LinkError::Broken(_)) => 8,
+        RequestError::Link(error) if error.is_unreachable() => 4,
+        _ => u32::MAX,
+    }
+}
 
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +43,8 @@ pub(crate) fn next(
         Class::Fatal => return if reached { Next::GiveUp } else { Next::StopJob },
         Class::Retry | Class::Throttle => {}
     }
-    let unreachable = matches!(error, RequestError::Link(e) if e.is_unreachable());
-    if unreachable && !reached && tries >= TRIES_UNREACHED.min(policy.max_tries) {
-        return Next::StopJob;
-    }
-    // A name that does not exist will not begin to within seconds.
-    if !reached && matches!(error, RequestError::Link(LinkError::Resolve { .. })) && tries >= 2 {
+    let unreached = tries_unreached(error);
+    if !reached && unreached < u32::MAX && tries >= unreached.min(policy.max_tries) {
         return Next::StopJob;
     }
     if tries >= policy.max_tries {

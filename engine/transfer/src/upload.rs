@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use azuring_azure::{Body, Crc64, Crc64Digest, RequestError};
 use azuring_link::Payload;
 use azuring_plan::blocks::UploadShape;
-use azuring_plan::name::{encode_path, escape};
+use azuring_plan::name::{encode_path, escape, stored_as};
 use azuring_ring::{BLOCK_SLOT_BYTES, FileRing, Loaded, OpenFile, SlotClass};
 use tokio::task::JoinSet;
 
@@ -34,6 +34,8 @@ pub(crate) async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
             match upload(lane, entry).await {
                 Ok(Sent::Whole(bytes)) => lane.finish(Outcome { id, bytes, result: Ok(()) }),
                 Ok(Sent::InBlocks) => {}
+                // Nothing of it was sent before the job stopped: it counts as not started.
+                Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => {}
                 Err(failure) => lane.finish(Outcome { id, bytes: 0, result: Err(failure) }),
             }
         }
@@ -57,12 +59,22 @@ async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, B
     let path = entry.path.as_bytes();
     let object = || escape(path);
     let name = lane.shared.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
+    let stored = stored_as(&name);
+    if lane.shared.is_service && stored != name {
+        let text = format!("the service would store this name as `{stored}`, which may be another file's");
+        return Err(Box::new(Failure::new(FailureKind::Name, &object(), text).advise("rename the file")));
+    }
     let blob = encode_path(&name);
     let c_path = CString::new(path).expect("a path from the file system has no NUL");
 
     let read = |e: io::Error| Box::new(Failure::read(&object(), &e));
     let lease = lane.pool.acquire_one(SlotClass::Small).await.map_err(read)?;
-    let file = match lane.ring.load(&lane.shared.root, &c_path, lease).await.map_err(read)? {
+    let loaded = match lane.ring.load(&lane.shared.root, &c_path, lease).await {
+        // Other files will be closed: wait for that instead of failing this one.
+        Err(error) if is_out_of_descriptors(&error) => load_patiently(lane, &c_path).await,
+        loaded => loaded,
+    };
+    let file = match loaded.map_err(read)? {
         Loaded::Whole(lease, meta) => {
             let payload = Payload::from(lease.freeze());
             let crc64 = lane.shared.options.crc64.then(|| Crc64::of(&payload));
@@ -74,7 +86,7 @@ async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, B
     match lane.shared.options.blocks.shape(file.meta.len).map_err(|e| Failure::plan(&object(), &e))? {
         UploadShape::PutBlob => {
             let (payload, crc64) = read_range(lane, &file, 0, file.meta.len).await.map_err(read)?;
-            unchanged(&file).map_err(read)?;
+            file.check_unchanged().map_err(read)?;
             put_blob(lane, path, &blob, payload, crc64).await?;
             Ok(Sent::Whole(file.meta.len))
         }
@@ -89,9 +101,32 @@ async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, B
                 count,
                 lane.shared.id,
             ));
+            add(&lane.counters().large_begun, large.meta.len);
             lane.shared.queue.offer(lane.index(), &large, (lane.lanes() - 1).min(count as usize - 1));
             send_blocks(lane, &large, file).await;
             Ok(Sent::InBlocks)
+        }
+    }
+}
+
+/// Times a file is tried again while the process is out of descriptors, a tenth of a second apart.
+const DESCRIPTOR_TRIES: u32 = 300;
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|errno| {
+        use rustix::io::Errno;
+        [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(errno))
+    })
+}
+
+async fn load_patiently<R: FileRing>(lane: &Lane<R>, path: &CString) -> io::Result<Loaded> {
+    let mut tries = 0;
+    loop {
+        tokio::time::sleep(PAUSE_STEP).await;
+        let lease = lane.pool.acquire_one(SlotClass::Small).await?;
+        match lane.ring.load(&lane.shared.root, path, lease).await {
+            Err(error) if is_out_of_descriptors(&error) && tries < DESCRIPTOR_TRIES => tries += 1,
+            loaded => return loaded,
         }
     }
 }
@@ -106,8 +141,8 @@ async fn put_blob<R: FileRing>(
     let first = payload.parts().first().map_or(&[][..], |part| &part[..]);
     let content_type = content_type(&lane.shared.options.content_type, path, first);
     let bytes = payload.len();
-    request(lane, bytes, async || {
-        let body = Body { content_type, crc64: crc64.filter(|_| lane.shared.sends_crc64()) };
+    request(lane, bytes, Begin::UnlessStopping, async |with_crc64| {
+        let body = Body { content_type, crc64: crc64.filter(|_| with_crc64) };
         lane.client.put_blob(blob, payload.clone(), body).await
     })
     .await
@@ -126,7 +161,7 @@ fn content_type<'a>(policy: &'a ContentTypePolicy, path: &[u8], first: &[u8]) ->
 
 /// Sends blocks of `large` until none is left to claim; commits if this lane reports the last one.
 async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, file: OpenFile) {
-    if file.meta != large.meta {
+    if !file.meta.same_content(&large.meta) {
         let other = io::Error::other("the file was replaced or modified while it was read");
         large.lose(Failure::read(&large.object, &other));
     }
@@ -134,9 +169,11 @@ async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, fi
     let mut tasks = JoinSet::new();
     let mut last = false;
     loop {
-        while tasks.len() < lane.block_window()
+        // One block at least, so that no file waits for the others of its lane.
+        while (tasks.is_empty() || lane.has_room_for_block())
             && let Some(block) = large.claim()
         {
+            lane.blocks().update(|blocks| blocks + 1);
             let (lane, large, file) = (Rc::clone(lane), Arc::clone(large), Rc::clone(&file));
             tasks.spawn_local(async move {
                 if !large.is_lost() {
@@ -146,6 +183,8 @@ async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, fi
                         large.lose(*failure);
                     }
                 }
+                lane.blocks().update(|blocks| blocks - 1);
+                add(&lane.counters().large_ended, large.range(block).1);
                 large.report()
             });
         }
@@ -180,8 +219,8 @@ async fn send_block<R: FileRing>(
         large.content_type.get_or_init(|| found.map(str::to_owned));
     }
     let id = large.block_id(block);
-    request(lane, len, async || {
-        let body = Body { content_type: None, crc64: crc64.filter(|_| lane.shared.sends_crc64()) };
+    request(lane, len, Begin::UnlessStopping, async |with_crc64| {
+        let body = Body { content_type: None, crc64: crc64.filter(|_| with_crc64) };
         lane.client.put_block(&large.blob, &id, payload.clone(), body).await
     })
     .await
@@ -194,11 +233,12 @@ async fn commit<R: FileRing>(lane: &Lane<R>, large: &LargeFile, file: &OpenFile)
     if let Some(failure) = large.take_failure() {
         return Err(Box::new(failure));
     }
-    unchanged(file).map_err(|error| Failure::read(&large.object, &error))?;
+    file.check_unchanged().map_err(|error| Failure::read(&large.object, &error))?;
     let content_type = large.content_type.get().and_then(Option::as_deref);
-    request(lane, 0, async || {
+    // Also while the job stops: everything is there but the list.
+    request(lane, 0, Begin::Always, async |with_crc64| {
         let ids = (0..large.blocks).map(|block| large.block_id(block));
-        lane.client.put_block_list(&large.blob, ids, content_type).await
+        lane.client.put_block_list(&large.blob, ids, content_type, with_crc64).await
     })
     .await
     .map_err(|gave_up| gave_up.for_object(lane, &large.object))
@@ -271,19 +311,6 @@ async fn join_all<T, F: Future<Output = io::Result<T>>>(futures: Vec<F>) -> io::
     results.into_iter().map(|result| result.expect("all futures are done")).collect()
 }
 
-fn unchanged(file: &OpenFile) -> io::Result<()> {
-    let now = file.stat_now()?;
-    if now.len == file.meta.len && now.mtime_ns == file.meta.mtime_ns {
-        return Ok(());
-    }
-    let text = match now.len.cmp(&file.meta.len) {
-        std::cmp::Ordering::Less => "the file became shorter while it was read",
-        std::cmp::Ordering::Greater => "the file grew while it was read",
-        std::cmp::Ordering::Equal => "the file was modified while it was read",
-    };
-    Err(io::Error::other(text))
-}
-
 /// A request that will not be repeated any more.
 struct GaveUp {
     error: Option<RequestError>,
@@ -293,7 +320,11 @@ struct GaveUp {
 
 impl GaveUp {
     fn for_object<R: FileRing>(self, lane: &Lane<R>, object: &str) -> Box<Failure> {
-        let Some(error) = self.error else { return Box::new(Failure::interrupted(object)) };
+        let Some(error) = self.error else {
+            let mut failure = Failure::interrupted(object);
+            failure.tries = self.tries;
+            return Box::new(failure);
+        };
         let failure = Failure::request(object, &error, self.tries);
         if self.stop_job {
             lane.shared.verdict.fatal(&failure);
@@ -304,26 +335,37 @@ impl GaveUp {
     }
 }
 
+/// Whether a request is begun while the job stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// Not any more.
+    UnlessStopping,
+    /// It completes what was begun.
+    Always,
+}
+
 /// Sends a request until it is accepted, hopeless, or out of attempts. Holds a permit only while it is in flight.
 async fn request<R: FileRing>(
     lane: &Lane<R>,
     body_bytes: u64,
-    send: impl AsyncFn() -> Result<(), RequestError>,
+    begin: Begin,
+    send: impl AsyncFn(bool) -> Result<(), RequestError>,
 ) -> Result<(), GaveUp> {
     let shared = &lane.shared;
     let counters = lane.counters();
     let mut tries = 0;
     loop {
+        let with_crc64 = shared.sends_crc64();
         let attempt = {
             let _permit = lane.permits().acquire().await.expect("the semaphore is never closed");
-            if shared.verdict.stopping() {
+            if begin == Begin::UnlessStopping && shared.verdict.stopping() {
                 return Err(GaveUp { error: None, tries, stop_job: false });
             }
             add(&counters.in_flight, 1);
             add(&counters.requests, 1);
             add(&counters.bytes_sent, body_bytes);
             let begun = Instant::now();
-            let attempt = send().await;
+            let attempt = send(with_crc64).await;
             lane.record(begun.elapsed());
             add(&counters.in_flight, 1u64.wrapping_neg());
             attempt
@@ -332,15 +374,21 @@ async fn request<R: FileRing>(
         let error = match attempt {
             Ok(()) => {
                 shared.verdict.accepted();
+                if with_crc64 && !shared.crc64_taken.load(Ordering::Relaxed) {
+                    shared.crc64_taken.store(true, Ordering::Relaxed);
+                }
                 return Ok(());
             }
             Err(error) => error,
         };
-        if let RequestError::Service(refusal) = &error
-            && refusal.refuses_crc64()
-            && shared.crc64.swap(false, Ordering::SeqCst)
+        if with_crc64
+            && matches!(&error, RequestError::Service(refusal) if refusal.refuses_crc64())
+            && !shared.crc64_taken.load(Ordering::Relaxed)
         {
-            lane.notice("the server does not take CRC64 checksums: going on without them");
+            // Told once; every request that was refused for it goes again without.
+            if shared.crc64.swap(false, Ordering::SeqCst) {
+                lane.notice("the server does not take CRC64 checksums: going on without them");
+            }
             continue;
         }
         match retry::next(

@@ -22,6 +22,11 @@ impl StopHandle {
         self.asked.store(true, Ordering::SeqCst);
     }
 
+    /// The flag behind the handle, for those who look at it themselves.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
+    }
+
     /// Whether [`StopHandle::stop`] was called.
     pub fn is_stopped(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
@@ -55,6 +60,10 @@ impl Verdict {
     /// Stops the job whatever it has achieved.
     pub(crate) fn give_up(&self) {
         self.gave_up.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.stop.flag()
     }
 
     pub(crate) fn interrupted(&self) -> bool {

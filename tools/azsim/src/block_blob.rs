@@ -1,4 +1,4 @@
-//! Writing blobs: Put Blob, Put Block, Put Block List, Get Block List, Delete.
+//! Writing blobs: Put Blob of all types, Put Block, Put Block List, Get Block List.
 //!
 //! A body is hashed and stored as it streams in; the store learns of it under one lock, after all checks, so that a
 //! reader sees the old blob or the new one.
@@ -16,13 +16,17 @@ use crate::answer::{self, Answer, Failure};
 use crate::auth;
 use crate::body::{Claimed, Received, crc64, crc64_combine, md5, receive, receive_small};
 use crate::conditions::Conditions;
+use crate::encryption::{Encryption, write_rare};
 use crate::error::{
     AUTHORIZATION_PERMISSION_MISMATCH, BLOB_NOT_FOUND, BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK,
-    INVALID_BLOCK_LIST, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, LEASE_NOT_PRESENT, MD5_MISMATCH,
-    MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result, UNAUTHORIZED_BLOB_OVERWRITE,
+    INVALID_BLOB_TYPE, INVALID_BLOCK_LIST, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE,
+    LEASE_NOT_PRESENT, MD5_MISMATCH, MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result,
+    UNAUTHORIZED_BLOB_OVERWRITE,
 };
 use crate::headers;
-use crate::properties::{Props, Source};
+use crate::page_blob;
+use crate::past::Which;
+use crate::properties::{BlobKind, Props, Source};
 use crate::service::{Rq, write_times};
 use crate::store::{Blob, Block, Content, Shard};
 use crate::xml::{self, BlockSource};
@@ -44,7 +48,7 @@ fn limits(version: &str) -> (u64, u64) {
     }
 }
 
-fn content_length(rq: &Rq<'_>, limit: u64) -> Result<u64> {
+pub(crate) fn content_length(rq: &Rq<'_>, limit: u64) -> Result<u64> {
     let value = rq.parts.headers.get(CONTENT_LENGTH).ok_or(MISSING_CONTENT_LENGTH)?;
     let len = value.to_str().ok().and_then(|v| v.parse().ok());
     let len = len.ok_or_else(|| INVALID_HEADER_VALUE.detail("HeaderName", "Content-Length"))?;
@@ -55,7 +59,7 @@ fn content_length(rq: &Rq<'_>, limit: u64) -> Result<u64> {
 }
 
 /// Streams the body into the store and checks what the client claimed of it.
-async fn take_body(
+pub(crate) async fn take_body(
     rq: &Rq<'_>,
     body: &mut Option<Incoming>,
     len: u64,
@@ -71,7 +75,7 @@ async fn take_body(
 }
 
 /// 201 with the checksum that the service reports.
-fn created(claimed: Claimed, crc64: u64) -> Answer {
+pub(crate) fn created(claimed: Claimed, crc64: u64) -> Answer {
     let mut answer = answer::empty(StatusCode::CREATED);
     match claimed.md5 {
         Some(md5) => answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5)),
@@ -108,6 +112,15 @@ fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
     Ok(props)
 }
 
+/// The type of blob that Put Blob makes.
+fn kind(rq: &Rq<'_>) -> Result<BlobKind> {
+    let kind = headers::text(rq.parts, "x-ms-blob-type").unwrap_or_default();
+    [BlobKind::Block, BlobKind::Append, BlobKind::Page]
+        .into_iter()
+        .find(|k| k.name().eq_ignore_ascii_case(kind))
+        .ok_or_else(|| INVALID_HEADER_VALUE.header("x-ms-blob-type", kind))
+}
+
 pub(crate) async fn put_blob(
     rq: &Rq<'_>,
     body: &mut Option<Incoming>,
@@ -115,7 +128,20 @@ pub(crate) async fn put_blob(
     let len = content_length(rq, limits(rq.version).0)?;
     let claimed = Claimed::read(rq.parts)?;
     let blob_md5 = headers::md5(rq.parts, "x-ms-blob-content-md5")?;
-    let props = read_props(rq, Source::PutBlob)?;
+    let mut props = read_props(rq, Source::PutBlob)?;
+    let encryption = Encryption::read(rq.parts)?;
+    encryption.store(&mut props);
+    let kind = kind(rq)?;
+    let pages = if kind == BlobKind::Page { Some(page_blob::create(rq)?) } else { None };
+    if kind != BlobKind::Block {
+        if len != 0 {
+            return Err(INVALID_HEADER_VALUE.header("Content-Length", &len.to_string()).into());
+        }
+        if !props.tier_inferred {
+            return Err(INVALID_HEADER_VALUE.header("x-ms-access-tier", props.tier.name()).into());
+        }
+        props.set_rare(|rare| (rare.kind, rare.sequence) = (kind, pages.map_or(0, |(_, sequence)| sequence)));
+    }
     let conditions = Conditions::read(rq.parts)?;
     let received = take_body(rq, body, len, claimed, blob_md5.is_some() || rq.shared.always_md5).await?;
     if let (Some(claimed), Some(computed)) = (blob_md5, received.md5)
@@ -125,24 +151,33 @@ pub(crate) async fn put_blob(
     }
     let container = rq.container()?;
     let (_, name) = rq.target.names();
-    let (modified, _replaced) = {
+    let (modified, rare, _replaced) = {
         let mut shard = container.shard(name);
         let created = check_write(rq, &conditions, &shard, name)?;
         let modified = rq.shared.clock.tick();
+        rq.shared.stamp(&mut props, modified);
+        let rare = props.rare.clone();
         let blob = Blob {
-            len: received.len,
+            len: pages.map_or(received.len, |(len, _)| len),
             crc64: received.crc64,
             modified,
             created: created.unwrap_or(modified),
             props: shard.intern(props),
             md5: received.md5.map(Box::new),
-            content: received.stored.map_or(Content::Discarded, Content::Whole),
+            content: match kind {
+                BlobKind::Block => received.stored.map_or(Content::Discarded, Content::Whole),
+                BlobKind::Append => Content::Blocks(Arc::default()),
+                BlobKind::Page => Content::Pages(Arc::default()),
+            },
         };
         let staged = if shard.staged.is_empty() { None } else { shard.staged.remove(name) };
         // What is replaced is dropped after the lock: it may be gigabytes.
-        (modified, (shard.blobs.insert(name.into(), Box::new(blob)), staged))
+        (modified, rare, (shard.replace(name, Box::new(blob)), staged))
     };
     let mut answer = created(claimed, received.crc64);
+    if let Some(rare) = rare {
+        write_rare(&mut answer, &rare);
+    }
     if rq.shared.always_md5
         && let Some(md5) = received.md5
     {
@@ -166,13 +201,22 @@ pub(crate) async fn put_block(
         return Err(INVALID_HEADER_VALUE.header("Content-Length", "0").into());
     }
     let claimed = Claimed::read(rq.parts)?;
+    let encryption = Encryption::read(rq.parts)?;
     let received = take_body(rq, body, len, claimed, false).await?;
     let container = rq.container()?;
     let (_, name) = rq.target.names();
     let _replaced = {
         let mut shard = container.shard(name);
-        check_lease(rq, shard.blobs.contains_key(name))?;
+        let existing = shard.blobs.get(name);
+        check_lease(rq, existing.is_some())?;
+        if existing.is_some_and(|b| b.props.rare().kind != BlobKind::Block) {
+            return Err(INVALID_BLOB_TYPE.into());
+        }
         let staged = shard.staged.entry(name.into()).or_default();
+        if staged.blocks.is_empty() {
+            staged.key = encryption.key;
+        }
+        encryption.check(staged.key.as_ref())?;
         if staged.blocks.keys().next().is_some_and(|other| other.len() != id.len()) {
             return Err(INVALID_BLOB_OR_BLOCK.into());
         }
@@ -183,7 +227,9 @@ pub(crate) async fn put_block(
             Block { id: id.into(), len: received.len, crc64: received.crc64, stored: received.stored };
         staged.blocks.insert(id.into(), block)
     };
-    Ok(created(claimed, received.crc64))
+    let mut answer = created(claimed, received.crc64);
+    encryption.echo(&mut answer);
+    Ok(answer)
 }
 
 pub(crate) async fn put_block_list(
@@ -193,7 +239,9 @@ pub(crate) async fn put_block_list(
     content_length(rq, u64::MAX)?;
     let claimed = Claimed::read(rq.parts)?;
     let blob_md5 = headers::md5(rq.parts, "x-ms-blob-content-md5")?;
-    let props = read_props(rq, Source::PutBlockList)?;
+    let mut props = read_props(rq, Source::PutBlockList)?;
+    let encryption = Encryption::read(rq.parts)?;
+    encryption.store(&mut props);
     let conditions = Conditions::read(rq.parts)?;
     let list = receive_small(body.take().ok_or(Failure::Gone)?, MAX_BLOCK_LIST_BYTES).await?;
     let list = list.ok_or(REQUEST_BODY_TOO_LARGE)?;
@@ -208,11 +256,19 @@ pub(crate) async fn put_block_list(
     let wanted = xml::parse_block_list(&list)?;
     let container = rq.container()?;
     let (_, name) = rq.target.names();
-    let (modified, _replaced) = {
+    let (modified, rare, _replaced) = {
         let mut shard = container.shard(name);
         let created = check_write(rq, &conditions, &shard, name)?;
+        if shard.blobs.get(name).is_some_and(|b| b.props.rare().kind != BlobKind::Block) {
+            return Err(INVALID_BLOB_TYPE.into());
+        }
+        if let Some(staged) = shard.staged.get(name).filter(|s| !s.blocks.is_empty()) {
+            encryption.check(staged.key.as_ref())?;
+        }
         let blocks = pick_blocks(&shard, name, &wanted)?;
         let modified = rq.shared.clock.tick();
+        rq.shared.stamp(&mut props, modified);
+        let rare = props.rare.clone();
         let blob = Blob {
             len: blocks.iter().map(|b| b.len).sum(),
             crc64: blocks.iter().fold(0, |crc, b| crc64_combine(crc, b.crc64, b.len)),
@@ -223,9 +279,12 @@ pub(crate) async fn put_block_list(
             content: Content::Blocks(Arc::new(blocks)),
         };
         let staged = shard.staged.remove(name);
-        (modified, (shard.blobs.insert(name.into(), Box::new(blob)), staged))
+        (modified, rare, (shard.replace(name, Box::new(blob)), staged))
     };
     let mut answer = created(claimed, checksums.crc64);
+    if let Some(rare) = rare {
+        write_rare(&mut answer, &rare);
+    }
     write_times(&mut answer, modified);
     Ok(answer)
 }
@@ -262,8 +321,13 @@ pub(crate) fn get_block_list(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
     };
     let container = rq.container()?;
     let (_, name) = rq.target.names();
+    let which = Which::read(&rq.target.query)?;
     let shard = container.shard(name);
-    let (blob, staged) = (shard.blobs.get(name).cloned(), shard.staged.get(name));
+    let (blob, staged) = (shard.find(name, which).ok().cloned(), shard.staged.get(name));
+    let staged = staged.filter(|_| which == Which::Current);
+    if blob.as_ref().is_some_and(|b| b.props.rare().kind != BlobKind::Block) {
+        return Err(INVALID_BLOB_TYPE.into());
+    }
     if blob.is_none() && staged.is_none() {
         return Err(BLOB_NOT_FOUND.into());
     }
@@ -309,27 +373,4 @@ fn write_blocks<'b>(out: &mut String, element: &str, blocks: impl Iterator<Item 
     out.push_str("</");
     out.push_str(element);
     out.push('>');
-}
-
-pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
-    let conditions = Conditions::read(rq.parts)?;
-    if let Some(what) = headers::nonempty(rq.parts, "x-ms-delete-snapshots")
-        && !matches!(what, "include" | "only")
-    {
-        return Err(INVALID_HEADER_VALUE.header("x-ms-delete-snapshots", what).into());
-    }
-    let container = rq.container()?;
-    let (_, name) = rq.target.names();
-    let _deleted = {
-        let mut shard = container.shard(name);
-        // There are no snapshots and versions: naming one must not touch the blob itself.
-        let other = rq.target.query.get("snapshot").or_else(|| rq.target.query.get("versionid"));
-        let blob = shard.blobs.get(name).filter(|_| other.is_none()).ok_or(BLOB_NOT_FOUND)?;
-        conditions.check_change(Some(blob.modified))?;
-        check_lease(rq, true)?;
-        (shard.blobs.remove(name), shard.staged.remove(name))
-    };
-    let mut answer = answer::empty(StatusCode::ACCEPTED);
-    answer.headers_mut().insert(headers::DELETE_PERMANENT, HeaderValue::from_static("true"));
-    Ok(answer)
 }

@@ -170,6 +170,11 @@ impl Body {
         Body { left: pieces.iter().map(|(_, _, len)| len).sum(), pieces: pieces.into(), ..Body::default() }
     }
 
+    /// The bytes of a body that was made by [`Body::bytes`].
+    pub(crate) fn small(&self) -> &[u8] {
+        &self.small
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.left
     }

@@ -79,6 +79,9 @@ pub(crate) struct Serve {
     /// Compute and return the MD5 of every Put Blob, as the real service does.
     #[arg(long)]
     always_md5: bool,
+    /// Keep what is overwritten or deleted as earlier versions.
+    #[arg(long)]
+    versioning: bool,
     #[command(flatten)]
     faults: FaultArgs,
 }
@@ -139,6 +142,7 @@ impl Serve {
             .store(self.store)
             .h2_max_frame(self.h2_max_frame)
             .always_md5(self.always_md5)
+            .versioning(self.versioning)
             .faults(self.faults.faults());
         for (name, key) in &self.accounts {
             builder = builder.account(name, key);

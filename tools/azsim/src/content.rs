@@ -25,6 +25,8 @@ pub(crate) enum Stored {
     /// A file of its own, removed when the last reader and the blob are gone. Opened for each piece that is read: a
     /// descriptor held for each blob would soon meet the limit on them.
     File(PathBuf),
+    /// As many zeros as are asked for: pages that were never written.
+    Zeros,
 }
 
 impl Drop for Stored {
@@ -50,6 +52,10 @@ impl Stored {
                     offset -= chunk.len() as u64;
                 }
                 Ok(Bytes::new())
+            }
+            Stored::Zeros => {
+                static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+                Ok(Bytes::from_static(&ZEROS[..max.min(ZEROS.len() as u64) as usize]))
             }
             Stored::File(path) => {
                 let file = File::open(path)?;

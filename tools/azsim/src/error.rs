@@ -111,6 +111,8 @@ macro_rules! kinds {
 // and .../common-rest-api-error-codes.
 kinds! {
     API_NOT_IMPLEMENTED = 501 "APINotImplemented" "The requested operation is not implemented by this server.";
+    APPEND_POSITION_CONDITION_NOT_MET = 412 "AppendPositionConditionNotMet"
+        "The append position condition specified was not met.";
     AUTHENTICATION_FAILED = 403 "AuthenticationFailed"
         "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
     AUTHORIZATION_PERMISSION_MISMATCH = 403 "AuthorizationPermissionMismatch"
@@ -125,9 +127,17 @@ kinds! {
         "This request is not authorized to perform this operation using this source IP.";
     BLOB_ALREADY_EXISTS = 409 "BlobAlreadyExists" "The specified blob already exists.";
     BLOB_ARCHIVED = 409 "BlobArchived" "This operation is not permitted on an archived blob.";
+    BLOB_BEING_REHYDRATED = 409 "BlobBeingRehydrated"
+        "This operation is not permitted because the blob is being rehydrated.";
     BLOB_CONTENT_DISCARDED = 409 "BlobContentDiscarded"
         "The server runs with the store 'discard': it keeps the name, length and checksum of a blob, not its content.";
+    BLOB_DOES_NOT_USE_KEY = 409 "BlobDoesNotUseCustomerSpecifiedEncryption"
+        "The blob does not use customer specified encryption.";
+    BLOB_IS_SEALED = 409 "BlobIsSealed" "The specified blob is sealed and its contents can't be modified.";
+    BLOB_KEY_MISMATCH = 409 "BlobCustomerSpecifiedEncryptionMismatch"
+        "The given customer specified encryption does not match the encryption used to encrypt the blob.";
     BLOB_NOT_FOUND = 404 "BlobNotFound" "The specified blob does not exist.";
+    BLOB_USES_KEY = 409 "BlobUsesCustomerSpecifiedEncryption" "The blob is encrypted with customer specified encryption.";
     BLOCK_COUNT_EXCEEDS_LIMIT = 409 "BlockCountExceedsLimit"
         "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.";
     BLOCK_LIST_TOO_LONG = 400 "BlockListTooLong" "The block list may not contain more than 50,000 blocks.";
@@ -140,17 +150,22 @@ kinds! {
     CRC64_MISMATCH = 400 "Crc64Mismatch"
         "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
     EMPTY_METADATA_KEY = 400 "EmptyMetadataKey" "The key for one of the metadata key-value pairs is empty.";
+    EXCEEDS_MAX_BATCH_REQUEST_COUNT = 400 "ExceedsMaxBatchRequestCount"
+        "The batch operation exceeds the maximum number of allowed subrequests.";
     INTERNAL_ERROR = 500 "InternalError" "Server encountered an internal error. Please try again after some time.";
     INVALID_AUTHENTICATION_INFO = 400 "InvalidAuthenticationInfo"
         "Authentication information is not given in the correct format. Check the value of Authorization header.";
     INVALID_BLOB_OR_BLOCK = 400 "InvalidBlobOrBlock" "The specified blob or block content is invalid.";
+    INVALID_BLOB_TYPE = 409 "InvalidBlobType" "The blob type is invalid for this operation.";
     INVALID_BLOCK_LIST = 400 "InvalidBlockList" "The specified block list is invalid.";
     INVALID_HEADER_VALUE = 400 "InvalidHeaderValue"
         "The value for one of the HTTP headers is not in the correct format.";
+    INVALID_INPUT = 400 "InvalidInput" "One of the request inputs is not valid.";
     INVALID_MD5 = 400 "InvalidMd5"
         "The MD5 value specified in the request is invalid. MD5 value must be 128 bits and base64 encoded.";
     INVALID_METADATA = 400 "InvalidMetadata"
         "The metadata specified is invalid. It has characters that are not permitted.";
+    INVALID_PAGE_RANGE = 416 "InvalidPageRange" "The page range specified is invalid.";
     INVALID_QUERY_PARAMETER_VALUE = 400 "InvalidQueryParameterValue"
         "Value for one of the query parameters specified in the request URI is invalid.";
     INVALID_RANGE = 416 "InvalidRange"
@@ -160,6 +175,8 @@ kinds! {
     INVALID_URI = 400 "InvalidUri" "The requested URI does not represent any resource on the server.";
     INVALID_XML_DOCUMENT = 400 "InvalidXmlDocument" "XML specified is not syntactically valid.";
     LEASE_NOT_PRESENT = 412 "LeaseNotPresentWithBlobOperation" "There is currently no lease on the blob.";
+    MAX_BLOB_SIZE_CONDITION_NOT_MET = 412 "MaxBlobSizeConditionNotMet"
+        "The max blob size condition specified was not met.";
     MD5_MISMATCH = 400 "Md5Mismatch"
         "The MD5 value specified in the request did not match with the MD5 value calculated by the server.";
     METADATA_TOO_LARGE = 400 "MetadataTooLarge" "The metadata specified exceeds the maximum permissible limit (8KB).";
@@ -172,12 +189,17 @@ kinds! {
         "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
     NOT_MODIFIED = 304 "ConditionNotMet"
         "The condition specified using HTTP conditional header(s) is not met.";
+    OPERATION_NOT_ALLOWED_ON_ROOT_BLOB = 403 "OperationNotAllowedOnRootBlob"
+        "This operation is not allowed on the root blob. A snapshot or version must be provided.";
     OUT_OF_RANGE_INPUT = 400 "OutOfRangeInput" "One of the request inputs is out of range.";
     OUT_OF_RANGE_QUERY_PARAMETER = 400 "OutOfRangeQueryParameterValue"
         "One of the query parameters specified in the request URI is outside the permissible range.";
     REQUEST_BODY_TOO_LARGE = 413 "RequestBodyTooLarge"
         "The request body is too large and exceeds the maximum permissible limit.";
     RESOURCE_NOT_FOUND = 404 "ResourceNotFound" "The specified resource does not exist.";
+    SEQUENCE_NUMBER_CONDITION_NOT_MET = 412 "SequenceNumberConditionNotMet"
+        "The sequence number condition specified was not met.";
+    SNAPSHOTS_PRESENT = 409 "SnapshotsPresent" "This operation is not permitted while the blob has snapshots.";
     UNAUTHORIZED_BLOB_OVERWRITE = 403 "UnauthorizedBlobOverwrite"
         "This request is not authorized to perform blob overwrites.";
     UNSUPPORTED_HEADER = 400 "UnsupportedHeader"

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::error::ApiError;
 use crate::route::Operation;
 
 /// How often a fault strikes.
@@ -190,6 +191,23 @@ impl Switch {
         verdict
     }
 
+    /// Decides about one part of a batch: only rules that answer an error apply, the connection is the batch's.
+    pub(crate) fn judge_part(&self, container: &str, blob: &str, operation: Operation) -> Option<ApiError> {
+        if !self.active.load(Ordering::Acquire) {
+            return None;
+        }
+        let plan = Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner));
+        let fault = plan.pick_rule(container, blob, operation, |f| matches!(f, Fault::Error { .. }))?;
+        let mut injected = self.injected.lock().unwrap_or_else(PoisonError::into_inner);
+        *injected.entry(fault.name()).or_default() += 1;
+        match fault {
+            Fault::Error { status, code, retry_after_s } => {
+                Some(ApiError { retry_after_s, ..ApiError::custom(status, &code) })
+            }
+            _ => None,
+        }
+    }
+
     /// Faults committed so far, by name.
     pub(crate) fn injected(&self) -> BTreeMap<String, u64> {
         self.injected.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -245,13 +263,8 @@ impl Plan {
             let retry_after_s = self.faults.retry_after_s;
             return Some(Fault::Error { status: 503, code: "ServerBusy".to_owned(), retry_after_s });
         }
-        for (rule, hits) in self.faults.rules.iter().zip(&self.rule_hits) {
-            if rule.matches(container, blob, operation) {
-                let hit = hits.fetch_add(1, Ordering::Relaxed);
-                if hit >= rule.skip && hit - rule.skip < rule.count {
-                    return Some(rule.fault.clone());
-                }
-            }
+        if let Some(fault) = self.pick_rule(container, blob, operation, |_| true) {
+            return Some(fault);
         }
         let mut kind = 0;
         self.faults.rates().into_iter().find_map(|(rate, fault)| {
@@ -263,6 +276,25 @@ impl Plan {
             };
             strikes.then_some(fault)
         })
+    }
+
+    /// The first rule that strikes, of those whose fault is wanted.
+    fn pick_rule(
+        &self,
+        container: &str,
+        blob: &str,
+        operation: Operation,
+        wanted: fn(&Fault) -> bool,
+    ) -> Option<Fault> {
+        for (rule, hits) in self.faults.rules.iter().zip(&self.rule_hits) {
+            if wanted(&rule.fault) && rule.matches(container, blob, operation) {
+                let hit = hits.fetch_add(1, Ordering::Relaxed);
+                if hit >= rule.skip && hit - rule.skip < rule.count {
+                    return Some(rule.fault.clone());
+                }
+            }
+        }
+        None
     }
 
     /// A token bucket that holds a tenth of a second.

@@ -15,24 +15,36 @@ macro_rules! names {
 
 names! {
     ACCESS_TIER = "x-ms-access-tier";
+    ACCESS_TIER_CHANGE_TIME = "x-ms-access-tier-change-time";
     ACCESS_TIER_INFERRED = "x-ms-access-tier-inferred";
+    APPEND_OFFSET = "x-ms-blob-append-offset";
+    ARCHIVE_STATUS = "x-ms-archive-status";
     BLOB_CONTENT_LENGTH = "x-ms-blob-content-length";
     BLOB_CONTENT_MD5 = "x-ms-blob-content-md5";
+    BLOB_SEALED = "x-ms-blob-sealed";
     BLOB_TYPE = "x-ms-blob-type";
     CLIENT_REQUEST_ID = "x-ms-client-request-id";
+    COMMITTED_BLOCK_COUNT = "x-ms-blob-committed-block-count";
     CONTENT_CRC64 = "x-ms-content-crc64";
     CONTENT_MD5 = "content-md5";
     CREATION_TIME = "x-ms-creation-time";
     DELETE_PERMANENT = "x-ms-delete-type-permanent";
+    ENCRYPTION_SCOPE = "x-ms-encryption-scope";
     ERROR_CODE = "x-ms-error-code";
+    IS_CURRENT_VERSION = "x-ms-is-current-version";
+    KEY_SHA256 = "x-ms-encryption-key-sha256";
     LEASE_STATE = "x-ms-lease-state";
     LEASE_STATUS = "x-ms-lease-status";
     PUBLIC_ACCESS = "x-ms-blob-public-access";
+    REHYDRATE_PRIORITY = "x-ms-rehydrate-priority";
     REQUEST_ENCRYPTED = "x-ms-request-server-encrypted";
     REQUEST_ID = "x-ms-request-id";
+    SEQUENCE_NUMBER = "x-ms-blob-sequence-number";
     SERVER_ENCRYPTED = "x-ms-server-encrypted";
+    SNAPSHOT = "x-ms-snapshot";
     TAG_COUNT = "x-ms-tag-count";
     VERSION = "x-ms-version";
+    VERSION_ID = "x-ms-version-id";
 }
 
 /// A header as text, when it is there and is visible ASCII or UTF-8.
@@ -43,6 +55,12 @@ pub(crate) fn text<'p>(parts: &'p Parts, name: &str) -> Option<&'p str> {
 /// A header as text, an empty one counting as absent.
 pub(crate) fn nonempty<'p>(parts: &'p Parts, name: &str) -> Option<&'p str> {
     text(parts, name).map(str::trim).filter(|v| !v.is_empty())
+}
+
+/// A header that is a whole number.
+pub(crate) fn number(parts: &Parts, name: &str) -> Result<Option<u64>> {
+    let Some(value) = nonempty(parts, name) else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| INVALID_HEADER_VALUE.header(name, value))
 }
 
 /// An MD5 in base64.

@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::store::{Container, Content};
+use crate::body::crc64;
+use crate::store::{Blob, Container, Content};
 
 /// A committed blob, as a test sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,11 @@ pub struct BlobInfo {
     pub name: String,
     /// Length in bytes.
     pub len: u64,
-    /// CRC-64/NVME of the content, computed as it came in.
+    /// CRC-64/NVME of the content, computed as it came in; of a page blob, of what it holds now, or 0 when that was
+    /// discarded.
     pub crc64: u64,
+    /// `BlockBlob`, `AppendBlob` or `PageBlob`.
+    pub blob_type: String,
     /// `Content-Type`.
     pub content_type: String,
     /// `Content-Encoding`, empty when none was set.
@@ -36,7 +40,7 @@ pub struct BlobInfo {
     pub tier_inferred: bool,
     /// ETag with its quotes.
     pub etag: String,
-    /// Committed blocks in order; empty for a blob made by Put Blob.
+    /// Committed blocks in order; empty for a block blob made by Put Blob. Those of an append blob have no ids.
     pub blocks: Vec<BlockInfo>,
 }
 
@@ -70,7 +74,11 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
             blobs.push(BlobInfo {
                 name: name.to_string(),
                 len: blob.len,
-                crc64: blob.crc64,
+                crc64: match &blob.content {
+                    Content::Pages(_) => read(blob).map_or(0, |bytes| crc64(&bytes)),
+                    _ => blob.crc64,
+                },
+                blob_type: props.rare().kind.name().to_owned(),
                 content_type: props.content_type.to_string(),
                 content_encoding: props.content_encoding.to_string(),
                 content_language: props.content_language.to_string(),
@@ -92,6 +100,10 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
 
 pub(crate) fn content(container: &Container, name: &str) -> Option<Bytes> {
     let blob = container.shard(name).blobs.get(name).cloned()?;
+    read(&blob)
+}
+
+fn read(blob: &Blob) -> Option<Bytes> {
     let mut out = BytesMut::with_capacity(blob.len as usize);
     for (stored, mut offset, mut left) in blob.pieces(0, blob.len)? {
         while left > 0 {

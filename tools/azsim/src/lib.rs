@@ -10,7 +10,8 @@
 //!   thread 0..N, each: SO_REUSEPORT listener -> tokio current_thread -> [TLS] -> hyper HTTP/1.1 or HTTP/2
 //!        conn      bytes of one connection: spelling of metadata names in, cut-off answers out
 //!        service   target -> route -> fault? -> version -> auth -> operation -> answer
-//!        block_blob / read_blob / list / container      the operations
+//!        block_blob / append_blob / page_blob / change / delete / read_blob / list / container      the operations
+//!        batch     many of them in one request
 //!        body      streaming CRC64 and MD5        content   memory | files | nothing
 //!        store     account -> container -> 32 shards of ordered maps
 //! ```
@@ -24,14 +25,14 @@
 //! - No lock is held across an `await`.
 //!
 //! # Limits
-//! Those of the service: 50,000 blocks a blob, 100,000 uncommitted, blocks of 4,000 MiB, Put Blob of 5,000 MiB, names of
-//! 1,024 characters, 5,000 entries a page, 8 KiB of metadata, 15 minutes of clock skew. State lives in memory: about
+//! Those of the service: 50,000 blocks a blob, 100,000 uncommitted, blocks of 4,000 MiB, Put Blob of 5,000 MiB, Append
+//! Block of 100 MiB, Put Page of 4 MiB, 256 requests and 4 MiB a batch, names of 1,024 characters, 5,000 entries a page, 8 KiB of metadata, 15 minutes of clock skew. State lives in memory: about
 //! 125 bytes a blob beside its content (measured, names of 14 characters).
 //!
 //! # What it does not do
-//! Leases, snapshots, versions, soft delete, append and page blobs, copies, batches, tags after the fact, changing
-//! properties or tier, stored access policies, user delegation, tokens: 501, 400 or 401 with the service's XML. Nothing
-//! survives a restart, the files of [`Store::Disk`] neither.
+//! Leases, soft delete, copies, tag conditions and searches, differences of page ranges, stored access policies, user
+//! delegation, tokens: 501, 400 or 401 with the service's XML. Nothing is encrypted: customer keys are checked, not used.
+//! Nothing survives a restart, the files of [`Store::Disk`] neither.
 //!
 //! # Example
 //! ```
@@ -47,19 +48,28 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod append_blob;
 mod auth;
+mod batch;
 mod block_blob;
 mod body;
 mod cert;
+mod change;
 mod conditions;
 mod conn;
 mod container;
 mod content;
+mod delete;
+mod encryption;
 mod error;
 mod faults;
 mod headers;
 mod inspect;
 mod list;
+mod list_xml;
+mod page_blob;
+mod page_map;
+mod past;
 mod properties;
 mod read_blob;
 mod route;

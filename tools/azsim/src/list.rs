@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
-use std::fmt::Write as _;
 use std::ops::Bound;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::HOST;
 
 use crate::answer::{self, Answer, Failure};
 use crate::auth::PublicAccess;
 use crate::error::{INVALID_QUERY_PARAMETER_VALUE, OUT_OF_RANGE_QUERY_PARAMETER, Result};
-use crate::headers;
+use crate::list_xml::{document, endpoint, write_metadata};
+use crate::past::Past;
 use crate::service::Rq;
 use crate::store::{Blob, Container, Shard, Staged, etag};
 use crate::time;
@@ -22,7 +21,7 @@ use crate::xml;
 const MAX_PAGE: usize = 5000;
 
 /// What a page is cut from.
-struct Ask<'q> {
+pub(crate) struct Ask<'q> {
     prefix: &'q str,
     delimiter: &'q str,
     marker: &'q str,
@@ -55,7 +54,7 @@ impl<'q> Ask<'q> {
     }
 
     /// The head of the document.
-    fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         for (name, value) in [("Prefix", self.prefix), ("Marker", self.marker)] {
             if !value.is_empty() {
                 xml::element(out, name, value);
@@ -71,7 +70,7 @@ impl<'q> Ask<'q> {
 }
 
 /// A marker is opaque to clients: the name where the next page begins.
-fn write_marker(name: &str) -> String {
+pub(crate) fn write_marker(name: &str) -> String {
     format!("2!{}", URL_SAFE_NO_PAD.encode(name))
 }
 
@@ -79,11 +78,45 @@ fn read_marker(marker: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(marker.strip_prefix("2!")?).ok()?).ok()
 }
 
-/// One entry of a page.
-enum Entry<'s> {
-    Blob(&'s str, &'s Blob),
-    Uncommitted(&'s str),
-    Prefix(&'s str),
+/// Names taken under one hold of the locks: a page of 5,000 with a delimiter makes writers wait a twentieth as long.
+const CHUNK: usize = 256;
+
+/// One entry of a page, independent of the store: a page is written without its locks.
+pub(crate) enum Entry {
+    Blob(Box<str>, Box<Blob>, Origin),
+    Uncommitted(Box<str>),
+    Prefix(Box<str>),
+}
+
+/// Which blob of its name an entry is.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin {
+    Current,
+    Snapshot(u64),
+    Version,
+}
+
+/// What a listing shows beside the blobs and their properties.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Include {
+    pub(crate) metadata: bool,
+    pub(crate) tags: bool,
+    uncommitted: bool,
+    snapshots: bool,
+    pub(crate) versions: bool,
+}
+
+impl Include {
+    fn read(text: &str) -> Include {
+        let has = |what: &str| text.split(',').any(|i| i.trim().eq_ignore_ascii_case(what));
+        Include {
+            metadata: has("metadata"),
+            tags: has("tags"),
+            uncommitted: has("uncommittedblobs"),
+            snapshots: has("snapshots"),
+            versions: has("versions"),
+        }
+    }
 }
 
 /// A place in one shard.
@@ -96,6 +129,16 @@ struct Cursor<'s> {
 enum Names<'s> {
     Blobs(Range<'s, Box<str>, Box<Blob>>),
     Staged(Range<'s, Box<str>, Staged>),
+    Past(Range<'s, Box<str>, Past>),
+}
+
+/// Which of a shard's maps a cursor walks.
+#[derive(Clone, Copy)]
+enum Map {
+    Blobs,
+    Staged,
+    /// Names of which earlier versions are left.
+    Past,
 }
 
 fn from<'m, V>(map: &'m BTreeMap<Box<str>, V>, name: &str) -> Range<'m, Box<str>, V> {
@@ -103,11 +146,11 @@ fn from<'m, V>(map: &'m BTreeMap<Box<str>, V>, name: &str) -> Range<'m, Box<str>
 }
 
 impl<'s> Cursor<'s> {
-    fn new(shard: &'s Shard, staged: bool, name: &str) -> Cursor<'s> {
-        let names = if staged {
-            Names::Staged(from(&shard.staged, name))
-        } else {
-            Names::Blobs(from(&shard.blobs, name))
+    fn new(shard: &'s Shard, map: Map, name: &str) -> Cursor<'s> {
+        let names = match map {
+            Map::Blobs => Names::Blobs(from(&shard.blobs, name)),
+            Map::Staged => Names::Staged(from(&shard.staged, name)),
+            Map::Past => Names::Past(from(&shard.past, name)),
         };
         let mut cursor = Cursor { shard, names, next: None };
         cursor.advance();
@@ -121,11 +164,42 @@ impl<'s> Cursor<'s> {
             Names::Staged(range) => {
                 range.find(|(name, _)| !self.shard.blobs.contains_key(*name)).map(|(name, _)| (&**name, None))
             }
+            Names::Past(range) => range
+                .find(|(name, past)| !past.versions.is_empty() && !self.shard.blobs.contains_key(*name))
+                .map(|(name, _)| (&**name, None)),
         };
     }
 
+    /// Appends the entries of the name at hand: snapshots, earlier versions, the blob itself.
+    fn take(&self, name: &str, include: Include, entries: &mut Vec<Entry>) {
+        if let Some(past) = self.shard.past.get(name) {
+            if include.snapshots && !matches!(self.names, Names::Staged(_)) {
+                let snapshots = past.snapshots.iter();
+                entries.extend(
+                    snapshots.map(|(t, b)| Entry::Blob(name.into(), b.clone(), Origin::Snapshot(*t))),
+                );
+            }
+            if include.versions && !matches!(self.names, Names::Staged(_)) {
+                let versions = past.versions.values();
+                entries.extend(versions.map(|b| Entry::Blob(name.into(), b.clone(), Origin::Version)));
+            }
+        }
+        match (&self.names, self.next) {
+            (_, Some((_, Some(blob)))) => {
+                entries.push(Entry::Blob(name.into(), Box::new(blob.clone()), Origin::Current));
+            }
+            (Names::Staged(_), _) => entries.push(Entry::Uncommitted(name.into())),
+            _ => {}
+        }
+    }
+
     fn seek(&mut self, name: &str) {
-        *self = Cursor::new(self.shard, matches!(self.names, Names::Staged(_)), name);
+        let map = match self.names {
+            Names::Blobs(_) => Map::Blobs,
+            Names::Staged(_) => Map::Staged,
+            Names::Past(_) => Map::Past,
+        };
+        *self = Cursor::new(self.shard, map, name);
     }
 }
 
@@ -142,41 +216,66 @@ fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-/// Cuts a page: its entries, and the name where the next one begins.
-fn page<'s>(
-    shards: &'s [impl std::ops::Deref<Target = Shard>],
+/// Cuts a page: its entries, and the name where the next one begins. The entries of one name are not split.
+async fn page(container: &Container, ask: &Ask<'_>, include: Include) -> (Vec<Entry>, Option<String>) {
+    let mut entries = Vec::new();
+    let mut from = ask.from.clone();
+    loop {
+        let max = ask.max.min(entries.len() + CHUNK);
+        let next = chunk(&container.lock_all(), ask, &from, max, include, &mut entries);
+        match next {
+            None => return (entries, None),
+            Some(next) if entries.len() >= ask.max => return (entries, Some(next)),
+            Some(next) => from = next,
+        }
+        // The other connections of this thread, and the threads that wait for the locks, have their turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Adds entries from a name on until there are `max`, and returns the name that comes then.
+fn chunk(
+    shards: &[impl std::ops::Deref<Target = Shard>],
     ask: &Ask<'_>,
-    uncommitted: bool,
-) -> (Vec<Entry<'s>>, Option<&'s str>) {
-    let mut cursors: Vec<Cursor<'s>> = shards.iter().map(|s| Cursor::new(s, false, &ask.from)).collect();
-    if uncommitted {
-        cursors.extend(shards.iter().map(|s| Cursor::new(s, true, &ask.from)));
+    from: &str,
+    max: usize,
+    include: Include,
+    entries: &mut Vec<Entry>,
+) -> Option<String> {
+    let cursors = |map: Map| shards.iter().map(move |s| Cursor::new(s, map, from));
+    let mut all: Vec<Cursor<'_>> = cursors(Map::Blobs).collect();
+    if include.uncommitted {
+        all.extend(cursors(Map::Staged));
+    }
+    if include.versions {
+        all.extend(cursors(Map::Past));
     }
     // The names at hand, smallest first, each with its cursor.
-    let mut heads: std::collections::BTreeSet<(&'s str, usize)> =
-        cursors.iter().enumerate().filter_map(|(i, c)| c.next.map(|(name, _)| (name, i))).collect();
-    let mut entries = Vec::new();
+    let mut heads: std::collections::BTreeSet<(&str, usize)> =
+        all.iter().enumerate().filter_map(|(i, c)| c.next.map(|(name, _)| (name, i))).collect();
     // The group that was listed last, and the name after it.
-    let mut group: Option<(&'s str, Option<String>)> = None;
+    let mut group: Option<(&str, Option<String>)> = None;
+    let mut last: Option<&str> = None;
     while let Some((name, i)) = heads.pop_first() {
         if !name.starts_with(ask.prefix) {
             break;
         }
-        let cursor = &mut cursors[i];
+        let cursor = &mut all[i];
         if let Some((_, after)) = group.as_ref().filter(|(group, _)| name.starts_with(group)) {
             match after {
                 Some(after) => cursor.seek(after),
                 None => cursor.next = None,
             }
         } else {
-            if entries.len() == ask.max {
-                return (entries, Some(name));
+            if entries.len() >= max && last != Some(name) {
+                return Some(name.to_owned());
             }
+            last = Some(name);
             let rest = &name[ask.prefix.len()..];
             let end = if ask.delimiter.is_empty() { None } else { rest.find(ask.delimiter) };
             if let Some(end) = end {
                 let prefix = &name[..ask.prefix.len() + end + ask.delimiter.len()];
-                entries.push(Entry::Prefix(prefix));
+                entries.push(Entry::Prefix(prefix.into()));
                 let after = after_prefix(prefix);
                 match &after {
                     Some(after) => cursor.seek(after),
@@ -184,159 +283,25 @@ fn page<'s>(
                 }
                 group = Some((prefix, after));
             } else {
-                entries.push(match cursor.next {
-                    Some((_, Some(blob))) => Entry::Blob(name, blob),
-                    _ => Entry::Uncommitted(name),
-                });
+                cursor.take(name, include, entries);
                 cursor.advance();
             }
         }
         heads.extend(cursor.next.map(|(name, _)| (name, i)));
     }
-    (entries, None)
+    None
 }
 
-/// `http://host/account/`
-fn endpoint(rq: &Rq<'_>) -> String {
-    let host = rq.parts.headers.get(HOST).and_then(|h| h.to_str().ok());
-    let host =
-        host.or_else(|| rq.parts.uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default();
-    let scheme = if rq.tls { "https" } else { "http" };
-    let account = &rq.target.account.name;
-    let in_path = rq.target.raw_path.strip_prefix('/').and_then(|p| p.strip_prefix(account.as_str()));
-    if in_path.is_some() { format!("{scheme}://{host}/{account}/") } else { format!("{scheme}://{host}/") }
-}
-
-pub(crate) fn blobs(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+pub(crate) async fn blobs(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let ask = Ask::read(rq)?;
-    let include: Vec<&str> = rq.target.query.get("include").unwrap_or("").split(',').map(str::trim).collect();
+    let include = Include::read(rq.target.query.get("include").unwrap_or(""));
     let container = rq.container()?;
-    let with_metadata = include.contains(&"metadata");
-    let with_tags = include.contains(&"tags");
     if rq.target.query.get("showonly").is_some_and(|s| s.eq_ignore_ascii_case("deleted")) {
         // Nothing is kept of what was deleted.
-        return Ok(answer::xml(document(rq, &container, &ask, &[], None, false, false)));
+        return Ok(answer::xml(document(rq, &container, &ask, &[], None, include)));
     }
-    let shards = container.lock_all();
-    let (entries, next) = page(&shards, &ask, include.contains(&"uncommittedblobs"));
-    let out = document(rq, &container, &ask, &entries, next, with_metadata, with_tags);
-    drop(entries);
-    drop(shards);
-    Ok(answer::xml(out))
-}
-
-fn document(
-    rq: &Rq<'_>,
-    container: &Container,
-    ask: &Ask<'_>,
-    entries: &[Entry<'_>],
-    next: Option<&str>,
-    with_metadata: bool,
-    with_tags: bool,
-) -> String {
-    let mut out = String::with_capacity(512 + entries.len() * 720);
-    out.push_str(xml::PROLOG);
-    out.push_str("<EnumerationResults ServiceEndpoint=\"");
-    xml::escape(&mut out, &endpoint(rq));
-    out.push_str("\" ContainerName=\"");
-    xml::escape(&mut out, &container.name);
-    out.push_str("\">");
-    ask.write(&mut out);
-    out.push_str("<Blobs>");
-    for entry in entries {
-        match entry {
-            Entry::Prefix(name) => {
-                out.push_str("<BlobPrefix>");
-                write_name(&mut out, name);
-                out.push_str("</BlobPrefix>");
-            }
-            Entry::Uncommitted(name) => {
-                out.push_str("<Blob>");
-                write_name(&mut out, name);
-                out.push_str(concat!(
-                    "<Properties><Content-Length>0</Content-Length><Content-Type>application/octet-stream",
-                    "</Content-Type><BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus>",
-                    "<LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties></Blob>"
-                ));
-            }
-            Entry::Blob(name, blob) => write_blob(&mut out, name, blob, with_metadata, with_tags),
-        }
-    }
-    out.push_str("</Blobs>");
-    xml::element(&mut out, "NextMarker", &next.map(write_marker).unwrap_or_default());
-    out.push_str("</EnumerationResults>");
-    out
-}
-
-/// Names that XML cannot carry are percent-encoded and marked so.
-fn write_name(out: &mut String, name: &str) {
-    if xml::is_representable(name) {
-        xml::element(out, "Name", name);
-        return;
-    }
-    out.push_str("<Name Encoded=\"true\">");
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out.push_str("</Name>");
-}
-
-fn write_blob(out: &mut String, name: &str, blob: &Blob, with_metadata: bool, with_tags: bool) {
-    let props = &blob.props;
-    out.push_str("<Blob>");
-    write_name(out, name);
-    out.push_str("<Properties>");
-    xml::element(out, "Creation-Time", &time::http_date(blob.created));
-    xml::element(out, "Last-Modified", &time::http_date(blob.modified));
-    xml::element(out, "Etag", etag(blob.modified).trim_matches('"'));
-    let _ = write!(out, "<Content-Length>{}</Content-Length>", blob.len);
-    xml::element(out, "Content-Type", &props.content_type);
-    xml::element(out, "Content-Encoding", &props.content_encoding);
-    xml::element(out, "Content-Language", &props.content_language);
-    out.push_str("<Content-CRC64 />");
-    xml::element(out, "Content-MD5", &blob.md5.as_ref().map(|m| headers::write_md5(m)).unwrap_or_default());
-    xml::element(out, "Cache-Control", &props.cache_control);
-    xml::element(out, "Content-Disposition", &props.content_disposition);
-    out.push_str("<BlobType>BlockBlob</BlobType>");
-    xml::element(out, "AccessTier", props.tier.name());
-    if props.tier_inferred {
-        out.push_str("<AccessTierInferred>true</AccessTierInferred>");
-    }
-    out.push_str("<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>");
-    out.push_str("<ServerEncrypted>true</ServerEncrypted>");
-    if !props.tags.is_empty() {
-        let _ = write!(out, "<TagCount>{}</TagCount>", props.tags.len());
-    }
-    out.push_str("</Properties>");
-    if with_metadata {
-        write_metadata(out, &props.metadata);
-    }
-    if with_tags && !props.tags.is_empty() {
-        out.push_str("<Tags><TagSet>");
-        for (key, value) in &props.tags {
-            out.push_str("<Tag>");
-            xml::element(out, "Key", key);
-            xml::element(out, "Value", value);
-            out.push_str("</Tag>");
-        }
-        out.push_str("</TagSet></Tags>");
-    }
-    out.push_str("<OrMetadata /></Blob>");
-}
-
-fn write_metadata(out: &mut String, metadata: &[(Box<str>, Box<str>)]) {
-    if metadata.is_empty() {
-        return out.push_str("<Metadata />");
-    }
-    out.push_str("<Metadata>");
-    for (name, value) in metadata {
-        xml::element(out, name, value);
-    }
-    out.push_str("</Metadata>");
+    let (entries, next) = page(&container, &ask, include).await;
+    Ok(answer::xml(document(rq, &container, &ask, &entries, next.as_deref(), include)))
 }
 
 pub(crate) fn containers(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
@@ -399,12 +364,5 @@ mod tests {
         let marker = write_marker("dir/ä+&b");
         assert_eq!(read_marker(&marker).as_deref(), Some("dir/ä+&b"));
         assert_eq!(read_marker("dir"), None);
-    }
-
-    #[test]
-    fn names_that_xml_cannot_carry_are_encoded() {
-        let mut out = String::new();
-        write_name(&mut out, "a/\u{1}b c");
-        assert_eq!(out, "<Name Encoded=\"true\">a/%01b%20c</Name>");
     }
 }

@@ -25,6 +25,47 @@ pub(crate) struct Props {
     pub(crate) tier: Tier,
     /// The tier is the account's default, not a wish of the client.
     pub(crate) tier_inferred: bool,
+    /// What few blobs have.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// Properties of page and append blobs, of customer keys, rehydration and versions: apart, because most blobs have none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Rare {
+    pub(crate) kind: BlobKind,
+    /// An append blob that takes no more.
+    pub(crate) sealed: bool,
+    /// Sequence number of a page blob.
+    pub(crate) sequence: u64,
+    /// On its way out of the archive to this tier; with high priority.
+    pub(crate) rehydrating: Option<(Tier, bool)>,
+    /// When Set Blob Tier changed the tier, in ticks; 0: never.
+    pub(crate) tier_changed: u64,
+    /// The id of this version, in ticks; 0: none.
+    pub(crate) version: u64,
+    /// SHA-256 of the customer's key.
+    pub(crate) key: Option<[u8; 32]>,
+    /// Encryption scope.
+    pub(crate) scope: Box<str>,
+}
+
+/// The three types of blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum BlobKind {
+    #[default]
+    Block,
+    Append,
+    Page,
+}
+
+impl BlobKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            BlobKind::Block => "BlockBlob",
+            BlobKind::Append => "AppendBlob",
+            BlobKind::Page => "PageBlob",
+        }
+    }
 }
 
 /// Access tier of a block blob.
@@ -47,7 +88,7 @@ impl Tier {
         }
     }
 
-    fn parse(name: &str) -> Option<Tier> {
+    pub(crate) fn parse(name: &str) -> Option<Tier> {
         [Tier::Hot, Tier::Cool, Tier::Cold, Tier::Archive]
             .into_iter()
             .find(|t| t.name().eq_ignore_ascii_case(name))
@@ -64,6 +105,19 @@ pub(crate) enum Source {
 }
 
 impl Props {
+    /// The rare properties, all absent for most blobs.
+    pub(crate) fn rare(&self) -> &Rare {
+        static NONE: std::sync::OnceLock<Rare> = std::sync::OnceLock::new();
+        self.rare.as_deref().unwrap_or_else(|| NONE.get_or_init(Rare::default))
+    }
+
+    /// Changes the rare properties, which are dropped when that leaves none.
+    pub(crate) fn set_rare(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().unwrap_or_default();
+        change(&mut rare);
+        self.rare = (*rare != Rare::default()).then_some(rare);
+    }
+
     /// Reads the headers of a write. `cased` are the metadata headers as the client spelled them.
     pub(crate) fn read(parts: &Parts, source: Source, cased: &[Box<str>]) -> Result<Props> {
         let property = |own: &str, standard: Option<&str>| -> Box<str> {
@@ -93,6 +147,7 @@ impl Props {
             },
             tier: tier.unwrap_or_default(),
             tier_inferred: tier.is_none(),
+            rare: None,
         })
     }
 
@@ -180,23 +235,27 @@ pub(crate) fn metadata(parts: &Parts, cased: &[Box<str>]) -> Result<Vec<(Box<str
 
 /// Reads `x-ms-tags`: a URL-encoded query of at most 10 tags.
 fn tags(raw: &str) -> Result<Vec<(Box<str>, Box<str>)>> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || " +-./:=_".contains(c);
     let mut tags: Vec<(Box<str>, Box<str>)> = Vec::new();
     for pair in raw.split('&').filter(|p| !p.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or(INVALID_TAG)?;
         let name = percent_decode(name, true).ok_or(INVALID_TAG)?;
         let value = percent_decode(value, true).ok_or(INVALID_TAG)?;
-        let fits = (1..=128).contains(&name.len()) && value.len() <= 256;
-        if !fits || !name.chars().chain(value.chars()).all(allowed) || tags.iter().any(|(n, _)| **n == *name)
-        {
-            return Err(INVALID_TAG.into());
-        }
         tags.push((name.into(), value.into()));
     }
-    if tags.len() > 10 {
-        return Err(INVALID_TAG.into());
+    check_tags(tags)
+}
+
+/// At most 10 tags, each name once, of the characters that are allowed.
+pub(crate) fn check_tags(tags: Vec<(Box<str>, Box<str>)>) -> Result<Vec<(Box<str>, Box<str>)>> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " +-./:=_".contains(c);
+    for (i, (name, value)) in tags.iter().enumerate() {
+        let fits = (1..=128).contains(&name.len()) && value.len() <= 256;
+        let again = tags[..i].iter().any(|(n, _)| n == name);
+        if !fits || again || !name.chars().chain(value.chars()).all(allowed) {
+            return Err(INVALID_TAG.into());
+        }
     }
-    Ok(tags)
+    if tags.len() > 10 { Err(INVALID_TAG.into()) } else { Ok(tags) }
 }
 
 #[cfg(test)]

@@ -7,16 +7,20 @@ use http::header::{
 use http::{HeaderValue, StatusCode};
 
 use crate::answer::{self, Answer, Failure};
+use crate::append_blob::block_count;
 use crate::auth::Grant;
 use crate::block_blob::check_lease;
 use crate::body::{Body, crc64, md5};
+use crate::change::archive_status;
 use crate::conditions::Conditions;
+use crate::encryption::{Encryption, write_rare};
 use crate::error::{
-    ApiError, BLOB_ARCHIVED, BLOB_CONTENT_DISCARDED, BLOB_NOT_FOUND, INTERNAL_ERROR, INVALID_HEADER_VALUE,
-    INVALID_RANGE, Result,
+    ApiError, BLOB_ARCHIVED, BLOB_CONTENT_DISCARDED, INTERNAL_ERROR, INVALID_HEADER_VALUE, INVALID_RANGE,
+    Result,
 };
 use crate::headers::{self, nonempty};
-use crate::properties::{Tier, put, write_metadata};
+use crate::past::Which;
+use crate::properties::{BlobKind, Rare, Tier, put, write_metadata};
 use crate::service::{Rq, write_times};
 use crate::store::Blob;
 use crate::time;
@@ -25,14 +29,19 @@ use crate::time;
 const MAX_CHECKED_RANGE: u64 = 4 << 20;
 
 /// Finds the blob and judges the conditions of a read.
-fn find(rq: &Rq<'_>) -> Result<Box<Blob>> {
+fn find(rq: &Rq<'_>) -> Result<Blob> {
     let conditions = Conditions::read(rq.parts)?;
     let (_, name) = rq.target.names();
-    let blob = rq.container()?.shard(name).blobs.get(name).cloned();
-    let other = rq.target.query.get("snapshot").or_else(|| rq.target.query.get("versionid"));
-    let blob = blob.filter(|_| other.is_none()).ok_or(BLOB_NOT_FOUND)?;
+    let which = Which::read(&rq.target.query)?;
+    let encryption = Encryption::read(rq.parts)?;
+    let blob = {
+        let container = rq.container()?;
+        let shard = container.shard(name);
+        shard.find(name, which)?.clone()
+    };
     check_lease(rq, true)?;
     conditions.check_read(blob.modified)?;
+    encryption.check(blob.props.rare().key.as_ref())?;
     Ok(blob)
 }
 
@@ -105,7 +114,8 @@ fn checksum_of_range(
         return Ok(());
     }
     if end - start > MAX_CHECKED_RANGE || (with_md5 && with_crc64) {
-        return Err(INVALID_HEADER_VALUE.detail("HeaderName", "x-ms-range-get-content-md5").into());
+        let name = if with_md5 { "x-ms-range-get-content-md5" } else { "x-ms-range-get-content-crc64" };
+        return Err(INVALID_HEADER_VALUE.header(name, "true").into());
     }
     let mut bytes = Vec::with_capacity((end - start) as usize);
     for (stored, mut offset, mut left) in blob.pieces(start, end).unwrap_or_default() {
@@ -157,9 +167,19 @@ pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     write_properties(&mut answer, rq, &blob, false);
     answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(blob.len));
     let headers = answer.headers_mut();
-    headers.insert(headers::ACCESS_TIER, HeaderValue::from_static(blob.props.tier.name()));
-    if blob.props.tier_inferred {
-        headers.insert(headers::ACCESS_TIER_INFERRED, HeaderValue::from_static("true"));
+    if blob.props.rare().kind == BlobKind::Block {
+        headers.insert(headers::ACCESS_TIER, HeaderValue::from_static(blob.props.tier.name()));
+        if blob.props.tier_inferred {
+            headers.insert(headers::ACCESS_TIER_INFERRED, HeaderValue::from_static("true"));
+        }
+    }
+    if let Some((status, priority)) = archive_status(&blob.props) {
+        answer::set(&mut answer, headers::ARCHIVE_STATUS, &status);
+        answer::set(&mut answer, headers::REHYDRATE_PRIORITY, priority);
+    }
+    let changed = blob.props.rare().tier_changed;
+    if changed != 0 {
+        answer::set(&mut answer, headers::ACCESS_TIER_CHANGE_TIME, &time::http_date(changed));
     }
     Ok(answer)
 }
@@ -176,11 +196,40 @@ fn write_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, is_range: boo
     }
     for (name, value) in [
         (ACCEPT_RANGES, "bytes"),
-        (headers::BLOB_TYPE, "BlockBlob"),
+        (headers::BLOB_TYPE, blob.props.rare().kind.name()),
         (headers::LEASE_STATUS, "unlocked"),
         (headers::LEASE_STATE, "available"),
         (headers::SERVER_ENCRYPTED, "true"),
     ] {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(rare) = &blob.props.rare {
+        write_rare_properties(answer, rq, blob, rare);
+    }
+}
+
+fn write_rare_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, rare: &Rare) {
+    write_rare(answer, rare);
+    let headers = answer.headers_mut();
+    if rare.version != 0 && rq.target.query.get("snapshot").is_none() {
+        let (_, name) = rq.target.names();
+        let container = rq.container().ok();
+        let newest = container
+            .and_then(|c| c.shard(name).blobs.get(name).map(|b| b.props.rare().version == rare.version));
+        if newest == Some(true) {
+            headers.insert(headers::IS_CURRENT_VERSION, HeaderValue::from_static("true"));
+        }
+    }
+    match rare.kind {
+        BlobKind::Block => {}
+        BlobKind::Append => {
+            headers.insert(headers::COMMITTED_BLOCK_COUNT, HeaderValue::from(block_count(blob)));
+            if rare.sealed {
+                headers.insert(headers::BLOB_SEALED, HeaderValue::from_static("true"));
+            }
+        }
+        BlobKind::Page => {
+            headers.insert(headers::SEQUENCE_NUMBER, HeaderValue::from(rare.sequence));
+        }
     }
 }

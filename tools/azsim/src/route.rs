@@ -28,7 +28,7 @@ pub enum Operation {
     GetContainerProperties,
     /// `GET /container?restype=container&comp=list`
     ListBlobs,
-    /// `PUT /container/blob` with `x-ms-blob-type: BlockBlob`
+    /// `PUT /container/blob`, whatever `x-ms-blob-type` it makes
     PutBlob,
     /// `PUT /container/blob?comp=block`
     PutBlock,
@@ -42,13 +42,35 @@ pub enum Operation {
     GetBlobProperties,
     /// `DELETE /container/blob`
     DeleteBlob,
+    /// `PUT /container/blob?comp=snapshot`
+    SnapshotBlob,
+    /// `PUT /container/blob?comp=tier`
+    SetBlobTier,
+    /// `PUT /container/blob?comp=metadata`
+    SetBlobMetadata,
+    /// `PUT /container/blob?comp=properties`
+    SetBlobProperties,
+    /// `PUT /container/blob?comp=tags`
+    SetBlobTags,
+    /// `GET /container/blob?comp=tags`
+    GetBlobTags,
+    /// `PUT /container/blob?comp=appendblock`
+    AppendBlock,
+    /// `PUT /container/blob?comp=seal`
+    SealAppendBlob,
+    /// `PUT /container/blob?comp=page`
+    PutPage,
+    /// `GET /container/blob?comp=pagelist`
+    GetPageRanges,
+    /// `POST /?comp=batch` and `POST /container?restype=container&comp=batch`
+    BlobBatch,
     /// Whatever else was asked for, or a request that could not be read that far.
     Other,
 }
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub const ALL: [Operation; 15] = [
+    pub const ALL: [Operation; 26] = [
         Operation::ListContainers,
         Operation::GetServiceProperties,
         Operation::GetAccountInformation,
@@ -63,20 +85,38 @@ impl Operation {
         Operation::GetBlob,
         Operation::GetBlobProperties,
         Operation::DeleteBlob,
+        Operation::SnapshotBlob,
+        Operation::SetBlobTier,
+        Operation::SetBlobMetadata,
+        Operation::SetBlobProperties,
+        Operation::SetBlobTags,
+        Operation::GetBlobTags,
+        Operation::AppendBlock,
+        Operation::SealAppendBlob,
+        Operation::PutPage,
+        Operation::GetPageRanges,
+        Operation::BlobBatch,
         Operation::Other,
     ];
 
     /// Whether the operation changes something.
     pub fn is_write(self) -> bool {
-        use Operation::{CreateContainer, DeleteBlob, DeleteContainer, PutBlob, PutBlock, PutBlockList};
-        matches!(self, CreateContainer | DeleteContainer | PutBlob | PutBlock | PutBlockList | DeleteBlob)
+        use Operation as O;
+        match self {
+            O::CreateContainer | O::DeleteContainer | O::PutBlob | O::PutBlock | O::PutBlockList => true,
+            O::DeleteBlob | O::SnapshotBlob | O::SetBlobTier | O::SetBlobMetadata | O::SetBlobProperties => {
+                true
+            }
+            O::SetBlobTags | O::AppendBlock | O::SealAppendBlob | O::PutPage | O::BlobBatch => true,
+            O::ListContainers | O::GetServiceProperties | O::GetAccountInformation | O::ListBlobs => false,
+            O::GetContainerProperties | O::GetBlockList | O::GetBlob | O::GetBlobProperties => false,
+            O::GetBlobTags | O::GetPageRanges | O::Other => false,
+        }
     }
 }
 
 /// Headers that ask for something which this server would otherwise silently leave undone.
-const UNSUPPORTED: [&str; 10] = [
-    "x-ms-encryption-key",
-    "x-ms-encryption-scope",
+const UNSUPPORTED: [&str; 8] = [
     "x-ms-if-tags",
     "x-ms-immutability-policy-until-date",
     "x-ms-legal-hold",
@@ -125,6 +165,7 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
             (Some("container"), None) if method == Method::DELETE => Ok(Operation::DeleteContainer),
             (Some("container"), None | Some("metadata")) if read => Ok(Operation::GetContainerProperties),
             (Some("container"), Some("list")) if method == Method::GET => Ok(Operation::ListBlobs),
+            (Some("container"), Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (Some("container"), Some(comp)) => {
                 Err(unknown_comp(comp, &["acl", "metadata", "lease", "undelete", "rename", "batch", "blobs"]))
             }
@@ -135,6 +176,7 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
             (Some("service"), Some("properties")) if method == Method::GET => {
                 Ok(Operation::GetServiceProperties)
             }
+            (None, Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (_, Some(comp)) => {
                 Err(unknown_comp(comp, &["properties", "userdelegationkey", "batch", "blobs"]))
             }
@@ -154,8 +196,7 @@ fn blob_operation(parts: &Parts, target: &Target<'_>, comp: Option<&str>, read: 
         None if method == Method::HEAD => Ok(Operation::GetBlobProperties),
         None if method == Method::DELETE => Ok(Operation::DeleteBlob),
         None if method == Method::PUT => match text(parts, "x-ms-blob-type") {
-            Some(kind) if kind.eq_ignore_ascii_case("BlockBlob") => Ok(Operation::PutBlob),
-            Some("AppendBlob" | "PageBlob") => Err(API_NOT_IMPLEMENTED.into()),
+            Some(kind) if is_blob_type(kind) => Ok(Operation::PutBlob),
             Some(kind) => Err(INVALID_HEADER_VALUE.header("x-ms-blob-type", kind)),
             None if parts.headers.contains_key("x-ms-copy-source") => Err(API_NOT_IMPLEMENTED.into()),
             None => Err(MISSING_REQUIRED_HEADER.detail("HeaderName", "x-ms-blob-type")),
@@ -163,6 +204,16 @@ fn blob_operation(parts: &Parts, target: &Target<'_>, comp: Option<&str>, read: 
         Some("block") if method == Method::PUT => Ok(Operation::PutBlock),
         Some("blocklist") if method == Method::PUT => Ok(Operation::PutBlockList),
         Some("blocklist") if method == Method::GET => Ok(Operation::GetBlockList),
+        Some("snapshot") if method == Method::PUT => Ok(Operation::SnapshotBlob),
+        Some("tier") if method == Method::PUT => Ok(Operation::SetBlobTier),
+        Some("metadata") if method == Method::PUT => Ok(Operation::SetBlobMetadata),
+        Some("properties") if method == Method::PUT => Ok(Operation::SetBlobProperties),
+        Some("tags") if method == Method::PUT => Ok(Operation::SetBlobTags),
+        Some("tags") if method == Method::GET => Ok(Operation::GetBlobTags),
+        Some("appendblock") if method == Method::PUT => Ok(Operation::AppendBlock),
+        Some("seal") if method == Method::PUT => Ok(Operation::SealAppendBlob),
+        Some("page") if method == Method::PUT => Ok(Operation::PutPage),
+        Some("pagelist") if method == Method::GET => Ok(Operation::GetPageRanges),
         Some("metadata") if read => Ok(Operation::GetBlobProperties),
         Some(comp) => Err(unknown_comp(
             comp,
@@ -190,6 +241,10 @@ fn blob_operation(parts: &Parts, target: &Target<'_>, comp: Option<&str>, read: 
         )),
         None => Err(UNSUPPORTED_HTTP_VERB.into()),
     }
+}
+
+fn is_blob_type(kind: &str) -> bool {
+    ["BlockBlob", "AppendBlob", "PageBlob"].iter().any(|k| k.eq_ignore_ascii_case(kind))
 }
 
 fn unknown_comp(comp: &str, known: &[&str]) -> crate::error::ApiError {

@@ -17,12 +17,12 @@ use crate::content::Backend;
 use crate::error::{ApiError, INVALID_HEADER_VALUE, Result};
 use crate::faults::{Fault, Switch};
 use crate::headers::{self, text};
-use crate::properties::{Spelling, put};
+use crate::properties::{Props, Spelling, put};
 use crate::route::{Operation, route};
 use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::Target;
-use crate::{block_blob, container, list, read_blob, time};
+use crate::{append_blob, batch, block_blob, change, container, delete, list, page_blob, read_blob, time};
 
 /// What all threads of a server share.
 pub(crate) struct Shared {
@@ -35,6 +35,17 @@ pub(crate) struct Shared {
     pub(crate) counters: Vec<Counters>,
     /// Compute and store the MD5 of every Put Blob, as the real service does.
     pub(crate) always_md5: bool,
+    /// Keep what is overwritten or deleted as an earlier version.
+    pub(crate) versioning: bool,
+}
+
+impl Shared {
+    /// Gives the properties of a new version its id, where versions are kept.
+    pub(crate) fn stamp(&self, props: &mut Props, tick: u64) {
+        if self.versioning {
+            props.set_rare(|rare| rare.version = tick);
+        }
+    }
 }
 
 /// The facts of one connection that its requests need.
@@ -68,7 +79,7 @@ pub(crate) struct Rq<'r> {
     pub(crate) grant: Grant,
     /// `x-ms-version`, or what stands for it.
     pub(crate) version: &'r str,
-    pub(crate) tls: bool,
+    pub(crate) peer: Peer,
     /// Metadata names as the client spelled them.
     pub(crate) metadata_names: &'r [Box<str>],
 }
@@ -210,7 +221,7 @@ impl Link {
             target,
             grant,
             version,
-            tls: self.peer.tls,
+            peer: self.peer,
             metadata_names,
         };
         match operation {
@@ -220,8 +231,19 @@ impl Link {
             Operation::GetBlockList => block_blob::get_block_list(&rq),
             Operation::GetBlob => read_blob::get(&rq),
             Operation::GetBlobProperties => read_blob::properties(&rq),
-            Operation::DeleteBlob => block_blob::delete(&rq),
-            Operation::ListBlobs => list::blobs(&rq),
+            Operation::DeleteBlob => delete::delete(&rq),
+            Operation::SnapshotBlob => delete::snapshot(&rq),
+            Operation::SetBlobTier => change::set_tier(&rq),
+            Operation::SetBlobMetadata => change::set_metadata(&rq),
+            Operation::SetBlobProperties => change::set_properties(&rq),
+            Operation::SetBlobTags => change::set_tags(&rq, body).await,
+            Operation::GetBlobTags => change::get_tags(&rq),
+            Operation::AppendBlock => append_blob::append_block(&rq, body).await,
+            Operation::SealAppendBlob => append_blob::seal(&rq),
+            Operation::PutPage => page_blob::put_page(&rq, body).await,
+            Operation::GetPageRanges => page_blob::get_page_ranges(&rq),
+            Operation::BlobBatch => batch::batch(&rq, body).await,
+            Operation::ListBlobs => list::blobs(&rq).await,
             Operation::ListContainers => list::containers(&rq),
             Operation::CreateContainer => container::create(&rq),
             Operation::DeleteContainer => container::delete(&rq),

@@ -10,9 +10,11 @@ use crate::route::Operation;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Requests whose head was read, faults included.
+    /// Requests whose head was read, faults included. A batch is one.
     pub requests: u64,
-    /// The same by operation; operations that were never asked for are absent.
+    /// Requests that were parts of a batch.
+    pub batch_parts: u64,
+    /// Both by operation; operations that were never asked for are absent.
     pub by_operation: BTreeMap<Operation, u64>,
     /// Bytes of request bodies.
     pub bytes_in: u64,
@@ -34,6 +36,7 @@ pub struct Stats {
 #[derive(Default)]
 pub(crate) struct Counters {
     by_operation: [AtomicU64; Operation::ALL.len()],
+    parts: [AtomicU64; Operation::ALL.len()],
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     connections: AtomicU64,
@@ -44,6 +47,11 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn request(&self, operation: Operation) {
         self.by_operation[operation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one request in a batch.
+    pub(crate) fn part(&self, operation: Operation) {
+        self.parts[operation as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn received(&self, bytes: u64) {
@@ -69,11 +77,13 @@ impl Counters {
 
     /// Adds these counters to a snapshot.
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        for (operation, count) in Operation::ALL.iter().zip(&self.by_operation) {
-            let count = count.load(Ordering::Relaxed);
-            if count > 0 {
-                *stats.by_operation.entry(*operation).or_default() += count;
-                stats.requests += count;
+        let counts = self.by_operation.iter().zip(&self.parts);
+        for (operation, (whole, parts)) in Operation::ALL.iter().zip(counts) {
+            let (whole, parts) = (whole.load(Ordering::Relaxed), parts.load(Ordering::Relaxed));
+            if whole + parts > 0 {
+                *stats.by_operation.entry(*operation).or_default() += whole + parts;
+                stats.requests += whole;
+                stats.batch_parts += parts;
             }
         }
         stats.bytes_in += self.bytes_in.load(Ordering::Relaxed);

@@ -16,6 +16,8 @@ use aws_lc_rs::hmac;
 use crate::auth::PublicAccess;
 use crate::content::Stored;
 use crate::error::{CONTAINER_ALREADY_EXISTS, CONTAINER_NOT_FOUND, Result};
+use crate::page_map::Pages;
+use crate::past::Past;
 use crate::properties::Props;
 use crate::time;
 
@@ -85,6 +87,8 @@ pub(crate) struct Shard {
     /// Boxed, because a tree that grows in order is half empty: its slots should be small.
     pub(crate) blobs: BTreeMap<Box<str>, Box<Blob>>,
     pub(crate) staged: BTreeMap<Box<str>, Staged>,
+    /// Snapshots and earlier versions, of the few names that have some.
+    pub(crate) past: BTreeMap<Box<str>, Past>,
     /// Properties seen last, to be shared by the next blob that has the same.
     recent: [Option<Arc<Props>>; 4],
     next_recent: usize,
@@ -112,6 +116,8 @@ pub(crate) enum Content {
     Whole(Arc<Stored>),
     /// From Put Block List, in order.
     Blocks(Arc<Vec<Block>>),
+    /// From Put Page.
+    Pages(Arc<Pages>),
 }
 
 /// One block, staged or committed.
@@ -127,6 +133,8 @@ pub(crate) struct Block {
 #[derive(Default)]
 pub(crate) struct Staged {
     pub(crate) blocks: BTreeMap<Box<str>, Block>,
+    /// SHA-256 of the customer's key that all of them came with.
+    pub(crate) key: Option<[u8; 32]>,
 }
 
 impl Container {
@@ -157,6 +165,10 @@ impl Container {
 impl Shard {
     /// The same properties, shared with an earlier blob when there is one.
     pub(crate) fn intern(&mut self, props: Props) -> Arc<Props> {
+        if props.rare().version != 0 {
+            // Nobody else can have the same.
+            return Arc::new(props);
+        }
         if let Some(known) = self.recent.iter().flatten().find(|p| ***p == props) {
             return Arc::clone(known);
         }
@@ -177,6 +189,7 @@ impl Blob {
         let blocks = match &self.content {
             Content::Discarded => return if start == end { Some(Vec::new()) } else { None },
             Content::Whole(stored) => return Some(vec![(Arc::clone(stored), start, end - start)]),
+            Content::Pages(pages) => return pages.pieces(start, end),
             Content::Blocks(blocks) => blocks,
         };
         let mut at = 0;

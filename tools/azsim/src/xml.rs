@@ -107,6 +107,96 @@ pub(crate) fn parse_block_list(body: &[u8]) -> Result<Vec<(BlockSource, String)>
     }
 }
 
+/// Appends `<Tags><TagSet>...</TagSet></Tags>`.
+pub(crate) fn write_tags(out: &mut String, tags: &[(Box<str>, Box<str>)]) {
+    out.push_str("<Tags><TagSet>");
+    for (key, value) in tags {
+        out.push_str("<Tag>");
+        element(out, "Key", key);
+        element(out, "Value", value);
+        out.push_str("</Tag>");
+    }
+    out.push_str("</TagSet></Tags>");
+}
+
+/// Reads the body of Set Blob Tags.
+pub(crate) fn parse_tags(body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>> {
+    let bad = |why: &str| INVALID_XML_DOCUMENT.detail("Reason", why);
+    let text = std::str::from_utf8(body).map_err(|_| bad("not UTF-8"))?;
+    let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
+    let mut path: Vec<Vec<u8>> = Vec::new();
+    let mut tags = Vec::new();
+    let (mut key, mut value, mut seen) = (None, None, false);
+    loop {
+        let event = reader.read_event().map_err(|e| bad(&e.to_string()))?;
+        let slot = match path.last().map(Vec::as_slice) {
+            Some(b"Key") => Some(&mut key),
+            Some(b"Value") => Some(&mut value),
+            _ => None,
+        };
+        match event {
+            Event::Start(tag) => {
+                let name = tag.local_name().as_ref().to_vec();
+                let expected: &[&[u8]] = match path.len() {
+                    0 => &[b"Tags"],
+                    1 => &[b"TagSet"],
+                    2 => &[b"Tag"],
+                    3 => &[b"Key", b"Value"],
+                    _ => &[],
+                };
+                if !expected.contains(&name.as_slice()) {
+                    return Err(bad("unexpected element"));
+                }
+                match name.as_slice() {
+                    b"Key" => key = Some(String::new()),
+                    b"Value" => value = Some(String::new()),
+                    _ => {}
+                }
+                seen = true;
+                path.push(name);
+            }
+            Event::Empty(tag) => match (path.len(), tag.local_name().as_ref()) {
+                (3, b"Key") => key = Some(String::new()),
+                (3, b"Value") => value = Some(String::new()),
+                (0, b"Tags") | (1, b"TagSet") => seen = true,
+                _ => return Err(bad("unexpected element")),
+            },
+            Event::Text(t) => {
+                let t = t.decode().map_err(|e| bad(&e.to_string()))?;
+                match slot {
+                    Some(Some(slot)) => slot.push_str(&t),
+                    _ if t.trim().is_empty() => {}
+                    _ => return Err(bad("unexpected text")),
+                }
+            }
+            Event::GeneralRef(name) => {
+                // The characters of tags need no escape but these.
+                let c = match name.decode().map_err(|e| bad(&e.to_string()))?.as_ref() {
+                    "amp" => '&',
+                    "lt" => '<',
+                    "gt" => '>',
+                    "quot" => '"',
+                    "apos" => '\'',
+                    _ => return Err(bad("unknown entity")),
+                };
+                slot.and_then(Option::as_mut).ok_or_else(|| bad("unexpected entity"))?.push(c);
+            }
+            Event::End(_) => {
+                if path.pop().as_deref() == Some(b"Tag") {
+                    let (Some(key), Some(value)) = (key.take(), value.take()) else {
+                        return Err(bad("a tag has a key and a value"));
+                    };
+                    tags.push((key.into(), value.into()));
+                }
+            }
+            Event::Eof if seen && path.is_empty() => return Ok(tags),
+            Event::Eof => return Err(bad("unexpected end")),
+            Event::Decl(_) | Event::Comment(_) => {}
+            _ => return Err(bad("unexpected content")),
+        }
+    }
+}
+
 fn source(name: &[u8]) -> Result<BlockSource> {
     match name {
         b"Latest" => Ok(BlockSource::Latest),
@@ -152,6 +242,27 @@ mod tests {
         }
         let many = format!("<BlockList>{}</BlockList>", "<Latest>MQ==</Latest>".repeat(MAX_BLOCKS + 1));
         assert_eq!(parse_block_list(many.as_bytes()).unwrap_err().code, "BlockListTooLong");
+    }
+
+    #[test]
+    fn tags_are_read_back() {
+        let tags: Vec<(Box<str>, Box<str>)> = vec![("a".into(), "b c".into()), ("d".into(), "".into())];
+        let mut out = String::from(PROLOG);
+        write_tags(&mut out, &tags);
+        assert_eq!(parse_tags(out.as_bytes()).unwrap(), tags);
+        assert_eq!(parse_tags(b"<Tags><TagSet></TagSet></Tags>").unwrap(), []);
+        let odd =
+            parse_tags(b"<Tags>\n<TagSet><Tag><Key>a</Key><Value>b&amp;c</Value></Tag></TagSet></Tags>");
+        assert_eq!(&*odd.unwrap()[0].1, "b&c");
+        for bad in [
+            "",
+            "<Tags>",
+            "<TagSet/>",
+            "<Tags><TagSet><Tag><Key>a</Key></Tag></TagSet></Tags>",
+            "<Tags>x</Tags>",
+        ] {
+            assert_eq!(parse_tags(bad.as_bytes()).unwrap_err().code, "InvalidXmlDocument", "{bad}");
+        }
     }
 
     #[test]

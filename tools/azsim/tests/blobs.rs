@@ -224,9 +224,9 @@ fn what_is_not_implemented_says_so() {
     client.put("x", b"1");
     let put = ("x-ms-blob-type", "BlockBlob");
     for (method, path, header, expected) in [
-        ("PUT", "/con/x?comp=snapshot", None, (501, "APINotImplemented")),
+        ("PUT", "/con/x?comp=undelete", None, (501, "APINotImplemented")),
         ("PUT", "/con/x?comp=lease", Some(("x-ms-lease-action", "acquire")), (501, "APINotImplemented")),
-        ("PUT", "/con/x", Some(("x-ms-blob-type", "PageBlob")), (501, "APINotImplemented")),
+        ("GET", "/con/x?comp=pagelist&prevsnapshot=y", None, (501, "APINotImplemented")),
         ("PUT", "/con/x", Some(("x-ms-copy-source", "http://h/x")), (501, "APINotImplemented")),
         ("PUT", "/con/x", Some(("x-ms-blob-type", "Foo")), (400, "InvalidHeaderValue")),
         ("PUT", "/con/x", None, (400, "MissingRequiredHeader")),
@@ -242,8 +242,8 @@ fn what_is_not_implemented_says_so() {
         let headers: Vec<_> = header.into_iter().collect();
         assert_eq!(client.send(method, path, &headers, b"").verdict(), expected, "{method} {path}");
     }
-    let encrypted = [put, ("x-ms-encryption-key", "AA==")];
-    assert_eq!(client.send("PUT", "/con/x", &encrypted, b"2").verdict(), (400, "UnsupportedHeader"));
+    let held = [put, ("x-ms-legal-hold", "true")];
+    assert_eq!(client.send("PUT", "/con/x", &held, b"2").verdict(), (400, "UnsupportedHeader"));
     let leased = [put, ("x-ms-lease-id", "7")];
     assert_eq!(
         client.send("PUT", "/con/x", &leased, b"2").verdict(),

@@ -121,3 +121,20 @@ fn containers_are_listed_and_described() {
     assert_eq!(client.send("DELETE", "/abc?restype=container", &[], b"").status, 202);
     assert_eq!(client.send("HEAD", "/abc?restype=container", &[], b"").verdict(), (404, "ContainerNotFound"));
 }
+
+#[test]
+fn a_long_page_is_whole_although_it_is_taken_in_pieces() {
+    let server = server();
+    let mut client = Client::new(&server);
+    let mut expected = Vec::new();
+    for i in 0..700 {
+        // A group, and a name between it and the next.
+        for name in [format!("d{i:03}/a"), format!("d{i:03}/b"), format!("d{i:03}0")] {
+            client.put(&name, b"1");
+        }
+        expected.extend([format!("d{i:03}/"), format!("d{i:03}0")]);
+    }
+    assert_eq!(all(&mut client, "&delimiter=%2F"), (expected.clone(), 1));
+    assert_eq!(all(&mut client, "&delimiter=%2F&maxresults=300"), (expected, 5));
+    assert_eq!(all(&mut client, "").0.len(), 2100);
+}

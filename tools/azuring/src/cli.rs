@@ -156,10 +156,12 @@ pub(crate) enum Concurrency {
 }
 
 fn concurrency(text: &str) -> Result<Concurrency, String> {
-    if text.eq_ignore_ascii_case("auto") {
+    let text = text.trim();
+    // A variable that is set to nothing counts as not set.
+    if text.is_empty() || text.eq_ignore_ascii_case("auto") {
         return Ok(Concurrency::Auto);
     }
-    match text.trim().parse() {
+    match text.parse() {
         Ok(n) if n >= 1 => Ok(Concurrency::Value(n)),
         _ => Err("it is a number from 1, or AUTO".to_owned()),
     }
@@ -247,6 +249,8 @@ mod tests {
             parse("azuring copy a b --concurrency AUTO").engine.concurrency,
             Some(Concurrency::Auto)
         ));
+        assert!(matches!(concurrency(""), Ok(Concurrency::Auto)));
+        assert!(matches!(concurrency(" 7 "), Ok(Concurrency::Value(7))));
         assert_eq!(parse("azuring copy a b --memory 1.5GiB").engine.memory, Some(3 << 29));
         assert!(Cli::try_parse_from("azuring copy a b --concurrency 0".split(' ')).is_err());
         assert!(Cli::try_parse_from("azuring copy a b --memory 12X".split(' ')).is_err());

@@ -9,14 +9,16 @@ use azuring_transfer::{
 
 use crate::cli::{BlobArgs, Concurrency, CopyArgs, EngineArgs, Http, Io};
 use crate::exit::{self, Exit};
+use crate::output::tell;
+use crate::redact::redact;
 use crate::run;
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
-    let stop = run::stop_on_signals();
+    let stop = run::stop_on_signals(|| {});
     let job = match prepare(&args) {
         Ok(job) => job,
         Err(refused) => {
-            eprintln!("azuring: {}", refused.text);
+            tell!("azuring: {}", redact(&refused.text));
             return refused.exit;
         }
     };

@@ -1,8 +1,8 @@
 //! `azuring demo`: the main job on a built-in server, checked byte for byte.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use azuring_bench::workload::{large_file, small_tree};
@@ -11,6 +11,9 @@ use indicatif::{HumanBytes, HumanCount};
 
 use crate::cli::{DemoArgs, DemoServerArgs};
 use crate::exit::Exit;
+use crate::leftovers::Leftovers;
+use crate::output::{say, tell};
+use crate::redact::redact;
 use crate::run;
 
 const ACCOUNT: &str = azuring_transfer::DEVSTORE_ACCOUNT;
@@ -22,27 +25,34 @@ type Fault = Box<dyn std::error::Error>;
 
 /// The demo: server, tree, upload, comparison, figures. Leaves nothing behind.
 pub(crate) fn run(args: &DemoArgs) -> Exit {
-    match demo(args) {
-        Ok(exit) => exit,
-        Err(fault) => {
-            eprintln!("azuring demo: {fault}");
-            Exit::Failures
-        }
-    }
+    let leftovers = Leftovers::default();
+    let outcome = demo(args, &leftovers);
+    leftovers.wait_if_ending();
+    outcome.unwrap_or_else(|fault| {
+        tell!("azuring demo: {}", redact(&fault.to_string()));
+        Exit::Failures
+    })
 }
 
-fn demo(args: &DemoArgs) -> Result<Exit, Fault> {
-    let stop = run::stop_on_signals();
+fn demo(args: &DemoArgs, leftovers: &Leftovers) -> Result<Exit, Fault> {
+    let stop = run::stop_on_signals({
+        let leftovers = leftovers.clone();
+        move || leftovers.clear()
+    });
     let scratch = tempfile::Builder::new().prefix("azuring-demo-").tempdir()?;
+    leftovers.scratch(scratch.path());
     let (source, store) = match &args.dir {
         // A tree of unknown size: its blobs go to disk, not to memory.
         Some(dir) => (dir.clone(), Some(scratch.path().join("blobs"))),
         None => (generate(&scratch.path().join("tree"), args)?, None),
     };
-    let server = Server::start(store.as_deref())?;
+    if stop.is_stopped() {
+        return Ok(Exit::Interrupted);
+    }
+    let server = Server::start(store.as_deref(), leftovers.clone())?;
     let url = format!("{}/{CONTAINER}", server.url);
 
-    println!("uploading {} to {url}", source.display());
+    say!("uploading {} to {url}", redact(&source.to_string_lossy()));
     let before = cpu_time();
     let (_plan, report) = run::watch(job(&source, &url)?, &stop);
     let cpu = cpu_time() - before;
@@ -54,12 +64,12 @@ fn demo(args: &DemoArgs) -> Result<Exit, Fault> {
         return Err(fatal.to_string().into());
     }
 
-    println!("reading every blob back and comparing bytes");
+    say!("reading every blob back and comparing bytes");
     let back = job(&source, &url)?.read_back()?;
     for difference in &back.differences {
-        eprintln!("differs: {difference}");
+        tell!("differs: {difference}");
     }
-    println!(
+    say!(
         "compared: {} blobs equal ({}), {} differ",
         HumanCount(back.equal),
         HumanBytes(back.bytes),
@@ -70,7 +80,7 @@ fn demo(args: &DemoArgs) -> Result<Exit, Fault> {
         && report.counts.problems == 0
         && back.equal == report.counts.done
         && back.bytes == report.counts.bytes;
-    println!(
+    say!(
         "\nthe same against a real account:\n  azuring copy '{}' 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive",
         args.dir.as_deref().unwrap_or(Path::new("DIR")).display()
     );
@@ -85,7 +95,7 @@ fn job(source: &Path, url: &str) -> Result<Job, Fault> {
 }
 
 fn generate(root: &Path, args: &DemoArgs) -> Result<PathBuf, Fault> {
-    println!(
+    say!(
         "making {} files of {} and one of {}",
         HumanCount(args.files as u64),
         HumanBytes(SMALL_BYTES as u64),
@@ -100,7 +110,7 @@ fn show(report: &Report, cpu: Duration) {
     let counts = &report.counts;
     let seconds = report.elapsed.as_secs_f64().max(1e-9);
     let files = counts.done.max(1) as f64;
-    println!(
+    say!(
         "uploaded: {} files, {} in {seconds:.2} s\n  {:.0} files/s, {:.0} MiB/s\n  {:.1} us of CPU time per file ({:.2} s in all, client only)",
         HumanCount(counts.done),
         HumanBytes(counts.bytes),
@@ -110,11 +120,7 @@ fn show(report: &Report, cpu: Duration) {
         cpu.as_secs_f64(),
     );
     if let Some(peak) = peak_memory() {
-        println!(
-            "  {} of memory at most ({} of it buffers)",
-            HumanBytes(peak),
-            HumanBytes(report.pool_bytes)
-        );
+        say!("  {} of memory at most ({} of it buffers)", HumanBytes(peak), HumanBytes(report.pool_bytes));
     }
 }
 
@@ -134,31 +140,33 @@ fn peak_memory() -> Option<u64> {
 /// The built-in server in a process of its own, so that the figures are the client's. It ends when its
 /// standard input does, and so with this process however that ends.
 struct Server {
-    child: Child,
+    leftovers: Leftovers,
     url: String,
 }
 
 impl Server {
-    fn start(disk: Option<&Path>) -> Result<Self, Fault> {
+    fn start(disk: Option<&Path>, leftovers: Leftovers) -> Result<Self, Fault> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("demo-server").stdin(Stdio::piped()).stdout(Stdio::piped());
         if let Some(disk) = disk {
             command.arg("--disk").arg(disk);
         }
         let mut child = command.spawn()?;
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().expect("stdout was piped")).read_line(&mut url)?;
-        if url.is_empty() {
+        let stdout = child.stdout.take().expect("stdout was piped");
+        leftovers.server(child);
+        let mut server = Self { leftovers, url: String::new() };
+        BufReader::new(stdout).read_line(&mut server.url)?;
+        server.url.truncate(server.url.trim_end().len());
+        if server.url.is_empty() {
             return Err("the built-in server did not start".into());
         }
-        Ok(Self { child, url: url.trim().to_owned() })
+        Ok(server)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
+        self.leftovers.end_server();
     }
 }
 
@@ -171,15 +179,14 @@ pub(crate) fn serve(args: &DemoServerArgs) -> Exit {
     let server = match azsim::Server::builder().store(store).start() {
         Ok(server) => server,
         Err(error) => {
-            eprintln!("azuring demo: the built-in server cannot listen: {error}");
+            tell!("azuring demo: the built-in server cannot listen: {error}");
             return Exit::Failures;
         }
     };
     server.create_container(ACCOUNT, CONTAINER);
     // Ctrl-C goes to the whole group: the server stays until the client has ended.
     run::ignore_interrupts();
-    println!("{}", server.url(ACCOUNT));
-    let _ = std::io::stdout().flush();
+    say!("{}", server.url(ACCOUNT));
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     Exit::Done
 }

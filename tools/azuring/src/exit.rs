@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     Integrity = 7,
     /// A limit of the service or of the job was reached.
     Limit = 8,
+    /// A fault of the program itself: it panicked. What was transferred until then is unknown.
+    Internal = 10,
 }
 
 impl From<Exit> for ExitCode {

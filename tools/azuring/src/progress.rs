@@ -9,10 +9,16 @@ use std::time::{Duration, Instant};
 use azuring_transfer::{Progress, ProgressView};
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output::tell;
+
 /// Between two looks on a terminal.
 const REDRAW: Duration = Duration::from_millis(200);
 /// Between two lines elsewhere.
 const LINE: Duration = Duration::from_secs(30);
+/// Fewer files per second tell nothing about the time left: the average fades away while one large file is sent.
+const SLOWEST_FILES: f64 = 0.01;
+/// The same for bytes per second.
+const SLOWEST_BYTES: f64 = 1.0;
 
 /// Shows progress on stderr until it is finished or dropped.
 pub(crate) struct Display {
@@ -38,7 +44,7 @@ impl Display {
                 if live {
                     shown.set_message(text);
                 } else {
-                    eprintln!("{}", text.replace('\n', "; "));
+                    tell!("{}", text.replace('\n', "; "));
                 }
             }
         };
@@ -50,7 +56,7 @@ impl Display {
     /// Prints a line above the live block.
     pub(crate) fn print(&self, line: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{line}");
+            tell!("{line}");
         } else {
             self.bar.println(line);
         }
@@ -96,17 +102,14 @@ impl Rate {
             let ended = view.done + view.failed;
             // Smoothed over about five looks.
             let blend = |old: f64, new: f64| if old == 0.0 { new } else { old * 0.8 + new * 0.2 };
-            self.files_per_s = blend(self.files_per_s, (ended - self.files) as f64 / passed);
-            self.bytes_per_s = blend(self.bytes_per_s, (view.bytes - self.bytes) as f64 / passed);
+            self.files_per_s = blend(self.files_per_s, ended.saturating_sub(self.files) as f64 / passed);
+            self.bytes_per_s = blend(self.bytes_per_s, view.bytes.saturating_sub(self.bytes) as f64 / passed);
             (self.at, self.files, self.bytes) = (Instant::now(), ended, view.bytes);
         }
-        let left = view.found - (view.done + view.failed).min(view.found);
-        let eta = match (view.scanned, left, self.files_per_s) {
-            (false, ..) => "scanning".to_owned(),
-            (true, left, rate) if rate > 0.0 && left > 0 => {
-                format!("{} left", HumanDuration(Duration::from_secs_f64(left as f64 / rate)))
-            }
-            _ => "finishing".to_owned(),
+        let eta = match self.left(view) {
+            _ if !view.scanned => "scanning".to_owned(),
+            Some(left) => format!("{} left", HumanDuration(left)),
+            None => "finishing".to_owned(),
         };
         format!(
             "{} of {} files, {} failed, {}\n{:.0} files/s, {}/s ({:.0} Mb/s), {} in flight, {} retries, {}, {eta}",
@@ -121,5 +124,41 @@ impl Rate {
             view.retries,
             HumanDuration(elapsed),
         )
+    }
+
+    /// The time left: that of the files by their number, or that of the large ones that are under way by their bytes.
+    fn left(&self, view: &ProgressView) -> Option<Duration> {
+        let files = view.found.saturating_sub(view.done + view.failed);
+        let time =
+            |left: u64, rate: f64, slowest: f64| (left > 0 && rate >= slowest).then(|| left as f64 / rate);
+        let by_files = time(files, self.files_per_s, SLOWEST_FILES);
+        let by_bytes = time(view.large_left_bytes, self.bytes_per_s, SLOWEST_BYTES);
+        let seconds = by_files.into_iter().chain(by_bytes).reduce(f64::max)?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(files_per_s: f64, bytes_per_s: f64, found: u64, large_left_bytes: u64) -> Option<u64> {
+        let rate = Rate { files_per_s, bytes_per_s, ..Rate::new(Instant::now()) };
+        let view =
+            ProgressView { found, done: 10, large_left_bytes, scanned: true, ..ProgressView::default() };
+        rate.left(&view).map(|left| left.as_secs())
+    }
+
+    #[test]
+    fn the_time_left_counts_the_bytes_of_large_files() {
+        assert_eq!(left(10.0, 100.0, 110, 0), Some(10));
+        assert_eq!(left(10.0, 100.0, 110, 500), Some(10), "the files take longer");
+        assert_eq!(left(10.0, 100.0, 110, 5000), Some(50), "the large one takes longer");
+        assert_eq!(left(0.0, 100.0, 11, 5000), Some(50));
+        assert_eq!(left(1e-30, 100.0, 11, 5000), Some(50), "a rate that has faded away");
+        assert_eq!(left(0.0, 100.0, 11, 0), None);
+        assert_eq!(left(0.0, 0.0, 11, 5000), None);
+        assert_eq!(left(1e-30, 1e-30, u64::MAX, u64::MAX), None);
+        assert_eq!(left(10.0, 100.0, 10, 0), None);
     }
 }

@@ -4,19 +4,19 @@ use std::io::Write;
 use std::process;
 use std::time::Instant;
 
-use azuring_transfer::{Event, Failure, IoPath, Job, JobPlan, Report, StopHandle};
+use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit::{self, Exit};
+use crate::failures::FailureLog;
+use crate::output::tell;
 use crate::progress::Display;
+use crate::redact::redact;
 use crate::summary;
 
-/// Failures that are printed as they happen; the rest are counted.
-const FAILURES_SHOWN: u64 = 1000;
-
-/// A handle that SIGINT and SIGTERM use: the first asks to stop, the second ends the process.
-pub(crate) fn stop_on_signals() -> StopHandle {
+/// A handle that SIGINT and SIGTERM use: the first asks to stop, the second ends the process, after `last`.
+pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
     let stop = StopHandle::new();
     let theirs = stop.clone();
     match Signals::new([SIGINT, SIGTERM]) {
@@ -24,16 +24,17 @@ pub(crate) fn stop_on_signals() -> StopHandle {
             let watch = move || {
                 for _signal in signals.forever() {
                     if theirs.is_stopped() {
+                        last();
                         process::exit(Exit::Interrupted as i32);
                     }
                     theirs.stop();
-                    eprintln!("azuring: stopping: finishing what is in flight (once more to stop at once)");
+                    tell!("azuring: stopping: finishing what is in flight (once more to stop at once)");
                 }
             };
             // Without the thread a signal ends the process the ordinary way.
             let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
         }
-        Err(error) => eprintln!("azuring: signals cannot be caught: {error}"),
+        Err(error) => tell!("azuring: signals cannot be caught: {error}"),
     }
     stop
 }
@@ -57,18 +58,18 @@ pub(crate) fn run(job: Job, stop: &StopHandle) -> Exit {
         && report.counts.problems == 0
         && report.fatal.is_none()
     {
-        eprintln!("azuring: nothing matches {}", plan.source.display());
+        tell!("azuring: nothing matches {}", redact(&plan.source.to_string_lossy()));
         Exit::Source
     } else {
         exit::of_report(&report)
     };
     if let Some(fatal) = &report.fatal {
-        eprintln!("azuring: the job was stopped: {fatal}");
+        tell!("azuring: the job was stopped: {fatal}");
     }
     // A reader that has gone away does not change how the job ended.
     let mut out = std::io::stdout().lock();
     let _ = summary::write(&mut out, &plan, &report).and_then(|()| out.flush());
-    eprintln!("{}", summary::closing_line(&report));
+    tell!("{}", summary::closing_line(&report));
     exit
 }
 
@@ -76,43 +77,37 @@ pub(crate) fn run(job: Job, stop: &StopHandle) -> Exit {
 pub(crate) fn watch(job: Job, stop: &StopHandle) -> (JobPlan, Report) {
     let plan = job.plan().clone();
     let display = Display::start(job.progress(), Instant::now());
-    let mut shown = 0;
+    let (mut log, progress) = (FailureLog::default(), job.progress());
+    let print = |lines: Vec<String>| lines.iter().for_each(|line| display.print(line));
     let report = job.run(stop, |event| match event {
         Event::Failed(failure) => {
-            shown += 1;
-            if shown <= FAILURES_SHOWN {
-                display.print(&failed_line(&failure));
-            } else if shown == FAILURES_SHOWN + 1 {
-                display.print(&format!(
-                    "azuring: more than {FAILURES_SHOWN} failures; the rest are only counted"
-                ));
-            }
+            let achieved = progress.view().bytes > 0;
+            print(log.failed(failure.kind, &failure.reason, format!("failed: {failure}"), achieved));
         }
         Event::Notice(text) => display.print(&format!("azuring: {text}")),
-        Event::Done(_) | Event::Skipped { .. } => {}
+        Event::Done(_) => print(log.achieved()),
+        Event::Skipped { .. } => {}
         _ => {}
     });
+    print(log.end(report.fatal.is_some()));
     display.finish();
     (plan, report)
-}
-
-fn failed_line(failure: &Failure) -> String {
-    format!("failed: {failure}")
 }
 
 fn announce(plan: &JobPlan) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "\nJob {} has started", plan.id).and_then(|()| out.flush());
     let (lanes, s) = (plan.lanes, if plan.lanes == 1 { "" } else { "s" });
-    eprintln!(
+    tell!(
         "upload {} to {} with {}: {lanes} lane{s}, {} requests in flight, {} MiB of memory",
-        plan.source.display(),
-        plan.destination,
+        // A URL that lost a slash is a local path, and one that lost its `?` has no query.
+        redact(&plan.source.to_string_lossy()),
+        redact(&plan.destination.to_string()),
         plan.credential,
         plan.concurrency,
         plan.memory_bytes >> 20,
     );
     if let IoPath::Threads { reason } = &plan.io {
-        eprintln!("azuring: reading files with threads: {reason}");
+        tell!("azuring: reading files with threads: {reason}");
     }
 }

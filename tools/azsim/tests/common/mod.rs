@@ -67,7 +67,7 @@ pub(crate) fn server() -> Server {
 }
 
 pub(crate) fn sas(server: &Server) -> String {
-    server.account_sas(ACCOUNT, "rwdlact", Duration::from_secs(600))
+    server.account_sas(ACCOUNT, "rwdxlact", Duration::from_secs(600))
 }
 
 pub(crate) fn connect(server: &Server) -> TcpStream {

@@ -1,0 +1,123 @@
+//! Snapshot Blob and Delete Blob: what becomes of a name's past.
+
+use http::{HeaderValue, StatusCode};
+
+use crate::answer::{self, Answer, Failure};
+use crate::auth;
+use crate::block_blob::check_lease;
+use crate::change::{changed, current};
+use crate::conditions::Conditions;
+use crate::encryption::Encryption;
+use crate::error::{
+    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_NOT_FOUND, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE,
+    OPERATION_NOT_ALLOWED_ON_ROOT_BLOB, Result, SNAPSHOTS_PRESENT,
+};
+use crate::headers::{self, nonempty};
+use crate::past::Which;
+use crate::properties::metadata;
+use crate::service::Rq;
+use crate::store::{Blob, Shard, Staged};
+use crate::time;
+
+pub(crate) fn snapshot(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let conditions = Conditions::read(rq.parts)?;
+    let encryption = Encryption::read(rq.parts)?;
+    let metadata = metadata(rq.parts, rq.metadata_names)?;
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let mut shard = container.shard(name);
+    let mut blob = current(rq, &shard, &conditions, &encryption)?.clone();
+    let tick = rq.shared.clock.tick();
+    if !metadata.is_empty() {
+        // A snapshot with metadata of its own is no longer the same as its blob.
+        let mut props = (*blob.props).clone();
+        props.metadata = metadata;
+        blob.props = shard.intern(props);
+        blob.modified = tick;
+    }
+    let mut answer = changed(StatusCode::CREATED, blob.modified, &blob.props);
+    answer::set(&mut answer, headers::SNAPSHOT, &time::iso(tick));
+    shard.past.entry(name.into()).or_default().snapshots.insert(tick, Box::new(blob));
+    Ok(answer)
+}
+
+/// What Delete Blob takes away; dropped after the lock, because it may be gigabytes.
+#[derive(Default)]
+struct Deleted {
+    _blobs: Vec<Blob>,
+    _staged: Option<Staged>,
+}
+
+/// Whether the SAS allows this kind of deletion: `d` for blobs and snapshots, `x` for versions, `y` for good.
+fn check_permission(rq: &Rq<'_>, which: Which, permanent: bool) -> Result<()> {
+    let letter = match which {
+        Which::Version(_) => b'x',
+        _ => b'd',
+    };
+    if auth::may(&rq.grant, letter) || (permanent && auth::may(&rq.grant, b'y')) {
+        return Ok(());
+    }
+    Err(AUTHORIZATION_PERMISSION_MISMATCH.into())
+}
+
+pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let conditions = Conditions::read(rq.parts)?;
+    let which = Which::read(&rq.target.query)?;
+    // There is no soft delete: every deletion is for good.
+    let permanent = match rq.target.query.get("deletetype") {
+        None => false,
+        Some(kind) if kind.eq_ignore_ascii_case("permanent") => true,
+        Some(kind) => return Err(INVALID_QUERY_PARAMETER_VALUE.query("deletetype", kind).into()),
+    };
+    check_permission(rq, which, permanent)?;
+    let snapshots = nonempty(rq.parts, "x-ms-delete-snapshots");
+    if let Some(what) = snapshots
+        && (!matches!(what, "include" | "only") || which != Which::Current)
+    {
+        return Err(INVALID_HEADER_VALUE.header("x-ms-delete-snapshots", what).into());
+    }
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let _deleted = {
+        let mut shard = container.shard(name);
+        let blob = shard.find(name, which)?;
+        conditions.check_change(Some(blob.modified))?;
+        check_lease(rq, true)?;
+        match which {
+            Which::Current => delete_current(&mut shard, name, snapshots)?,
+            Which::Snapshot(tick) => {
+                let past = shard.past.get_mut(name).ok_or(BLOB_NOT_FOUND)?;
+                Deleted {
+                    _blobs: past.snapshots.remove(&tick).map(|b| *b).into_iter().collect(),
+                    _staged: None,
+                }
+            }
+            Which::Version(tick) => {
+                let past = shard.past.get_mut(name).ok_or(OPERATION_NOT_ALLOWED_ON_ROOT_BLOB)?;
+                let version = past.versions.remove(&tick).ok_or(OPERATION_NOT_ALLOWED_ON_ROOT_BLOB)?;
+                Deleted { _blobs: vec![*version], _staged: None }
+            }
+        }
+    };
+    container.shard(name).tidy(name);
+    let mut answer = answer::empty(StatusCode::ACCEPTED);
+    answer.headers_mut().insert(headers::DELETE_PERMANENT, HeaderValue::from_static("true"));
+    Ok(answer)
+}
+
+fn delete_current(shard: &mut Shard, name: &str, snapshots: Option<&str>) -> Result<Deleted> {
+    let mut blobs = Vec::new();
+    if let Some(past) = shard.past.get_mut(name).filter(|p| !p.snapshots.is_empty()) {
+        if snapshots.is_none() {
+            return Err(SNAPSHOTS_PRESENT.into());
+        }
+        blobs.extend(std::mem::take(&mut past.snapshots).into_values().map(|b| *b));
+    }
+    if snapshots == Some("only") {
+        return Ok(Deleted { _blobs: blobs, _staged: None });
+    }
+    if let Some(old) = shard.blobs.remove(name) {
+        blobs.extend(shard.retire(name, old).map(|b| *b));
+    }
+    Ok(Deleted { _blobs: blobs, _staged: shard.staged.remove(name) })
+}
