@@ -287,7 +287,7 @@ fn urls_in_the_wrong_place_are_not_repeated_with_their_secrets() {
         (&["copy", file, base, &flag("block-size-mb")], 2, &["REDACTED"]),
         (&["copy", file, base, &flag("block-blob-tier")], 2, &["is not a tier", "REDACTED"]),
         (&["copy", file, base, &flag("ca-file")], 2, &["REDACTED"]),
-        (&["copy", file, &typo], 2, &["is not a container name", "&sig=REDACTED"]),
+        (&["copy", file, &typo], 2, &["a SAS stands in its path", "begins with `?`"]),
         (&["copy", file, user], 2, &["//REDACTED@host.example/cont", "user name"]),
         (&[user], 2, &["unrecognized subcommand", "//REDACTED@host.example/cont"]),
         (&["copy", file, base, user], 2, &["//REDACTED@host.example/cont"]),
