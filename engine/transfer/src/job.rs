@@ -11,6 +11,7 @@ use azuring_local::LocalError;
 use azuring_plan::PlanError;
 use azuring_plan::destination::{Naming, NamingOptions};
 use azuring_ring::{CHUNK_BYTES, IoPath, SourceDir, probe};
+use crossbeam::sync::WaitGroup;
 
 use crate::collector::{self, Progress};
 use crate::failure::{Failure, FailureKind};
@@ -334,14 +335,19 @@ fn start_threads(
         shared.queue.close();
     };
     let mut lanes = Vec::with_capacity(shares.len());
+    let ready = WaitGroup::new();
     for (index, &share) in shares.iter().enumerate() {
         let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
-        let lane = move || lane::run(index, share, &io, shared, messages);
+        let ready = ready.clone();
+        let lane = move || lane::run(index, share, &io, shared, messages, ready);
         match std::thread::Builder::new().name(format!("lane-{index}")).spawn(lane) {
             Ok(lane) => lanes.push(lane),
             Err(error) => refused(error),
         }
     }
+    // Every lane has its runtime and ring before the first file is opened: where descriptors are few, the files and
+    // sockets of one lane would leave none for the next.
+    ready.wait();
     let theirs = Arc::clone(shared);
     let plan = move || planner::run(finder, &theirs, &messages);
     match std::thread::Builder::new().name("planner".to_owned()).spawn(plan) {

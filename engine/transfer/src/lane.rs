@@ -10,6 +10,7 @@ use azuring_azure::BlobClient;
 use azuring_link::{LinkSettings, Links};
 use azuring_ring::{FileRing, IoPath, LaneRuntime, Pool, ThreadFiles, UringFiles};
 use crossbeam::channel::Sender;
+use crossbeam::sync::WaitGroup;
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -86,13 +87,14 @@ pub(crate) enum Item {
 }
 
 /// Runs a lane on the calling thread until there is no more work. Where its ring cannot be made (locked memory
-/// may be used up by other lanes) it reads with threads.
+/// may be used up by other lanes) it reads with threads. `ready` is let go of when the lane has what it needs, or has failed.
 pub(crate) fn run(
     index: usize,
     share: LaneShare,
     path: &IoPath,
     shared: Arc<Shared>,
     messages: Sender<Message>,
+    ready: WaitGroup,
 ) -> std::io::Result<LaneResult> {
     // If this lane dies, nobody may wait for it.
     let _guard = StopOnPanic(Arc::clone(&shared));
@@ -102,6 +104,7 @@ pub(crate) fn run(
         let files = if runtime.has_ring() { None } else { Some(ThreadFiles::start()?) };
         Ok((runtime, files))
     });
+    drop(ready);
     match started {
         Ok((runtime, None)) => Ok(runtime.block_on(drive(index, share, UringFiles, shared, messages))),
         Ok((runtime, Some(files))) => Ok(runtime.block_on(drive(index, share, files, shared, messages))),
