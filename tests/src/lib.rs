@@ -5,6 +5,7 @@
 //!      |-- Fixture   temp dir + azsim + Azuring::run      the everyday case
 //!      |-- Azurite   Microsoft's emulator (npm)           is what we send right?
 //!      |-- AzCopy    the tool we replace (npm)            would it have done the same?
+//!      |-- differential  cases for AzCopy and azuring     the same command line, the same result
 //!      `-- BlobClient @azure/storage-blob (npm)           a reader that shares no code with us
 //!             `-- Peers installs all of them, pinned, once, under target/peers
 //! ```
@@ -25,6 +26,7 @@ mod azcopy;
 mod azuring;
 mod azurite;
 mod certificate;
+pub mod differential;
 mod fixture;
 mod inspect;
 mod peers;

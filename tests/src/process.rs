@@ -1,7 +1,7 @@
 //! Child processes with a deadline, both streams collected, and their resource usage.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -22,6 +22,8 @@ pub enum Stdin {
     /// A pipe that stays open and silent until the child ends, as on a terminal nobody types at. AzCopy needs it:
     /// at end of file it spins on `read` and burns a core.
     Blocking,
+    /// A pipe that gives these bytes and is then at its end.
+    Bytes(&'static [u8]),
 }
 
 /// How a child ended and what it cost.
@@ -101,14 +103,20 @@ pub struct Running {
 pub fn spawn(command: &mut Command, stdin: Stdin, deadline: Duration) -> io::Result<Running> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(match stdin {
         Stdin::Closed => Stdio::null(),
-        Stdin::Blocking => Stdio::piped(),
+        Stdin::Blocking | Stdin::Bytes(_) => Stdio::piped(),
     });
     let started = Instant::now();
     let mut child = command.spawn().map_err(|error| {
         io::Error::new(error.kind(), format!("{}: {error}", command.get_program().display()))
     })?;
     let streams = [drain(child.stdout.take()), drain(child.stderr.take())];
-    let stdin = child.stdin.take();
+    let mut pipe = child.stdin.take();
+    if let Stdin::Bytes(bytes) = stdin {
+        let mut pipe = pipe.take().expect("it was piped");
+        // A child that does not read to the end is its own test's concern.
+        thread::spawn(move || drop(pipe.write_all(bytes)));
+    }
+    let stdin = pipe;
     Ok(Running { child: Some(child), stdin, streams: Some(streams), started, deadline })
 }
 
@@ -266,6 +274,8 @@ mod tests {
         let open = run(&mut sh(read), Stdin::Blocking, Duration::from_millis(300)).unwrap();
         assert!(open.timed_out);
         assert_eq!((open.signal, open.code, open.stdout.as_str()), (Some(9), None, ""));
+        let given = run(&mut sh("cat; echo ended"), Stdin::Bytes(b"text "), Duration::from_secs(20)).unwrap();
+        assert_eq!(given.stdout, "text ended\n");
     }
 
     #[test]

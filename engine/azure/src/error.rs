@@ -6,6 +6,8 @@ use azuring_link::LinkError;
 use http::{HeaderMap, StatusCode};
 use quick_xml::events::Event;
 
+use crate::properties::PropertyError;
+
 /// What a failed request means for the work it was part of. Decided here and nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -89,6 +91,33 @@ impl ServiceError {
             500.. => Class::Retry,
             _ => Class::Skip,
         }
+    }
+
+    /// Whether there is no such blob, snapshot, version or container. A gateway's 404, which has no code of the service,
+    /// proves nothing.
+    pub fn not_found(&self) -> bool {
+        self.status == 404
+            && matches!(self.code.as_str(), "BlobNotFound" | "ContainerNotFound" | "ResourceNotFound")
+    }
+
+    /// Whether the blob is no longer the one that `if_match` named.
+    pub fn precondition_failed(&self) -> bool {
+        self.status == 412 && self.code == "ConditionNotMet"
+    }
+
+    /// Whether a write was refused because the blob is there: one with `if_none_match_any`, or with a credential that
+    /// may create and not overwrite. (After `if_match` a 412 means something else: [`Self::precondition_failed`].)
+    pub fn already_exists(&self) -> bool {
+        match self.code.as_str() {
+            "BlobAlreadyExists" | "UnauthorizedBlobOverwrite" => true,
+            "ConditionNotMet" => matches!(self.status, 409 | 412),
+            _ => false,
+        }
+    }
+
+    /// Whether a blob was not deleted because of its snapshots.
+    pub fn snapshots_present(&self) -> bool {
+        self.status == 409 && self.code == "SnapshotsPresent"
     }
 
     /// Whether the server refused a request because it does not know the CRC64 header.
@@ -178,6 +207,18 @@ pub enum RequestError {
     /// The name cannot be put into a request.
     #[error("the name does not fit into a URL: {0}")]
     Name(String),
+    /// A property of the blob cannot be put into a header.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
+    /// The service said yes, but what came with it is not what the operation answers. A gateway in between, or names
+    /// that the service cannot put into its own format.
+    #[error("the answer to {request} cannot be read: {reason}")]
+    Answer {
+        /// The operation, and the page of it.
+        request: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl RequestError {
@@ -187,7 +228,7 @@ impl RequestError {
             RequestError::Link(error) if error.is_permanent() => Class::Fatal,
             RequestError::Link(_) | RequestError::Integrity => Class::Retry,
             RequestError::Service(error) => error.class(),
-            RequestError::Name(_) => Class::Skip,
+            RequestError::Name(_) | RequestError::Property(_) | RequestError::Answer { .. } => Class::Skip,
         }
     }
 
@@ -209,7 +250,27 @@ impl RequestError {
                 "something between here and the service changes the data: try another network path"
             }
             RequestError::Name(_) => "rename the file",
+            RequestError::Property(_) => "change the property, or leave it out",
+            RequestError::Answer { .. } => "check that nothing between here and the service changes its answers",
         }
+    }
+
+    /// What the service said, if it was the service that refused.
+    pub fn service(&self) -> Option<&ServiceError> {
+        match self {
+            RequestError::Service(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// [`ServiceError::not_found`].
+    pub fn not_found(&self) -> bool {
+        self.service().is_some_and(ServiceError::not_found)
+    }
+
+    /// [`ServiceError::already_exists`].
+    pub fn already_exists(&self) -> bool {
+        self.service().is_some_and(ServiceError::already_exists)
     }
 
     /// How long the service asks to wait before the next attempt.

@@ -19,20 +19,36 @@
 //! **Does not know** files, jobs, threads or retries.
 #![forbid(unsafe_code)]
 
-mod blob;
+mod checksum;
+mod client;
 mod credential;
+mod encryption;
 mod error;
+mod facts;
+mod get_blob;
+mod list;
+mod list_page;
 mod properties;
+mod put_blob;
 mod sas;
 mod secret;
 mod shared_key;
+mod target;
 mod url;
+mod xml;
 
-pub use blob::{BlobClient, Body, Crc64, Crc64Digest, SERVICE_VERSION, Target};
+pub use checksum::{Crc64, Crc64Digest};
+pub use client::BlobClient;
 pub use credential::{Credential, CredentialError, DEVSTORE_ACCOUNT};
+pub use encryption::{Cpk, Encryption, EncryptionError};
 pub use error::{Class, RequestError, ServiceError};
+pub use facts::{AccessTier, BlobFacts, BlobState, BlobType, ContentFacts, Wanted};
+pub use get_blob::{Get, MAX_CRC64_RANGE_BYTES, Which};
+pub use list::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
 pub use properties::{BlobProperties, PropertyError};
+pub use put_blob::Body;
 pub use sas::Sas;
 pub use secret::Secret;
 pub use shared_key::AccountKey;
+pub use target::{SERVICE_VERSION, Target};
 pub use url::{BlobUrl, UrlError};

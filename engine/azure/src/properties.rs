@@ -64,19 +64,28 @@ impl BlobProperties {
                 headers.insert(HeaderName::from_static(name), value(name, text)?);
             }
         }
-        for (name, text) in &self.metadata {
-            let mut letters = name.bytes();
-            let valid = letters.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-                && letters.all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !valid {
-                return Err(PropertyError::MetadataName(name.clone()));
-            }
-            let header = HeaderName::from_bytes(format!("x-ms-meta-{name}").as_bytes())
-                .map_err(|_| PropertyError::MetadataName(name.clone()))?;
-            headers.insert(header, value(name, text)?);
-        }
+        add_metadata(&mut headers, &self.metadata)?;
         Ok(headers)
     }
+}
+
+/// Adds `x-ms-meta-` headers; a name that is there already gets the new value.
+pub(crate) fn add_metadata(
+    headers: &mut HeaderMap,
+    metadata: &[(String, String)],
+) -> Result<(), PropertyError> {
+    for (name, text) in metadata {
+        let mut letters = name.bytes();
+        let valid = letters.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && letters.all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !valid {
+            return Err(PropertyError::MetadataName(name.clone()));
+        }
+        let header = HeaderName::from_bytes(format!("x-ms-meta-{name}").as_bytes())
+            .map_err(|_| PropertyError::MetadataName(name.clone()))?;
+        headers.insert(header, value(name, text)?);
+    }
+    Ok(())
 }
 
 /// A header's value; the service signs and stores printable ASCII.

@@ -196,10 +196,17 @@ impl BlobUrl {
     }
 }
 
+impl BlobUrl {
+    /// The container's URL, without a SAS.
+    pub fn container_url(&self) -> String {
+        format!("{}://{}{}", self.scheme(), self.authority(), self.container_path())
+    }
+}
+
 /// The URL as it was given, without its SAS.
 impl std::fmt::Display for BlobUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.authority(), self.container_path())?;
+        f.write_str(&self.container_url())?;
         if !self.path.is_empty() {
             write!(f, "/{}", self.path)?;
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http::request;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::body::Payload;
 use crate::error::LinkError;
@@ -125,6 +125,8 @@ pub(crate) struct Incoming {
     framing: Framing,
     /// Whether the connection can be used again after this body.
     keep: bool,
+    /// Taken out of a chunk and not yet handed over.
+    rest: Bytes,
 }
 
 impl Incoming {
@@ -306,6 +308,51 @@ impl Connection {
         }
     }
 
+    /// The next bytes of a body, straight into `out` where they have not been read yet; 0 at the body's end. Only for
+    /// bodies whose length the head tells.
+    async fn read_plain(&mut self, left: &mut u64, out: &mut [u8]) -> Result<usize, Fault> {
+        let most = (*left).min(out.len() as u64) as usize;
+        let out = &mut out[..most];
+        let got = if self.input.is_empty() {
+            let mut buffer = ReadBuf::new(out);
+            poll_fn(|cx| {
+                if self.activity.stalled.get() {
+                    return Poll::Ready(Err(Fault::Cut));
+                }
+                let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+                if polled.is_pending() {
+                    self.activity.watch(cx.waker());
+                }
+                polled.map_err(|error| Fault::io("reading the answer", &error))
+            })
+            .await?;
+            buffer.filled().len()
+        } else {
+            let got = most.min(self.input.len());
+            self.input.split_to(got).copy_to_slice(&mut out[..got]);
+            got
+        };
+        if got == 0 && most > 0 {
+            return Err(Fault::Broken("closed in the middle of the answer".to_owned()));
+        }
+        *left -= got as u64;
+        Ok(got)
+    }
+
+    /// The next bytes of a body into `out`, at least one unless it has ended.
+    pub(crate) async fn read(&mut self, body: &mut Incoming, out: &mut [u8]) -> Result<usize, Fault> {
+        if let Framing::Length(left) = &mut body.framing {
+            return self.read_plain(left, out).await;
+        }
+        if body.rest.is_empty() {
+            match self.next(body).await? {
+                Some(piece) => body.rest = piece,
+                None => return Ok(0),
+            }
+        }
+        Ok(take_front(&mut body.rest, out))
+    }
+
     /// Whether the connection is good for another exchange, after `body` was read to its end.
     pub(crate) fn is_reusable(&self, body: &Incoming) -> bool {
         body.keep && self.input.is_empty()
@@ -388,7 +435,7 @@ fn frame(head: &RawHead, method: &Method, request_sent: bool) -> Result<Incoming
         Some(length) => Framing::Length(length),
         None => Framing::UntilClose,
     };
-    Ok(Incoming { framing, keep: keep && framing != Framing::UntilClose })
+    Ok(Incoming { framing, keep: keep && framing != Framing::UntilClose, rest: Bytes::new() })
 }
 
 enum Taken {
@@ -435,6 +482,13 @@ impl Incoming {
             },
         }
     }
+}
+
+/// Moves what fits from the front of `rest` into `out`.
+pub(crate) fn take_front(rest: &mut Bytes, out: &mut [u8]) -> usize {
+    let len = rest.len().min(out.len());
+    rest.split_to(len).copy_to_slice(&mut out[..len]);
+    len
 }
 
 fn take_piece(left: &mut u64, input: &mut BytesMut) -> Taken {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request};
 use hyper::client::conn::http2;
@@ -162,9 +163,23 @@ impl Links {
     /// # Errors
     /// [`LinkError`].
     pub async fn send(&self, head: Request<()>, payload: Payload) -> Result<Reply, LinkError> {
+        self.send_for(head, payload, 0).await
+    }
+
+    /// [`Links::send`] a request whose answer will have about `answer_len` bytes: large ones are better served by
+    /// HTTP/1.1.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn send_for(
+        &self,
+        head: Request<()>,
+        payload: Payload,
+        answer_len: u64,
+    ) -> Result<Reply, LinkError> {
         let begun = Instant::now();
         let stall = self.inner.settings.stall;
-        let body_len = payload.len();
+        let body_len = payload.len().max(answer_len);
         let (head, ()) = head.into_parts();
         loop {
             match self.take(body_len).await? {
@@ -200,7 +215,7 @@ impl Links {
                             let (parts, body) = answer.into_parts();
                             let timing = Timing { answered: begun.elapsed(), fresh_link: fresh };
                             let head = Head::Parsed(parts.status, parts.headers);
-                            let from = From::Two { body, activity };
+                            let from = From::Two { body, activity, rest: Bytes::new() };
                             return Ok(Reply { head, from, _busy: busy, timing, stall });
                         }
                         Err(mut failed) => {

@@ -58,7 +58,7 @@ impl Head {
 /// Where the body of an answer comes from.
 pub(crate) enum From {
     One { link: Box<Connection>, body: h1::Incoming, home: Weak<Inner> },
-    Two { body: Incoming, activity: Rc<Activity> },
+    Two { body: Incoming, activity: Rc<Activity>, rest: Bytes },
     Read,
 }
 
@@ -130,7 +130,8 @@ impl Reply {
                 }
                 Err(fault) => Err(fault.explain(self.stall)),
             },
-            From::Two { body, activity } => loop {
+            From::Two { rest, .. } if !rest.is_empty() => Ok(Some(std::mem::take(rest))),
+            From::Two { body, activity, .. } => loop {
                 let Ok(frame) = tokio::time::timeout(self.stall, body.frame()).await else {
                     return Err(LinkError::Stalled(self.stall));
                 };
@@ -150,6 +151,27 @@ impl Reply {
                 }
             },
         }
+    }
+
+    /// The next bytes of the body into `out`, at least one; 0 at its end, when the link goes back to the pool. From an
+    /// HTTP/1.1 link they come without a copy in between.
+    ///
+    /// # Errors
+    /// As [`Reply::next`].
+    pub async fn read(&mut self, out: &mut [u8]) -> Result<usize, LinkError> {
+        if let From::One { link, body, .. } = &mut self.from {
+            let got = link.read(body, out).await.map_err(|fault| fault.explain(self.stall))?;
+            if got == 0 || body.is_empty() {
+                self.go_home();
+            }
+            return Ok(got);
+        }
+        let Some(mut piece) = self.next().await? else { return Ok(0) };
+        let got = h1::take_front(&mut piece, out);
+        if let From::Two { rest, .. } = &mut self.from {
+            *rest = piece;
+        }
+        Ok(got)
     }
 
     /// The whole body, which may have at most `limit` bytes.

@@ -41,6 +41,34 @@ pub enum NameError {
     /// The name is empty. Give the destination a blob name.
     #[error("the blob name is empty")]
     Empty,
+    /// The blob's name cannot be that of a local file. Rename the blob, or leave it out.
+    #[error("the blob name {name} cannot become a local file name: {reason}")]
+    NotLocal {
+        /// The name, escaped for display; of a long one the first 64 characters.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The blob is not below the source it was listed for. A fault of the server or of the caller.
+    #[error("the blob {name} is not below {prefix}")]
+    NotBelow {
+        /// The name, escaped for display.
+        name: String,
+        /// The source, escaped for display.
+        prefix: String,
+    },
+}
+
+/// An item of a filter flag that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{flag}: {item} cannot be used: {reason}")]
+pub struct BadFilter {
+    /// The flag, with its dashes.
+    pub flag: &'static str,
+    /// The item, escaped for display.
+    pub item: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// Why a plan cannot be made. All of them are the user's input, found before anything is sent.
@@ -103,6 +131,65 @@ pub enum PlanError {
     /// An empty source argument.
     #[error("the source is empty")]
     EmptySource,
+    /// A filter flag with an item that cannot be read. Correct the item.
+    #[error(transparent)]
+    BadFilter(#[from] BadFilter),
+    /// A word that is not a blob type.
+    #[error("{text:?} is not a blob type: use BlockBlob, PageBlob or AppendBlob")]
+    BadBlobType {
+        /// What was given.
+        text: String,
+    },
+    /// A date or time that cannot be read (the start of the text is AzCopy's).
+    #[error(
+        "could not parse date/time '{text}'. Expecting ISO8601 format, with 4 digit year and 2-digits for all other elements: {reason}"
+    )]
+    BadDate {
+        /// What was given, escaped for display.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A list of files in the JSON format of AzCopy before version 10 (its words). Write one path per line.
+    #[error("The format for list-of-files has changed. The old JSON format is no longer supported")]
+    ListOfFilesIsJson,
+    /// A `*` in a URL's path that is not a trailing `/*` (AzCopy's words).
+    #[error(
+        "cannot use wildcards in the path section of the URL except in trailing \"/*\". If you wish to use * in your URL, manually encode it to %2A"
+    )]
+    WildcardInUrl,
+    /// More tags than a blob can have (AzCopy's words).
+    #[error("at-most 10 tags can be associated with a blob")]
+    TooManyTags,
+    /// A tag that the service does not take. Correct it.
+    #[error("{reason}: {text}")]
+    BadTag {
+        /// The tag, key or value as given, escaped for display.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Metadata that cannot be read or sent. Write `name=value;name2=value2`.
+    #[error("--metadata: {name}: {reason}")]
+    BadMetadata {
+        /// The name concerned, escaped for display.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A `--from-to` that AzCopy does not have either.
+    #[error(
+        "{text:?} is not a combination of source and destination: write for example LocalBlob or BlobLocal"
+    )]
+    BadFromTo {
+        /// What was given, escaped for display.
+        text: String,
+    },
+    /// Source and destination do not tell what kind of transfer this is (AzCopy's words). Give `--from-to`.
+    #[error(
+        "the inferred source/destination combination could not be identified, or is currently not supported"
+    )]
+    UnknownFromTo,
     /// The destination, or a name made from it, cannot be a blob name.
     #[error(transparent)]
     Name(#[from] NameError),

@@ -1,4 +1,4 @@
-//! Names, block sizes, patterns and content types: the rules of a transfer as pure functions.
+//! Names, filters, block sizes and properties: the rules of a transfer as pure functions.
 //!
 //! # Purpose
 //!
@@ -12,7 +12,13 @@
 //!   destination path, --as-subdir ────────────┘
 //!   file size ────────► blocks::BlockRules ───► blocks::UploadShape ──► blocks::block_range, blocks::BlockId
 //!   file name, first bytes ──► content_type::ContentTypes::for_name, content_type::sniff
+//!
+//!   --include-*, --exclude-* ──► filter::FilterSpec ──► filter::Filter ──► passes, prunes
+//!   URL's path ──► download::RemotePath ──► download::DownloadNaming ──► download::LocalName
+//!   stat ◄──► posix::PosixProperties ◄──► metadata
 //! ```
+//!
+//! What the user writes is read in [`date`], [`from_to`], [`list_of_files`], [`metadata`], [`tags`] and [`blob_type`].
 //!
 //! # Invariants
 //!
@@ -20,6 +26,7 @@
 //!   what [`name::encode_path`] writes gives the same bytes. A name that no URL can carry is an error; the two kinds
 //!   that the service itself is known to change are told by [`name::stored_as`].
 //! * The blocks of one file cover it exactly once, in order, and all their ids have the same length.
+//! * A [`download::LocalName`] joined to any directory stays below it.
 //! * No function panics on any input; no function allocates more than a small multiple of its input.
 //!
 //! # Limits
@@ -33,12 +40,22 @@
 //! service answered. The caller reads; this crate judges.
 #![forbid(unsafe_code)]
 
+pub mod blob_type;
 pub mod blocks;
 pub mod content_type;
+pub mod date;
 pub mod destination;
+pub mod download;
 mod error;
+pub mod filter;
+pub mod from_to;
+mod go_regex;
+pub mod list_of_files;
+pub mod metadata;
 pub mod name;
+pub mod posix;
 mod sniff;
 pub mod source;
+pub mod tags;
 
-pub use error::{NameError, PlanError};
+pub use error::{BadFilter, NameError, PlanError};

@@ -3,11 +3,12 @@
 use std::ffi::CStr;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::pool::Lease;
+use crate::store::{Finish, Names, NewFile};
 
 /// The directory that relative names are opened in. Cheap to clone; one descriptor for the whole job.
 #[derive(Clone, Debug)]
@@ -29,6 +30,19 @@ impl SourceDir {
 
     pub(crate) fn raw(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+impl From<Arc<OwnedFd>> for SourceDir {
+    /// Takes a directory that is open already.
+    fn from(dir: Arc<OwnedFd>) -> Self {
+        Self(dir)
+    }
+}
+
+impl AsFd for SourceDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -59,7 +73,7 @@ pub struct OpenFile {
 
 /// Files from this size on are looked up in the page cache; what is not there is read around it. Below it
 /// buffered reads cost less.
-const DIRECT_FROM_BYTES: u64 = 64 << 20;
+pub(crate) const DIRECT_FROM_BYTES: u64 = 64 << 20;
 /// Offsets and lengths of direct reads are multiples of this; covers 512-byte and 4 KiB devices.
 pub(crate) const DIRECT_ALIGN: u64 = 4096;
 
@@ -142,7 +156,7 @@ pub enum Loaded {
     Larger(Lease, OpenFile),
 }
 
-/// Reads files for one lane. Implementations are bound to the thread that made them.
+/// Reads and writes files for one lane. Implementations are bound to the thread that made them.
 ///
 /// All futures must be awaited to the end (see the crate's invariants).
 pub trait FileRing: 'static {
@@ -166,6 +180,34 @@ pub trait FileRing: 'static {
         offset: u64,
         len: usize,
     ) -> impl Future<Output = io::Result<Lease>>;
+
+    /// Writes a small file whole, under its temporary name, and gives it its own.
+    ///
+    /// # Errors
+    /// The kernel's; `AlreadyExists` when there is a file of that name and `finish` says not to replace it. Nothing is
+    /// left behind.
+    fn store(&self, names: Names, parts: Vec<Lease>, finish: Finish) -> impl Future<Output = io::Result<()>>;
+
+    /// Makes a file of `len` bytes under its temporary name, its space reserved.
+    ///
+    /// # Errors
+    /// The kernel's; nothing is left behind.
+    fn create(&self, names: Names, len: u64) -> impl Future<Output = io::Result<NewFile>>;
+
+    /// Writes `lease` at `offset`; ranges may be written in any order and at the same time.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn write_at(&self, file: &NewFile, lease: Lease, offset: u64) -> impl Future<Output = io::Result<Lease>>;
+
+    /// Gives a file that is complete its properties and its name.
+    ///
+    /// # Errors
+    /// As [`FileRing::store`].
+    fn complete(&self, file: &NewFile, names: Names, finish: Finish) -> impl Future<Output = io::Result<()>>;
+
+    /// Removes the temporary file of one that will not be completed.
+    fn discard(&self, names: Names) -> impl Future<Output = ()>;
 }
 
 /// The error of a file that ends before it should.

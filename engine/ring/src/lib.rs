@@ -1,4 +1,4 @@
-//! # azuring-ring: file reads into pooled buffers
+//! # azuring-ring: files into and out of pooled buffers
 //!
 //! **Purpose.** Everything a lane needs from the operating system to turn a path into bytes that a
 //! socket can send: a runtime for the lane's thread, files read through io_uring, and the pool of
@@ -8,8 +8,8 @@
 //!   lane thread ── LaneRuntime ──> tokio current-thread runtime (+ io_uring, when the kernel allows it)
 //!       │
 //!       ├─ Pool ──acquire──> Lease ──fill──> Bytes ──(link)──> socket ──drop──> Pool
-//!       │                      ▲
-//!       └─ FileRing ───────────┘  open, fstat, read at offset
+//!       │                      ▲  └─<─fill── (link) <── socket
+//!       └─ FileRing ───────────┴──  open, read at offset; create, write at offset, complete
 //!            ├─ UringFiles    tokio-uring's ring, own operations
 //!            └─ ThreadFiles   blocking threads, where io_uring is missing or forbidden
 //! ```
@@ -19,6 +19,7 @@
 //!   come first served. Nothing else in the data plane allocates per byte.
 //! - Memory in a slot is always initialised (it comes zeroed from the kernel and is only overwritten).
 //! - A [`Lease`] is the only owner of its slot from `acquire` until the last `Bytes` made of it is dropped.
+//! - A file is written under a temporary name and gets its own when it is complete.
 //! - A file operation that was submitted is awaited to its end: tasks that use a [`FileRing`] are never
 //!   cancelled in flight (a dropped open would leak its descriptor).
 //!
@@ -33,11 +34,14 @@ mod file;
 mod memory;
 mod pool;
 mod runtime;
+mod store;
 mod threads;
 mod uring;
+mod workers;
 
 pub use file::{FileMeta, FileRing, Loaded, OpenFile, SourceDir};
 pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};
 pub use runtime::{IoChoice, IoPath, LaneRuntime, probe};
+pub use store::{Finish, Names, NewFile};
 pub use threads::ThreadFiles;
 pub use uring::UringFiles;

@@ -7,27 +7,19 @@ use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
-use crossbeam::channel::{Sender, bounded};
-use tokio::sync::oneshot;
-
 use crate::file::{
     Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached,
     shrank,
 };
 use crate::pool::Lease;
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Threads per lane. Reads that miss the page cache sleep in the kernel, so several are needed to keep a
-/// disk busy; on a warm cache two are enough.
-const THREADS: usize = 8;
-/// Jobs that may wait for a thread; a lane has fewer file tasks than this, so a send does not block.
-const WAITING_JOBS: usize = 4096;
+use crate::store::{self, Finish, Names, NewFile};
+use crate::workers::{Blocking, Workers};
 
 /// [`FileRing`] on blocking threads, which end when the last clone is dropped.
 #[derive(Clone)]
 pub struct ThreadFiles {
-    jobs: Sender<Job>,
+    workers: Workers,
+    blocking: Blocking,
 }
 
 impl ThreadFiles {
@@ -36,24 +28,8 @@ impl ThreadFiles {
     /// # Errors
     /// When the system refuses to start a thread.
     pub fn start() -> io::Result<Self> {
-        let (jobs, work) = bounded::<Job>(WAITING_JOBS);
-        for n in 0..THREADS {
-            let work = work.clone();
-            std::thread::Builder::new().name(format!("files-{n}")).spawn(move || {
-                for job in work {
-                    job();
-                }
-            })?;
-        }
-        Ok(Self { jobs })
-    }
-
-    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let (answer, wait) = oneshot::channel();
-        self.jobs
-            .send(Box::new(move || drop(answer.send(job()))))
-            .expect("the threads live as long as this handle");
-        wait.await.expect("a job answers: it does not panic")
+        let workers = Workers::start()?;
+        Ok(Self { blocking: Blocking::with(workers.clone()), workers })
     }
 }
 
@@ -85,7 +61,7 @@ impl FileRing for ThreadFiles {
             return Ok(file);
         }
         let (dir, name) = (dir.clone(), CString::from(name));
-        self.run(move || openat(&dir, &name)).await
+        self.workers.run(move || openat(&dir, &name)).await
     }
 
     async fn load(&self, dir: &SourceDir, name: &CStr, mut lease: Lease) -> io::Result<Loaded> {
@@ -95,19 +71,20 @@ impl FileRing for ThreadFiles {
             Cached::Cold(opened) => opened,
         };
         let (dir, name) = (dir.clone(), CString::from(name));
-        self.run(move || {
-            let file = opened.map_or_else(|| openat(&dir, &name), Ok)?;
-            let len = file.meta.len;
-            if len > lease.capacity() as u64 {
-                return Ok(Loaded::Larger(lease, file));
-            }
-            read_full(&file.buffered(), &mut lease, 0, len as usize)?;
-            if len > 0 {
-                file.check_unchanged()?;
-            }
-            Ok(Loaded::Whole(lease, file.meta))
-        })
-        .await
+        self.workers
+            .run(move || {
+                let file = opened.map_or_else(|| openat(&dir, &name), Ok)?;
+                let len = file.meta.len;
+                if len > lease.capacity() as u64 {
+                    return Ok(Loaded::Larger(lease, file));
+                }
+                read_full(&file.buffered(), &mut lease, 0, len as usize)?;
+                if len > 0 {
+                    file.check_unchanged()?;
+                }
+                Ok(Loaded::Whole(lease, file.meta))
+            })
+            .await
     }
 
     async fn read_at(&self, file: &OpenFile, mut lease: Lease, offset: u64, len: usize) -> io::Result<Lease> {
@@ -116,10 +93,34 @@ impl FileRing for ThreadFiles {
             return Ok(lease);
         }
         let fd = file.buffered();
-        self.run(move || {
-            read_full(&fd, &mut lease, offset, len)?;
-            Ok(lease)
-        })
-        .await
+        self.workers
+            .run(move || {
+                read_full(&fd, &mut lease, offset, len)?;
+                Ok(lease)
+            })
+            .await
+    }
+
+    async fn store(&self, names: Names, parts: Vec<Lease>, finish: Finish) -> io::Result<()> {
+        self.blocking.run(1, move || store::store(&names, &parts, &finish)).await
+    }
+
+    async fn create(&self, names: Names, len: u64) -> io::Result<NewFile> {
+        self.blocking.run(1, move || NewFile::create(&names, len)).await
+    }
+
+    async fn write_at(&self, file: &NewFile, lease: Lease, offset: u64) -> io::Result<Lease> {
+        let file = file.clone();
+        let units = store::units(lease.len());
+        self.blocking.run(units, move || file.write(&lease, offset).map(|()| lease)).await
+    }
+
+    async fn complete(&self, file: &NewFile, names: Names, finish: Finish) -> io::Result<()> {
+        let file = file.clone();
+        self.blocking.run(1, move || file.complete(&names, &finish)).await
+    }
+
+    async fn discard(&self, names: Names) {
+        self.blocking.run(1, move || store::discard(&names)).await;
     }
 }

@@ -18,10 +18,14 @@ use crate::file::{
     Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, load_cached, open_cached, read_cached, shrank,
 };
 use crate::pool::Lease;
+use crate::store::{self, Finish, Names, NewFile};
+use crate::workers::Blocking;
 
 /// [`FileRing`] on the io_uring of the runtime it is used in. Use it inside [`crate::LaneRuntime`] only.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct UringFiles;
+#[derive(Clone, Default)]
+pub struct UringFiles {
+    blocking: Blocking,
+}
 
 /// Hands the stored data back together with the result of the operation.
 struct KeepData<D>(std::marker::PhantomData<D>);
@@ -128,4 +132,63 @@ impl FileRing for UringFiles {
         }
         Ok(lease)
     }
+
+    async fn store(&self, names: Names, parts: Vec<Lease>, finish: Finish) -> io::Result<()> {
+        self.blocking.run(1, move || store::store(&names, &parts, &finish)).await
+    }
+
+    async fn create(&self, names: Names, len: u64) -> io::Result<NewFile> {
+        self.blocking.run(1, move || NewFile::create(&names, len)).await
+    }
+
+    async fn write_at(&self, file: &NewFile, mut lease: Lease, offset: u64) -> io::Result<Lease> {
+        let len = lease.len();
+        if let Some((fd, rounded)) = file.direct_for(offset, len, lease.capacity()) {
+            // The bytes beyond the end reach the disk for a moment: they are nobody's.
+            lease.space_mut()[len..rounded].fill(0);
+            match write_direct(fd, lease, offset, rounded).await {
+                (Ok(()), lease) => return Ok(lease),
+                // The file system promised O_DIRECT at open and takes it back for this range.
+                (Err(error), back) if error.kind() == io::ErrorKind::InvalidInput => lease = back,
+                (Err(error), _) => return Err(error),
+            }
+        }
+        let file = file.clone();
+        self.blocking.run(store::units(len), move || file.write(&lease, offset).map(|()| lease)).await
+    }
+
+    async fn complete(&self, file: &NewFile, names: Names, finish: Finish) -> io::Result<()> {
+        let file = file.clone();
+        self.blocking.run(1, move || file.complete(&names, &finish)).await
+    }
+
+    async fn discard(&self, names: Names) {
+        self.blocking.run(1, move || store::discard(&names)).await;
+    }
+}
+
+/// Writes the first `len` bytes of the slot.
+async fn write_direct(
+    fd: Arc<OwnedFd>,
+    mut lease: Lease,
+    offset: u64,
+    len: usize,
+) -> (io::Result<()>, Lease) {
+    let mut done = 0;
+    while done < len {
+        // SAFETY: `done` is less than `len`, which is at most the slot's capacity: the range stays inside the slot.
+        let source = unsafe { lease.as_mut_ptr().add(done) };
+        let entry = opcode::Write::new(types::Fd(fd.as_raw_fd()), source, (len - done) as u32)
+            .offset(offset + done as u64)
+            .build();
+        let (wrote, (back, _fd)) = submit(entry, (lease, Arc::clone(&fd))).await;
+        lease = back;
+        match wrote {
+            Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), lease),
+            Ok(n) => done += n as usize,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (Err(error), lease),
+        }
+    }
+    (Ok(()), lease)
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use azuring_local::SkippedKind;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::utils::CachePadded;
 
 use crate::failure::FailureKind;
-use crate::outcome::{Counts, Event, Outcome};
+use crate::outcome::{Counts, Done, Event, Outcome, SkippedKind};
 
 /// Messages that may wait for the caller. A lane that finds no room waits: a caller that cannot take events
 /// slows the job instead of filling the memory.
@@ -30,6 +29,7 @@ pub(crate) fn channel() -> (Sender<Message>, Receiver<Message>) {
 pub(crate) struct LaneCounters {
     pub(crate) done: AtomicU64,
     pub(crate) failed: AtomicU64,
+    pub(crate) skipped: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) bytes_sent: AtomicU64,
     pub(crate) requests: AtomicU64,
@@ -65,6 +65,8 @@ pub struct ProgressView {
     pub done: u64,
     /// Files failed.
     pub failed: u64,
+    /// Files that the destination keeps as they are.
+    pub skipped: u64,
     /// Bytes the service has accepted.
     pub bytes: u64,
     /// Requests in flight.
@@ -78,10 +80,16 @@ pub struct ProgressView {
 impl Progress {
     pub(crate) fn new(lanes: usize) -> Self {
         Self {
-            lanes: (0..lanes).map(|_| CachePadded::default()).collect(),
+            // One more for the planner's own requests.
+            lanes: (0..=lanes).map(|_| CachePadded::default()).collect(),
             found: AtomicU64::new(0),
             scanned: AtomicBool::new(false),
         }
+    }
+
+    /// The counters of the planner, which asks for listings.
+    pub(crate) fn planner(&self) -> &LaneCounters {
+        self.lanes.last().expect("the planner's counters are always there")
     }
 
     pub(crate) fn lane(&self, index: usize) -> &LaneCounters {
@@ -99,6 +107,7 @@ impl Progress {
             scanned: self.scanned.load(Ordering::Relaxed),
             done: self.sum(|lane| &lane.done),
             failed: self.sum(|lane| &lane.failed),
+            skipped: self.sum(|lane| &lane.skipped),
             bytes: self.sum(|lane| &lane.bytes),
             in_flight: self.sum(|lane| &lane.in_flight),
             retries: self.sum(|lane| &lane.retries),
@@ -126,10 +135,14 @@ pub(crate) fn collect(
             Message::Outcomes(outcomes) => {
                 for outcome in outcomes {
                     match outcome.result {
-                        Ok(()) => {
+                        Ok(Done::Whole) => {
                             counts.done += 1;
                             counts.bytes += outcome.bytes;
                             tell(Event::Done(outcome));
+                        }
+                        Ok(Done::Skipped(kind)) => {
+                            counts.skipped_existing += 1;
+                            tell(Event::Skipped { transfer: outcome.object.unwrap_or_default(), kind });
                         }
                         Err(failure) => {
                             counts.failed += 1;
@@ -147,7 +160,7 @@ pub(crate) fn collect(
                     }
                     Event::Skipped { kind: SkippedKind::Symlink, .. } => counts.skipped_symlinks += 1,
                     Event::Skipped { .. } => counts.skipped_special += 1,
-                    Event::Done(_) | Event::Notice(_) => {}
+                    Event::Done(_) | Event::Notice(_) | Event::Planned(_) => {}
                 }
                 tell(event);
             }

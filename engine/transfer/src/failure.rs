@@ -11,8 +11,10 @@ use azuring_plan::{NameError, PlanError};
 pub enum FailureKind {
     /// The file could not be read, or changed while it was read.
     Source,
-    /// The file's name cannot be a blob's name.
+    /// The object's name cannot be used at the destination.
     Name,
+    /// The file could not be written.
+    Destination,
     /// The service refused this object.
     Service,
     /// The service refused the credential.
@@ -34,6 +36,10 @@ pub enum FailureKind {
 pub struct Failure {
     /// The object: its path below the source, escaped to one line. Empty when it concerns the whole job.
     pub object: String,
+    /// Where it comes from: a full path, or a URL without its SAS. Empty when it concerns the whole job.
+    pub source: String,
+    /// Where it was to go; empty when it goes nowhere.
+    pub destination: String,
     /// What kind.
     pub kind: FailureKind,
     /// What happened.
@@ -54,6 +60,8 @@ impl Failure {
     pub(crate) fn new(kind: FailureKind, object: &str, reason: impl Into<String>) -> Self {
         Self {
             object: object.to_owned(),
+            source: String::new(),
+            destination: String::new(),
             kind,
             reason: reason.into(),
             advice: None,

@@ -1,27 +1,27 @@
 //! A job: what is to be done, checked; and its run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use azuring_azure::{BlobProperties, BlobUrl, Credential, CredentialError, PropertyError, Target, UrlError};
+use azuring_azure::{BlobUrl, Credential, CredentialError, PropertyError, Target, UrlError};
 use azuring_link::{TlsError, TlsSetup};
 use azuring_local::LocalError;
 use azuring_plan::PlanError;
-use azuring_plan::destination::{Naming, NamingOptions};
-use azuring_ring::{CHUNK_BYTES, IoPath, SourceDir, probe};
-use crossbeam::sync::WaitGroup;
+use azuring_ring::IoPath;
 
+use crate::builder::JobBuilder;
+use crate::choices::PropertyChange;
 use crate::collector::{self, Progress};
-use crate::failure::{Failure, FailureKind};
 use crate::lane::{self, LaneShare, new_histogram};
-use crate::options::{ContentTypePolicy, JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
+use crate::options::JobOptions;
 use crate::outcome::{Event, Report};
 use crate::queue::WorkQueue;
-use crate::source::{Finder, Source};
+use crate::session::Session;
+use crate::source::Finder;
+use crate::task::Task;
 use crate::verdict::{StopHandle, Verdict};
-use crate::{planner, read_back};
+use crate::{read_back, threads};
 
 /// Why a job cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -54,132 +54,22 @@ pub enum JobError {
 pub(crate) struct Shared {
     pub(crate) id: [u8; 16],
     pub(crate) lanes: usize,
-    pub(crate) root: SourceDir,
-    pub(crate) naming: Naming,
-    pub(crate) options: JobOptions,
-    pub(crate) target: Target,
-    pub(crate) tls: Option<TlsSetup>,
+    pub(crate) task: Task,
+    pub(crate) session: Session,
     pub(crate) queue: Arc<WorkQueue>,
-    pub(crate) verdict: Verdict,
-    pub(crate) progress: Arc<Progress>,
-    /// Cleared when the server turns out not to take checksums.
-    pub(crate) crc64: AtomicBool,
-    /// Set when it has taken one: later refusals have other reasons.
-    pub(crate) crc64_taken: AtomicBool,
-    /// Whether the destination is the service itself, which changes some names.
-    pub(crate) is_service: bool,
 }
 
-impl Shared {
-    pub(crate) fn sends_crc64(&self) -> bool {
-        self.crc64.load(Ordering::Relaxed)
-    }
-}
-
-/// Collects what a job needs; made by [`Job::builder`].
-#[derive(Debug)]
-pub struct JobBuilder {
-    source: PathBuf,
-    destination: BlobUrl,
-    credential: Credential,
-    naming: NamingOptions,
-    options: JobOptions,
-}
-
-impl JobBuilder {
-    /// Whether directories below the source are entered. Default: no.
-    pub fn recursive(mut self, recursive: bool) -> Self {
-        self.naming.recursive = recursive;
-        self
-    }
-
-    /// Everything else.
-    pub fn options(mut self, options: JobOptions) -> Self {
-        self.options = options;
-        self
-    }
-
-    /// Looks up the source and checks everything that can be checked without the network.
-    ///
-    /// # Errors
-    /// [`JobError`].
-    pub fn build(self) -> Result<Job, JobError> {
-        let limits = &self.options.limits;
-        if limits.memory_bytes < MIN_MEMORY_BYTES {
-            let least = MIN_MEMORY_BYTES >> 20;
-            return Err(JobError::Limit(format!("a job needs at least {least} MiB of memory")));
-        }
-        if !(1..=MAX_CONCURRENCY).contains(&limits.concurrency) {
-            return Err(JobError::Limit(format!("concurrency is from 1 to {MAX_CONCURRENCY}")));
-        }
-        if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
-            BlobProperties::check_content_type(fixed)?;
-        }
-        let source =
-            Source::resolve(&self.source, self.destination.path(), self.naming, names_bytes(limits))?;
-        let endpoint = self.destination.endpoint();
-        let tls = if endpoint.tls { Some(TlsSetup::new(self.options.ca_file.as_deref())?) } else { None };
-        let target = Target::new(self.destination, self.credential, &self.options.properties)?;
-        let shares = shares(&self.options)?;
-        let lanes = shares.len();
-        let io = probe(self.options.io);
-        let id = uuid::Uuid::new_v4();
-        Ok(Job {
-            plan: JobPlan {
-                id: id.to_string(),
-                source: self.source,
-                is_pattern: source.is_pattern,
-                destination: target.url().to_string(),
-                credential: target.credential().describe(),
-                lanes,
-                concurrency: limits.concurrency,
-                memory_bytes: limits.memory_bytes,
-                io,
-            },
-            id: id.into_bytes(),
-            source,
-            target,
-            tls,
-            shares,
-            progress: Arc::new(Progress::new(lanes)),
-            options: self.options,
-        })
-    }
-}
-
-/// Memory that is not buffers: the program itself, the walk's names, the queues.
-const BASE_BYTES: u64 = 24 << 20;
-/// Memory of a link with TLS: records and hyper's buffers.
-const LINK_BYTES: u64 = 96 << 10;
-
-/// Memory for the walk's names.
-fn names_bytes(limits: &Limits) -> usize {
-    (limits.memory_bytes / 16).min(azuring_local::walk::NAMES_BUDGET as u64) as usize
-}
-
-/// Splits the budgets over lanes. Fewer lanes when the memory would not give each of them the largest block and a little
-/// more.
-fn shares(options: &JobOptions) -> Result<Vec<LaneShare>, JobError> {
-    let limits = &options.limits;
-    let default = azuring_plan::blocks::DEFAULT_BLOCK_SIZE;
-    let block = options.blocks.block_size.unwrap_or(default);
-    let largest = block.max(options.blocks.put_blob_size.unwrap_or(block));
-    let fixed = BASE_BYTES + limits.concurrency as u64 * LINK_BYTES + names_bytes(limits) as u64;
-    let pool = limits.memory_bytes.saturating_sub(fixed);
-    let least = largest + 2 * CHUNK_BYTES as u64;
-    if pool < least {
-        let needed = (least + fixed).div_ceil(15 << 16).max(MIN_MEMORY_BYTES >> 20);
-        return Err(JobError::Limit(format!(
-            "blocks of {} MiB and {} requests in flight need more memory: --memory {needed}M would do",
-            largest.div_ceil(1 << 20),
-            limits.concurrency,
-        )));
-    }
-    let lanes = limits.lanes.clamp(1, MAX_LANES).min(limits.concurrency).min((pool / least) as usize).max(1);
-    let pool_bytes = (pool / lanes as u64) as usize;
-    // What does not divide goes to the first lanes.
-    let in_flight = |lane| limits.concurrency / lanes + usize::from(lane < limits.concurrency % lanes);
-    Ok((0..lanes).map(|lane| LaneShare { pool_bytes, in_flight: in_flight(lane) }).collect())
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Local files become blobs.
+    Upload,
+    /// Blobs become local files.
+    Download,
+    /// Blobs are removed.
+    Remove,
+    /// Blobs get another tier, metadata or tags.
+    SetProperties,
 }
 
 /// What a job is about to do, for a person to read before it begins.
@@ -187,13 +77,15 @@ fn shares(options: &JobOptions) -> Result<Vec<LaneShare>, JobError> {
 pub struct JobPlan {
     /// The job's id, a UUID.
     pub id: String,
-    /// The source as it was given.
-    pub source: PathBuf,
+    /// What it does.
+    pub verb: Verb,
+    /// The source: a path as it was given, or a URL without its SAS.
+    pub source: String,
     /// Whether the source is a pattern, which may match nothing.
     pub is_pattern: bool,
-    /// The destination without its SAS.
+    /// The destination: a path, or a URL without its SAS; empty when there is none.
     pub destination: String,
-    /// What authorizes it; never a secret.
+    /// What authorizes the requests; never a secret.
     pub credential: String,
     /// Threads.
     pub lanes: usize,
@@ -201,32 +93,43 @@ pub struct JobPlan {
     pub concurrency: usize,
     /// Memory budget in bytes.
     pub memory_bytes: u64,
-    /// How files are read.
+    /// How files are read and written.
     pub io: IoPath,
 }
 
 /// A job that can be run.
 pub struct Job {
-    plan: JobPlan,
-    id: [u8; 16],
-    source: Source,
-    target: Target,
-    tls: Option<TlsSetup>,
-    shares: Vec<LaneShare>,
-    progress: Arc<Progress>,
-    options: JobOptions,
+    pub(crate) plan: JobPlan,
+    pub(crate) id: [u8; 16],
+    pub(crate) task: Task,
+    pub(crate) finder: Finder,
+    pub(crate) target: Target,
+    pub(crate) tls: Option<TlsSetup>,
+    pub(crate) shares: Vec<LaneShare>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) options: JobOptions,
 }
 
 impl Job {
-    /// A job that uploads `source` to `destination`.
-    pub fn builder(source: impl AsRef<Path>, destination: BlobUrl, credential: Credential) -> JobBuilder {
-        JobBuilder {
-            source: source.as_ref().to_owned(),
-            destination,
-            credential,
-            naming: NamingOptions::default(),
-            options: JobOptions::default(),
-        }
+    /// A job that uploads `source`, a file, a directory, `dir/*` or a pattern.
+    pub fn upload(source: impl AsRef<Path>, destination: BlobUrl, credential: Credential) -> JobBuilder {
+        JobBuilder::upload(source.as_ref(), destination, credential)
+    }
+
+    /// A job that downloads `source`, a blob, a virtual directory, a container, or what is in one (`/*`). Into
+    /// `/dev/null` it is read and verified, and nothing is kept.
+    pub fn download(source: BlobUrl, credential: Credential, destination: impl AsRef<Path>) -> JobBuilder {
+        JobBuilder::download(source, credential, destination.as_ref())
+    }
+
+    /// A job that removes `target`, a blob, a virtual directory, or everything in a container.
+    pub fn remove(target: BlobUrl, credential: Credential) -> JobBuilder {
+        JobBuilder::remove(target, credential)
+    }
+
+    /// A job that changes properties of the blobs at `target`.
+    pub fn set_properties(target: BlobUrl, credential: Credential, change: PropertyChange) -> JobBuilder {
+        JobBuilder::set_properties(target, credential, change)
     }
 
     /// What it is about to do.
@@ -244,31 +147,25 @@ impl Job {
     pub fn run(self, stop: &StopHandle, tell: impl FnMut(Event)) -> Report {
         let begun = Instant::now();
         let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
-        allow_descriptors(lane::descriptors(&self.shares));
-        let Source { root, naming, finder, .. } = self.source;
+        threads::allow_descriptors(lane::descriptors(&self.shares));
+        let verdict = Verdict::new(stop.clone());
+        let progress = Arc::clone(&self.progress);
         let shared = Arc::new(Shared {
             id: self.id,
             lanes,
-            root,
-            naming,
-            is_service: self.target.url().is_service(),
-            target: self.target,
-            tls: self.tls,
+            task: self.task,
+            session: Session::new(self.options, self.target, self.tls, verdict, progress),
             queue: Arc::new(WorkQueue::new(lanes)),
-            verdict: Verdict::new(stop.clone()),
-            progress: Arc::clone(&self.progress),
-            crc64: AtomicBool::new(self.options.crc64),
-            crc64_taken: AtomicBool::new(false),
-            options: self.options,
         });
         let (messages, inbox) = collector::channel();
-        let (running, planner) = start_threads(finder, &self.shares, &io, &shared, messages);
+        let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
         let (counts, kinds) = collector::collect(&inbox, &self.progress, tell);
+        let verdict = &shared.session.verdict;
         let mut report = Report {
             counts,
             elapsed: begun.elapsed(),
-            fatal: shared.verdict.fatal_failure().cloned(),
-            interrupted: shared.verdict.interrupted(),
+            fatal: verdict.fatal_failure().cloned(),
+            interrupted: verdict.interrupted(),
             kinds,
             latency_us: new_histogram(),
             links_opened: 0,
@@ -293,68 +190,15 @@ impl Job {
         report
     }
 
-    /// Reads every blob of this job's source back and compares it with its file. See [`read_back`].
+    /// Reads every blob of this upload's source back and compares it with its file. See [`read_back`].
     ///
     /// # Errors
-    /// When no lane could be started.
+    /// When no lane could be started, or the job is no upload.
     pub fn read_back(self) -> std::io::Result<read_back::ReadBack> {
         let lanes = self.plan.lanes;
-        read_back::run(self.source, &self.target, self.tls.as_ref(), &self.options, lanes)
-    }
-}
-
-/// Raises this process's soft limit of open descriptors to what the job may need, as far as the hard limit allows. Short
-/// of it, opens and connects wait and are repeated.
-fn allow_descriptors(needed: u64) {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < needed) {
-        limit.current = Some(limit.maximum.map_or(needed, |most| most.min(needed)));
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-}
-
-type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
-type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
-
-/// Starts the lanes and the planner. They end by themselves when the source is done or the job stops; it stops at once
-/// if the system refuses a thread.
-fn start_threads(
-    finder: Finder,
-    shares: &[LaneShare],
-    io: &IoPath,
-    shared: &Arc<Shared>,
-    messages: crossbeam::channel::Sender<collector::Message>,
-) -> Threads {
-    let refused = |error: std::io::Error| {
-        let text = format!("the system refuses to start a thread: {error}");
-        let failure =
-            Failure::new(FailureKind::Limit, "", text).advise("raise the limit of processes or memory");
-        shared.verdict.fatal(&failure);
-        shared.verdict.give_up();
-        shared.queue.close();
-    };
-    let mut lanes = Vec::with_capacity(shares.len());
-    let ready = WaitGroup::new();
-    for (index, &share) in shares.iter().enumerate() {
-        let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
-        let ready = ready.clone();
-        let lane = move || lane::run(index, share, &io, shared, messages, ready);
-        match std::thread::Builder::new().name(format!("lane-{index}")).spawn(lane) {
-            Ok(lane) => lanes.push(lane),
-            Err(error) => refused(error),
-        }
-    }
-    // Every lane has its runtime and ring before the first file is opened: where descriptors are few, the files and
-    // sockets of one lane would leave none for the next.
-    ready.wait();
-    let theirs = Arc::clone(shared);
-    let plan = move || planner::run(finder, &theirs, &messages);
-    match std::thread::Builder::new().name("planner".to_owned()).spawn(plan) {
-        Ok(planner) => (lanes, Some(planner)),
-        Err(error) => {
-            refused(error);
-            (lanes, None)
-        }
+        let Task::Upload(upload) = self.task else {
+            return Err(std::io::Error::other("only uploads are read back"));
+        };
+        read_back::run(self.finder, &upload, &self.target, self.tls.as_ref(), &self.options, lanes)
     }
 }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azuring_azure::BlobClient;
-use azuring_link::{LinkSettings, Links};
 use azuring_ring::{FileRing, IoPath, LaneRuntime, Pool, ThreadFiles, UringFiles};
-use crossbeam::channel::Sender;
+use crossbeam::channel;
 use crossbeam::sync::WaitGroup;
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
@@ -20,8 +19,12 @@ use crate::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
 use crate::failure::{Failure, FailureKind};
 use crate::job::Shared;
 use crate::large::LargeFile;
-use crate::outcome::{Event, Outcome};
+use crate::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
 use crate::queue::{Busy, Entry, Work};
+use crate::request::Sender;
+use crate::session::Session;
+use crate::task::{Found, Task};
+use crate::upload;
 
 /// File tasks per lane at least: a cold cache needs this many opens and reads under way.
 const MIN_TASKS: usize = 64;
@@ -76,14 +79,39 @@ pub(crate) struct Lane<R> {
     local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
     refill: tokio::sync::Mutex<()>,
     outbox: RefCell<Vec<Outcome>>,
-    messages: Sender<Message>,
+    messages: channel::Sender<Message>,
+    notice: Box<dyn Fn(&str)>,
     latency_us: RefCell<Histogram<u64>>,
 }
 
 /// A piece of work for one task of the lane.
-pub(crate) enum Item {
-    File(Entry, Rc<Busy>),
+enum Item {
+    One(Entry, Rc<Busy>),
     Help(Arc<LargeFile>, Busy),
+}
+
+/// How a transfer ended that did not fail.
+pub(crate) enum Ended {
+    /// It is done.
+    Done {
+        /// The object's length.
+        bytes: u64,
+    },
+    /// The object stays as it was.
+    Skipped(SkippedKind),
+    /// Several lanes worked on it; the one that did the last piece reports it.
+    Elsewhere,
+}
+
+/// Does one piece of work and reports its outcome.
+async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
+    match (&lane.shared.task, item) {
+        (Task::Upload(task), Item::One(Entry { id, found: Found::File(path) }, _busy)) => {
+            let result = upload::file(lane, task, id, path.as_bytes()).await;
+            lane.finish(id, Found::File(path), result);
+        }
+        (Task::Upload(task), Item::Help(large, _busy)) => upload::help(lane, task, &large).await,
+    }
 }
 
 /// Runs a lane on the calling thread until there is no more work. Where its ring cannot be made (locked memory
@@ -93,7 +121,7 @@ pub(crate) fn run(
     share: LaneShare,
     path: &IoPath,
     shared: Arc<Shared>,
-    messages: Sender<Message>,
+    messages: channel::Sender<Message>,
     ready: WaitGroup,
 ) -> std::io::Result<LaneResult> {
     // If this lane dies, nobody may wait for it.
@@ -106,11 +134,13 @@ pub(crate) fn run(
     });
     drop(ready);
     match started {
-        Ok((runtime, None)) => Ok(runtime.block_on(drive(index, share, UringFiles, shared, messages))),
+        Ok((runtime, None)) => {
+            Ok(runtime.block_on(drive(index, share, UringFiles::default(), shared, messages)))
+        }
         Ok((runtime, Some(files))) => Ok(runtime.block_on(drive(index, share, files, shared, messages))),
         Err(error) => {
             let text = format!("a lane could not be started: {error}");
-            shared.verdict.fatal(&Failure::new(FailureKind::Limit, "", text));
+            shared.session.verdict.fatal(&Failure::new(FailureKind::Limit, "", text));
             Err(error)
         }
     }
@@ -121,7 +151,7 @@ struct StopOnPanic(Arc<Shared>);
 impl Drop for StopOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.verdict.give_up();
+            self.0.session.verdict.give_up();
         }
     }
 }
@@ -131,19 +161,12 @@ async fn drive<R: FileRing>(
     share: LaneShare,
     ring: R,
     shared: Arc<Shared>,
-    messages: Sender<Message>,
+    messages: channel::Sender<Message>,
 ) -> LaneResult {
-    let settings = LinkSettings {
-        http: shared.options.http,
-        stall: shared.options.retry.stall,
-        tls: shared.tls.clone(),
-    };
-    let target = Rc::new(shared.target.clone());
-    let links = Links::new(target.url().endpoint(), settings);
     let lane = Rc::new(Lane {
         ring,
         pool: Pool::new(share.pool_bytes),
-        client: BlobClient::new(target, links),
+        client: shared.session.client(),
         index,
         share,
         permits: Semaphore::new(share.in_flight),
@@ -154,6 +177,11 @@ async fn drive<R: FileRing>(
         local: RefCell::default(),
         refill: tokio::sync::Mutex::new(()),
         outbox: RefCell::default(),
+        notice: {
+            let messages = messages.clone();
+            // The collector outlives the lanes.
+            Box::new(move |text| drop(messages.send(Message::Event(Event::Notice(text.to_owned())))))
+        },
         messages,
         latency_us: RefCell::new(new_histogram()),
         shared,
@@ -165,7 +193,7 @@ async fn drive<R: FileRing>(
         // A task is never cancelled: an operation in flight keeps its buffer and descriptor to its end.
         tasks.spawn_local(async move {
             while let Some(item) = lane.next_item().await {
-                crate::upload::perform(&lane, item).await;
+                perform(&lane, item).await;
             }
         });
     }
@@ -220,7 +248,7 @@ async fn tick<R: FileRing>(lane: Rc<Lane<R>>) {
 
 impl<R: FileRing> Lane<R> {
     pub(crate) fn counters(&self) -> &LaneCounters {
-        self.shared.progress.lane(self.index)
+        self.shared.session.progress.lane(self.index)
     }
 
     pub(crate) fn lanes(&self) -> usize {
@@ -231,20 +259,31 @@ impl<R: FileRing> Lane<R> {
         self.index
     }
 
-    pub(crate) fn permits(&self) -> &Semaphore {
-        &self.permits
+    pub(crate) fn session(&self) -> &Session {
+        &self.shared.session
+    }
+
+    /// Sends this lane's requests.
+    pub(crate) fn sender(&self) -> Sender<'_> {
+        Sender {
+            session: self.session(),
+            counters: self.counters(),
+            permits: &self.permits,
+            latency_us: &self.latency_us,
+            notice: &self.notice,
+        }
     }
 
     /// Work for one task; `None` when the job has no more, or is stopping.
     async fn next_item(&self) -> Option<Item> {
         loop {
-            if self.shared.verdict.stopping() {
+            if self.shared.session.verdict.stopping() {
                 // What is not started is counted as such; the guards tell the queue that nobody works on it.
                 self.local.borrow_mut().clear();
                 return None;
             }
             if let Some((entry, busy)) = self.local.borrow_mut().pop_front() {
-                return Some(Item::File(entry, busy));
+                return Some(Item::One(entry, busy));
             }
             // One task fetches for all.
             let _fetching = self.refill.lock().await;
@@ -263,9 +302,30 @@ impl<R: FileRing> Lane<R> {
     }
 
     /// Reports how a transfer ended.
-    pub(crate) fn finish(&self, outcome: Outcome) {
+    pub(crate) fn finish(&self, id: TransferId, found: Found, result: Result<Ended, Box<Failure>>) {
         let counters = self.counters();
-        add(if outcome.result.is_ok() { &counters.done } else { &counters.failed }, 1);
+        let transfer = || Box::new(self.shared.task.transfer(self.session(), &found));
+        let outcome = match result {
+            Ok(Ended::Elsewhere) => return,
+            Ok(Ended::Done { bytes }) => {
+                add(&counters.done, 1);
+                let object = self.session().options.report_objects.then(transfer);
+                Outcome { id, bytes, object, result: Ok(Done::Whole) }
+            }
+            Ok(Ended::Skipped(kind)) => {
+                add(&counters.skipped, 1);
+                Outcome { id, bytes: 0, object: Some(transfer()), result: Ok(Done::Skipped(kind)) }
+            }
+            // Nothing of it was sent before the job stopped: it counts as not started.
+            Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => return,
+            Err(mut failure) => {
+                add(&counters.failed, 1);
+                let transfer = *transfer();
+                failure.source = transfer.source;
+                failure.destination = transfer.destination;
+                Outcome { id, bytes: 0, object: None, result: Err(failure) }
+            }
+        };
         let mut outbox = self.outbox.borrow_mut();
         outbox.push(outcome);
         if outbox.len() >= OUTBOX {
@@ -273,10 +333,6 @@ impl<R: FileRing> Lane<R> {
             drop(outbox);
             self.send(Message::Outcomes(full));
         }
-    }
-
-    pub(crate) fn notice(&self, text: impl Into<String>) {
-        self.send(Message::Event(Event::Notice(text.into())));
     }
 
     fn flush(&self) {
@@ -289,11 +345,6 @@ impl<R: FileRing> Lane<R> {
     fn send(&self, message: Message) {
         // The collector outlives the lanes.
         let _ = self.messages.send(message);
-    }
-
-    /// Notes how long a request took.
-    pub(crate) fn record(&self, took: Duration) {
-        self.latency_us.borrow_mut().saturating_record(took.as_micros() as u64);
     }
 
     /// Whether this lane should have another block of a large file under way.

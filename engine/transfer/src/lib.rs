@@ -27,7 +27,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let url = BlobUrl::parse("https://account.blob.core.windows.net/backup?sv=...&sig=...")?;
 //! let credential = Credential::find(&url, |name| std::env::var(name).ok())?;
-//! let job = Job::builder("/var/data", url, credential).recursive(true).options(JobOptions::default()).build()?;
+//! let job = Job::upload("/var/data", url, credential).recursive(true).options(JobOptions::default()).build()?;
 //! let report = job.run(&StopHandle::new(), |event| {
 //!     if let Event::Failed(failure) = event {
 //!         eprintln!("{failure}");
@@ -39,6 +39,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod budget;
+mod builder;
+mod choices;
 mod collector;
 mod control;
 mod failure;
@@ -49,8 +52,12 @@ mod options;
 mod outcome;
 mod planner;
 mod queue;
+mod request;
 mod retry;
+mod session;
 mod source;
+mod task;
+mod threads;
 mod upload;
 mod verdict;
 
@@ -60,11 +67,18 @@ pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
 pub use azuring_ring::{IoChoice, IoPath};
+pub use builder::JobBuilder;
+pub use choices::{
+    BlobTypeChoice, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite, PermanentDelete,
+    PosixStyle, PropertyChange, RehydratePriority, Symlinks,
+};
 pub use collector::{Progress, ProgressView};
 pub use failure::{Failure, FailureKind};
-pub use job::{Job, JobBuilder, JobError, JobPlan};
+pub use job::{Job, JobError, JobPlan, Verb};
 pub use options::{ContentTypePolicy, JobOptions, Limits, RetryPolicy};
-pub use outcome::{Counts, Event, JobStatus, Outcome, Report, TransferId};
+pub use outcome::{
+    Action, Counts, Done, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer, TransferId,
+};
 pub use verdict::StopHandle;
 
 pub mod read_back;

@@ -9,6 +9,10 @@ use azuring_plan::blocks::BlockRules;
 use azuring_plan::content_type::{self, ContentTypes};
 use azuring_ring::IoChoice;
 
+use crate::choices::{
+    BlobTypeChoice, CheckMd5, DeleteSnapshots, Encryption, Overwrite, PermanentDelete, PosixStyle, Symlinks,
+};
+
 /// The bounds a job keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -114,6 +118,42 @@ pub struct JobOptions {
     pub crc64: bool,
     /// A PEM file of further certificate authorities.
     pub ca_file: Option<PathBuf>,
+    /// What happens to objects the destination already has.
+    pub overwrite: Overwrite,
+    /// Say what would be done ([`crate::Event::Planned`]) and do nothing.
+    pub dry_run: bool,
+    /// Name the object in every [`crate::Outcome`]; costs an allocation each.
+    pub report_objects: bool,
+    /// Store the MD5 of each file with its blob.
+    pub put_md5: bool,
+    /// What a stored MD5 means for a download.
+    pub check_md5: CheckMd5,
+    /// Compare lengths after the transfer.
+    pub check_length: bool,
+    /// Unpack blobs whose content encoding is gzip or deflate.
+    pub decompress: bool,
+    /// Give downloaded files the blob's time of modification.
+    pub preserve_last_modified_time: bool,
+    /// Keep owner, mode and times as metadata, and restore them.
+    pub preserve_posix: Option<PosixStyle>,
+    /// What symbolic links in a local source are.
+    pub symlinks: Symlinks,
+    /// Transfer the stubs that stand for directories.
+    pub directory_stubs: bool,
+    /// The kind of blob an upload makes.
+    pub blob_type: BlobTypeChoice,
+    /// Tier of page blobs.
+    pub page_blob_tier: Option<String>,
+    /// Most bytes per second on all links together.
+    pub cap_bytes_per_second: Option<f64>,
+    /// Most requests per second.
+    pub cap_requests_per_second: Option<f64>,
+    /// Encryption of the blobs.
+    pub encryption: Encryption,
+    /// Which snapshots a removal takes along.
+    pub delete_snapshots: Option<DeleteSnapshots>,
+    /// What a removal removes for good.
+    pub permanent_delete: Option<PermanentDelete>,
 }
 
 impl Default for JobOptions {
@@ -128,6 +168,24 @@ impl Default for JobOptions {
             content_type: ContentTypePolicy::Guess(system_content_types()),
             crc64: true,
             ca_file: None,
+            overwrite: Overwrite::Always,
+            dry_run: false,
+            report_objects: false,
+            put_md5: false,
+            check_md5: CheckMd5::default(),
+            check_length: true,
+            decompress: false,
+            preserve_last_modified_time: false,
+            preserve_posix: None,
+            symlinks: Symlinks::default(),
+            directory_stubs: false,
+            blob_type: BlobTypeChoice::default(),
+            page_blob_tier: None,
+            cap_bytes_per_second: None,
+            cap_requests_per_second: None,
+            encryption: Encryption::default(),
+            delete_snapshots: None,
+            permanent_delete: None,
         }
     }
 }

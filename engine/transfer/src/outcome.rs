@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use azuring_local::SkippedKind;
 use hdrhistogram::Histogram;
 
 use crate::failure::{Failure, FailureKind};
@@ -27,6 +26,17 @@ impl TransferId {
     }
 }
 
+/// An object and its ways: full paths and URLs, percent-encoded and without SAS. Empty where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its path below the source, escaped to one line.
+    pub object: String,
+    /// Where it comes from; of a removal or a change the object itself.
+    pub source: String,
+    /// Where it goes.
+    pub destination: String,
+}
+
 /// How one transfer ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -34,8 +44,57 @@ pub struct Outcome {
     pub id: TransferId,
     /// Bytes of the object, when it was transferred.
     pub bytes: u64,
+    /// The object, when [`crate::JobOptions::report_objects`] asks for it.
+    pub object: Option<Box<Transfer>>,
     /// Done, or why not.
-    pub result: Result<(), Box<Failure>>,
+    pub result: Result<Done, Box<Failure>>,
+}
+
+/// What a transfer that did not fail has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The object was transferred, removed or changed.
+    Whole,
+    /// It stayed as it was, for this reason.
+    Skipped(SkippedKind),
+}
+
+/// Why something was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SkippedKind {
+    /// A symbolic link.
+    Symlink,
+    /// A socket, a pipe or a device.
+    Special,
+    /// The destination has it, and it is not to be overwritten.
+    Exists,
+    /// The destination's was modified later, or at the same time.
+    NotNewer,
+}
+
+/// What a dry run would do with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Transfer it.
+    Copy,
+    /// Remove it.
+    Remove,
+    /// Change its properties.
+    SetProperties,
+}
+
+/// One object of a dry run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What would be done.
+    pub action: Action,
+    /// Which, from where to where.
+    pub transfer: Transfer,
+    /// Its length, where it is known without a further question.
+    pub bytes: Option<u64>,
+    /// When it was modified, seconds since 1970, where that is known.
+    pub modified_s: Option<i64>,
 }
 
 /// Something that happened in a job.
@@ -46,13 +105,15 @@ pub enum Event {
     Done(Outcome),
     /// An object was not transferred, or a directory could not be read.
     Failed(Failure),
-    /// Something without content was left out.
+    /// An object was left out.
     Skipped {
-        /// Its path below the source, escaped to one line.
-        object: String,
-        /// What it is.
+        /// Which.
+        transfer: Box<Transfer>,
+        /// Why.
         kind: SkippedKind,
     },
+    /// What a dry run would do, in batches.
+    Planned(Vec<Planned>),
     /// Something a person should know.
     Notice(String),
 }
@@ -66,6 +127,8 @@ pub struct Counts {
     pub done: u64,
     /// Files that failed.
     pub failed: u64,
+    /// Of the files found, those that the destination keeps as they are.
+    pub skipped_existing: u64,
     /// Directories that could not be read, and other problems that are no file's.
     pub problems: u64,
     /// Symbolic links left out.
@@ -83,9 +146,9 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Files found that were neither transferred nor failed: the job stopped first.
+    /// Files found that were not transferred, did not fail and were not skipped: the job stopped first.
     pub fn not_started(&self) -> u64 {
-        self.found.saturating_sub(self.done + self.failed)
+        self.found.saturating_sub(self.done + self.failed + self.skipped_existing)
     }
 }
 
@@ -137,7 +200,7 @@ impl Report {
     /// The job's state in AzCopy's words.
     pub fn status(&self) -> JobStatus {
         let counts = &self.counts;
-        let skipped = counts.skipped_symlinks + counts.skipped_special > 0;
+        let skipped = counts.skipped_symlinks + counts.skipped_special + counts.skipped_existing > 0;
         let errors = counts.failed + counts.problems > 0;
         match () {
             () if self.interrupted => JobStatus::Cancelled,

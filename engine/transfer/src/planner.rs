@@ -2,15 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use azuring_local::{Found, RelPath};
+use azuring_local as local;
 use crossbeam::channel::Sender;
 
 use crate::collector::Message;
 use crate::failure::Failure;
 use crate::job::Shared;
-use crate::outcome::{Event, TransferId};
+use crate::outcome::{Event, SkippedKind, TransferId};
 use crate::queue::{BATCH_FILES, Entry};
 use crate::source::Finder;
+use crate::task::Found;
 
 /// Runs to the end of the source, or until the job stops; then closes the queue.
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
@@ -19,10 +20,10 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     let mut planner = Planner { shared, messages, next: 0, batch: Vec::with_capacity(BATCH_FILES) };
     match finder {
         Finder::One(path) => {
-            planner.file(path);
+            planner.push(Found::File(path));
         }
         Finder::Walk(mut stream) => {
-            stream.stop_with(shared.verdict.stop_flag());
+            stream.stop_with(shared.session.verdict.stop_flag());
             let mut found = Vec::with_capacity(BATCH_FILES);
             loop {
                 let more = stream.next_batch(BATCH_FILES, &mut found);
@@ -33,7 +34,7 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
         }
     }
     planner.flush();
-    shared.progress.scanned.store(true, Ordering::SeqCst);
+    shared.session.progress.scanned.store(true, Ordering::SeqCst);
 }
 
 struct Closing<'a>(&'a Shared);
@@ -41,7 +42,7 @@ struct Closing<'a>(&'a Shared);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.verdict.give_up();
+            self.0.session.verdict.give_up();
         }
         self.0.queue.close();
     }
@@ -56,19 +57,26 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// `false`: the job is stopping.
-    fn take(&mut self, found: Found) -> bool {
+    fn take(&mut self, found: local::Found) -> bool {
         let event = match found {
-            Found::File(path) => return self.file(path),
-            Found::Skipped { path, kind } => Event::Skipped { object: path.to_string(), kind },
-            Found::Problem(error) => Event::Failed(Failure::local(&error)),
+            local::Found::File(path) => return self.push(Found::File(path)),
+            local::Found::Skipped { path, kind } => {
+                let kind = match kind {
+                    local::SkippedKind::Symlink => SkippedKind::Symlink,
+                    _ => SkippedKind::Special,
+                };
+                let transfer = self.shared.task.transfer(&self.shared.session, &Found::File(path));
+                Event::Skipped { transfer: Box::new(transfer), kind }
+            }
+            local::Found::Problem(error) => Event::Failed(Failure::local(&error)),
         };
         // The collector goes away only after the planner.
         let _ = self.messages.send(Message::Event(event));
-        !self.shared.verdict.stopping()
+        !self.shared.session.verdict.stopping()
     }
 
-    fn file(&mut self, path: RelPath) -> bool {
-        self.batch.push(Entry { id: TransferId::nth(self.next), path });
+    fn push(&mut self, found: Found) -> bool {
+        self.batch.push(Entry { id: TransferId::nth(self.next), found });
         self.next += 1;
         self.batch.len() < BATCH_FILES || self.flush()
     }
@@ -78,8 +86,8 @@ impl Planner<'_> {
             return true;
         }
         // Counted before it is handed over, so that nobody sees more done than found.
-        self.shared.progress.found.fetch_add(self.batch.len() as u64, Ordering::SeqCst);
+        self.shared.session.progress.found.fetch_add(self.batch.len() as u64, Ordering::SeqCst);
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES));
-        self.shared.queue.push(batch, &self.shared.verdict)
+        self.shared.queue.push(batch, &self.shared.session.verdict)
     }
 }

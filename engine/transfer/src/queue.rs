@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use azuring_local::RelPath;
 use crossbeam::queue::ArrayQueue;
 use tokio::sync::Notify;
 
 use crate::large::LargeFile;
 use crate::outcome::TransferId;
+use crate::task::Found;
 use crate::verdict::Verdict;
 
 /// Files in a batch. Large enough that handing it over costs nothing per file, small enough that the last
@@ -20,11 +20,11 @@ const WAITING_BATCHES: usize = 256;
 /// Large files that wait for one lane's help.
 const WAITING_LARGE: usize = 64;
 
-/// One file to transfer.
+/// One object to transfer.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: TransferId,
-    pub(crate) path: RelPath,
+    pub(crate) found: Found,
 }
 
 /// What a lane takes from the queue.
@@ -171,7 +171,8 @@ mod tests {
     use crate::verdict::StopHandle;
 
     fn batch(n: u64) -> Vec<Entry> {
-        vec![Entry { id: TransferId::nth(n), path: RelPath::new(&b"x"[..]) }]
+        let path = azuring_local::RelPath::new(&b"x"[..]);
+        vec![Entry { id: TransferId::nth(n), found: Found::File(path) }]
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use azuring_azure::{BlobClient, RequestError, Target};
+use azuring_azure::{BlobClient, Get, RequestError, Target};
 use azuring_link::{LinkSettings, Links, TlsSetup};
 use azuring_local::{Found, RelPath};
 use azuring_plan::destination::Naming;
@@ -15,7 +16,8 @@ use azuring_ring::{IoPath, LaneRuntime};
 use tokio::task::JoinSet;
 
 use crate::options::JobOptions;
-use crate::source::{Finder, Source};
+use crate::source::Finder;
+use crate::task::Upload;
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,19 +55,21 @@ impl ReadBack {
 }
 
 pub(crate) fn run(
-    source: Source,
+    finder: Finder,
+    upload: &Upload,
     target: &Target,
     tls: Option<&TlsSetup>,
     options: &JobOptions,
     lanes: usize,
 ) -> std::io::Result<ReadBack> {
-    let Source { root_path, naming, finder, .. } = source;
+    let root_path = Path::new(&upload.root_path);
+    let naming = &upload.naming;
     let finder = Arc::new(Mutex::new(finder.into_iter()));
     let io = IoPath::Threads { reason: String::new() };
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..lanes)
             .map(|_| {
-                let (finder, io, naming, root) = (Arc::clone(&finder), &io, &naming, &root_path);
+                let (finder, io, naming, root) = (Arc::clone(&finder), &io, naming, root_path);
                 let settings =
                     LinkSettings { http: options.http, stall: options.retry.stall, tls: tls.cloned() };
                 let target = target.clone();
@@ -90,12 +94,7 @@ pub(crate) fn run(
     })
 }
 
-async fn compare_all(
-    client: &BlobClient,
-    finder: &Mutex<FilesOf>,
-    naming: &Naming,
-    root: &std::path::Path,
-) -> ReadBack {
+async fn compare_all(client: &BlobClient, finder: &Mutex<FilesOf>, naming: &Naming, root: &Path) -> ReadBack {
     let mut all = ReadBack::default();
     let mut tasks = JoinSet::new();
     loop {
@@ -123,16 +122,11 @@ async fn compare_all(
     }
 }
 
-async fn compare(
-    client: &BlobClient,
-    naming: &Naming,
-    root: &std::path::Path,
-    path: &RelPath,
-) -> Result<u64, String> {
+async fn compare(client: &BlobClient, naming: &Naming, root: &Path, path: &RelPath) -> Result<u64, String> {
     let name = naming.blob_name_for(path.as_bytes()).map_err(|e| e.to_string())?;
     let mut file = File::open(root.join(path.as_path())).map_err(|e| e.to_string())?;
     let told = |e: RequestError| e.to_string();
-    let mut reply = client.get_blob(&encode_path(&name), None).await.map_err(told)?;
+    let mut reply = client.get_blob(&encode_path(&name), &Get::default()).await.map_err(told)?;
     let mut offset = 0u64;
     let mut expected = Vec::new();
     while let Some(piece) = reply.next().await.map_err(|e| e.to_string())? {

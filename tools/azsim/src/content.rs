@@ -87,6 +87,11 @@ impl Backend {
         Ok(Backend { store, next_file: AtomicU64::new(0) })
     }
 
+    /// Whether content is kept at all.
+    pub(crate) fn keeps(&self) -> bool {
+        self.store != Store::Discard
+    }
+
     /// Begins the content of one request.
     pub(crate) fn writer(&self, len: u64) -> io::Result<Writer> {
         Ok(match &self.store {

@@ -98,6 +98,17 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
     blobs
 }
 
+pub(crate) fn snapshots(container: &Container) -> Vec<(String, usize)> {
+    let shards = container.lock_all();
+    let past = shards.iter().flat_map(|shard| &shard.past);
+    let mut counts: Vec<(String, usize)> = past
+        .filter(|(_, past)| !past.snapshots.is_empty())
+        .map(|(name, past)| (name.to_string(), past.snapshots.len()))
+        .collect();
+    counts.sort_unstable();
+    counts
+}
+
 pub(crate) fn content(container: &Container, name: &str) -> Option<Bytes> {
     let blob = container.shard(name).blobs.get(name).cloned()?;
     read(&blob)

@@ -70,6 +70,7 @@ mod list_xml;
 mod page_blob;
 mod page_map;
 mod past;
+mod plant;
 mod properties;
 mod read_blob;
 mod route;
@@ -85,6 +86,7 @@ use std::path::PathBuf;
 
 pub use faults::{Fault, Faults, NameMatch, Rate, Rule};
 pub use inspect::{BlobInfo, BlockInfo};
+pub use plant::Seed;
 pub use route::Operation;
 pub use server::{Server, ServerBuilder};
 pub use stats::Stats;

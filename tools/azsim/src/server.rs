@@ -25,6 +25,7 @@ use crate::conn::{ConnState, Io, Socket};
 use crate::content::Backend;
 use crate::faults::{Faults, Switch};
 use crate::inspect::{self, BlobInfo};
+use crate::plant::{self, Seed};
 use crate::service::{Link, Shared};
 use crate::stats::{Counters, InFlight, Stats};
 use crate::store::{Account, Clock, Container};
@@ -300,6 +301,25 @@ impl Server {
             counters.add_to(&mut stats);
         }
         stats
+    }
+
+    /// Puts block blobs into a container without a request each, and returns how many.
+    ///
+    /// # Panics
+    /// When there is no such account or container, or a tier of that name.
+    pub fn plant(&self, account: &str, container: &str, seeds: impl IntoIterator<Item = Seed>) -> usize {
+        let container = self.container(account, container).expect("the container was created before");
+        plant::plant(&self.shared, &container, seeds.into_iter())
+    }
+
+    /// Takes a snapshot of a blob; `false` when there is none of this name.
+    pub fn snapshot(&self, account: &str, container: &str, name: &str) -> bool {
+        self.container(account, container).is_some_and(|c| plant::snapshot(&self.shared, &c, name))
+    }
+
+    /// How many snapshots each name has that has some, sorted by name; also names whose blob is gone.
+    pub fn snapshots(&self, account: &str, container: &str) -> Vec<(String, usize)> {
+        self.container(account, container).map(|c| inspect::snapshots(&c)).unwrap_or_default()
     }
 
     /// The committed blobs of a container, sorted by name. Empty for a container that does not exist.

@@ -5,7 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ticks of 1970-01-01.
-const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
+pub(crate) const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
 /// Ticks in a second.
 pub(crate) const SECOND: u64 = 10_000_000;
 

@@ -56,7 +56,7 @@ fn prepare(args: &CopyArgs) -> Result<Job, Refused> {
     let url = BlobUrl::parse(&args.destination)?;
     let credential = Credential::find(&url, |name| std::env::var(name).ok())?;
     let options = options(&args.blob, &args.engine)?;
-    Ok(Job::builder(&args.source, url, credential).recursive(args.recursive).options(options).build()?)
+    Ok(Job::upload(&args.source, url, credential).recursive(args.recursive).options(options).build()?)
 }
 
 fn options(blob: &BlobArgs, engine: &EngineArgs) -> Result<JobOptions, Refused> {

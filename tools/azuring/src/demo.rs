@@ -91,7 +91,7 @@ fn job(source: &Path, url: &str) -> Result<Job, Fault> {
     let url = BlobUrl::parse(url)?;
     // The emulator's published key; a key in the environment is for other accounts.
     let credential = Credential::find(&url, |_| None)?;
-    Ok(Job::builder(source, url, credential).recursive(true).options(JobOptions::default()).build()?)
+    Ok(Job::upload(source, url, credential).recursive(true).options(JobOptions::default()).build()?)
 }
 
 fn generate(root: &Path, args: &DemoArgs) -> Result<PathBuf, Fault> {

@@ -58,7 +58,7 @@ pub(crate) fn run(job: Job, stop: &StopHandle) -> Exit {
         && report.counts.problems == 0
         && report.fatal.is_none()
     {
-        tell!("azuring: nothing matches {}", redact(&plan.source.to_string_lossy()));
+        tell!("azuring: nothing matches {}", redact(&plan.source));
         Exit::Source
     } else {
         exit::of_report(&report)
@@ -101,7 +101,7 @@ fn announce(plan: &JobPlan) {
     tell!(
         "upload {} to {} with {}: {lanes} lane{s}, {} requests in flight, {} MiB of memory",
         // A URL that lost a slash is a local path, and one that lost its `?` has no query.
-        redact(&plan.source.to_string_lossy()),
+        redact(&plan.source),
         redact(&plan.destination.to_string()),
         plan.credential,
         plan.concurrency,

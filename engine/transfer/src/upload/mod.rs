@@ -4,63 +4,35 @@ use std::ffi::CString;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
-use azuring_azure::{Body, Crc64, Crc64Digest, RequestError};
+use azuring_azure::{Body, Crc64, Crc64Digest};
 use azuring_link::Payload;
+use azuring_local::RelPath;
 use azuring_plan::blocks::UploadShape;
 use azuring_plan::name::{encode_path, escape, stored_as};
-use azuring_ring::{BLOCK_SLOT_BYTES, FileRing, Loaded, OpenFile, SlotClass};
+use azuring_ring::{BLOCK_SLOT_BYTES, FileRing, Loaded, OpenFile, SlotClass, SourceDir};
 use tokio::task::JoinSet;
 
 use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
-use crate::lane::{Item, Lane};
+use crate::lane::{Ended, Lane};
 use crate::large::LargeFile;
 use crate::options::ContentTypePolicy;
-use crate::outcome::Outcome;
-use crate::queue::Entry;
-use crate::retry::{self, Next};
+use crate::outcome::TransferId;
+use crate::request::{Begin, PAUSE_STEP, request};
+use crate::task::{Found, Upload};
 
-/// A stop that comes during a pause is noticed this soon.
-const PAUSE_STEP: Duration = Duration::from_millis(100);
-
-/// Does one piece of work and reports its outcome.
-pub(crate) async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
-    match item {
-        Item::File(entry, _busy) => {
-            let id = entry.id;
-            match upload(lane, entry).await {
-                Ok(Sent::Whole(bytes)) => lane.finish(Outcome { id, bytes, result: Ok(()) }),
-                Ok(Sent::InBlocks) => {}
-                // Nothing of it was sent before the job stopped: it counts as not started.
-                Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => {}
-                Err(failure) => lane.finish(Outcome { id, bytes: 0, result: Err(failure) }),
-            }
-        }
-        Item::Help(file, _busy) => {
-            // Where it cannot be opened any more, the lane that began it has it open and goes on.
-            if let Ok(open) = lane.ring.open(&lane.shared.root, &file.path).await {
-                send_blocks(lane, &file, open).await;
-            }
-        }
-    }
-}
-
-enum Sent {
-    /// In one request.
-    Whole(u64),
-    /// In blocks; the lane that sent the last one has reported the outcome.
-    InBlocks,
-}
-
-async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, Box<Failure>> {
-    let path = entry.path.as_bytes();
+/// Uploads one file.
+pub(crate) async fn file<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Upload,
+    id: TransferId,
+    path: &[u8],
+) -> Result<Ended, Box<Failure>> {
     let object = || escape(path);
-    let name = lane.shared.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
+    let name = task.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
     let stored = stored_as(&name);
-    if lane.shared.is_service && stored != name {
+    if lane.session().is_service() && stored != name {
         let text = format!("the service would store this name as `{stored}`, which may be another file's");
         return Err(Box::new(Failure::new(FailureKind::Name, &object(), text).advise("rename the file")));
     }
@@ -69,30 +41,30 @@ async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, B
 
     let read = |e: io::Error| Box::new(Failure::read(&object(), &e));
     let lease = lane.pool.acquire_one(SlotClass::Small).await.map_err(read)?;
-    let loaded = match lane.ring.load(&lane.shared.root, &c_path, lease).await {
+    let loaded = match lane.ring.load(&task.root, &c_path, lease).await {
         // Other files will be closed: wait for that instead of failing this one.
-        Err(error) if is_out_of_descriptors(&error) => load_patiently(lane, &c_path).await,
+        Err(error) if is_out_of_descriptors(&error) => load_patiently(lane, &task.root, &c_path).await,
         loaded => loaded,
     };
     let file = match loaded.map_err(read)? {
         Loaded::Whole(lease, meta) => {
             let payload = Payload::from(lease.freeze());
-            let crc64 = lane.shared.options.crc64.then(|| Crc64::of(&payload));
+            let crc64 = lane.session().options.crc64.then(|| Crc64::of(&payload));
             put_blob(lane, path, &blob, payload, crc64).await?;
-            return Ok(Sent::Whole(meta.len));
+            return Ok(Ended::Done { bytes: meta.len });
         }
         Loaded::Larger(_, file) => file,
     };
-    match lane.shared.options.blocks.shape(file.meta.len).map_err(|e| Failure::plan(&object(), &e))? {
+    match lane.session().options.blocks.shape(file.meta.len).map_err(|e| Failure::plan(&object(), &e))? {
         UploadShape::PutBlob => {
             let (payload, crc64) = read_range(lane, &file, 0, file.meta.len).await.map_err(read)?;
             file.check_unchanged().map_err(read)?;
             put_blob(lane, path, &blob, payload, crc64).await?;
-            Ok(Sent::Whole(file.meta.len))
+            Ok(Ended::Done { bytes: file.meta.len })
         }
         UploadShape::Blocks { block_size, count } => {
             let large = Arc::new(LargeFile::new(
-                entry.id,
+                id,
                 object(),
                 c_path,
                 blob,
@@ -104,7 +76,7 @@ async fn upload<R: FileRing>(lane: &Rc<Lane<R>>, entry: Entry) -> Result<Sent, B
             add(&lane.counters().large_begun, large.meta.len);
             lane.shared.queue.offer(lane.index(), &large, (lane.lanes() - 1).min(count as usize - 1));
             send_blocks(lane, &large, file).await;
-            Ok(Sent::InBlocks)
+            Ok(Ended::Elsewhere)
         }
     }
 }
@@ -119,12 +91,12 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     })
 }
 
-async fn load_patiently<R: FileRing>(lane: &Lane<R>, path: &CString) -> io::Result<Loaded> {
+async fn load_patiently<R: FileRing>(lane: &Lane<R>, root: &SourceDir, path: &CString) -> io::Result<Loaded> {
     let mut tries = 0;
     loop {
         tokio::time::sleep(PAUSE_STEP).await;
         let lease = lane.pool.acquire_one(SlotClass::Small).await?;
-        match lane.ring.load(&lane.shared.root, path, lease).await {
+        match lane.ring.load(root, path, lease).await {
             Err(error) if is_out_of_descriptors(&error) && tries < DESCRIPTOR_TRIES => tries += 1,
             loaded => return loaded,
         }
@@ -139,14 +111,15 @@ async fn put_blob<R: FileRing>(
     crc64: Option<Crc64>,
 ) -> Result<(), Box<Failure>> {
     let first = payload.parts().first().map_or(&[][..], |part| &part[..]);
-    let content_type = content_type(&lane.shared.options.content_type, path, first);
+    let content_type = content_type(&lane.session().options.content_type, path, first);
     let bytes = payload.len();
-    request(lane, bytes, Begin::UnlessStopping, async |with_crc64| {
-        let body = Body { content_type, crc64: crc64.filter(|_| with_crc64) };
+    request(&lane.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
+        let crc64 = crc64.filter(|_| with_crc64);
+        let body = Body { content_type, crc64, ..Body::default() };
         lane.client.put_blob(blob, payload.clone(), body).await
     })
     .await
-    .map_err(|gave_up| gave_up.for_object(lane, &escape(path)))?;
+    .map_err(|gave_up| gave_up.for_object(lane.session(), &escape(path)))?;
     add(&lane.counters().bytes, bytes);
     Ok(())
 }
@@ -160,6 +133,14 @@ fn content_type<'a>(policy: &'a ContentTypePolicy, path: &[u8], first: &[u8]) ->
 }
 
 /// Sends blocks of `large` until none is left to claim; commits if this lane reports the last one.
+/// Sends blocks of a large file that another lane has begun.
+pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Upload, large: &Arc<LargeFile>) {
+    // Where it cannot be opened any more, the lane that began it has it open and goes on.
+    if let Ok(open) = lane.ring.open(&task.root, &large.path).await {
+        send_blocks(lane, large, open).await;
+    }
+}
+
 async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, file: OpenFile) {
     if !file.meta.same_content(&large.meta) {
         let other = io::Error::other("the file was replaced or modified while it was read");
@@ -177,7 +158,7 @@ async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, fi
             let (lane, large, file) = (Rc::clone(lane), Arc::clone(large), Rc::clone(&file));
             tasks.spawn_local(async move {
                 if !large.is_lost() {
-                    if lane.shared.verdict.stopping() {
+                    if lane.session().verdict.stopping() {
                         large.lose(Failure::interrupted(&large.object));
                     } else if let Err(failure) = send_block(&lane, &large, &file, block).await {
                         large.lose(*failure);
@@ -199,8 +180,12 @@ async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, fi
     }
     if last {
         let result = commit(lane, large, &file).await;
-        let bytes = if result.is_ok() { large.meta.len } else { 0 };
-        lane.finish(Outcome { id: large.id, bytes, result });
+        let bytes = large.meta.len;
+        lane.finish(
+            large.id,
+            Found::File(RelPath::new(large.path.as_bytes())),
+            result.map(|()| Ended::Done { bytes }),
+        );
     }
 }
 
@@ -215,16 +200,16 @@ async fn send_block<R: FileRing>(
         read_range(lane, file, offset, len).await.map_err(|error| Failure::read(&large.object, &error))?;
     if block == 0 {
         let first = payload.parts().first().map_or(&[][..], |part| &part[..]);
-        let found = content_type(&lane.shared.options.content_type, large.path.as_bytes(), first);
+        let found = content_type(&lane.session().options.content_type, large.path.as_bytes(), first);
         large.content_type.get_or_init(|| found.map(str::to_owned));
     }
     let id = large.block_id(block);
-    request(lane, len, Begin::UnlessStopping, async |with_crc64| {
-        let body = Body { content_type: None, crc64: crc64.filter(|_| with_crc64) };
+    request(&lane.sender(), len, Begin::UnlessStopping, async |with_crc64| {
+        let body = Body { crc64: crc64.filter(|_| with_crc64), ..Body::default() };
         lane.client.put_block(&large.blob, &id, payload.clone(), body).await
     })
     .await
-    .map_err(|gave_up| gave_up.for_object(lane, &large.object))?;
+    .map_err(|gave_up| gave_up.for_object(lane.session(), &large.object))?;
     add(&lane.counters().bytes, len);
     Ok(())
 }
@@ -236,12 +221,13 @@ async fn commit<R: FileRing>(lane: &Lane<R>, large: &LargeFile, file: &OpenFile)
     file.check_unchanged().map_err(|error| Failure::read(&large.object, &error))?;
     let content_type = large.content_type.get().and_then(Option::as_deref);
     // Also while the job stops: everything is there but the list.
-    request(lane, 0, Begin::Always, async |with_crc64| {
+    request(&lane.sender(), 0, Begin::Always, async |with_crc64| {
         let ids = (0..large.blocks).map(|block| large.block_id(block));
-        lane.client.put_block_list(&large.blob, ids, content_type, with_crc64).await
+        let body = Body { content_type, ..Body::default() };
+        lane.client.put_block_list(&large.blob, ids, body, with_crc64).await
     })
     .await
-    .map_err(|gave_up| gave_up.for_object(lane, &large.object))
+    .map_err(|gave_up| gave_up.for_object(lane.session(), &large.object))
 }
 
 /// Reads a range into block slots and computes its checksum.
@@ -269,7 +255,7 @@ async fn read_range<R: FileRing>(
     });
     let at_a_time = if file.is_direct() { DIRECT_READS } else { 1 };
     let mut parts = Vec::with_capacity(slots);
-    let mut crc64 = lane.shared.options.crc64.then(Crc64Digest::new);
+    let mut crc64 = lane.session().options.crc64.then(Crc64Digest::new);
     loop {
         let reads: Vec<_> = pieces.by_ref().take(at_a_time).collect();
         if reads.is_empty() {
@@ -309,119 +295,4 @@ async fn join_all<T, F: Future<Output = io::Result<T>>>(futures: Vec<F>) -> io::
     })
     .await;
     results.into_iter().map(|result| result.expect("all futures are done")).collect()
-}
-
-/// A request that will not be repeated any more.
-struct GaveUp {
-    error: Option<RequestError>,
-    tries: u32,
-    stop_job: bool,
-}
-
-impl GaveUp {
-    fn for_object<R: FileRing>(self, lane: &Lane<R>, object: &str) -> Box<Failure> {
-        let Some(error) = self.error else {
-            let mut failure = Failure::interrupted(object);
-            failure.tries = self.tries;
-            return Box::new(failure);
-        };
-        let failure = Failure::request(object, &error, self.tries);
-        if self.stop_job {
-            lane.shared.verdict.fatal(&failure);
-        } else if failure.kind == FailureKind::Authentication {
-            lane.shared.verdict.refused(&failure);
-        }
-        Box::new(failure)
-    }
-}
-
-/// Whether a request is begun while the job stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Begin {
-    /// Not any more.
-    UnlessStopping,
-    /// It completes what was begun.
-    Always,
-}
-
-/// Sends a request until it is accepted, hopeless, or out of attempts. Holds a permit only while it is in flight.
-async fn request<R: FileRing>(
-    lane: &Lane<R>,
-    body_bytes: u64,
-    begin: Begin,
-    send: impl AsyncFn(bool) -> Result<(), RequestError>,
-) -> Result<(), GaveUp> {
-    let shared = &lane.shared;
-    let counters = lane.counters();
-    let mut tries = 0;
-    loop {
-        let with_crc64 = shared.sends_crc64();
-        let attempt = {
-            let _permit = lane.permits().acquire().await.expect("the semaphore is never closed");
-            if begin == Begin::UnlessStopping && shared.verdict.stopping() {
-                return Err(GaveUp { error: None, tries, stop_job: false });
-            }
-            add(&counters.in_flight, 1);
-            add(&counters.requests, 1);
-            add(&counters.bytes_sent, body_bytes);
-            let begun = Instant::now();
-            let attempt = send(with_crc64).await;
-            lane.record(begun.elapsed());
-            add(&counters.in_flight, 1u64.wrapping_neg());
-            attempt
-        };
-        tries += 1;
-        let error = match attempt {
-            Ok(()) => {
-                shared.verdict.accepted();
-                if with_crc64 && !shared.crc64_taken.load(Ordering::Relaxed) {
-                    shared.crc64_taken.store(true, Ordering::Relaxed);
-                }
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        if with_crc64
-            && matches!(&error, RequestError::Service(refusal) if refusal.refuses_crc64())
-            && !shared.crc64_taken.load(Ordering::Relaxed)
-        {
-            // Told once; every request that was refused for it goes again without.
-            if shared.crc64.swap(false, Ordering::SeqCst) {
-                lane.notice("the server does not take CRC64 checksums: going on without them");
-            }
-            continue;
-        }
-        match retry::next(
-            &shared.options.retry,
-            &error,
-            tries,
-            shared.verdict.ever_accepted(),
-            fastrand::f64(),
-        ) {
-            Next::GiveUp => return Err(GaveUp { error: Some(error), tries, stop_job: false }),
-            Next::StopJob => return Err(GaveUp { error: Some(error), tries, stop_job: true }),
-            Next::After(pause) => {
-                add(&counters.retries, 1);
-                if matches!(error.class(), azuring_azure::Class::Throttle) {
-                    add(&counters.throttled, 1);
-                }
-                if !pause_for(pause, || shared.verdict.stopping()).await {
-                    return Err(GaveUp { error: Some(error), tries, stop_job: false });
-                }
-            }
-        }
-    }
-}
-
-/// Waits; `false` when the job stopped meanwhile.
-async fn pause_for(pause: Duration, stopping: impl Fn() -> bool) -> bool {
-    let until = Instant::now() + pause;
-    while !stopping() {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return true;
-        }
-        tokio::time::sleep(left.min(PAUSE_STEP)).await;
-    }
-    false
 }

@@ -1,0 +1,165 @@
+//! One exchange with the service: rendered, authorized, sent, its refusal read.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use azuring_link::{Answer, Links, Payload, Reply};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderName};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+
+use crate::credential::Credential;
+use crate::error::{RequestError, ServiceError};
+use crate::target::Target;
+
+/// Error bodies and small answers are read up to this size.
+pub(crate) const ANSWER_LIMIT_BYTES: usize = 64 << 10;
+
+const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
+
+/// Sends requests of one lane to one container. The names of blobs are given percent-encoded, as they stand in URLs.
+#[derive(Clone)]
+pub struct BlobClient {
+    target: Rc<Target>,
+    links: Links,
+    clock: Rc<RefCell<Clock>>,
+}
+
+/// The `x-ms-date` of this second.
+struct Clock {
+    second: u64,
+    header: HeaderValue,
+}
+
+/// A request up to its body.
+pub(crate) struct Head<'a> {
+    pub(crate) method: Method,
+    /// Percent-encoded; empty for the container itself.
+    pub(crate) name: &'a str,
+    /// Decoded.
+    pub(crate) query: &'a [(&'a str, &'a str)],
+    pub(crate) headers: HeaderMap,
+}
+
+impl BlobClient {
+    /// A client for `target` over `links`, which lead to the target's endpoint.
+    pub fn new(target: Rc<Target>, links: Links) -> Self {
+        let clock = Clock { second: 0, header: HeaderValue::from_static("") };
+        Self { target, links, clock: Rc::new(RefCell::new(clock)) }
+    }
+
+    /// The links requests go over.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Where and as whom the requests go.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Create Container.
+    ///
+    /// # Errors
+    /// [`RequestError`]; 409 `ContainerAlreadyExists` when it exists.
+    pub async fn create_container(&self) -> Result<(), RequestError> {
+        let query = [("restype", "container")];
+        let headers = self.target.common.clone();
+        let head = Head { method: Method::PUT, name: "", query: &query, headers };
+        self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
+        Ok(())
+    }
+
+    /// Sends a request and reads its answer, of at most `limit` bytes.
+    pub(crate) async fn exchange(
+        &self,
+        head: Head<'_>,
+        payload: Payload,
+        limit: usize,
+    ) -> Result<Answer, RequestError> {
+        Ok(self.send(head, payload).await?.collect(limit).await?)
+    }
+
+    /// Sends a request; the body of its answer is still to come.
+    pub(crate) async fn send(&self, head: Head<'_>, payload: Payload) -> Result<Reply, RequestError> {
+        let target = &*self.target;
+        let Head { method, name, query, mut headers } = head;
+        let path = self.authorize(&method, name, query, &mut headers, payload.len());
+        let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
+            .map_err(|error| RequestError::Name(error.to_string()))?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(target.scheme.clone());
+        parts.authority = Some(target.authority.clone());
+        parts.path_and_query = Some(path);
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from_parts(parts).expect("scheme, authority and path are there");
+        *request.headers_mut() = headers;
+        let reply = self.links.send(request, payload).await?;
+        if reply.status().is_success() {
+            return Ok(reply);
+        }
+        // What the service says with an error, as far as it is readable: a gateway's page may be long, or cut off, and
+        // its status counts all the same.
+        let answer = reply.collect_up_to(ANSWER_LIMIT_BYTES).await;
+        Err(ServiceError::read(answer.status(), &answer.headers(), &answer.body).into())
+    }
+
+    /// Path and query of a request, with the SAS where that is the credential; a signature goes into the headers.
+    pub(crate) fn authorize(
+        &self,
+        method: &Method,
+        name: &str,
+        query: &[(&str, &str)],
+        headers: &mut HeaderMap,
+        body_len: u64,
+    ) -> String {
+        let target = &*self.target;
+        let path_len = target.container_path.len() + 1 + name.len();
+        let mut path = String::with_capacity(path_len + 256);
+        path.push_str(&target.container_path);
+        if !name.is_empty() {
+            path.push('/');
+            path.push_str(name);
+        }
+        let path_end = path.len();
+        let mut mark = '?';
+        for (key, text) in query {
+            path.push(mark);
+            path.push_str(key);
+            path.push('=');
+            path.extend(percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC));
+            mark = '&';
+        }
+        match target.credential() {
+            Credential::Anonymous => {}
+            Credential::Sas(sas) => {
+                path.push(mark);
+                path.push_str(sas.expose());
+            }
+            Credential::SharedKey(key) => {
+                headers.insert(X_MS_DATE, self.now());
+                let signed = key.sign(method, &path[..path_end], query, headers, body_len);
+                let mut signed = HeaderValue::try_from(signed).expect("base64 makes a valid header");
+                signed.set_sensitive(true);
+                headers.insert(AUTHORIZATION, signed);
+            }
+        }
+        path
+    }
+
+    /// The date header, rendered once a second.
+    fn now(&self) -> HeaderValue {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut clock = self.clock.borrow_mut();
+        if clock.second != second {
+            clock.second = second;
+            clock.header =
+                HeaderValue::try_from(httpdate::fmt_http_date(now)).expect("a date is a valid header");
+        }
+        clock.header.clone()
+    }
+}

@@ -1,0 +1,162 @@
+//! List Blobs.
+
+use azuring_link::Payload;
+use http::Method;
+
+use crate::client::{BlobClient, Head};
+use crate::error::RequestError;
+use crate::facts::{BlobFacts, Wanted};
+use crate::list_page::parse;
+
+/// Entries of a page when nothing else is asked for; the service gives no more.
+pub const MAX_PAGE_ENTRIES: u32 = 5_000;
+/// The largest entry: a name of 1,024 characters of three bytes, each percent-encoded (9 KiB), 8 KiB of metadata, 10 tags
+/// of 128 and 256 characters (4 KiB), properties (2 KiB).
+const ENTRY_LIMIT_BYTES: usize = 24 << 10;
+
+/// What a listing shows beside the blobs and their properties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListInclude {
+    /// Metadata.
+    pub metadata: bool,
+    /// Index tags. The credential needs the permission `t`.
+    pub tags: bool,
+    /// Snapshots.
+    pub snapshots: bool,
+    /// Earlier versions.
+    pub versions: bool,
+    /// What was deleted and is still kept (soft delete).
+    pub deleted: bool,
+    /// Names of which there are only blocks, with a length of 0.
+    pub uncommitted: bool,
+}
+
+impl ListInclude {
+    /// The value of the parameter `include`.
+    fn text(self) -> String {
+        let names = [
+            (self.metadata, "metadata"),
+            (self.tags, "tags"),
+            (self.snapshots, "snapshots"),
+            (self.versions, "versions"),
+            (self.deleted, "deleted"),
+            (self.uncommitted, "uncommittedblobs"),
+        ];
+        let chosen: Vec<&str> = names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+        chosen.join(",")
+    }
+}
+
+/// Which page of which listing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListRequest<'a> {
+    /// Only names that begin with this; decoded.
+    pub prefix: &'a str,
+    /// Give what stands up to the next slash behind the prefix once, instead of all the blobs below it.
+    pub delimiter: bool,
+    /// [`ListPage::next`] of the page before.
+    pub marker: Option<&'a str>,
+    /// What else to show.
+    pub include: ListInclude,
+    /// Entries at most, up to [`MAX_PAGE_ENTRIES`], which is the default too. The page is in memory whole: 0.8 KiB an
+    /// entry, more with metadata, at the very most 24 KiB.
+    pub max_results: Option<u32>,
+    /// Properties to read.
+    pub wanted: Wanted,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// The entries, in the order of their names (by UTF-8 bytes). May be empty though there is a next page.
+    pub items: Vec<ListItem>,
+    /// Where the next page begins, to be handed back as it is; `None` after the last one.
+    pub next: Option<String>,
+}
+
+/// One entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListItem {
+    /// A blob, snapshot or version.
+    Blob(Box<BlobEntry>),
+    /// What several names have in common up to a slash, that slash included; only with
+    /// [`delimiter`](ListRequest::delimiter).
+    Prefix(String),
+}
+
+/// A blob in a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobEntry {
+    /// Its name, decoded.
+    pub name: String,
+    /// The snapshot this is.
+    pub snapshot: Option<Box<str>>,
+    /// Whether this is the blob itself; of several versions, the newest. Always true where versions were not asked for.
+    pub is_current_version: bool,
+    /// Deleted and still kept.
+    pub deleted: bool,
+    /// A directory of an account with a hierarchical namespace.
+    pub is_directory: bool,
+    /// All else.
+    pub facts: BlobFacts,
+    /// Index tags, when they were asked for.
+    pub tags: Vec<(String, String)>,
+}
+
+impl BlobEntry {
+    /// Whether it stands for a directory: one of a hierarchical namespace, or a stub with `hdi_isfolder`, for which
+    /// metadata has to be included.
+    pub fn is_folder(&self) -> bool {
+        self.is_directory || self.facts.hdi_isfolder()
+    }
+}
+
+impl BlobClient {
+    /// List Blobs: one page.
+    ///
+    /// # Errors
+    /// [`RequestError`]; [`RequestError::Answer`] names prefix and marker of a page that cannot be read.
+    pub async fn list_blobs(&self, list: &ListRequest<'_>) -> Result<ListPage, RequestError> {
+        let (include, max) = (list.include.text(), list.max_results.map(|max| max.to_string()));
+        let mut query = vec![("restype", "container"), ("comp", "list")];
+        let optional = [
+            ("prefix", Some(list.prefix)),
+            ("delimiter", list.delimiter.then_some("/")),
+            ("marker", list.marker),
+            ("include", Some(include.as_str())),
+            ("maxresults", max.as_deref()),
+        ];
+        query.extend(
+            optional.into_iter().filter_map(|(name, text)| Some((name, text.filter(|t| !t.is_empty())?))),
+        );
+        let head =
+            Head { method: Method::GET, name: "", query: &query, headers: self.target().common.clone() };
+        let entries = list.max_results.unwrap_or(MAX_PAGE_ENTRIES).clamp(1, MAX_PAGE_ENTRIES) as usize;
+        // One more for the frame around the entries.
+        let answer = self.exchange(head, Payload::default(), (entries + 1) * ENTRY_LIMIT_BYTES).await?;
+        let page = parse(&answer.body, &list.wanted).and_then(|page| match (&page.next, list.marker) {
+            (Some(next), Some(marker)) if next == marker => Err("its next page is itself".to_owned()),
+            _ => Ok(page),
+        });
+        page.map_err(|reason| RequestError::Answer {
+            request: format!(
+                "List Blobs (prefix {:?}, marker {:?})",
+                list.prefix,
+                list.marker.unwrap_or_default()
+            ),
+            reason,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_included_is_one_parameter() {
+        assert_eq!(ListInclude::default().text(), "");
+        let include = ListInclude { metadata: true, snapshots: true, uncommitted: true, ..Default::default() };
+        assert_eq!(include.text(), "metadata,snapshots,uncommittedblobs");
+    }
+}

@@ -1,0 +1,77 @@
+//! Where and as whom requests go.
+
+use http::header::{HOST, HeaderName, USER_AGENT};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue};
+
+use crate::credential::Credential;
+use crate::encryption::{Encryption, EncryptionError, EncryptionHeaders};
+use crate::properties::{BlobProperties, PropertyError, value};
+use crate::url::BlobUrl;
+
+/// The REST version every request names. The one AzCopy 10.32 uses; Azurite 3.37 knows it too.
+pub const SERVICE_VERSION: &str = "2025-07-05";
+
+const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
+
+/// Where and as whom a job's requests go; what they have in common, rendered once. Shared by all lanes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    url: BlobUrl,
+    credential: Credential,
+    pub(crate) scheme: Scheme,
+    pub(crate) authority: Authority,
+    pub(crate) container_path: String,
+    /// Headers of every request.
+    pub(crate) common: HeaderMap,
+    /// Headers of the requests that make a blob.
+    pub(crate) properties: HeaderMap,
+    pub(crate) encryption: EncryptionHeaders,
+}
+
+impl Target {
+    /// # Errors
+    /// [`PropertyError`] when a property cannot be put into a header.
+    pub fn new(
+        url: BlobUrl,
+        credential: Credential,
+        properties: &BlobProperties,
+    ) -> Result<Self, PropertyError> {
+        let authority = url.authority();
+        let mut common = HeaderMap::new();
+        common.insert(HOST, value("host", &authority)?);
+        let agent = concat!("azuring/", env!("CARGO_PKG_VERSION"));
+        common.insert(USER_AGENT, HeaderValue::from_static(agent));
+        common.insert(X_MS_VERSION, HeaderValue::from_static(SERVICE_VERSION));
+        Ok(Self {
+            scheme: if url.endpoint().tls { Scheme::HTTPS } else { Scheme::HTTP },
+            authority: authority.parse().expect("a parsed URL has a valid authority"),
+            container_path: url.container_path(),
+            properties: properties.headers()?,
+            url,
+            credential,
+            common,
+            encryption: EncryptionHeaders::default(),
+        })
+    }
+
+    /// The same with encryption under a key or scope of the customer: for all that reads or writes a blob's bytes,
+    /// properties or metadata, and not for listings, deletions, tiers and tags, which do not look into blobs.
+    ///
+    /// # Errors
+    /// [`EncryptionError::NeedsTls`], [`EncryptionError::Scope`].
+    pub fn with_encryption(mut self, encryption: &Encryption) -> Result<Self, EncryptionError> {
+        self.encryption = encryption.headers(&self.url)?;
+        Ok(self)
+    }
+
+    /// The URL the target was made from.
+    pub fn url(&self) -> &BlobUrl {
+        &self.url
+    }
+
+    /// What authorizes the requests.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+}

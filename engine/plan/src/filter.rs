@@ -1,0 +1,258 @@
+//! Which objects of a source take part: AzCopy's `--include-*` and `--exclude-*`.
+//!
+//! Several items of one flag are separated by `;`; empty items are nothing. All kinds of `--include-*` that are given must
+//! agree, of one kind one item is enough, and any `--exclude-*` wins.
+//!
+//! | flag | an item is | looked at |
+//! |---|---|---|
+//! | `pattern` | a pattern of Go's `path.Match` ([`Glob`]) | the last segment |
+//! | `path` | a relative path, no wildcards | the whole relative path, at `/` boundaries: `foo` covers `foo` and `foo/x`, not `foobar` |
+//! | `regex` | a Go regular expression, unanchored | the whole relative path |
+//! | `after`, `before` | a time, inclusive | the time of last modification |
+//! | `blob-type` | a [`BlobType`] | the object's type |
+//!
+//! AzCopy differs in two points, deliberately not copied: its paths are prefixes of the text (`foo` covers
+//! `foobar`), and what it cannot read as a pattern or expression it ignores; here that is an error.
+
+use std::cmp::Ordering;
+
+use regex::bytes::Regex;
+
+use crate::blob_type::BlobType;
+use crate::go_regex;
+use crate::name::escape;
+use crate::source::Glob;
+use crate::{PlanError, error::BadFilter};
+
+/// What the user said, as it stands on the command line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilterSpec {
+    /// `--include-pattern`.
+    pub include_pattern: Option<String>,
+    /// `--exclude-pattern`.
+    pub exclude_pattern: Option<String>,
+    /// `--include-path`.
+    pub include_path: Option<String>,
+    /// `--exclude-path`.
+    pub exclude_path: Option<String>,
+    /// `--include-regex`.
+    pub include_regex: Option<String>,
+    /// `--exclude-regex`.
+    pub exclude_regex: Option<String>,
+    /// `--include-after`: the earliest time that passes, ns since 1970.
+    pub include_after_ns: Option<i128>,
+    /// `--include-before`: the latest time that passes, ns since 1970.
+    pub include_before_ns: Option<i128>,
+    /// `--exclude-blob-type`.
+    pub exclude_blob_types: Vec<BlobType>,
+}
+
+/// A [`FilterSpec`] made ready. Paths given to it are relative to the source and `/`-separated, without a
+/// leading or trailing `/`.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    include_patterns: Vec<Glob>,
+    exclude_patterns: Vec<Glob>,
+    include_paths: Paths,
+    exclude_paths: Paths,
+    include_regexes: Vec<Regex>,
+    exclude_regexes: Vec<Regex>,
+    after_ns: Option<i128>,
+    before_ns: Option<i128>,
+    exclude_blob_types: Vec<BlobType>,
+}
+
+impl Filter {
+    /// Reads all items.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::BadFilter`] with the flag and the item: a malformed pattern or expression, a path with `..`.
+    pub fn new(spec: &FilterSpec) -> Result<Self, PlanError> {
+        Ok(Self {
+            include_patterns: globs("--include-pattern", spec.include_pattern.as_deref())?,
+            exclude_patterns: globs("--exclude-pattern", spec.exclude_pattern.as_deref())?,
+            include_paths: Paths::new("--include-path", spec.include_path.as_deref())?,
+            exclude_paths: Paths::new("--exclude-path", spec.exclude_path.as_deref())?,
+            include_regexes: regexes("--include-regex", spec.include_regex.as_deref())?,
+            exclude_regexes: regexes("--exclude-regex", spec.exclude_regex.as_deref())?,
+            after_ns: spec.include_after_ns,
+            before_ns: spec.include_before_ns,
+            exclude_blob_types: spec.exclude_blob_types.clone(),
+        })
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.passes_all_names() && !self.needs_mtime() && self.exclude_blob_types.is_empty()
+    }
+
+    /// Whether the time of last modification is looked at.
+    #[must_use]
+    pub fn needs_mtime(&self) -> bool {
+        self.after_ns.is_some() || self.before_ns.is_some()
+    }
+
+    /// Whether the object at `rel` takes part. Where a time is asked for ([`Filter::needs_mtime`]), one that is not known
+    /// does not pass; use [`Filter::passes_name`] before it is known.
+    #[must_use]
+    pub fn passes(&self, rel: &[u8], mtime_ns: Option<i128>) -> bool {
+        self.passes_time(mtime_ns) && self.passes_name(rel)
+    }
+
+    /// Whether an object of this time takes part, as far as the time tells.
+    #[must_use]
+    pub fn passes_time(&self, mtime_ns: Option<i128>) -> bool {
+        let Some(mtime_ns) = mtime_ns else { return !self.needs_mtime() };
+        self.after_ns.is_none_or(|after| mtime_ns >= after)
+            && self.before_ns.is_none_or(|before| mtime_ns <= before)
+    }
+
+    /// Whether an object of this type takes part, as far as the type tells.
+    #[must_use]
+    pub fn passes_type(&self, blob_type: BlobType) -> bool {
+        !self.exclude_blob_types.contains(&blob_type)
+    }
+
+    /// Whether the object at `rel` takes part, as far as its name tells.
+    #[must_use]
+    pub fn passes_name(&self, rel: &[u8]) -> bool {
+        if self.passes_all_names() {
+            return true;
+        }
+        if self.exclude_paths.covers(rel)
+            || !(self.include_paths.is_empty() || self.include_paths.covers(rel))
+        {
+            return false;
+        }
+        let name = rel.rsplit(|&b| b == b'/').next().unwrap_or(rel);
+        let matches = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
+        if matches(&self.exclude_patterns)
+            || !(self.include_patterns.is_empty() || matches(&self.include_patterns))
+        {
+            return false;
+        }
+        if self.include_regexes.is_empty() && self.exclude_regexes.is_empty() {
+            return true;
+        }
+        // Go sees a byte that is not UTF-8 as U+FFFD.
+        let text = String::from_utf8_lossy(rel);
+        let found = |all: &[Regex]| all.iter().any(|regex| regex.is_match(text.as_bytes()));
+        !found(&self.exclude_regexes) && (self.include_regexes.is_empty() || found(&self.include_regexes))
+    }
+
+    /// Whether nothing at or below the directory `dir_rel` can pass, so that it need not be opened: it is excluded by its path,
+    /// or lies outside every included path. The source itself (an empty path) is never pruned.
+    #[must_use]
+    pub fn prunes(&self, dir_rel: &[u8]) -> bool {
+        if dir_rel.is_empty() {
+            return false;
+        }
+        let outside = !self.include_paths.is_empty()
+            && !self.include_paths.covers(dir_rel)
+            && !self.include_paths.has_below(dir_rel);
+        outside || self.exclude_paths.covers(dir_rel)
+    }
+
+    /// The included paths, if there are any: sorted by bytes, none below another.
+    #[must_use]
+    pub fn include_paths(&self) -> Option<&[Vec<u8>]> {
+        (!self.include_paths.is_empty()).then_some(&self.include_paths.0)
+    }
+
+    /// The excluded paths: sorted by bytes, none below another.
+    #[must_use]
+    pub fn excluded_paths(&self) -> &[Vec<u8>] {
+        &self.exclude_paths.0
+    }
+
+    fn passes_all_names(&self) -> bool {
+        self.include_patterns.is_empty()
+            && self.exclude_patterns.is_empty()
+            && self.include_paths.is_empty()
+            && self.exclude_paths.is_empty()
+            && self.include_regexes.is_empty()
+            && self.exclude_regexes.is_empty()
+    }
+}
+
+/// Relative paths, sorted, none below another.
+#[derive(Debug, Clone, Default)]
+struct Paths(Vec<Vec<u8>>);
+
+impl Paths {
+    fn new(flag: &'static str, text: Option<&str>) -> Result<Self, PlanError> {
+        let mut paths = Vec::new();
+        for item in items(text) {
+            let segments: Vec<_> = item.split('/').filter(|s| !s.is_empty() && *s != ".").collect();
+            if segments.contains(&"..") {
+                return Err(bad(flag, item, "a path cannot contain \"..\""));
+            }
+            if !segments.is_empty() {
+                paths.push(segments.join("/").into_bytes());
+            }
+        }
+        paths.sort();
+        paths.dedup();
+        let all = Self(paths);
+        let outermost = |path: &&Vec<u8>| !ancestors(path).any(|above| all.contains(above));
+        Ok(Self(all.0.iter().filter(outermost).cloned().collect()))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn contains(&self, path: &[u8]) -> bool {
+        self.0.binary_search_by(|known| known.as_slice().cmp(path)).is_ok()
+    }
+
+    /// Whether `rel` is one of the paths or below one.
+    fn covers(&self, rel: &[u8]) -> bool {
+        !self.is_empty() && (self.contains(rel) || ancestors(rel).any(|above| self.contains(above)))
+    }
+
+    /// Whether one of the paths is below `directory`.
+    fn has_below(&self, directory: &[u8]) -> bool {
+        let start = self.0.partition_point(|path| {
+            path.iter().cmp(directory.iter().chain(std::iter::once(&b'/'))) == Ordering::Less
+        });
+        self.0
+            .get(start)
+            .and_then(|path| path.strip_prefix(directory))
+            .is_some_and(|rest| rest.starts_with(b"/"))
+    }
+}
+
+/// The directories above `path`, from the outermost, the source itself left out.
+fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.iter().enumerate().filter(|&(_, &b)| b == b'/').map(|(at, _)| &path[..at])
+}
+
+/// The items of a flag.
+fn items(text: Option<&str>) -> impl Iterator<Item = &str> {
+    text.unwrap_or_default().split(';').filter(|item| !item.is_empty())
+}
+
+fn bad(flag: &'static str, item: &str, reason: impl Into<String>) -> PlanError {
+    PlanError::BadFilter(BadFilter { flag, item: escape(item.as_bytes()), reason: reason.into() })
+}
+
+fn globs(flag: &'static str, text: Option<&str>) -> Result<Vec<Glob>, PlanError> {
+    items(text)
+        .map(|item| {
+            Glob::new(item.as_bytes()).map_err(|error| match error {
+                PlanError::BadPattern { reason, .. } => bad(flag, item, reason),
+                other => other,
+            })
+        })
+        .collect()
+}
+
+fn regexes(flag: &'static str, text: Option<&str>) -> Result<Vec<Regex>, PlanError> {
+    items(text).map(|item| go_regex::compile(item).map_err(|reason| bad(flag, item, reason))).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Writing files: under a temporary name first, and seen under their own only when they are complete.
+//!
+//! Everything is done relative to an open directory, so no symbolic link on the way can lead elsewhere, and a temporary
+//! file is made with `O_EXCL` and mode 0600. The functions here block; [`crate::FileRing`] decides where they run.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{
+    AtFlags, FallocateFlags, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, fallocate, fchmod,
+    fchown, ftruncate, futimens, linkat, openat, renameat, renameat_with, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::file::{DIRECT_ALIGN, DIRECT_FROM_BYTES, SourceDir};
+use crate::pool::Lease;
+
+/// What a file is called while it is written, and afterwards, both in one directory.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The directory.
+    pub dir: SourceDir,
+    /// The temporary name.
+    pub temporary: CString,
+    /// The name it gets when it is complete.
+    pub name: CString,
+}
+
+/// How a complete file looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Finish {
+    /// Permission bits.
+    pub mode: u32,
+    /// User and group.
+    pub owner: Option<(u32, u32)>,
+    /// Times of access and modification, nanoseconds since 1970.
+    pub times_ns: Option<(i128, i128)>,
+    /// Whether it takes the place of a file of the same name. Otherwise there being one is `AlreadyExists`.
+    pub replace: bool,
+}
+
+/// A file that is being written.
+#[derive(Clone, Debug)]
+pub struct NewFile {
+    fd: Arc<OwnedFd>,
+    /// The same file opened with `O_DIRECT`, when it is large and the file system offers it.
+    direct: Option<Arc<OwnedFd>>,
+    len: u64,
+}
+
+impl NewFile {
+    /// Makes the file with room for `len` bytes.
+    pub(crate) fn create(names: &Names, len: u64) -> io::Result<Self> {
+        let fd = open_new(names)?;
+        let made = reserve(&fd, len);
+        let direct = (len >= DIRECT_FROM_BYTES)
+            .then(|| {
+                let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                openat(&names.dir, &names.temporary, flags, Mode::empty()).ok()
+            })
+            .flatten();
+        if let Err(error) = made {
+            discard(names);
+            return Err(error);
+        }
+        Ok(Self { fd: Arc::new(fd), direct: direct.map(Arc::new), len })
+    }
+
+    /// Reads what was written before; for checksums that need the bytes in order.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&std::fs::File::from(self.fd.try_clone()?), buffer, offset)
+    }
+
+    /// The descriptor that takes `len` bytes at `offset` around the page cache, and the length rounded up to what it
+    /// wants; `None` where only the page cache will do.
+    pub(crate) fn direct_for(
+        &self,
+        offset: u64,
+        len: usize,
+        capacity: usize,
+    ) -> Option<(Arc<OwnedFd>, usize)> {
+        let direct = self.direct.as_ref()?;
+        let rounded = len.next_multiple_of(DIRECT_ALIGN as usize);
+        // What is beyond the end is cut off when the file is complete; in its middle every byte counts.
+        let fits = offset.is_multiple_of(DIRECT_ALIGN)
+            && rounded <= capacity
+            && (rounded == len || offset + len as u64 == self.len);
+        fits.then(|| (Arc::clone(direct), rounded))
+    }
+
+    /// Writes `lease` at `offset` through the page cache.
+    pub(crate) fn write(&self, lease: &Lease, offset: u64) -> io::Result<()> {
+        write_all(self.fd.as_fd(), lease, offset)
+    }
+
+    /// Gives the file its properties and its name.
+    pub(crate) fn complete(&self, names: &Names, finish: &Finish) -> io::Result<()> {
+        let done = (|| {
+            if self.direct.is_some() && !self.len.is_multiple_of(DIRECT_ALIGN) {
+                ftruncate(&self.fd, self.len)?;
+            }
+            publish(&self.fd, names, finish)
+        })();
+        done.inspect_err(|_| discard(names))
+    }
+}
+
+/// Writes a whole small file.
+pub(crate) fn store(names: &Names, parts: &[Lease], finish: &Finish) -> io::Result<()> {
+    let fd = open_new(names)?;
+    let done = (|| {
+        let mut offset = 0;
+        for part in parts.iter().filter(|part| !part.is_empty()) {
+            write_all(fd.as_fd(), part, offset)?;
+            offset += part.len() as u64;
+        }
+        publish(&fd, names, finish)
+    })();
+    done.inspect_err(|_| discard(names))
+}
+
+/// What a write of `len` bytes costs compared with an ordinary operation: 64 KiB are copied in some 10 us.
+pub(crate) fn units(len: usize) -> u32 {
+    1 + (len >> 16) as u32
+}
+
+/// Removes a temporary file that will not be completed.
+pub(crate) fn discard(names: &Names) {
+    // Gone already, or not to be reached: either way there is nothing more to do.
+    let _ = unlinkat(&names.dir, &names.temporary, AtFlags::empty());
+}
+
+fn open_new(names: &Names) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(openat(&names.dir, &names.temporary, flags, Mode::RUSR | Mode::WUSR)?)
+}
+
+/// Reserves the space, so that a full disk is known at once and blocks can be written in any order at no cost; where the
+/// file system cannot, the length alone.
+fn reserve(fd: &OwnedFd, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    match fallocate(fd, FallocateFlags::empty(), 0, len) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(ftruncate(fd, len)?),
+        done => Ok(done?),
+    }
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(fd, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                bytes = &bytes[n..];
+                offset += n as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn publish(fd: &OwnedFd, names: &Names, finish: &Finish) -> io::Result<()> {
+    if let Some((uid, gid)) = finish.owner {
+        fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    fchmod(fd, Mode::from_raw_mode(finish.mode))?;
+    if let Some((accessed, modified)) = finish.times_ns {
+        futimens(fd, &Timestamps { last_access: timespec(accessed), last_modification: timespec(modified) })?;
+    }
+    let Names { dir, temporary, name } = names;
+    if finish.replace {
+        return Ok(renameat(dir, temporary, dir, name)?);
+    }
+    match renameat_with(dir, temporary, dir, name, RenameFlags::NOREPLACE) {
+        // Not every file system knows the flag; a second name for the file does the same in two steps.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            linkat(dir, temporary, dir, name, AtFlags::empty())?;
+            Ok(unlinkat(dir, temporary, AtFlags::empty())?)
+        }
+        done => Ok(done?),
+    }
+}
+
+fn timespec(ns: i128) -> Timespec {
+    let (seconds, nanoseconds) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
+    Timespec { tv_sec: seconds.clamp(i64::MIN.into(), i64::MAX.into()) as i64, tv_nsec: nanoseconds as _ }
+}

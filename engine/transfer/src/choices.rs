@@ -1,0 +1,150 @@
+//! The choices a job can be given beyond its bounds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use azuring_azure::Secret;
+
+/// What happens to an object that the destination already has.
+#[derive(Clone, Default)]
+pub enum Overwrite {
+    /// It is replaced.
+    #[default]
+    Always,
+    /// It stays; the transfer counts as skipped.
+    Never,
+    /// It is replaced when the source was modified later.
+    IfSourceNewer,
+    /// Whoever runs the job is asked, with the destination's full name; `true` replaces it. Called on the lanes'
+    /// threads, one question at a time.
+    Ask(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+}
+
+impl std::fmt::Debug for Overwrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Always => "Always",
+            Self::Never => "Never",
+            Self::IfSourceNewer => "IfSourceNewer",
+            Self::Ask(_) => "Ask",
+        })
+    }
+}
+
+/// What a stored MD5 means for a download.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckMd5 {
+    /// It is not looked at.
+    NoCheck,
+    /// A difference is told, and the file kept.
+    LogOnly,
+    /// A difference fails the file; a blob without MD5 is taken as it comes.
+    #[default]
+    FailIfDifferent,
+    /// A difference fails the file, and so does a blob without MD5.
+    FailIfDifferentOrMissing,
+}
+
+/// What symbolic links in a local source are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Symlinks {
+    /// Left out, and counted.
+    #[default]
+    Skip,
+    /// What they point to.
+    Follow,
+    /// Blobs with the metadata `is_symlink=true` whose content is the path they hold; and the other way round.
+    Preserve,
+}
+
+/// The kind of blob an upload makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BlobTypeChoice {
+    /// A page blob for `.vhd` and `.vhdx`, otherwise a block blob.
+    #[default]
+    Detect,
+    /// Block blobs.
+    Block,
+    /// Page blobs; files must be multiples of 512 bytes.
+    Page,
+    /// Append blobs.
+    Append,
+}
+
+/// How blobs are encrypted with something other than the account's key.
+#[derive(Clone, Debug, Default)]
+pub enum Encryption {
+    /// The account's key.
+    #[default]
+    Account,
+    /// A named encryption scope (`x-ms-encryption-scope`).
+    Scope(String),
+    /// A key of the caller (`x-ms-encryption-key`), which the service does not keep.
+    Key {
+        /// 32 bytes in base64.
+        key: Secret,
+        /// SHA-256 of the 32 bytes, in base64.
+        sha256: String,
+    },
+}
+
+/// How POSIX properties are written into metadata.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PosixStyle {
+    /// AzCopy's own keys, decimal.
+    #[default]
+    Standard,
+    /// The keys of Azure Managed Lustre.
+    Amlfs,
+}
+
+/// Which snapshots are removed with a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteSnapshots {
+    /// The blob and its snapshots.
+    Include,
+    /// The snapshots alone.
+    Only,
+}
+
+/// What is removed for good, past soft delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermanentDelete {
+    /// Deleted snapshots.
+    Snapshots,
+    /// Deleted versions.
+    Versions,
+    /// Both.
+    SnapshotsAndVersions,
+}
+
+/// How soon an archived blob comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RehydratePriority {
+    /// Within 15 hours.
+    Standard,
+    /// Often within an hour; costs more.
+    High,
+}
+
+/// What `set-properties` changes. What is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PropertyChange {
+    /// The new access tier.
+    pub tier: Option<String>,
+    /// The priority of a rehydration that the new tier begins.
+    pub rehydrate_priority: Option<RehydratePriority>,
+    /// The new metadata, instead of all there was; empty removes it.
+    pub metadata: Option<Vec<(String, String)>>,
+    /// The new tags, instead of all there were; empty removes them.
+    pub tags: Option<Vec<(String, String)>>,
+}
+
+/// Where the names of the objects to transfer come from, one relative path a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListOfFiles {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}

@@ -1,0 +1,138 @@
+//! One request until it is answered for good: permits, repeats, counters.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use azuring_azure::RequestError;
+use hdrhistogram::Histogram;
+use tokio::sync::Semaphore;
+
+use crate::collector::{LaneCounters, add};
+use crate::failure::{Failure, FailureKind};
+use crate::retry::{self, Next};
+use crate::session::Session;
+
+/// A stop that comes during a pause is noticed this soon.
+pub(crate) const PAUSE_STEP: Duration = Duration::from_millis(100);
+
+/// Who sends: a lane, or the planner.
+pub(crate) struct Sender<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) counters: &'a LaneCounters,
+    /// One permit per request that may be in flight, served in order.
+    pub(crate) permits: &'a Semaphore,
+    pub(crate) latency_us: &'a RefCell<Histogram<u64>>,
+    pub(crate) notice: &'a dyn Fn(&str),
+}
+
+/// A request that will not be repeated any more.
+pub(crate) struct GaveUp {
+    /// `None`: the job stopped before it was sent again.
+    pub(crate) error: Option<RequestError>,
+    tries: u32,
+    stop_job: bool,
+}
+
+impl GaveUp {
+    /// The failure of the object the request was for; stops the job if it concerns everything.
+    pub(crate) fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
+        let Some(error) = self.error else {
+            let mut failure = Failure::interrupted(object);
+            failure.tries = self.tries;
+            return Box::new(failure);
+        };
+        let failure = Failure::request(object, &error, self.tries);
+        if self.stop_job {
+            session.verdict.fatal(&failure);
+        } else if failure.kind == FailureKind::Authentication {
+            session.verdict.refused(&failure);
+        }
+        Box::new(failure)
+    }
+}
+
+/// Whether a request is begun while the job stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Not any more.
+    UnlessStopping,
+    /// It completes what was begun.
+    Always,
+}
+
+/// Sends a request until it is accepted, hopeless, or out of attempts. `send` is told whether to send checksums; what it
+/// does counts as one attempt, the reading of the answer included. Holds a permit only while it is in flight.
+pub(crate) async fn request<T>(
+    sender: &Sender<'_>,
+    body_bytes: u64,
+    begin: Begin,
+    mut send: impl AsyncFnMut(bool) -> Result<T, RequestError>,
+) -> Result<T, GaveUp> {
+    let Sender { session, counters, .. } = *sender;
+    let mut tries = 0;
+    loop {
+        let with_crc64 = session.sends_crc64();
+        let attempt = {
+            let _permit = sender.permits.acquire().await.expect("the semaphore is never closed");
+            if begin == Begin::UnlessStopping && session.verdict.stopping() {
+                return Err(GaveUp { error: None, tries, stop_job: false });
+            }
+            add(&counters.in_flight, 1);
+            add(&counters.requests, 1);
+            add(&counters.bytes_sent, body_bytes);
+            let begun = Instant::now();
+            let attempt = send(with_crc64).await;
+            sender.latency_us.borrow_mut().saturating_record(begun.elapsed().as_micros() as u64);
+            add(&counters.in_flight, 1u64.wrapping_neg());
+            attempt
+        };
+        tries += 1;
+        let error = match attempt {
+            Ok(answer) => {
+                session.verdict.accepted();
+                if with_crc64 {
+                    session.crc64_accepted();
+                }
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        if with_crc64
+            && matches!(&error, RequestError::Service(refusal) if refusal.refuses_crc64())
+            && let Some(first) = session.crc64_refused()
+        {
+            // Told once; every request that was refused for it goes again without.
+            if first {
+                (sender.notice)("the server does not take CRC64 checksums: going on without them");
+            }
+            continue;
+        }
+        let reached = session.verdict.ever_accepted();
+        match retry::next(&session.options.retry, &error, tries, reached, fastrand::f64()) {
+            Next::GiveUp => return Err(GaveUp { error: Some(error), tries, stop_job: false }),
+            Next::StopJob => return Err(GaveUp { error: Some(error), tries, stop_job: true }),
+            Next::After(pause) => {
+                add(&counters.retries, 1);
+                if matches!(error.class(), azuring_azure::Class::Throttle) {
+                    add(&counters.throttled, 1);
+                }
+                if !pause_for(pause, || session.verdict.stopping()).await {
+                    return Err(GaveUp { error: Some(error), tries, stop_job: false });
+                }
+            }
+        }
+    }
+}
+
+/// Waits; `false` when the job stopped meanwhile.
+async fn pause_for(pause: Duration, stopping: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + pause;
+    while !stopping() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        tokio::time::sleep(left.min(PAUSE_STEP)).await;
+    }
+    false
+}

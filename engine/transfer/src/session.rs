@@ -1,0 +1,71 @@
+//! What every request of a job, or of a single command, has in common.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use azuring_azure::{BlobClient, Target};
+use azuring_link::{LinkSettings, Links, TlsSetup};
+
+use crate::collector::Progress;
+use crate::options::JobOptions;
+use crate::verdict::Verdict;
+
+/// Where requests go, within which bounds, and how it has gone so far. Shared by all threads.
+pub(crate) struct Session {
+    pub(crate) options: JobOptions,
+    pub(crate) target: Target,
+    pub(crate) tls: Option<TlsSetup>,
+    pub(crate) verdict: Verdict,
+    pub(crate) progress: Arc<Progress>,
+    /// Cleared when the server turns out not to take checksums.
+    crc64: AtomicBool,
+    /// Set when it has taken one: later refusals have other reasons.
+    crc64_taken: AtomicBool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        options: JobOptions,
+        target: Target,
+        tls: Option<TlsSetup>,
+        verdict: Verdict,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let crc64 = AtomicBool::new(options.crc64);
+        Self { options, target, tls, verdict, progress, crc64, crc64_taken: AtomicBool::new(false) }
+    }
+
+    /// A client with links of its own, for the calling thread. Needs a lane's runtime.
+    pub(crate) fn client(&self) -> BlobClient {
+        let settings =
+            LinkSettings { http: self.options.http, stall: self.options.retry.stall, tls: self.tls.clone() };
+        let links = Links::new(self.target.url().endpoint(), settings);
+        BlobClient::new(Rc::new(self.target.clone()), links)
+    }
+
+    /// Whether the destination is the service itself, which changes some names.
+    pub(crate) fn is_service(&self) -> bool {
+        self.target.url().is_service()
+    }
+
+    pub(crate) fn sends_crc64(&self) -> bool {
+        self.crc64.load(Ordering::Relaxed)
+    }
+
+    /// The server has taken a checksum.
+    pub(crate) fn crc64_accepted(&self) {
+        if !self.crc64_taken.load(Ordering::Relaxed) {
+            self.crc64_taken.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The server has refused a request for its checksum. `None`: not for that, since it has taken one before. Otherwise
+    /// the request goes again without; `Some(true)` for the first one to find out.
+    pub(crate) fn crc64_refused(&self) -> Option<bool> {
+        if self.crc64_taken.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.crc64.swap(false, Ordering::SeqCst))
+    }
+}

@@ -1,0 +1,68 @@
+//! The threads of a job.
+
+use std::sync::Arc;
+
+use azuring_ring::IoPath;
+use crossbeam::sync::WaitGroup;
+
+use crate::failure::{Failure, FailureKind};
+use crate::job::Shared;
+use crate::lane::{self, LaneShare};
+use crate::source::Finder;
+use crate::{collector, planner};
+
+/// Raises this process's soft limit of open descriptors to what the job may need, as far as the hard limit allows. Short
+/// of it, opens and connects wait and are repeated.
+pub(crate) fn allow_descriptors(needed: u64) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < needed) {
+        limit.current = Some(limit.maximum.map_or(needed, |most| most.min(needed)));
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
+type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
+
+/// Starts the lanes and the planner. They end by themselves when the source is done or the job stops; it stops at once
+/// if the system refuses a thread.
+pub(crate) fn start(
+    finder: Finder,
+    shares: &[LaneShare],
+    io: &IoPath,
+    shared: &Arc<Shared>,
+    messages: crossbeam::channel::Sender<collector::Message>,
+) -> Threads {
+    let refused = |error: std::io::Error| {
+        let text = format!("the system refuses to start a thread: {error}");
+        let failure =
+            Failure::new(FailureKind::Limit, "", text).advise("raise the limit of processes or memory");
+        shared.session.verdict.fatal(&failure);
+        shared.session.verdict.give_up();
+        shared.queue.close();
+    };
+    let mut lanes = Vec::with_capacity(shares.len());
+    let ready = WaitGroup::new();
+    for (index, &share) in shares.iter().enumerate() {
+        let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
+        let ready = ready.clone();
+        let lane = move || lane::run(index, share, &io, shared, messages, ready);
+        match std::thread::Builder::new().name(format!("lane-{index}")).spawn(lane) {
+            Ok(lane) => lanes.push(lane),
+            Err(error) => refused(error),
+        }
+    }
+    // Every lane has its runtime and ring before the first file is opened: where descriptors are few, the files and
+    // sockets of one lane would leave none for the next.
+    ready.wait();
+    let theirs = Arc::clone(shared);
+    let plan = move || planner::run(finder, &theirs, &messages);
+    match std::thread::Builder::new().name("planner".to_owned()).spawn(plan) {
+        Ok(planner) => (lanes, Some(planner)),
+        Err(error) => {
+            refused(error);
+            (lanes, None)
+        }
+    }
+}
