@@ -271,6 +271,13 @@ impl Suite {
         let (azcopy, _) = self.facts_of(Tool::AzCopy, number, case, &place);
         let (azuring, output) = self.facts_of(Tool::Azuring, number, case, &place);
         let all = differences(&azcopy, &azuring);
+        if let Ok(dump) = std::env::var("D_DUMP") {
+            fs::write(
+                format!("{dump}/{}", case.name.replace('/', "_")),
+                format!("{}\n\nAZCOPY {azcopy:#?}\n\nAZURING {azuring:#?}\n", case.line),
+            )
+            .unwrap();
+        } // DEV
         let undeclared: Vec<_> = all.iter().filter(|found| !case.is_declared(found)).cloned().collect();
         let stale = case.differs.iter().filter(|declared| {
             !all.iter().any(|found| found.aspect == declared.aspect && found.subject == declared.subject)
@@ -313,7 +320,7 @@ impl Suite {
             Tool::Azuring => Azuring::new(&self.link).stdin(case.stdin).run(args),
         };
         let output = format!("{}{}", outcome.stderr, outcome.stdout);
-        let text = |text: &str| remote.neutral(tool, text, &source, destination.path());
+        let text = |text: &str| remote.neutral(text, &source, destination.path());
         let mut facts = Facts::of_output(&outcome, text);
         facts.add_blobs(&remote);
         facts.add_local(destination.path());
@@ -328,6 +335,8 @@ impl Suite {
 pub fn assert_same(program: &str, cases: &[Case]) {
     let only = std::env::var(ONLY).unwrap_or_default();
     let cases: Vec<Case> = cases.iter().filter(|case| case.name.contains(&only)).cloned().collect();
+    let other = std::env::var("D_PROGRAM").unwrap_or(program.to_owned()); // DEV
+    let program = other.as_str(); // DEV
     let verdicts = Suite::new(Path::new(program), &cases).judge(&cases);
     let failed: Vec<_> = verdicts.iter().filter(|verdict| !verdict.is_right()).collect();
     let report: String = failed.iter().map(ToString::to_string).collect();

@@ -39,7 +39,15 @@ pub(crate) struct Head<'a> {
     /// Percent-encoded; empty for the container itself.
     pub(crate) name: &'a str,
     /// Decoded.
-    pub(crate) query: &'a [(&'a str, &'a str)],
+    pub(crate) query: Vec<(&'a str, &'a str)>,
+    pub(crate) headers: HeaderMap,
+}
+
+/// A request as it is sent, up to its body.
+pub(crate) struct Authorized {
+    pub(crate) method: Method,
+    /// Path and query. With a SAS it is a secret.
+    pub(crate) path: PathAndQuery,
     pub(crate) headers: HeaderMap,
 }
 
@@ -65,9 +73,8 @@ impl BlobClient {
     /// # Errors
     /// [`RequestError`]; 409 `ContainerAlreadyExists` when it exists.
     pub async fn create_container(&self) -> Result<(), RequestError> {
-        let query = [("restype", "container")];
-        let headers = self.target.common.clone();
-        let head = Head { method: Method::PUT, name: "", query: &query, headers };
+        let query = vec![("restype", "container")];
+        let head = Head { method: Method::PUT, name: "", query, headers: self.target.common.clone() };
         self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
         Ok(())
     }
@@ -85,10 +92,7 @@ impl BlobClient {
     /// Sends a request; the body of its answer is still to come.
     pub(crate) async fn send(&self, head: Head<'_>, payload: Payload) -> Result<Reply, RequestError> {
         let target = &*self.target;
-        let Head { method, name, query, mut headers } = head;
-        let path = self.authorize(&method, name, query, &mut headers, payload.len());
-        let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
-            .map_err(|error| RequestError::Name(error.to_string()))?;
+        let Authorized { method, path, headers } = self.authorize(head, payload.len())?;
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(target.scheme.clone());
         parts.authority = Some(target.authority.clone());
@@ -107,16 +111,13 @@ impl BlobClient {
         Err(ServiceError::read(answer.status(), &answer.headers(), &answer.body).into())
     }
 
-    /// Path and query of a request, with the SAS where that is the credential; a signature goes into the headers.
-    pub(crate) fn authorize(
-        &self,
-        method: &Method,
-        name: &str,
-        query: &[(&str, &str)],
-        headers: &mut HeaderMap,
-        body_len: u64,
-    ) -> String {
+    /// Puts the SAS into the query, or a signature into the headers.
+    ///
+    /// # Errors
+    /// [`RequestError::Name`].
+    pub(crate) fn authorize(&self, head: Head<'_>, body_len: u64) -> Result<Authorized, RequestError> {
         let target = &*self.target;
+        let Head { method, name, query, mut headers } = head;
         let path_len = target.container_path.len() + 1 + name.len();
         let mut path = String::with_capacity(path_len + 256);
         path.push_str(&target.container_path);
@@ -126,7 +127,7 @@ impl BlobClient {
         }
         let path_end = path.len();
         let mut mark = '?';
-        for (key, text) in query {
+        for (key, text) in &query {
             path.push(mark);
             path.push_str(key);
             path.push('=');
@@ -141,13 +142,15 @@ impl BlobClient {
             }
             Credential::SharedKey(key) => {
                 headers.insert(X_MS_DATE, self.now());
-                let signed = key.sign(method, &path[..path_end], query, headers, body_len);
+                let signed = key.sign(&method, &path[..path_end], &query, &headers, body_len);
                 let mut signed = HeaderValue::try_from(signed).expect("base64 makes a valid header");
                 signed.set_sensitive(true);
                 headers.insert(AUTHORIZATION, signed);
             }
         }
-        path
+        let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
+            .map_err(|error| RequestError::Name(error.to_string()))?;
+        Ok(Authorized { method, path, headers })
     }
 
     /// The date header, rendered once a second.

@@ -72,6 +72,8 @@ impl ServiceError {
             | "InvalidAuthenticationInfo"
             | "ContainerNotFound"
             | "ContainerDisabled"
+            | "ContainerBeingDeleted"
+            | "ContainerBeingDisabled"
             | "AccountIsDisabled"
             | "AuthorizationProtocolMismatch"
             | "AuthorizationSourceIPMismatch"
@@ -138,12 +140,14 @@ impl ServiceError {
                 "no credential was sent: append a SAS to the URL or set AZURE_STORAGE_KEY"
             }
             "AuthorizationPermissionMismatch" => {
-                "the SAS or role lacks the permission: writing needs `w` (or `c`) in sp, or Storage Blob Data Contributor"
+                "the SAS or role lacks the permission: reading needs `r` in sp, listing `l`, writing `w` (or `c`), deleting `d` (versions `x`, for good `y`), tags `t`; or Storage Blob Data Contributor"
             }
             "AuthorizationFailure" => {
                 "the account's firewall may not admit this network, or shared keys are disabled on the account"
             }
-            "AuthorizationResourceTypeMismatch" => "the account SAS needs `o` (objects) in srt",
+            "AuthorizationResourceTypeMismatch" => {
+                "the account SAS needs `o` (objects) in srt, and `c` (containers) for listings and batches"
+            }
             "AuthorizationProtocolMismatch" => "the SAS allows https only",
             "AuthorizationSourceIPMismatch" => "the SAS does not admit this machine's address",
             "ContainerNotFound" => "create the container first",
@@ -151,10 +155,49 @@ impl ServiceError {
             "AccountIsDisabled" => "the account is disabled",
             "LeaseIdMissing" => "the blob has a lease: break it or wait until it ends",
             "BlobImmutableDueToPolicy" => "the blob is protected by an immutability policy",
+            "BlobImmutableDueToLegalHold" => "the blob is protected by a legal hold",
+            "BlobArchived" => {
+                "the blob is in the archive: set its tier to Hot, Cool or Cold and wait some hours"
+            }
+            "BlobBeingRehydrated" => "the blob is on its way out of the archive: wait some hours",
+            "BlobIsSealed" => "the append blob is sealed: write under another name, or remove it first",
+            "SnapshotsPresent" => "the blob has snapshots: delete them with it, or only them",
+            "OperationNotAllowedOnRootBlob" => {
+                "the current version cannot be deleted by its id: delete the blob itself"
+            }
+            "InvalidBlobTier" | "BlobTierInadequateForContentLength" => {
+                "the tier is not one of this type or size of blob: Hot, Cool, Cold and Archive are for block blobs, P4 to P80 for page blobs of premium accounts"
+            }
+            "BlobAccessTierNotSupportedForAccountType" => "this type of account has no tiers",
+            "PendingCopyOperation" => "the blob is the target of a copy under way: wait, or abort the copy",
+            "DirectoryIsNotEmpty" => "the directory is not empty: delete what is in it first",
+            "BlobUsesCustomerSpecifiedEncryption" => {
+                "the blob is encrypted with a customer's key: give that key"
+            }
+            "BlobCustomerSpecifiedEncryptionMismatch" => {
+                "the blob is encrypted with another key: give that one"
+            }
+            "BlobDoesNotUseCustomerSpecifiedEncryption" => {
+                "the blob is not encrypted with a customer's key: give none"
+            }
+            "InvalidResourceName" => "the service does not take this name: rename the file or the blob",
+            "InvalidMetadata" | "EmptyMetadataKey" => {
+                "metadata names are letters, digits and `_`, and their values printable ASCII"
+            }
+            "MetadataTooLarge" => "names and values of metadata have 8 KiB together: leave some out",
+            "InvalidTag" | "InvalidTags" => {
+                "a blob has 10 tags at most; their names and values are letters, digits, blanks and + - . / : = _"
+            }
+            "AppendPositionConditionNotMet" => "the append blob was written to by someone else",
+            "InvalidRange" | "InvalidPageRange" => {
+                "the blob is shorter than expected: it was changed by someone else"
+            }
             "UnauthorizedBlobOverwrite" => {
                 "the blob exists and the credential may create but not overwrite: add `w` to sp"
             }
-            "InvalidBlobType" => "a page or append blob of this name exists: remove it first",
+            "InvalidBlobType" => {
+                "the blob of this name is of another type: remove it first, or use its own operations"
+            }
             "InvalidBlobOrBlock" => {
                 "uncommitted blocks of another tool lie under this name: they vanish after 7 days, or when the blob is rewritten"
             }
@@ -251,7 +294,9 @@ impl RequestError {
             }
             RequestError::Name(_) => "rename the file",
             RequestError::Property(_) => "change the property, or leave it out",
-            RequestError::Answer { .. } => "check that nothing between here and the service changes its answers",
+            RequestError::Answer { .. } => {
+                "check that nothing between here and the service changes its answers"
+            }
         }
     }
 
@@ -328,61 +373,5 @@ fn xml_texts(body: &[u8]) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    fn read(status: u16, code: Option<&'static str>, body: &str) -> ServiceError {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-ms-request-id", HeaderValue::from_static("abc-1"));
-        headers.insert("retry-after", HeaderValue::from_static("7"));
-        if let Some(code) = code {
-            headers.insert("x-ms-error-code", HeaderValue::from_static(code));
-        }
-        ServiceError::read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
-    }
-
-    #[test]
-    fn code_message_and_request_id_are_read_from_wherever_they_stand() {
-        let body = "\u{feff}<?xml version=\"1.0\"?><Error><Code>LeaseIdMissing</Code><Message>There is a lease &amp; no id.\nRequestId:x\nTime:y</Message></Error>";
-        let error = read(412, None, body);
-        assert_eq!(error.code, "LeaseIdMissing");
-        assert_eq!(error.message.as_deref(), Some("There is a lease & no id."));
-        assert_eq!(error.request_id.as_deref(), Some("abc-1"));
-        assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
-        assert_eq!(read(403, Some("AuthenticationFailed"), "<Error><Co").code, "AuthenticationFailed");
-        assert_eq!(read(502, None, "<html>bad gateway").code, "Bad Gateway");
-        let detail = "<Error><AuthenticationErrorDetail>The MAC signature found is wrong.\nPUT\n\n</AuthenticationErrorDetail></Error>";
-        assert_eq!(read(403, Some("AuthenticationFailed"), detail).message.as_deref(), Some("The"));
-        let hostile = "<Error><Message>red \u{1b}[31m\u{7}text</Message></Error>";
-        assert_eq!(read(400, None, hostile).message.as_deref(), Some("red [31mtext"));
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date_and_bounded() {
-        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 04:00:00 GMT").unwrap();
-        assert_eq!(pause(" 7 ", now), Some(Duration::from_secs(7)));
-        assert_eq!(pause("Sun, 22 Nov 2026 04:00:08 GMT", now), Some(Duration::from_secs(8)));
-        assert_eq!(pause("Sun, 22 Nov 2026 03:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(pause("999999", now), Some(MAX_RETRY_AFTER));
-        assert_eq!(pause("soon", now), None);
-    }
-
-    #[test]
-    fn the_class_does_not_depend_on_the_code_being_there() {
-        for status in [500, 502, 504, 408] {
-            assert_eq!(read(status, None, "").class(), Class::Retry, "{status}");
-        }
-        for status in [503, 429] {
-            assert_eq!(read(status, None, "").class(), Class::Throttle, "{status}");
-        }
-        assert_eq!(read(503, Some("ServerBusy"), "").class(), Class::Throttle);
-        assert_eq!(read(403, Some("AuthorizationPermissionMismatch"), "").class(), Class::Skip);
-        assert_eq!(read(403, Some("AuthenticationFailed"), "").class(), Class::Fatal);
-        assert_eq!(read(404, Some("ContainerNotFound"), "").class(), Class::Fatal);
-        assert_eq!(read(409, Some("BlobImmutableDueToPolicy"), "").class(), Class::Skip);
-        assert_eq!(read(412, None, "").class(), Class::Skip);
-        assert_eq!(read(400, Some("Crc64Mismatch"), "").class(), Class::Retry);
-        assert_eq!(read(501, Some("APINotImplemented"), "").class(), Class::Skip);
-    }
-}
+#[path = "error/tests.rs"]
+mod tests;

@@ -234,11 +234,9 @@ impl Property {
             Self::Created => wanted.created,
             Self::Etag => wanted.etag,
             Self::Md5 => wanted.content_md5,
-            Self::ContentType
-            | Self::Encoding
-            | Self::Language
-            | Self::Disposition
-            | Self::CacheControl => wanted.content,
+            Self::ContentType | Self::Encoding | Self::Language | Self::Disposition | Self::CacheControl => {
+                wanted.content
+            }
             Self::ArchiveStatus
             | Self::RehydratePriority
             | Self::LeaseState
@@ -320,33 +318,37 @@ impl BlobFacts {
             Property::Etag => self.etag = Some(text.trim_matches('"').into()),
             Property::Type => self.blob_type = BlobType::parse(text).ok_or_else(|| wrong("type of blob"))?,
             Property::Tier => self.tier = Some(AccessTier::parse(text)),
-            Property::Md5 => self.content_md5 = BASE64_STANDARD.decode(text).ok().and_then(|b| b.try_into().ok()),
+            Property::Md5 => {
+                self.content_md5 = BASE64_STANDARD.decode(text).ok().and_then(|b| b.try_into().ok());
+            }
             Property::Version => self.version_id = Some(text.into()),
-            Property::ContentType => self.content().content_type = word(),
-            Property::Encoding => self.content().encoding = word(),
-            Property::Language => self.content().language = word(),
-            Property::Disposition => self.content().disposition = word(),
-            Property::CacheControl => self.content().cache_control = word(),
-            Property::ArchiveStatus => self.state().archive_status = word(),
-            Property::RehydratePriority => self.state().rehydrate_priority = word(),
-            Property::LeaseState => self.state().lease_state = word(),
-            Property::LeaseStatus => self.state().lease_status = word(),
-            Property::LeaseDuration => self.state().lease_duration = word(),
-            Property::CopyStatus => self.state().copy_status = word(),
-            Property::TagCount => self.state().tag_count = text.parse().map_err(|_| wrong("number of tags"))?,
-            Property::ServerEncrypted => self.state().server_encrypted = text == "true",
-            Property::Scope => self.state().encryption_scope = word(),
-            Property::KeySha256 => self.state().key_sha256 = word(),
-            Property::Sealed => self.state().sealed = text == "true",
+            Property::ContentType => self.content_mut().content_type = word(),
+            Property::Encoding => self.content_mut().encoding = word(),
+            Property::Language => self.content_mut().language = word(),
+            Property::Disposition => self.content_mut().disposition = word(),
+            Property::CacheControl => self.content_mut().cache_control = word(),
+            Property::ArchiveStatus => self.state_mut().archive_status = word(),
+            Property::RehydratePriority => self.state_mut().rehydrate_priority = word(),
+            Property::LeaseState => self.state_mut().lease_state = word(),
+            Property::LeaseStatus => self.state_mut().lease_status = word(),
+            Property::LeaseDuration => self.state_mut().lease_duration = word(),
+            Property::CopyStatus => self.state_mut().copy_status = word(),
+            Property::TagCount => {
+                self.state_mut().tag_count = text.parse().map_err(|_| wrong("number of tags"))?;
+            }
+            Property::ServerEncrypted => self.state_mut().server_encrypted = text == "true",
+            Property::Scope => self.state_mut().encryption_scope = word(),
+            Property::KeySha256 => self.state_mut().key_sha256 = word(),
+            Property::Sealed => self.state_mut().sealed = text == "true",
         }
         Ok(())
     }
 
-    fn content(&mut self) -> &mut ContentFacts {
+    fn content_mut(&mut self) -> &mut ContentFacts {
         self.content.get_or_insert_default()
     }
 
-    fn state(&mut self) -> &mut BlobState {
+    fn state_mut(&mut self) -> &mut BlobState {
         self.state.get_or_insert_default()
     }
 

@@ -61,8 +61,8 @@ impl BlobClient {
             headers.insert(X_MS_RANGE_GET_CONTENT_CRC64, HeaderValue::from_static("true"));
         }
         add_if_match(&mut headers, get.if_match)?;
-        let query: Vec<_> = get.which.query().collect();
-        self.send(Head { method: Method::GET, name, query: &query, headers }, Payload::default()).await
+        let query = get.which.query().collect();
+        self.send(Head { method: Method::GET, name, query, headers }, Payload::default()).await
     }
 
     /// Get Blob Properties.
@@ -70,9 +70,8 @@ impl BlobClient {
     /// # Errors
     /// [`RequestError`].
     pub async fn head_blob(&self, name: &str, which: Which<'_>) -> Result<BlobFacts, RequestError> {
-        let headers = self.read_headers();
-        let query: Vec<_> = which.query().collect();
-        let head = Head { method: Method::HEAD, name, query: &query, headers };
+        let query = which.query().collect();
+        let head = Head { method: Method::HEAD, name, query, headers: self.read_headers() };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
         BlobFacts::of_answer(&answer, &Wanted::ALL)
             .map_err(|reason| RequestError::Answer { request: "Get Blob Properties".to_owned(), reason })

@@ -4,30 +4,44 @@
 //! operation, and what its answers and errors mean.
 //!
 //! ```text
-//!   BlobUrl ── who and where ──┐
-//!   Credential ── may I ───────┼─> BlobClient::put_blob(path, payload, ..) ──> link ──> Outcome | RequestError
-//!   BlobProperties ── job-wide ┘        one request, no retry                            └─ class(), advice()
+//!   BlobUrl ────── who and where ──┐
+//!   Credential ─── may I ──────────┤
+//!   BlobProperties job-wide ───────┼─> Target ─> BlobClient ── put_blob, put_block, put_block_list    put_blob
+//!   Encryption ─── under whose key ┘      │       │            get_blob, head_blob ──> BlobFacts      get_blob, facts
+//!                                         │       │            list_blobs ──> ListPage                list, list_page
+//!                              rendered once      │            delete_blob, set_tier; 256 at a time   delete, change, batch
+//!                                                 │            append_block, put_page, ..             append_blob, page_blob
+//!                                               link           Reply | RequestError: class(), advice()
 //! ```
 //!
 //! **Invariants.**
 //! - A call is exactly one exchange. Retrying is the caller's business; [`RequestError::class`] says whether it helps.
-//! - Secrets (SAS signatures, account keys) live in [`Secret`] or an HMAC key and cannot be printed.
+//! - Secrets (SAS signatures, account and encryption keys) live in [`Secret`], an HMAC key or a sensitive header, and
+//!   cannot be printed.
 //! - What never changes within a job is rendered once: a request adds length, checksum, date and path.
+//! - Every answer that is read whole has a limit in bytes, derived where it stands. What an answer says is checked, and
+//!   never a reason to panic.
 //!
-//! **Limits.** Those of the service, REST version 2025-07-05.
+//! **Limits.** Those of the service, REST version 2025-07-05. Names of blobs are percent-encoded by the caller; prefixes,
+//! tags and markers are not.
 //!
 //! **Does not know** files, jobs, threads or retries.
 #![forbid(unsafe_code)]
 
+mod append_blob;
+mod batch;
+mod change;
 mod checksum;
 mod client;
 mod credential;
+mod delete;
 mod encryption;
 mod error;
 mod facts;
 mod get_blob;
 mod list;
 mod list_page;
+mod page_blob;
 mod properties;
 mod put_blob;
 mod sas;
@@ -37,14 +51,19 @@ mod target;
 mod url;
 mod xml;
 
+pub use append_blob::MAX_APPEND_BYTES;
+pub use batch::MAX_BATCH;
+pub use change::{RehydratePriority, SetTier};
 pub use checksum::{Crc64, Crc64Digest};
 pub use client::BlobClient;
 pub use credential::{Credential, CredentialError, DEVSTORE_ACCOUNT};
+pub use delete::{Delete, DeleteSnapshots};
 pub use encryption::{Cpk, Encryption, EncryptionError};
 pub use error::{Class, RequestError, ServiceError};
 pub use facts::{AccessTier, BlobFacts, BlobState, BlobType, ContentFacts, Wanted};
 pub use get_blob::{Get, MAX_CRC64_RANGE_BYTES, Which};
 pub use list::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
+pub use page_blob::{MAX_PUT_PAGE_BYTES, PAGE_BYTES, PageRanges};
 pub use properties::{BlobProperties, PropertyError};
 pub use put_blob::Body;
 pub use sas::Sas;

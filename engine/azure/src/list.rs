@@ -129,8 +129,7 @@ impl BlobClient {
         query.extend(
             optional.into_iter().filter_map(|(name, text)| Some((name, text.filter(|t| !t.is_empty())?))),
         );
-        let head =
-            Head { method: Method::GET, name: "", query: &query, headers: self.target().common.clone() };
+        let head = Head { method: Method::GET, name: "", query, headers: self.target().common.clone() };
         let entries = list.max_results.unwrap_or(MAX_PAGE_ENTRIES).clamp(1, MAX_PAGE_ENTRIES) as usize;
         // One more for the frame around the entries.
         let answer = self.exchange(head, Payload::default(), (entries + 1) * ENTRY_LIMIT_BYTES).await?;
@@ -156,7 +155,8 @@ mod tests {
     #[test]
     fn what_is_included_is_one_parameter() {
         assert_eq!(ListInclude::default().text(), "");
-        let include = ListInclude { metadata: true, snapshots: true, uncommitted: true, ..Default::default() };
+        let include =
+            ListInclude { metadata: true, snapshots: true, uncommitted: true, ..Default::default() };
         assert_eq!(include.text(), "metadata,snapshots,uncommittedblobs");
     }
 }

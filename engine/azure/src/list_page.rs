@@ -11,25 +11,23 @@ pub(crate) fn parse(document: &[u8], wanted: &Wanted) -> Result<ListPage, String
     let (mut xml, root) = Xml::open(document, "EnumerationResults")?;
     let mut page = ListPage::default();
     let mut complete = false;
-    xml.each(&root, |xml, child| {
-        match child.name() {
-            b"Blobs" => {
-                complete = true;
-                xml.each(&child, |xml, child| {
-                    match child.name() {
-                        b"Blob" => page.items.push(ListItem::Blob(Box::new(blob(xml, &child, wanted)?))),
-                        b"BlobPrefix" => page.items.push(ListItem::Prefix(prefix(xml, &child)?)),
-                        _ => xml.skip(&child)?,
-                    }
-                    Ok(())
-                })
-            }
-            b"NextMarker" => {
-                page.next = Some(xml.text(&child)?.into_owned()).filter(|marker| !marker.is_empty());
+    xml.each(&root, |xml, child| match child.name() {
+        b"Blobs" => {
+            complete = true;
+            xml.each(&child, |xml, child| {
+                match child.name() {
+                    b"Blob" => page.items.push(ListItem::Blob(Box::new(blob(xml, &child, wanted)?))),
+                    b"BlobPrefix" => page.items.push(ListItem::Prefix(prefix(xml, &child)?)),
+                    _ => xml.skip(&child)?,
+                }
                 Ok(())
-            }
-            _ => xml.skip(&child),
+            })
         }
+        b"NextMarker" => {
+            page.next = Some(xml.text(&child)?.into_owned()).filter(|marker| !marker.is_empty());
+            Ok(())
+        }
+        _ => xml.skip(&child),
     })?;
     if complete { Ok(page) } else { Err("it has no list of blobs".to_owned()) }
 }
@@ -74,7 +72,10 @@ fn blob<'a>(xml: &mut Xml<'a>, parent: &Element<'a>, wanted: &Wanted) -> Result<
                 })?;
             }
             b"Tags" => entry.tags = tag_set(xml, &child)?,
-            b"Snapshot" => entry.snapshot = Some(xml.text(&child)?.into()).filter(|s: &Box<str>| !s.is_empty()),
+            b"Snapshot" => {
+                let snapshot = xml.text(&child)?;
+                entry.snapshot = (!snapshot.is_empty()).then(|| snapshot.into());
+            }
             b"VersionId" => entry.facts.version_id = Some(xml.text(&child)?.into()),
             b"IsCurrentVersion" => current = Some(xml.text(&child)? == "true"),
             b"Deleted" => entry.deleted = xml.text(&child)? == "true",

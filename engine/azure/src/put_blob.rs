@@ -23,7 +23,8 @@ pub struct Body<'a> {
     pub content_type: Option<&'a str>,
     /// The checksum the service compares the body with.
     pub crc64: Option<Crc64>,
-    /// The MD5 of the whole blob, which the service stores as its `Content-MD5` and compares with nothing.
+    /// The MD5 of the whole blob, which the service stores as its `Content-MD5`. Put Blob compares it with the body;
+    /// Put Block List takes it as it is.
     pub content_md5: Option<[u8; 16]>,
     /// Metadata of this blob beside the job's; where both have a name, this one counts.
     pub metadata: &'a [(String, String)],
@@ -40,7 +41,7 @@ impl BlobClient {
     pub async fn put_blob(&self, name: &str, payload: Payload, body: Body<'_>) -> Result<(), RequestError> {
         let mut headers = self.blob_headers(&body)?;
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("BlockBlob"));
-        self.write(name, &[], headers, payload, body.crc64).await
+        self.write(name, vec![], headers, payload, body.crc64).await
     }
 
     /// Put Block: one block of a blob, invisible until it is listed. At most 4,000 MiB.
@@ -55,7 +56,7 @@ impl BlobClient {
         body: Body<'_>,
     ) -> Result<(), RequestError> {
         let headers = self.data_headers(body.crc64);
-        self.write(name, &[("comp", "block"), ("blockid", block_id)], headers, payload, body.crc64).await
+        self.write(name, vec![("comp", "block"), ("blockid", block_id)], headers, payload, body.crc64).await
     }
 
     /// Put Block List: makes a blob of its blocks, atomically. `crc64`: send the checksum of the list, which takes the
@@ -83,14 +84,14 @@ impl BlobClient {
         let payload = Payload::from(Bytes::from(xml));
         let headers = self.blob_headers(&Body { crc64: crc64.then(|| Crc64::of(&payload)), ..body })?;
         // The list is compared by the service alone; what comes back would only say so again.
-        self.write(name, &[("comp", "blocklist")], headers, payload, None).await
+        self.write(name, vec![("comp", "blocklist")], headers, payload, None).await
     }
 
     /// A PUT whose body the service checks.
     pub(crate) async fn write(
         &self,
         name: &str,
-        query: &[(&str, &str)],
+        query: Vec<(&str, &str)>,
         headers: HeaderMap,
         payload: Payload,
         crc64: Option<Crc64>,

@@ -56,6 +56,7 @@ pub struct BlobUrl {
     account: Option<String>,
     container: String,
     path: String,
+    raw_path: String,
     sas: Option<Sas>,
 }
 
@@ -138,6 +139,7 @@ impl BlobUrl {
             style,
             account,
             container,
+            raw_path: path.to_owned(),
             path: decode(path)?,
             sas: if query.is_empty() { None } else { Some(Sas::parse(query)?) },
         })
@@ -166,6 +168,11 @@ impl BlobUrl {
     /// The decoded path below the container; empty for the container itself.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The path below the container as it was given, percent-encoded: a `*` in it is a wildcard, `%2A` is none.
+    pub fn raw_path(&self) -> &str {
+        &self.raw_path
     }
 
     /// The SAS in the query.

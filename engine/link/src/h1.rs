@@ -312,6 +312,9 @@ impl Connection {
     /// bodies whose length the head tells.
     async fn read_plain(&mut self, left: &mut u64, out: &mut [u8]) -> Result<usize, Fault> {
         let most = (*left).min(out.len() as u64) as usize;
+        if most == 0 {
+            return Ok(0);
+        }
         let out = &mut out[..most];
         let got = if self.input.is_empty() {
             let mut buffer = ReadBuf::new(out);
@@ -332,7 +335,7 @@ impl Connection {
             self.input.split_to(got).copy_to_slice(&mut out[..got]);
             got
         };
-        if got == 0 && most > 0 {
+        if got == 0 {
             return Err(Fault::Broken("closed in the middle of the answer".to_owned()));
         }
         *left -= got as u64;

@@ -22,7 +22,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         more = stream.next_batch(1_000, &mut batch);
         for found in &batch {
             match found {
-                Found::File(path) => bytes += path.as_bytes().len(),
+                Found::File(path) | Found::Symlink(path) | Found::Directory(path) => {
+                    bytes += path.as_bytes().len();
+                }
+                Found::Special { path, kind } => eprintln!("{path}: {kind}"),
                 Found::Skipped { path, kind } => eprintln!("{path}: skipped, {kind}"),
                 Found::Problem(problem) => eprintln!("{problem}"),
             }

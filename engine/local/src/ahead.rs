@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::LocalError;
+use crate::chain::Chain;
 use crate::listing::Listing;
-use crate::read::{Reader, Shared};
+use crate::read::{Place, Reader, Shared};
 use crate::walk::LOOK_AHEAD;
 
 /// A directory to be read.
@@ -19,6 +20,7 @@ struct Request {
     ticket: u64,
     relative: Vec<u8>,
     depth: usize,
+    above: Option<Arc<Chain>>,
 }
 
 /// `None`: the reader panicked (a caller's matcher can). The consumer then reads the directory itself, and meets
@@ -66,11 +68,12 @@ impl Pool {
             let (shared, incoming, outgoing) = (Arc::clone(&self.shared), incoming.clone(), outgoing.clone());
             let work = move || {
                 let mut reader = Reader::new();
-                for Request { ticket, relative, depth } in incoming {
+                for Request { ticket, relative, depth, above } in incoming {
                     if shared.stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let read = AssertUnwindSafe(|| reader.read(&shared, &relative, depth));
+                    let place = Place { relative: &relative, depth, above };
+                    let read = AssertUnwindSafe(|| reader.read(&shared, place));
                     let listing = catch_unwind(read).ok();
                     if outgoing.send((ticket, listing)).is_err() {
                         return;
@@ -88,7 +91,7 @@ impl Pool {
     }
 
     /// Asks for a directory; `None` if there is nobody or too much to do.
-    pub(crate) fn ask(&mut self, relative: Vec<u8>, depth: usize) -> Option<u64> {
+    pub(crate) fn ask(&mut self, relative: Vec<u8>, depth: usize, above: Option<Arc<Chain>>) -> Option<u64> {
         if self.requests.is_none() {
             self.start();
         }
@@ -96,7 +99,7 @@ impl Pool {
             return None;
         }
         let ticket = self.next_ticket;
-        self.requests.as_ref()?.try_send(Request { ticket, relative, depth }).ok()?;
+        self.requests.as_ref()?.try_send(Request { ticket, relative, depth, above }).ok()?;
         self.next_ticket += 1;
         self.outstanding += 1;
         Some(ticket)

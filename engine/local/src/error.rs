@@ -78,6 +78,23 @@ pub enum LocalError {
         /// What it is.
         kind: SpecialKind,
     },
+    /// Something other than a directory stands where a download needs a directory. Two blobs, `a` and `a/b`, cannot both
+    /// be files; rename one, or the file that was there before.
+    #[error("{}: a file is where a directory is needed (rename it, or the blob below it)", Shown(path))]
+    FileInTheWay {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A symbolic link stands where a download needs a directory; below the destination none is followed. Replace
+    /// it by a directory, or give the place it leads to as the destination.
+    #[error(
+        "{}: a symbolic link is where a directory is needed, and links are not followed here",
+        Shown(path)
+    )]
+    LinkInTheWay {
+        /// The path.
+        path: PathBuf,
+    },
     /// A directory is too large to be sorted in memory, and the temporary file for it failed. Point `TMPDIR` to
     /// a directory with room. The directory is left out.
     #[error(
@@ -113,6 +130,8 @@ impl LocalError {
             Self::Missing { path }
             | Self::PermissionDenied { path }
             | Self::NotADirectory { path }
+            | Self::FileInTheWay { path }
+            | Self::LinkInTheWay { path }
             | Self::Special { path, .. }
             | Self::Spill { path, .. }
             | Self::Io { path, .. } => path,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::chain::Chain;
 use crate::error::LocalError;
 use crate::spill::Merge;
 
@@ -189,6 +190,12 @@ pub(crate) struct Listing {
     pub(crate) problems: Vec<LocalError>,
     /// Whether it had no entry at all (before any matcher).
     pub(crate) is_empty: bool,
+    /// It is one of the directories above it, and was not read.
+    pub(crate) is_loop: bool,
+    /// Directories in it that nobody wants.
+    pub(crate) pruned: u64,
+    /// It and the directories above it, where links are followed.
+    pub(crate) chain: Option<Arc<Chain>>,
     pub(crate) charge: Charge,
 }
 

@@ -9,13 +9,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
 
 use crate::LocalError;
+use crate::chain::{Chain, Identity};
+use crate::found::SymlinkMode;
 use crate::listing::{Budget, Charge, Kind, Listing, Names};
+use crate::open::open_below;
 use crate::spill::Runs;
-use crate::walk::SegmentMatcher;
+use crate::walk::{DirectoryPruner, SegmentMatcher};
 
 /// Buffer of getdents64. Between 32 KiB and 2 MiB the size makes no measurable difference.
 const GETDENTS_BYTES: usize = 64 << 10;
@@ -26,11 +29,6 @@ const CHECK_EVERY: usize = 1_024;
 const MIN_RUN_BYTES: usize = 1 << 20;
 /// What is read back from the runs at a time.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
-/// The longest path given to one system call (`PATH_MAX` is 4,096 with the terminating zero).
-const MAX_PATH: usize = 4_000;
-
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 /// What all readers of a walk share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -38,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) root: PathBuf,
     pub(crate) root_fd: OwnedFd,
     pub(crate) matchers: Matchers,
+    pub(crate) pruner: Pruner,
+    pub(crate) symlinks: SymlinkMode,
     pub(crate) budget: Arc<Budget>,
     /// A directory with more names than this, in bytes, is sorted on disk.
     pub(crate) run_bytes: usize,
@@ -83,13 +83,39 @@ impl Matchers {
     }
 }
 
+/// Says which directories are left out.
+#[derive(Clone, Default)]
+pub(crate) struct Pruner(pub(crate) Option<DirectoryPruner>);
+
+impl std::fmt::Debug for Pruner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pruner({})", self.0.is_some())
+    }
+}
+
+/// Which directory is to be read.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    /// Its path from the root; empty for the root.
+    pub(crate) relative: &'a [u8],
+    /// How many levels below the root.
+    pub(crate) depth: usize,
+    /// The directories above it, where links are followed.
+    pub(crate) above: Option<Arc<Chain>>,
+}
+
 impl Shared {
     fn full_path(&self, relative: &[u8]) -> PathBuf {
         if relative.is_empty() { self.root.clone() } else { self.root.join(OsStr::from_bytes(relative)) }
     }
 
     fn error(&self, relative: &[u8], operation: &'static str, errno: Errno) -> LocalError {
-        LocalError::new(self.full_path(relative), operation, errno)
+        let path = self.full_path(relative);
+        if errno == Errno::LOOP && self.symlinks == SymlinkMode::Follow {
+            // The path goes through more links than the kernel follows (40).
+            return LocalError::Io { path, operation, errno: errno.raw_os_error() };
+        }
+        LocalError::new(path, operation, errno)
     }
 
     fn spill_error(&self, relative: &[u8], error: &io::Error) -> LocalError {
@@ -114,25 +140,56 @@ impl Reader {
         Self { buffer: vec![MaybeUninit::uninit(); GETDENTS_BYTES] }
     }
 
-    /// Reads and sorts the directory at `relative` (empty: the root), `depth` levels below the root.
-    pub(crate) fn read(
-        &mut self,
-        shared: &Shared,
-        relative: &[u8],
-        depth: usize,
-    ) -> Result<Listing, LocalError> {
+    /// Reads and sorts a directory.
+    pub(crate) fn read(&mut self, shared: &Shared, place: Place<'_>) -> Result<Listing, LocalError> {
+        let Place { relative, depth, above } = place;
         #[cfg(test)]
         if let Some(hook) = &shared.hook.0 {
             hook(relative);
         }
-        let directory = open_below(shared.root_fd.as_fd(), relative)
+        let follow = shared.symlinks == SymlinkMode::Follow;
+        let directory = open_below(shared.root_fd.as_fd(), relative, follow)
             .map_err(|errno| shared.error(relative, "open", errno))?;
-        let mut charge = Charge::new(&shared.budget);
-        let mut names = Names::default();
-        let mut problems = Vec::new();
+        let mut listing = Listing {
+            names: Names::default(),
+            tail: None,
+            problems: Vec::new(),
+            is_empty: true,
+            is_loop: false,
+            pruned: 0,
+            chain: None,
+            charge: Charge::new(&shared.budget),
+        };
+        if follow {
+            let identity = identity(&directory).map_err(|errno| shared.error(relative, "stat", errno))?;
+            listing.is_loop = above.as_ref().is_some_and(|above| above.contains(identity));
+            if listing.is_loop {
+                return Ok(listing);
+            }
+            listing.chain = Some(Chain::new(identity, above));
+        }
+        self.read_names(shared, &directory, relative, depth, &mut listing)?;
+        Ok(listing)
+    }
+
+    fn read_names(
+        &mut self,
+        shared: &Shared,
+        directory: &OwnedFd,
+        relative: &[u8],
+        depth: usize,
+        listing: &mut Listing,
+    ) -> Result<(), LocalError> {
+        let Listing { names, charge, .. } = listing;
+        // The path of the entry looked at.
+        let mut path = relative.to_vec();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        let prefix = path.len();
         let mut runs: Option<Runs> = None;
         let mut seen = 0_usize;
-        let mut entries = RawDir::new(&directory, &mut self.buffer);
+        let mut entries = RawDir::new(directory, &mut self.buffer);
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -140,7 +197,7 @@ impl Reader {
                 // The kernel says NOENT for a directory that was removed while it was read: it is empty now.
                 Err(Errno::NOENT) => break,
                 Err(errno) => {
-                    problems.push(shared.error(relative, "reading the directory", errno));
+                    listing.problems.push(shared.error(relative, "reading the directory", errno));
                     break;
                 }
             };
@@ -152,18 +209,35 @@ impl Reader {
             if !shared.matchers.takes(depth, name) {
                 continue;
             }
-            match kind_of(directory.as_fd(), entry.file_name(), entry.file_type()) {
+            let at = |path: &mut Vec<u8>| {
+                path.truncate(prefix);
+                path.extend_from_slice(name);
+            };
+            let kind =
+                kind_of(directory.as_fd(), entry.file_name(), entry.file_type()).and_then(
+                    |kind| match kind {
+                        Some(Kind::Symlink) if shared.symlinks == SymlinkMode::Follow => {
+                            followed(directory.as_fd(), entry.file_name(), listing.chain.as_deref()).map(Some)
+                        }
+                        kind => Ok(kind),
+                    },
+                );
+            match kind {
                 // A file where the pattern wants a directory.
                 Ok(Some(Kind::File)) if shared.matchers.is_above_last(depth) => {}
+                Ok(Some(Kind::Directory)) if shared.pruner.0.is_some() => {
+                    at(&mut path);
+                    if shared.pruner.0.as_ref().is_some_and(|prunes| prunes(&path)) {
+                        listing.pruned += 1;
+                    } else {
+                        names.push(name, Kind::Directory);
+                    }
+                }
                 Ok(Some(kind)) => names.push(name, kind),
                 Ok(None) => {}
                 Err(errno) => {
-                    let mut path = relative.to_vec();
-                    if !path.is_empty() {
-                        path.push(b'/');
-                    }
-                    path.extend_from_slice(name);
-                    problems.push(shared.error(&path, "stat", errno));
+                    at(&mut path);
+                    listing.problems.push(shared.error(&path, "stat", errno));
                 }
             }
             if seen.is_multiple_of(CHECK_EVERY) {
@@ -173,28 +247,26 @@ impl Reader {
                 let size = names.size_bytes();
                 let fits = charge.set(size);
                 if size > shared.run_bytes || (!fits && size > MIN_RUN_BYTES.min(shared.run_bytes)) {
-                    spill(&mut runs, &mut names).map_err(|error| shared.spill_error(relative, &error))?;
+                    spill(&mut runs, names).map_err(|error| shared.spill_error(relative, &error))?;
                 }
             }
         }
-        let tail = match runs {
+        listing.is_empty = seen == 0;
+        match runs {
             None => {
                 names.sort();
                 names.shrink();
-                None
             }
-            some => {
-                let mut runs = some;
-                let merge = spill(&mut runs, &mut names)
+            mut runs => {
+                listing.tail = spill(&mut runs, names)
                     .and_then(|()| runs.map(Runs::merge).transpose())
                     .map_err(|error| shared.spill_error(relative, &error))?;
                 // The first chunk comes when it is asked for: a directory read ahead holds little.
-                names = Names::default();
-                merge
+                *names = Names::default();
             }
-        };
+        }
         charge.set(names.size_bytes());
-        Ok(Listing { names, tail, problems, is_empty: seen == 0, charge })
+        Ok(())
     }
 }
 
@@ -231,6 +303,23 @@ fn kind_of(
     }
 }
 
+fn identity(directory: &OwnedFd) -> Result<Identity, Errno> {
+    rustix::fs::fstat(directory).map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// What the link `name` leads to. A link that leads to itself, or to one of the directories it is in, stays a link.
+fn followed(directory: BorrowedFd<'_>, name: &std::ffi::CStr, chain: Option<&Chain>) -> Result<Kind, Errno> {
+    let stat = match rustix::fs::statat(directory, name, AtFlags::empty()) {
+        Ok(stat) => stat,
+        Err(Errno::LOOP) => return Ok(Kind::Symlink),
+        Err(errno) => return Err(errno),
+    };
+    let kind = known_kind(FileType::from_raw_mode(stat.st_mode)).ok_or(Errno::NOTSUP)?;
+    let is_loop =
+        kind == Kind::Directory && chain.is_some_and(|chain| chain.contains((stat.st_dev, stat.st_ino)));
+    Ok(if is_loop { Kind::Symlink } else { kind })
+}
+
 fn known_kind(file_type: FileType) -> Option<Kind> {
     Some(match file_type {
         FileType::RegularFile => Kind::File,
@@ -244,78 +333,14 @@ fn known_kind(file_type: FileType) -> Option<Kind> {
     })
 }
 
-/// Opens the directory at `relative` below `root` without following any symbolic link.
-///
-/// A path longer than the kernel takes is walked in pieces, so that depth costs no descriptors.
-fn open_below(root: BorrowedFd<'_>, relative: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | DIRECTORY;
-    if relative.is_empty() {
-        return rustix::fs::openat(root, c".", flags, Mode::empty());
-    }
-    let mut rest = relative;
-    let mut above: Option<OwnedFd> = None;
-    while rest.len() > MAX_PATH {
-        // A name has at most 255 bytes, so there is a separator.
-        let cut = rest[..MAX_PATH].iter().rposition(|&b| b == b'/').ok_or(Errno::NAMETOOLONG)?;
-        let parent = above.as_ref().map_or(root, |fd| fd.as_fd());
-        above = Some(open_path(parent, &rest[..cut], OFlags::PATH | DIRECTORY)?);
-        rest = &rest[cut + 1..];
-    }
-    let parent = above.as_ref().map_or(root, |fd| fd.as_fd());
-    open_path(parent, rest, flags)
-}
-
-fn open_path(parent: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    match rustix::fs::openat2(parent, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-        // Kernels before 5.6, and sandboxes that do not know the call (Docker's older profiles answer EPERM).
-        Err(Errno::NOSYS | Errno::PERM) => open_by_component(parent, path, flags),
-        answer => answer,
-    }
-}
-
-/// The same without openat2: one open per component.
-fn open_by_component(parent: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let mut above: Option<OwnedFd> = None;
-    let (directories, last) = match path.iter().rposition(|&b| b == b'/') {
-        Some(at) => (Some(&path[..at]), &path[at + 1..]),
-        None => (None, path),
-    };
-    for component in directories.into_iter().flat_map(|d| d.split(|&b| b == b'/')) {
-        let parent = above.as_ref().map_or(parent, |fd| fd.as_fd());
-        above = Some(rustix::fs::openat(parent, component, OFlags::PATH | DIRECTORY, Mode::empty())?);
-    }
-    let parent = above.as_ref().map_or(parent, |fd| fd.as_fd());
-    rustix::fs::openat(parent, last, flags, Mode::empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use rustix::fs::{Mode, OFlags};
+
     fn root(dir: &tempfile::TempDir) -> OwnedFd {
         rustix::fs::open(dir.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap()
-    }
-
-    #[test]
-    fn no_link_is_followed_with_or_without_openat2() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("real/sub")).unwrap();
-        std::fs::write(dir.path().join("file"), b"").unwrap();
-        std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
-        let root = root(&dir);
-        for open in [open_path, open_by_component] {
-            let flags = OFlags::RDONLY | DIRECTORY;
-            assert!(open(root.as_fd(), b"real/sub", flags).is_ok());
-            assert!(open(root.as_fd(), b"real", flags).is_ok());
-            for (path, errnos) in [
-                (&b"link"[..], [Errno::LOOP, Errno::NOTDIR]),
-                (b"link/sub", [Errno::LOOP, Errno::NOTDIR]),
-                (b"file", [Errno::NOTDIR; 2]),
-                (b"gone/sub", [Errno::NOENT; 2]),
-            ] {
-                assert!(errnos.contains(&open(root.as_fd(), path, flags).unwrap_err()));
-            }
-        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The walk: a stack of sorted listings, with directories read ahead by other threads.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,8 +8,9 @@ use std::sync::atomic::AtomicBool;
 use rustix::fs::{Mode, OFlags};
 
 use crate::ahead::Pool;
+use crate::found::{Counts, Found, SkippedKind, SymlinkMode};
 use crate::listing::{Budget, Kind, Listing};
-use crate::read::{CHUNK_BYTES, Matchers, Reader, Shared};
+use crate::read::{CHUNK_BYTES, Matchers, Place, Pruner, Reader, Shared};
 use crate::{LocalError, RelPath};
 
 /// Memory for the names of all directories of a walk that are open or read ahead: 64 MiB.
@@ -39,66 +39,8 @@ pub const MAX_THREADS: usize = 64;
 /// Says whether a path segment (a name, without `/`) matches.
 pub type SegmentMatcher = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
-/// Why an entry is not a file to transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SkippedKind {
-    /// A symbolic link, whatever it leads to.
-    Symlink,
-    /// A Unix socket.
-    Socket,
-    /// A named pipe.
-    Fifo,
-    /// A block device.
-    BlockDevice,
-    /// A character device.
-    CharDevice,
-}
-
-impl fmt::Display for SkippedKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Symlink => "a symbolic link",
-            Self::Socket => "a socket",
-            Self::Fifo => "a named pipe",
-            Self::BlockDevice => "a block device",
-            Self::CharDevice => "a character device",
-        })
-    }
-}
-
-/// What a walk finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// A regular file (or what the file system says is one: it may be gone or changed when it is opened).
-    File(RelPath),
-    /// Something that has no content to transfer.
-    Skipped {
-        /// Where.
-        path: RelPath,
-        /// What.
-        kind: SkippedKind,
-    },
-    /// Something that could not be read, in the place of its entries or (a listing that broke off) before
-    /// them. The walk goes on; whoever deletes by comparing must not delete below this path.
-    Problem(LocalError),
-}
-
-/// What a walk has met so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Files given out.
-    pub files: u64,
-    /// Entries given out as skipped.
-    pub skipped: u64,
-    /// Problems given out.
-    pub problems: u64,
-    /// Directories read, the root included.
-    pub directories: u64,
-    /// Directories without any entry (they have no blob).
-    pub empty_directories: u64,
-    /// Directories left alone because the walk is not recursive.
-    pub directories_not_entered: u64,
-}
+/// Says whether nothing at or below a directory (its path from the root, without a final `/`) is wanted.
+pub type DirectoryPruner = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// A walk to be started.
 #[derive(Debug, Clone)]
@@ -107,6 +49,10 @@ pub struct Walk {
     recursive: bool,
     threads: usize,
     matchers: Matchers,
+    pruner: Pruner,
+    symlinks: SymlinkMode,
+    directories: bool,
+    specials: bool,
     names_bytes: usize,
     run_bytes: usize,
     #[cfg(test)]
@@ -124,6 +70,10 @@ impl Walk {
             recursive: false,
             threads: cores.clamp(4, 16),
             matchers: Matchers::default(),
+            pruner: Pruner::default(),
+            symlinks: SymlinkMode::default(),
+            directories: false,
+            specials: false,
             names_bytes: NAMES_BUDGET,
             run_bytes: RUN_BYTES,
             #[cfg(test)]
@@ -173,6 +123,34 @@ impl Walk {
         self
     }
 
+    /// Leaves out the directories that `prunes` names: they are neither opened nor given out, in any form.
+    #[must_use]
+    pub fn pruning(mut self, prunes: DirectoryPruner) -> Self {
+        self.pruner = Pruner(Some(prunes));
+        self
+    }
+
+    /// What becomes of symbolic links below the root: by default they are skipped.
+    #[must_use]
+    pub fn symlinks(mut self, mode: SymlinkMode) -> Self {
+        self.symlinks = mode;
+        self
+    }
+
+    /// Whether directories that are entered are given out too, as [`Found::Directory`].
+    #[must_use]
+    pub fn directories(mut self, wanted: bool) -> Self {
+        self.directories = wanted;
+        self
+    }
+
+    /// Whether sockets, pipes and devices are given out as [`Found::Special`] instead of skipped.
+    #[must_use]
+    pub fn specials(mut self, wanted: bool) -> Self {
+        self.specials = wanted;
+        self
+    }
+
     /// Opens the root. Reading starts with the first call on the stream.
     ///
     /// # Errors
@@ -186,6 +164,8 @@ impl Walk {
             root: self.root,
             root_fd,
             matchers: self.matchers,
+            pruner: self.pruner,
+            symlinks: self.symlinks,
             budget: Budget::new(self.names_bytes),
             run_bytes: self.run_bytes,
             stop: AtomicBool::new(false),
@@ -196,10 +176,12 @@ impl Walk {
             pool: Pool::new(Arc::clone(&shared), self.threads),
             shared,
             recursive: self.recursive,
+            directories: self.directories,
+            specials: self.specials,
             reader: Reader::new(),
             stack: Vec::new(),
             path: Vec::new(),
-            problems: VecDeque::new(),
+            first: VecDeque::new(),
             counts: Counts::default(),
             started: false,
             stop: None,
@@ -228,13 +210,15 @@ pub struct WalkStream {
     pool: Pool,
     shared: Arc<Shared>,
     recursive: bool,
+    directories: bool,
+    specials: bool,
     reader: Reader,
     /// From the root to the directory being given out.
     stack: Vec<Frame>,
     /// The path of the top of the stack: empty, or ending in `/`.
     path: Vec<u8>,
     /// To be given out before anything else.
-    problems: VecDeque<LocalError>,
+    first: VecDeque<Found>,
     counts: Counts,
     started: bool,
     /// Ends the walk from outside.
@@ -267,17 +251,17 @@ impl WalkStream {
     fn advance(&mut self) -> Option<Found> {
         if !self.started {
             self.started = true;
-            let root = self.reader.read(&self.shared, b"", 0);
+            let root = self.reader.read(&self.shared, Place { relative: b"", depth: 0, above: None });
             self.enter(root);
         }
         loop {
             if self.stop.as_ref().is_some_and(|stop| stop.load(std::sync::atomic::Ordering::Relaxed)) {
                 return None;
             }
-            if let Some(problem) = self.problems.pop_front() {
-                self.counts.problems += 1;
-                return Some(Found::Problem(problem));
+            if let Some(found) = self.first.pop_front() {
+                return Some(self.count(found));
             }
+            let depth = self.stack.len().saturating_sub(1);
             let frame = self.stack.last_mut()?;
             let index = frame.cursor;
             let Some((name, kind)) = frame.listing.names.get(index) else {
@@ -285,13 +269,8 @@ impl WalkStream {
                 continue;
             };
             frame.cursor += 1;
-            let skipped = match kind {
-                Kind::File => {
-                    self.counts.files += 1;
-                    return Some(Found::File(RelPath::join(&self.path, name)));
-                }
+            let kind = match kind {
                 Kind::Directory => {
-                    let depth = self.stack.len() - 1;
                     if self.enters(depth) {
                         self.enter_entry(index);
                     } else {
@@ -299,15 +278,39 @@ impl WalkStream {
                     }
                     continue;
                 }
+                Kind::File => {
+                    let path = RelPath::join(&self.path, name);
+                    return Some(self.count(Found::File(path)));
+                }
                 Kind::Symlink => SkippedKind::Symlink,
                 Kind::Socket => SkippedKind::Socket,
                 Kind::Fifo => SkippedKind::Fifo,
                 Kind::BlockDevice => SkippedKind::BlockDevice,
                 Kind::CharDevice => SkippedKind::CharDevice,
             };
-            self.counts.skipped += 1;
-            return Some(Found::Skipped { path: RelPath::join(&self.path, name), kind: skipped });
+            let path = RelPath::join(&self.path, name);
+            let found = match kind {
+                // In the middle of a pattern it is no source.
+                _ if self.shared.matchers.is_above_last(depth) => Found::Skipped { path, kind },
+                SkippedKind::Symlink if self.shared.symlinks == SymlinkMode::Preserve => Found::Symlink(path),
+                SkippedKind::Symlink => Found::Skipped { path, kind },
+                kind if self.specials => Found::Special { path, kind },
+                kind => Found::Skipped { path, kind },
+            };
+            return Some(self.count(found));
         }
+    }
+
+    fn count(&mut self, found: Found) -> Found {
+        match &found {
+            Found::File(_) => self.counts.files += 1,
+            Found::Skipped { .. } => self.counts.skipped += 1,
+            Found::Symlink(_) | Found::Special { .. } => self.counts.specials += 1,
+            Found::Problem(_) => self.counts.problems += 1,
+            // Counted where they are read, given out or not.
+            Found::Directory(_) => {}
+        }
+        found
     }
 
     /// Whether directories found at `depth` are entered.
@@ -327,10 +330,10 @@ impl WalkStream {
             }
             _ => None,
         };
-        let depth = self.stack.len();
         let listing = listing.unwrap_or_else(|| {
+            let above = self.stack.last().and_then(|frame| frame.listing.chain.clone());
             let relative = &self.path[..self.path.len() - 1];
-            self.reader.read(&self.shared, relative, depth)
+            self.reader.read(&self.shared, Place { relative, depth: self.stack.len(), above })
         });
         self.enter(listing);
     }
@@ -338,15 +341,25 @@ impl WalkStream {
     /// Puts the directory at `self.path` on the stack, or notes why it cannot be read.
     fn enter(&mut self, listing: Result<Listing, LocalError>) {
         match listing {
+            Ok(listing) if listing.is_loop => {
+                let path = RelPath::new(&self.path[..self.path.len() - 1]);
+                self.first.push_back(Found::Skipped { path, kind: SkippedKind::Symlink });
+                self.back_to_top();
+            }
             Ok(mut listing) => {
                 self.counts.directories += 1;
                 self.counts.empty_directories += u64::from(listing.is_empty);
-                self.problems.extend(listing.problems.drain(..));
+                self.counts.directories_pruned += listing.pruned;
+                if self.directories && !self.path.is_empty() {
+                    let path = RelPath::new(&self.path[..self.path.len() - 1]);
+                    self.first.push_back(Found::Directory(path));
+                }
+                self.first.extend(listing.problems.drain(..).map(Found::Problem));
                 let path_len = self.path.len();
                 self.stack.push(Frame { listing, cursor: 0, ahead: 0, tickets: VecDeque::new(), path_len });
             }
             Err(problem) => {
-                self.problems.push_back(problem);
+                self.first.push_back(Found::Problem(problem));
                 self.back_to_top();
             }
         }
@@ -366,7 +379,8 @@ impl WalkStream {
                 Ok(false) => frame.listing.tail = None,
                 Err(error) => {
                     frame.listing.tail = None;
-                    self.problems.push_back(self.shared.merge_error(&self.path, &error));
+                    let problem = self.shared.merge_error(&self.path, &error);
+                    self.first.push_back(Found::Problem(problem));
                 }
             }
             self.read_ahead();
@@ -406,7 +420,8 @@ impl WalkStream {
                     let mut relative = Vec::with_capacity(frame.path_len + name.len());
                     relative.extend_from_slice(&self.path[..frame.path_len]);
                     relative.extend_from_slice(name);
-                    let Some(ticket) = self.pool.ask(relative, level + 1) else { return };
+                    let above = frame.listing.chain.clone();
+                    let Some(ticket) = self.pool.ask(relative, level + 1, above) else { return };
                     frame.tickets.push_back((frame.ahead, ticket));
                 }
                 frame.ahead += 1;

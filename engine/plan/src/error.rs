@@ -150,7 +150,7 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A list of files in the JSON format of AzCopy before version 10 (its words). Write one path per line.
+    /// A list of files in JSON, as early versions of AzCopy took it (its words). Write one path per line.
     #[error("The format for list-of-files has changed. The old JSON format is no longer supported")]
     ListOfFilesIsJson,
     /// A `*` in a URL's path that is not a trailing `/*` (AzCopy's words).

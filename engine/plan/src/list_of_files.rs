@@ -133,8 +133,11 @@ fn check(line: &[u8]) -> Result<&[u8], &'static str> {
 mod tests {
     use super::*;
 
+    /// A path, or line and text of a bad one.
+    type Shown = Result<String, (u64, String)>;
+
     /// The entries of `text`, fed in pieces of `piece` bytes.
-    fn entries(text: &[u8], piece: usize) -> Result<Vec<Result<String, (u64, String)>>, PlanError> {
+    fn entries(text: &[u8], piece: usize) -> Result<Vec<Shown>, PlanError> {
         let (mut list, mut out) = (ListOfFiles::new(), Vec::new());
         for bytes in text.chunks(piece) {
             list.feed(bytes, &mut out)?;
@@ -145,7 +148,7 @@ mod tests {
         Ok(out.into_iter().map(shown).collect())
     }
 
-    fn ok(paths: &[&str]) -> Result<Vec<Result<String, (u64, String)>>, PlanError> {
+    fn ok(paths: &[&str]) -> Result<Vec<Shown>, PlanError> {
         Ok(paths.iter().map(|path| Ok((*path).to_owned())).collect())
     }
 

@@ -10,9 +10,12 @@ use std::sync::Arc;
 use crate::pool::Lease;
 use crate::store::{Finish, Names, NewFile};
 
-/// The directory that relative names are opened in. Cheap to clone; one descriptor for the whole job.
+/// A directory that relative names are opened in. Cheap to clone; clones share the descriptor.
 #[derive(Clone, Debug)]
-pub struct SourceDir(Arc<OwnedFd>);
+pub struct SourceDir {
+    fd: Arc<OwnedFd>,
+    follows_links: bool,
+}
 
 impl SourceDir {
     /// Opens `path`, following symbolic links in it: the root of a job is what the user named.
@@ -25,24 +28,34 @@ impl SourceDir {
             .read(true)
             .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC | libc::O_PATH)
             .open(path)?;
-        Ok(Self(Arc::new(OwnedFd::from(dir))))
+        Ok(Self::from(Arc::new(OwnedFd::from(dir))))
+    }
+
+    /// Opens what a symbolic link in a name's last part leads to, instead of refusing it.
+    pub fn following_links(self) -> Self {
+        Self { follows_links: true, ..self }
+    }
+
+    /// The flags that files below it are opened with.
+    pub(crate) fn open_flags(&self) -> i32 {
+        if self.follows_links { OPEN_FLAGS & !libc::O_NOFOLLOW } else { OPEN_FLAGS }
     }
 
     pub(crate) fn raw(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.fd.as_raw_fd()
     }
 }
 
 impl From<Arc<OwnedFd>> for SourceDir {
     /// Takes a directory that is open already.
     fn from(dir: Arc<OwnedFd>) -> Self {
-        Self(dir)
+        Self { fd: dir, follows_links: false }
     }
 }
 
 impl AsFd for SourceDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -160,7 +173,7 @@ pub enum Loaded {
 ///
 /// All futures must be awaited to the end (see the crate's invariants).
 pub trait FileRing: 'static {
-    /// Opens `name` inside `dir`, not following a symbolic link in its last part.
+    /// Opens `name` inside `dir`, not following a symbolic link in its last part unless the directory says so.
     fn open(&self, dir: &SourceDir, name: &CStr) -> impl Future<Output = io::Result<OpenFile>>;
 
     /// Opens a file and, if it fits into `lease`, reads it whole.
@@ -264,7 +277,7 @@ fn reopen_direct(fd: &OwnedFd) -> Option<OwnedFd> {
 
 /// The flags every source file is opened with. `O_NONBLOCK` means nothing for a regular file; a pipe that has taken a
 /// file's place since the walk would otherwise stop the lane until somebody writes to it.
-pub(crate) const OPEN_FLAGS: i32 = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+const OPEN_FLAGS: i32 = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// What can be done with a small file without waiting for a disk.
 pub(crate) enum Cached {
@@ -304,7 +317,7 @@ pub(crate) fn open_cached(dir: &SourceDir, name: &CStr) -> io::Result<Option<Ope
         mode: u64,
         resolve: u64,
     }
-    let how = OpenHow { flags: OPEN_FLAGS as u64, mode: 0, resolve: RESOLVE_CACHED };
+    let how = OpenHow { flags: dir.open_flags() as u64, mode: 0, resolve: RESOLVE_CACHED };
     // SAFETY: `dir`, `name` and `how` live across the call, and the size is that of `how`.
     let fd = unsafe {
         libc::syscall(libc::SYS_openat2, dir.raw(), name.as_ptr(), &raw const how, size_of::<OpenHow>())

@@ -68,6 +68,45 @@ impl NewFile {
         Ok(Self { fd: Arc::new(fd), direct: direct.map(Arc::new), len })
     }
 
+    /// Makes an empty file that grows. Blocks.
+    ///
+    /// # Errors
+    /// The kernel's; nothing is left behind.
+    pub fn create_empty(names: &Names) -> io::Result<Self> {
+        Self::create(names, 0)
+    }
+
+    /// Writes `bytes` at `offset`. Blocks.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn append(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        write_all(self.fd.as_fd(), bytes, offset)
+    }
+
+    /// [`crate::FileRing::complete`] on the calling thread.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn complete_now(&self, names: &Names, finish: &Finish) -> io::Result<()> {
+        self.complete(names, finish)
+    }
+
+    /// [`crate::FileRing::discard`] on the calling thread.
+    pub fn discard_now(&self, names: &Names) {
+        discard(names);
+    }
+
+    /// Bytes that were reserved for it.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether none were.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Reads what was written before; for checksums that need the bytes in order.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::file::{
-    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached,
+    Cached, FileRing, Loaded, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached,
     shrank,
 };
 use crate::pool::Lease;
@@ -35,7 +35,7 @@ impl ThreadFiles {
 
 fn openat(dir: &SourceDir, name: &CStr) -> io::Result<OpenFile> {
     // SAFETY: `name` is a C string and `dir` an open descriptor, both alive across the call.
-    let fd = unsafe { libc::openat(dir.raw(), name.as_ptr(), OPEN_FLAGS) };
+    let fd = unsafe { libc::openat(dir.raw(), name.as_ptr(), dir.open_flags()) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -15,7 +15,7 @@ use io_uring::{cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use crate::file::{
-    Cached, FileRing, Loaded, OPEN_FLAGS, OpenFile, SourceDir, load_cached, open_cached, read_cached, shrank,
+    Cached, FileRing, Loaded, OpenFile, SourceDir, load_cached, open_cached, read_cached, shrank,
 };
 use crate::pool::Lease;
 use crate::store::{self, Finish, Names, NewFile};
@@ -50,7 +50,7 @@ async fn submit<D: Unpin + 'static>(entry: squeue::Entry, data: D) -> (io::Resul
 
 async fn openat(dir: &SourceDir, name: &CStr) -> io::Result<OwnedFd> {
     let name = CString::from(name);
-    let entry = opcode::OpenAt::new(types::Fd(dir.raw()), name.as_ptr()).flags(OPEN_FLAGS).build();
+    let entry = opcode::OpenAt::new(types::Fd(dir.raw()), name.as_ptr()).flags(dir.open_flags()).build();
     // The heap bytes of a CString stay where they are when it moves into the operation.
     let (fd, _) = submit(entry, (name, dir.clone())).await;
     // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.

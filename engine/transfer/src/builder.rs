@@ -3,18 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use azuring_azure::{BlobProperties, BlobUrl, Credential, Target};
+use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, Wanted};
 use azuring_link::TlsSetup;
 use azuring_plan::destination::NamingOptions;
+use azuring_plan::download::RemotePath;
+use azuring_plan::filter::Filter;
 use azuring_ring::probe;
 
-use crate::budget;
+use crate::change::Remove;
 use crate::choices::{ListOfFiles, PropertyChange};
 use crate::collector::Progress;
+use crate::download::Download;
 use crate::job::{Job, JobError, JobPlan, Verb};
+use crate::md5::Held;
 use crate::options::{ContentTypePolicy, JobOptions};
-use crate::source::Source;
+use crate::remote::RemoteSource;
+use crate::source::{Finder, LocalOptions, Source};
 use crate::task::{Task, Upload};
+use crate::{budget, download};
 
 /// Collects what a job needs; made by [`Job::upload`] and its sisters.
 #[derive(Debug)]
@@ -23,6 +29,7 @@ pub struct JobBuilder {
     url: BlobUrl,
     credential: Credential,
     naming: NamingOptions,
+    filter: Filter,
     list_of_files: Option<ListOfFiles>,
     list_of_versions: Option<PathBuf>,
     options: JobOptions,
@@ -43,6 +50,7 @@ impl JobBuilder {
             url,
             credential,
             naming: NamingOptions::default(),
+            filter: Filter::default(),
             list_of_files: None,
             list_of_versions: None,
             options: JobOptions::default(),
@@ -77,6 +85,12 @@ impl JobBuilder {
         self
     }
 
+    /// Which objects take part. Default: all.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
     /// Takes the objects named in a list instead of everything at the source.
     pub fn list_of_files(mut self, list: ListOfFiles) -> Self {
         self.list_of_files = Some(list);
@@ -104,24 +118,45 @@ impl JobBuilder {
         if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
             BlobProperties::check_content_type(fixed)?;
         }
-        let What::Upload(source) = self.what else {
-            return Err(JobError::Limit("not in this version".to_owned()));
+        let shares = budget::shares(&self.options)?;
+        let id = uuid::Uuid::new_v4();
+        let place = self.url.to_string();
+        let (verb, source, destination, is_pattern, task, finder) = match &self.what {
+            What::Upload(source) => {
+                let found = Source::resolve(source, self.url.path(), &self.local_options())?;
+                let (root, naming, root_path) = (found.root, found.naming, found.root_path);
+                let task = Task::Upload(Upload { root, naming, root_path });
+                let source = source.to_string_lossy().into_owned();
+                (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
+            }
+            What::Download(destination) => {
+                let held = Held::new(shares.iter().map(|share| share.pool_bytes as u64 / 4).min().unwrap_or(0));
+                let task = Download::new(
+                    destination,
+                    self.naming,
+                    self.options.dry_run,
+                    self.range_bytes(),
+                    held,
+                    0o666 & !azuring_local::umask(),
+                    id.into_bytes(),
+                );
+                let destination = destination.to_string_lossy().into_owned();
+                let finder = self.remote(self.options.directory_stubs)?;
+                (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
+            }
+            What::Remove => {
+                let task = Task::Remove(Remove {});
+                (Verb::Remove, place, String::new(), false, task, self.remote(true)?)
+            }
+            What::SetProperties(change) => {
+                let task = Task::SetProperties(change.clone());
+                (Verb::SetProperties, place, String::new(), false, task, self.remote(true)?)
+            }
         };
-        let names_bytes = budget::names_bytes(&self.options.limits);
-        let found = Source::resolve(&source, self.url.path(), self.naming, names_bytes)?;
-        let is_pattern = found.is_pattern;
-        let (task, finder) = (
-            Task::Upload(Upload { root: found.root, naming: found.naming, root_path: found.root_path }),
-            found.finder,
-        );
-        let (verb, source, destination) =
-            (Verb::Upload, source.to_string_lossy().into_owned(), self.url.to_string());
         let endpoint = self.url.endpoint();
         let tls = if endpoint.tls { Some(TlsSetup::new(self.options.ca_file.as_deref())?) } else { None };
         let target = Target::new(self.url, self.credential, &self.options.properties)?;
-        let shares = budget::shares(&self.options)?;
         let lanes = shares.len();
-        let id = uuid::Uuid::new_v4();
         Ok(Job {
             plan: JobPlan {
                 id: id.to_string(),
@@ -144,5 +179,39 @@ impl JobBuilder {
             progress: Arc::new(Progress::new(lanes)),
             options: self.options,
         })
+    }
+
+    fn local_options(&self) -> LocalOptions {
+        let options = &self.options;
+        LocalOptions {
+            naming: self.naming,
+            filter: self.filter.clone(),
+            symlinks: options.symlinks,
+            directories: options.directory_stubs,
+            specials: options.preserve_posix.is_some(),
+            names_bytes: budget::names_bytes(&options.limits),
+            list: self.list_of_files.clone(),
+        }
+    }
+
+    fn remote(&self, stubs: bool) -> Result<Finder, JobError> {
+        Ok(Finder::Remote(Box::new(RemoteSource {
+            path: RemotePath::parse(self.url.raw_path())?,
+            recursive: self.naming.recursive,
+            filter: self.filter.clone(),
+            list: self.list_of_files.clone(),
+            versions: self.list_of_versions.clone(),
+            stubs,
+            permanent: self.options.permanent_delete,
+            wanted: match self.what {
+                What::Download(_) => download::wanted(),
+                _ => Wanted::default(),
+            },
+        })))
+    }
+
+    /// Bytes of a range of a download: what was asked for, or the largest with a checksum.
+    fn range_bytes(&self) -> u64 {
+        self.options.blocks.block_size.unwrap_or(azuring_azure::MAX_CRC64_RANGE_BYTES)
     }
 }

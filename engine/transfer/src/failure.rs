@@ -11,6 +11,10 @@ use azuring_plan::{NameError, PlanError};
 pub enum FailureKind {
     /// The file could not be read, or changed while it was read.
     Source,
+    /// The source, or something it needs, is not there.
+    Missing,
+    /// What was asked for cannot be done with this source.
+    Usage,
     /// The object's name cannot be used at the destination.
     Name,
     /// The file could not be written.
@@ -93,6 +97,38 @@ impl Failure {
         let kind =
             if error.kind() == ErrorKind::OutOfMemory { FailureKind::Limit } else { FailureKind::Source };
         Self::new(kind, object, error.to_string()).advise(advice)
+    }
+
+    /// A file that could not be written.
+    pub(crate) fn write(object: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let advice = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room and run the job again",
+            ErrorKind::PermissionDenied => "run as a user who may write there",
+            ErrorKind::AlreadyExists => "it appeared while it was downloaded; it was left alone",
+            ErrorKind::IsADirectory | ErrorKind::NotADirectory => "the name is taken by something else",
+            ErrorKind::OutOfMemory => "give the job more --memory",
+            _ => "check the target and its file system",
+        };
+        let kind = match error.kind() {
+            ErrorKind::OutOfMemory | ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FailureKind::Limit,
+            _ => FailureKind::Destination,
+        };
+        Self::new(kind, object, format!("writing the file: {error}")).advise(advice)
+    }
+
+    /// Something stands in the way of a file, or its directory could not be made.
+    pub(crate) fn target(object: &str, error: &LocalError) -> Self {
+        Self::new(FailureKind::Destination, object, error.to_string())
+    }
+
+    /// A source that does not go together with the options.
+    pub(crate) fn plan_of_source(error: &PlanError) -> Self {
+        let failure = Self::new(FailureKind::Usage, "", error.to_string());
+        match error {
+            PlanError::DirectoryNotRecursive => failure.advise("add --recursive, or end the URL in /*"),
+            _ => failure,
+        }
     }
 
     pub(crate) fn local(error: &LocalError) -> Self {

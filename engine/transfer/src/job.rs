@@ -196,9 +196,9 @@ impl Job {
     /// When no lane could be started, or the job is no upload.
     pub fn read_back(self) -> std::io::Result<read_back::ReadBack> {
         let lanes = self.plan.lanes;
-        let Task::Upload(upload) = self.task else {
+        let (Task::Upload(upload), Finder::Local(finder)) = (self.task, self.finder) else {
             return Err(std::io::Error::other("only uploads are read back"));
         };
-        read_back::run(self.finder, &upload, &self.target, self.tls.as_ref(), &self.options, lanes)
+        read_back::run(finder, &upload, &self.target, self.tls.as_ref(), &self.options, lanes)
     }
 }

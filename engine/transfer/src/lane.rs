@@ -18,13 +18,12 @@ use crate::collector::{LaneCounters, Message, add};
 use crate::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
 use crate::failure::{Failure, FailureKind};
 use crate::job::Shared;
-use crate::large::LargeFile;
 use crate::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
-use crate::queue::{Busy, Entry, Work};
+use crate::queue::{Busy, Entry, Large, Work};
 use crate::request::Sender;
 use crate::session::Session;
 use crate::task::{Found, Task};
-use crate::upload;
+use crate::{download, upload};
 
 /// File tasks per lane at least: a cold cache needs this many opens and reads under way.
 const MIN_TASKS: usize = 64;
@@ -87,7 +86,7 @@ pub(crate) struct Lane<R> {
 /// A piece of work for one task of the lane.
 enum Item {
     One(Entry, Rc<Busy>),
-    Help(Arc<LargeFile>, Busy),
+    Help(Large, Busy),
 }
 
 /// How a transfer ended that did not fail.
@@ -110,7 +109,13 @@ async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
             let result = upload::file(lane, task, id, path.as_bytes()).await;
             lane.finish(id, Found::File(path), result);
         }
-        (Task::Upload(task), Item::Help(large, _busy)) => upload::help(lane, task, &large).await,
+        (Task::Download(task), Item::One(Entry { id, found: Found::Blob(blob) }, _busy)) => {
+            let result = download::blob(lane, task, id, &blob).await;
+            lane.finish(id, Found::Blob(blob), result);
+        }
+        (Task::Upload(task), Item::Help(Large::Up(file), _busy)) => upload::help(lane, task, &file).await,
+        (Task::Download(task), Item::Help(Large::Down(blob), _busy)) => download::help(lane, task, &blob).await,
+        _ => unreachable!("the planner of a task finds what the task works on"),
     }
 }
 
@@ -255,8 +260,10 @@ impl<R: FileRing> Lane<R> {
         self.shared.lanes
     }
 
-    pub(crate) fn index(&self) -> usize {
-        self.index
+    /// Asks other lanes for help with a large object of so many pieces.
+    pub(crate) fn offer(&self, large: &Large, pieces: u32) {
+        let most = (self.lanes() - 1).min(pieces as usize - 1);
+        self.shared.queue.offer(self.index, large, most);
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -291,7 +298,7 @@ impl<R: FileRing> Lane<R> {
                 continue;
             }
             match self.shared.queue.next(self.index).await? {
-                (Work::Help(file), busy) => return Some(Item::Help(file, busy)),
+                (Work::Help(large), busy) => return Some(Item::Help(large, busy)),
                 (Work::Files(batch), busy) => {
                     let busy = Rc::new(busy);
                     let entries = batch.into_iter().map(|entry| (entry, Rc::clone(&busy)));

@@ -41,17 +41,21 @@
 
 mod budget;
 mod builder;
+mod change;
 mod choices;
 mod collector;
 mod control;
+mod download;
 mod failure;
 mod job;
 mod lane;
-mod large;
+mod md5;
 mod options;
 mod outcome;
+mod pieces;
 mod planner;
 mod queue;
+mod remote;
 mod request;
 mod retry;
 mod session;

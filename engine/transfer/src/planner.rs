@@ -1,15 +1,15 @@
-//! The planner: walks the source and hands batches to the lanes.
+//! The planner: finds the objects of the source and hands them to the lanes in batches.
 
 use std::sync::atomic::Ordering;
 
-use azuring_local as local;
 use crossbeam::channel::Sender;
 
 use crate::collector::Message;
 use crate::failure::Failure;
 use crate::job::Shared;
-use crate::outcome::{Event, SkippedKind, TransferId};
+use crate::outcome::{Event, SkippedKind, Transfer, TransferId};
 use crate::queue::{BATCH_FILES, Entry};
+use crate::remote;
 use crate::source::Finder;
 use crate::task::Found;
 
@@ -17,21 +17,12 @@ use crate::task::Found;
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     // However this ends, the lanes must not wait for more.
     let _closing = Closing(shared);
-    let mut planner = Planner { shared, messages, next: 0, batch: Vec::with_capacity(BATCH_FILES) };
+    let batch_size = shared.task.batch_size().unwrap_or(BATCH_FILES);
+    let batch = Vec::with_capacity(batch_size);
+    let mut planner = Planner { shared, messages, next: 0, batch_size, batch };
     match finder {
-        Finder::One(path) => {
-            planner.push(Found::File(path));
-        }
-        Finder::Walk(mut stream) => {
-            stream.stop_with(shared.session.verdict.stop_flag());
-            let mut found = Vec::with_capacity(BATCH_FILES);
-            loop {
-                let more = stream.next_batch(BATCH_FILES, &mut found);
-                if !found.drain(..).all(|found| planner.take(found)) || !more {
-                    break;
-                }
-            }
-        }
+        Finder::Local(finder) => finder.plan(&mut planner),
+        Finder::Remote(source) => remote::plan(&source, &mut planner),
     }
     planner.flush();
     shared.session.progress.scanned.store(true, Ordering::SeqCst);
@@ -48,46 +39,60 @@ impl Drop for Closing<'_> {
     }
 }
 
-struct Planner<'a> {
-    shared: &'a Shared,
+/// Takes what a source holds, one after the other.
+pub(crate) struct Planner<'a> {
+    pub(crate) shared: &'a Shared,
     messages: &'a Sender<Message>,
     next: u64,
+    batch_size: usize,
     batch: Vec<Entry>,
 }
 
 impl Planner<'_> {
-    /// `false`: the job is stopping.
-    fn take(&mut self, found: local::Found) -> bool {
-        let event = match found {
-            local::Found::File(path) => return self.push(Found::File(path)),
-            local::Found::Skipped { path, kind } => {
-                let kind = match kind {
-                    local::SkippedKind::Symlink => SkippedKind::Symlink,
-                    _ => SkippedKind::Special,
-                };
-                let transfer = self.shared.task.transfer(&self.shared.session, &Found::File(path));
-                Event::Skipped { transfer: Box::new(transfer), kind }
-            }
-            local::Found::Problem(error) => Event::Failed(Failure::local(&error)),
-        };
+    /// Hands over an object; `false`: the job is stopping.
+    pub(crate) fn push(&mut self, found: Found) -> bool {
+        self.batch.push(Entry { id: TransferId::nth(self.next), found });
+        self.next += 1;
+        self.batch.len() < self.batch_size || self.flush()
+    }
+
+    /// Tells of something that cannot be transferred; `false`: the job is stopping.
+    pub(crate) fn fail(&mut self, failure: Failure) -> bool {
+        self.tell(Event::Failed(failure))
+    }
+
+    /// Tells of something that is left out; `false`: the job is stopping.
+    pub(crate) fn skip(&mut self, transfer: Transfer, kind: SkippedKind) -> bool {
+        self.tell(Event::Skipped { transfer: Box::new(transfer), kind })
+    }
+
+    /// The source cannot be read any further.
+    pub(crate) fn halt(&mut self, failure: Failure) {
+        if self.next == 0 {
+            self.shared.session.verdict.stop_for(&failure);
+        } else {
+            self.fail(failure);
+        }
+    }
+
+    fn tell(&mut self, event: Event) -> bool {
         // The collector goes away only after the planner.
         let _ = self.messages.send(Message::Event(event));
         !self.shared.session.verdict.stopping()
-    }
-
-    fn push(&mut self, found: Found) -> bool {
-        self.batch.push(Entry { id: TransferId::nth(self.next), found });
-        self.next += 1;
-        self.batch.len() < BATCH_FILES || self.flush()
     }
 
     fn flush(&mut self) -> bool {
         if self.batch.is_empty() {
             return true;
         }
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
+        let session = &self.shared.session;
         // Counted before it is handed over, so that nobody sees more done than found.
-        self.shared.session.progress.found.fetch_add(self.batch.len() as u64, Ordering::SeqCst);
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES));
-        self.shared.queue.push(batch, &self.shared.session.verdict)
+        session.progress.found.fetch_add(batch.len() as u64, Ordering::SeqCst);
+        if session.options.dry_run {
+            let planned = batch.iter().map(|entry| self.shared.task.planned(session, &entry.found)).collect();
+            return self.tell(Event::Planned(planned));
+        }
+        self.shared.queue.push(batch, &session.verdict)
     }
 }

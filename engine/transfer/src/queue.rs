@@ -7,9 +7,10 @@ use std::time::Duration;
 use crossbeam::queue::ArrayQueue;
 use tokio::sync::Notify;
 
-use crate::large::LargeFile;
+use crate::download::LargeBlob;
 use crate::outcome::TransferId;
 use crate::task::Found;
+use crate::upload::LargeFile;
 use crate::verdict::Verdict;
 
 /// Files in a batch. Large enough that handing it over costs nothing per file, small enough that the last
@@ -27,13 +28,22 @@ pub(crate) struct Entry {
     pub(crate) found: Found,
 }
 
+/// A large object that lanes do together.
+#[derive(Clone, Debug)]
+pub(crate) enum Large {
+    /// A file, sent in blocks.
+    Up(Arc<LargeFile>),
+    /// A blob, read in ranges.
+    Down(Arc<LargeBlob>),
+}
+
 /// What a lane takes from the queue.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Files in the order of the walk.
     Files(Vec<Entry>),
-    /// A file whose blocks another lane has begun to send.
-    Help(Arc<LargeFile>),
+    /// A large object that another lane has begun.
+    Help(Large),
 }
 
 /// Kept as long as a piece of work is being done.
@@ -52,8 +62,8 @@ impl Drop for Busy {
 
 /// Where one lane waits.
 struct Door {
-    /// Large files that other lanes want help with.
-    help: ArrayQueue<Arc<LargeFile>>,
+    /// Large objects that other lanes want help with.
+    help: ArrayQueue<Large>,
     /// Wakes the lane. Costs nothing while it is not waiting.
     ready: Notify,
 }
@@ -108,13 +118,13 @@ impl WorkQueue {
         }
     }
 
-    /// Asks the lanes other than `lane`, at most `most` of them, to help with a large file.
-    pub(crate) fn offer(&self, lane: usize, file: &Arc<LargeFile>, most: usize) {
+    /// Asks the lanes other than `lane`, at most `most` of them, to help with a large object.
+    pub(crate) fn offer(&self, lane: usize, large: &Large, most: usize) {
         // From the next lane on, so that not always the same are asked.
         let others = self.doors.iter().cycle().skip(lane + 1).take(self.doors.len() - 1);
         for door in others.take(most) {
             // A lane with so many to help with has enough to do.
-            if door.help.push(Arc::clone(file)).is_ok() {
+            if door.help.push(large.clone()).is_ok() {
                 door.ready.notify_one();
             }
         }
@@ -155,8 +165,8 @@ impl WorkQueue {
     }
 
     fn pop(&self, lane: usize) -> Option<Work> {
-        if let Some(file) = self.doors[lane].help.pop() {
-            return Some(Work::Help(file));
+        if let Some(large) = self.doors[lane].help.pop() {
+            return Some(Work::Help(large));
         }
         let batch = self.files.pop()?;
         let _guard = self.room_lock.lock().expect("nothing panics while the lock is held");

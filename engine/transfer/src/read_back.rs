@@ -9,14 +9,14 @@ use std::sync::Mutex;
 
 use azuring_azure::{BlobClient, Get, RequestError, Target};
 use azuring_link::{LinkSettings, Links, TlsSetup};
-use azuring_local::{Found, RelPath};
+use azuring_local::{Found, RelPath, WalkStream};
 use azuring_plan::destination::Naming;
 use azuring_plan::name::{encode_path, escape};
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::task::JoinSet;
 
 use crate::options::JobOptions;
-use crate::source::Finder;
+use crate::source::{LocalFinder, Names};
 use crate::task::Upload;
 
 /// What a comparison found.
@@ -55,7 +55,7 @@ impl ReadBack {
 }
 
 pub(crate) fn run(
-    finder: Finder,
+    finder: LocalFinder,
     upload: &Upload,
     target: &Target,
     tls: Option<&TlsSetup>,
@@ -64,7 +64,7 @@ pub(crate) fn run(
 ) -> std::io::Result<ReadBack> {
     let root_path = Path::new(&upload.root_path);
     let naming = &upload.naming;
-    let finder = Arc::new(Mutex::new(finder.into_iter()));
+    let finder = Arc::new(Mutex::new(FilesOf::new(finder)?));
     let io = IoPath::Threads { reason: String::new() };
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..lanes)
@@ -145,19 +145,17 @@ async fn compare(client: &BlobClient, naming: &Naming, root: &Path, path: &RelPa
 }
 
 /// The files of a source, one by one.
-pub(crate) enum FilesOf {
+enum FilesOf {
     One(Option<RelPath>),
-    Walk(Box<azuring_local::WalkStream>),
+    Walk(Box<WalkStream>),
 }
 
-impl IntoIterator for Finder {
-    type Item = RelPath;
-    type IntoIter = FilesOf;
-
-    fn into_iter(self) -> FilesOf {
-        match self {
-            Finder::One(path) => FilesOf::One(Some(path)),
-            Finder::Walk(stream) => FilesOf::Walk(stream),
+impl FilesOf {
+    fn new(finder: LocalFinder) -> std::io::Result<Self> {
+        match finder.names {
+            Names::One(path) => Ok(Self::One(Some(path))),
+            Names::Walk(stream) => Ok(Self::Walk(stream)),
+            Names::List(..) => Err(std::io::Error::other("a list of files is not read back")),
         }
     }
 }
@@ -171,9 +169,8 @@ impl Iterator for FilesOf {
             FilesOf::Walk(stream) => loop {
                 let mut one = Vec::with_capacity(1);
                 stream.next_batch(1, &mut one);
-                match one.pop()? {
-                    Found::File(path) => return Some(path),
-                    Found::Skipped { .. } | Found::Problem(_) => {}
+                if let Found::File(path) = one.pop()? {
+                    return Some(path);
                 }
             },
         }

@@ -34,6 +34,16 @@ pub(crate) struct GaveUp {
 }
 
 impl GaveUp {
+    /// The service says that there is no such object (the container being there).
+    pub(crate) fn not_found(&self) -> bool {
+        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.not_found())
+    }
+
+    /// The object is not the one that was meant any more.
+    pub(crate) fn precondition_failed(&self) -> bool {
+        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.precondition_failed())
+    }
+
     /// The failure of the object the request was for; stops the job if it concerns everything.
     pub(crate) fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
         let Some(error) = self.error else {

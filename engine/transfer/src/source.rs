@@ -5,20 +5,85 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use azuring_local::{LocalError, RelPath, SourceKind, Walk, WalkStream, base_name, stat_source};
+use azuring_local::{self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, WalkStream, base_name, stat_source};
 use azuring_plan::PlanError;
 use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
+use azuring_plan::filter::Filter;
 use azuring_plan::source::LocalSource;
 use azuring_ring::SourceDir;
 
+use crate::choices::{ListOfFiles, Symlinks};
+use crate::failure::{Failure, FailureKind};
 use crate::job::JobError;
+use crate::outcome::SkippedKind;
+use crate::planner::Planner;
+use crate::queue::BATCH_FILES;
+use crate::remote::{ListReader, RemoteSource};
+use crate::task::Found;
 
-/// Gives out the files of a job.
+/// Gives out the objects of a job.
 pub(crate) enum Finder {
+    /// Those of a local source.
+    Local(LocalFinder),
+    /// Those of a remote source.
+    Remote(Box<RemoteSource>),
+}
+
+/// Gives out local files.
+pub(crate) struct LocalFinder {
+    pub(crate) names: Names,
+    filter: Filter,
+    root: PathBuf,
+}
+
+/// Where the names of local files come from.
+pub(crate) enum Names {
     /// One file.
     One(RelPath),
     /// A walk.
     Walk(Box<WalkStream>),
+    /// A list.
+    List(ListOfFiles, LocalOptions),
+}
+
+/// How a local source is read.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalOptions {
+    pub(crate) naming: NamingOptions,
+    pub(crate) filter: Filter,
+    pub(crate) symlinks: Symlinks,
+    /// Give out directories, for their stubs.
+    pub(crate) directories: bool,
+    /// Give out special files.
+    pub(crate) specials: bool,
+    pub(crate) names_bytes: usize,
+    pub(crate) list: Option<ListOfFiles>,
+}
+
+impl LocalOptions {
+    /// The same for a walk that begins below the source: what it finds is filtered by its path from the source.
+    fn unfiltered(&self) -> Self {
+        Self { filter: Filter::default(), ..self.clone() }
+    }
+
+    /// A walk of `root` as these options want it; excluded directories are not opened.
+    fn walk(&self, root: PathBuf) -> Walk {
+        let walk = Walk::new(root)
+            .recursive(self.naming.recursive)
+            .names_bytes(self.names_bytes)
+            .symlinks(match self.symlinks {
+                Symlinks::Skip => SymlinkMode::Skip,
+                Symlinks::Follow => SymlinkMode::Follow,
+                Symlinks::Preserve => SymlinkMode::Preserve,
+            })
+            .directories(self.directories)
+            .specials(self.specials);
+        if self.filter.excluded_paths().is_empty() && self.filter.include_paths().is_none() {
+            return walk;
+        }
+        let filter = self.filter.clone();
+        walk.pruning(Arc::new(move |directory: &[u8]| filter.prunes(directory)))
+    }
 }
 
 /// A source that was looked up and opened.
@@ -27,7 +92,7 @@ pub(crate) struct Source {
     pub(crate) root: SourceDir,
     pub(crate) root_path: PathBuf,
     pub(crate) naming: Naming,
-    pub(crate) finder: Finder,
+    pub(crate) finder: LocalFinder,
     pub(crate) is_pattern: bool,
 }
 
@@ -37,8 +102,7 @@ impl Source {
     pub(crate) fn resolve(
         argument: &Path,
         destination: &str,
-        options: NamingOptions,
-        names_bytes: usize,
+        options: &LocalOptions,
     ) -> Result<Self, JobError> {
         if argument.as_os_str().is_empty() {
             return Err(PlanError::EmptySource.into());
@@ -48,18 +112,18 @@ impl Source {
                 LocalSource::Literal(_) => {
                     return Err(LocalError::Missing { path: argument.to_owned() }.into());
                 }
-                LocalSource::Contents { root } => (Walk::new(to_path(&root)), None, Shape::Contents),
+                LocalSource::Contents { root } => (options.walk(to_path(&root)), None, Shape::Contents),
                 LocalSource::Glob { root, segments } => {
                     let matchers = segments
                         .into_iter()
                         .map(|glob| Arc::new(move |segment: &[u8]| glob.matches(segment)) as _)
                         .collect();
-                    (Walk::new(to_path(&root)).matching(matchers), None, Shape::Matches)
+                    (options.walk(to_path(&root)).matching(matchers), None, Shape::Matches)
                 }
             },
             kind => match kind.usable(argument)? {
                 SourceKind::File { .. } => return Self::one_file(argument, destination, options),
-                _ => (Walk::new(argument.to_owned()), base_name(argument)?, Shape::Directory),
+                _ => (options.walk(argument.to_owned()), base_name(argument)?, Shape::Directory),
             },
         };
         let name = shape_name.as_deref().map(OsStr::as_bytes);
@@ -69,21 +133,26 @@ impl Source {
             Shape::Contents => SourceShape::Contents,
             Shape::Matches => SourceShape::Matches,
         };
-        let naming = Naming::new(shape, destination, options)?;
+        // A list says itself which directories are meant.
+        let mut naming = options.naming;
+        naming.recursive |= options.list.is_some();
+        let naming = Naming::new(shape, destination, naming)?;
         let root_path = walk.root().to_owned();
-        let stream = walk.recursive(options.recursive).names_bytes(names_bytes).start()?;
-        Ok(Self {
-            root: open_root(&root_path)?,
-            root_path,
-            naming,
-            finder: Finder::Walk(Box::new(stream)),
-            is_pattern,
-        })
+        let mut root = open_root(&root_path)?;
+        if options.symlinks == Symlinks::Follow {
+            root = root.following_links();
+        }
+        let names = match &options.list {
+            Some(list) => Names::List(list.clone(), options.clone()),
+            None => Names::Walk(Box::new(walk.start()?)),
+        };
+        let finder = LocalFinder { names, filter: options.filter.clone(), root: root_path.clone() };
+        Ok(Self { root, root_path, naming, finder, is_pattern })
     }
 
-    fn one_file(argument: &Path, destination: &str, options: NamingOptions) -> Result<Self, JobError> {
+    fn one_file(argument: &Path, destination: &str, options: &LocalOptions) -> Result<Self, JobError> {
         let name = base_name(argument)?.unwrap_or_default();
-        let naming = Naming::new(SourceShape::File { name: name.as_bytes() }, destination, options)?;
+        let naming = Naming::new(SourceShape::File { name: name.as_bytes() }, destination, options.naming)?;
         // A link that the user names is followed; the file itself is opened where it lies.
         let real = std::fs::canonicalize(argument)
             .map_err(|error| LocalError::from_io(argument.to_owned(), "resolving the path", &error))?;
@@ -93,7 +162,11 @@ impl Source {
             root: open_root(parent)?,
             root_path: parent.to_owned(),
             naming,
-            finder: Finder::One(RelPath::new(name.as_bytes())),
+            finder: LocalFinder {
+                names: Names::One(RelPath::new(name.as_bytes())),
+                filter: options.filter.clone(),
+                root: parent.to_owned(),
+            },
             is_pattern: false,
         })
     }
@@ -111,4 +184,154 @@ fn to_path(bytes: &[u8]) -> PathBuf {
 
 fn open_root(path: &Path) -> Result<SourceDir, JobError> {
     SourceDir::open(path).map_err(|error| LocalError::from_io(path.to_owned(), "open", &error).into())
+}
+
+impl LocalFinder {
+    /// Hands everything over that the filters let pass.
+    pub(crate) fn plan(self, planner: &mut Planner<'_>) {
+        let Self { names, filter, root } = self;
+        let take = Take { filter: &filter, root: &root };
+        match names {
+            Names::One(path) => {
+                take.one(planner, local::Found::File(path));
+            }
+            Names::Walk(stream) => {
+                take.walk(planner, *stream, b"");
+            }
+            Names::List(list, options) => take.list(planner, &list, &options),
+        }
+    }
+}
+
+/// Judges what is found.
+struct Take<'a> {
+    filter: &'a Filter,
+    root: &'a Path,
+}
+
+impl Take<'_> {
+    /// `false`: the job is stopping.
+    fn walk(&self, planner: &mut Planner<'_>, mut stream: WalkStream, below: &[u8]) -> bool {
+        stream.stop_with(planner.shared.session.verdict.stop_flag());
+        let mut found = Vec::with_capacity(BATCH_FILES);
+        loop {
+            let more = stream.next_batch(BATCH_FILES, &mut found);
+            if !found.drain(..).all(|found| self.one(planner, placed(found, below))) {
+                return false;
+            }
+            if !more {
+                return true;
+            }
+        }
+    }
+
+    fn one(&self, planner: &mut Planner<'_>, found: local::Found) -> bool {
+        let (path, object): (_, fn(RelPath) -> Found) = match found {
+            local::Found::File(path) => (path, Found::File),
+            local::Found::Symlink(path) => (path, Found::Link),
+            local::Found::Directory(path) => (path, Found::Directory),
+            local::Found::Special { path, .. } => (path, Found::Special),
+            local::Found::Skipped { path, kind } => {
+                if !self.filter.passes_name(path.as_bytes()) {
+                    return true;
+                }
+                let kind = match kind {
+                    local::SkippedKind::Symlink => SkippedKind::Symlink,
+                    _ => SkippedKind::Special,
+                };
+                let transfer = planner.shared.task.transfer(&planner.shared.session, &Found::File(path));
+                return planner.skip(transfer, kind);
+            }
+            local::Found::Problem(error) => return planner.fail(Failure::local(&error)),
+        };
+        if self.filter.is_empty() || self.passes(path.as_bytes()) {
+            return planner.push(object(path));
+        }
+        true
+    }
+
+    fn passes(&self, path: &[u8]) -> bool {
+        self.filter.passes_name(path)
+            && (!self.filter.needs_mtime() || self.filter.passes_time(mtime_ns(&self.path(path))))
+    }
+
+    fn path(&self, relative: &[u8]) -> PathBuf {
+        self.root.join(OsStr::from_bytes(relative))
+    }
+
+    fn list(&self, planner: &mut Planner<'_>, list: &ListOfFiles, options: &LocalOptions) {
+        let mut entries = Vec::new();
+        let mut lines = match ListReader::open(list) {
+            Ok(lines) => lines,
+            Err(failure) => return planner.halt(*failure),
+        };
+        loop {
+            match lines.next(&mut entries) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(failure) => return planner.halt(*failure),
+            }
+            for entry in entries.drain(..) {
+                let goes_on = match entry {
+                    Ok(path) => self.line(planner, &path, options),
+                    Err(error) => {
+                        planner.fail(Failure::new(FailureKind::Name, &error.text, error.to_string()))
+                    }
+                };
+                if !goes_on {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn line(&self, planner: &mut Planner<'_>, path: &[u8], options: &LocalOptions) -> bool {
+        let full = self.path(path);
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        match std::fs::symlink_metadata(&full) {
+            Ok(meta) if meta.is_dir() && !options.naming.recursive => {
+                let text = "a directory in a list of files needs --recursive";
+                planner.fail(Failure::new(FailureKind::Usage, &azuring_plan::name::escape(path), text))
+            }
+            Ok(meta) if meta.is_dir() => match options.unfiltered().walk(full).start() {
+                Ok(stream) => self.walk(planner, stream, path),
+                Err(error) => planner.fail(Failure::local(&error)),
+            },
+            Ok(meta) if meta.is_symlink() => match options.symlinks {
+                Symlinks::Skip => {
+                    let kind = local::SkippedKind::Symlink;
+                    self.one(planner, local::Found::Skipped { path: RelPath::new(path), kind })
+                }
+                Symlinks::Follow => self.one(planner, local::Found::File(RelPath::new(path))),
+                Symlinks::Preserve => self.one(planner, local::Found::Symlink(RelPath::new(path))),
+            },
+            Ok(_) => self.one(planner, local::Found::File(RelPath::new(path))),
+            Err(error) => {
+                planner.fail(Failure::local(&LocalError::from_io(full, "looking it up", &error)))
+            }
+        }
+    }
+}
+
+/// What a walk below `below` found, as seen from the source.
+fn placed(found: local::Found, below: &[u8]) -> local::Found {
+    if below.is_empty() {
+        return found;
+    }
+    let join = |path: RelPath| RelPath::new([below, b"/", path.as_bytes()].concat());
+    match found {
+        local::Found::File(path) => local::Found::File(join(path)),
+        local::Found::Symlink(path) => local::Found::Symlink(join(path)),
+        local::Found::Directory(path) => local::Found::Directory(join(path)),
+        local::Found::Skipped { path, kind } => local::Found::Skipped { path: join(path), kind },
+        local::Found::Special { path, kind } => local::Found::Special { path: join(path), kind },
+        problem @ local::Found::Problem(_) => problem,
+    }
+}
+
+/// The time of the last change of a file's content; `None` when it cannot be asked.
+fn mtime_ns(path: &Path) -> Option<i128> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(path).ok()?;
+    Some(i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()))
 }

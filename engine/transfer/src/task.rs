@@ -4,12 +4,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use azuring_azure::{BlobEntry, Which};
 use azuring_local::RelPath;
 use azuring_plan::destination::Naming;
-use azuring_plan::name::{encode_path, escape};
+use azuring_plan::name::{encode_path_into, escape};
 use azuring_ring::SourceDir;
 
-use crate::outcome::Transfer;
+use crate::change::{MAX_BATCH, Remove};
+use crate::choices::PropertyChange;
+use crate::download::Download;
+use crate::outcome::{Action, Planned, Transfer};
 use crate::session::Session;
 
 /// One object of a job, as the planner found it.
@@ -17,11 +21,66 @@ use crate::session::Session;
 pub(crate) enum Found {
     /// A local file.
     File(RelPath),
+    /// A symbolic link that becomes a blob of its own.
+    Link(RelPath),
+    /// A directory whose stub is wanted.
+    Directory(RelPath),
+    /// A socket, pipe or device whose stub is wanted.
+    Special(RelPath),
+    /// A blob.
+    Blob(Box<BlobItem>),
+}
+
+/// A blob of a job.
+#[derive(Debug)]
+pub(crate) struct BlobItem {
+    pub(crate) entry: Box<BlobEntry>,
+    /// Where in its name the path below the source begins.
+    pub(crate) relative_at: usize,
+    pub(crate) known: Known,
+}
+
+/// How much is known of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// A listing, or its properties, tell everything.
+    Listed,
+    /// Somebody says that it is there.
+    Named,
+    /// Somebody says that it is a directory.
+    Directory,
+    /// This version or snapshot of it is meant, and no other.
+    Version,
+}
+
+impl BlobItem {
+    /// The path below the source.
+    pub(crate) fn relative(&self) -> &str {
+        &self.entry.name[self.relative_at..]
+    }
+
+    /// Which state of the blob is meant.
+    pub(crate) fn which(&self) -> Which<'_> {
+        if self.known != Known::Version {
+            return Which::default();
+        }
+        let snapshot = self.entry.snapshot.as_deref();
+        let version = if snapshot.is_some() { None } else { self.entry.facts.version_id.as_deref() };
+        Which { snapshot, version }
+    }
+
+    /// The path below the source on one line; of a source that is the blob itself, its last part.
+    pub(crate) fn object(&self) -> String {
+        escape(self.relative().as_bytes())
+    }
 }
 
 /// What is done with every object of a job.
 pub(crate) enum Task {
     Upload(Upload),
+    Download(Box<Download>),
+    Remove(Remove),
+    SetProperties(PropertyChange),
 }
 
 /// Local files become blobs.
@@ -33,28 +92,71 @@ pub(crate) struct Upload {
 }
 
 impl Task {
+    /// Objects that a lane takes at once, where that is not the usual number.
+    pub(crate) fn batch_size(&self) -> Option<usize> {
+        matches!(self, Self::Remove(_)).then_some(MAX_BATCH)
+    }
+
     /// The object's names for messages and lists.
     pub(crate) fn transfer(&self, session: &Session, found: &Found) -> Transfer {
         match (self, found) {
-            (Self::Upload(upload), Found::File(path)) => upload.transfer(session, path.as_bytes()),
+            (
+                Self::Upload(upload),
+                Found::File(path) | Found::Link(path) | Found::Directory(path) | Found::Special(path),
+            ) => upload.transfer(session, path.as_bytes()),
+            (task, Found::Blob(blob)) => {
+                let destination = match task {
+                    Self::Download(download) => download.destination_of(&blob.entry.name),
+                    _ => String::new(),
+                };
+                let source = blob_url(session, &blob.entry.name);
+                Transfer { object: blob.object(), source, destination }
+            }
+            _ => Transfer::default(),
+        }
+    }
+
+    /// What a dry run says of the object.
+    pub(crate) fn planned(&self, session: &Session, found: &Found) -> Planned {
+        let action = match self {
+            Self::Upload(_) | Self::Download(_) => Action::Copy,
+            Self::Remove(_) => Action::Remove,
+            Self::SetProperties(_) => Action::SetProperties,
+        };
+        let facts = match found {
+            Found::Blob(blob) if blob.known == Known::Listed => Some(&blob.entry.facts),
+            _ => None,
+        };
+        Planned {
+            action,
+            transfer: self.transfer(session, found),
+            bytes: facts.map(|facts| facts.len),
+            modified_s: facts.map(|facts| facts.last_modified),
         }
     }
 }
 
 impl Upload {
     fn transfer(&self, session: &Session, path: &[u8]) -> Transfer {
-        let object = escape(path);
-        let destination =
-            self.naming.blob_name_for(path).map(|name| blob_url(session, &name)).unwrap_or_default();
+        let name = self.naming.blob_name_for(path);
+        let source = match path {
+            b"" => self.root_path.to_string_lossy().into_owned(),
+            path => self.root_path.join(OsStr::from_bytes(path)).to_string_lossy().into_owned(),
+        };
         Transfer {
-            source: self.root_path.join(OsStr::from_bytes(path)).to_string_lossy().into_owned(),
-            object,
-            destination,
+            object: escape(path),
+            source,
+            destination: name.map(|name| blob_url(session, &name)).unwrap_or_default(),
         }
     }
 }
 
 /// The blob's full URL without its SAS.
 pub(crate) fn blob_url(session: &Session, name: &str) -> String {
-    format!("{}/{}", session.target.url().container_url(), encode_path(name))
+    let container = session.target.url().container_url();
+    let mut url = String::with_capacity(container.len() + 1 + name.len() + 16);
+    url.push_str(&container);
+    url.push('/');
+    encode_path_into(name, &mut url);
+    url
 }

@@ -87,12 +87,17 @@ impl Verdict {
         if self.ever_accepted() {
             return false;
         }
+        self.stop_for(failure);
+        true
+    }
+
+    /// Stops the job for this reason, whatever it has achieved.
+    pub(crate) fn stop_for(&self, failure: &Failure) {
         let mut whole = failure.clone();
         whole.object = String::new();
         // The first one is told; the others are the same.
         let _ = self.fatal.set(whole);
         self.give_up();
-        true
     }
 
     /// An object was refused for its permissions.

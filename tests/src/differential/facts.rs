@@ -151,7 +151,8 @@ impl Facts {
                 for (list, status) in [("FailedTransfers", "failed"), ("SkippedTransfers", "skipped")] {
                     for transfer in content[list].as_array().into_iter().flatten() {
                         let from_to = format!("{} -> {}", show(&transfer["Src"]), show(&transfer["Dst"]));
-                        let how = format!("{status}: {} {}", transfer["TransferStatus"], transfer["ErrorCode"]);
+                        let how =
+                            format!("{status}: {} {}", transfer["TransferStatus"], transfer["ErrorCode"]);
                         self.add(Aspect::Transfer, &from_to, how);
                     }
                 }

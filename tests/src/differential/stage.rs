@@ -210,11 +210,10 @@ impl Remote<'_> {
     }
 
     /// Replaces what is different for each tool and each run by what is the same.
-    pub(super) fn neutral(&self, tool: Tool, text: &str, source: &Path, destination: &Path) -> String {
+    pub(super) fn neutral(&self, text: &str, source: &Path, destination: &Path) -> String {
         let by_host = format!("http://{DEVSTORE_ACCOUNT}.blob.core.windows.net");
         let container = format!("{}/{}", self.account_url(), self.container);
         let gone = format!("{}/{}", self.account_url(), self.gone());
-        let _ = tool;
         text.replace(source.to_str().unwrap_or_default(), "SRC")
             .replace(destination.to_str().unwrap_or_default(), "DST")
             .replace(&format!("?{}", self.sas), "")

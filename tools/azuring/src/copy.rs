@@ -1,182 +1,292 @@
 //! `azuring copy`.
 
-use std::time::Duration;
+use std::path::Path;
 
+use azuring_plan::blob_type::BlobType;
+use azuring_plan::filter::Filter;
+use azuring_plan::from_to::{FromTo, Location};
+use azuring_plan::{metadata, tags};
 use azuring_transfer::{
-    BlobProperties, BlobUrl, BlockRules, ContentTypePolicy, Credential, HttpChoice, IoChoice, Job, JobError,
-    JobOptions, Limits, PlanError, RetryPolicy, mib_to_bytes,
+    BlobProperties, BlobTypeChoice, BlockRules, CheckMd5, ContentTypePolicy, Job, JobOptions,
+    Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes,
 };
 
-use crate::cli::{BlobArgs, Concurrency, CopyArgs, EngineArgs, Http, Io};
-use crate::exit::{self, Exit};
-use crate::output::tell;
-use crate::redact::redact;
+use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg};
+use crate::cli::global::{GlobalArgs, OutputType};
+use crate::exit::Exit;
+use crate::options::{self, BLOCK_TIERS, PAGE_TIERS};
+use crate::output::{Output, notice};
+use crate::prompt;
+use crate::refused::{self, Refused, usage};
 use crate::run;
+use crate::stdin::Lines;
+use crate::view::Facts;
 
-pub(crate) fn run(args: CopyArgs) -> Exit {
+/// Where stdin or stdout stand for a file.
+const PIPE: &str = "-";
+
+pub(crate) fn run(global: &GlobalArgs, args: &CopyArgs) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    let job = match prepare(&args) {
-        Ok(job) => job,
-        Err(refused) => {
-            tell!("azuring: {}", redact(&refused.text));
-            return refused.exit;
-        }
+    let prepared = prepare(global, args, &stop);
+    match prepared {
+        Ok((job, facts)) => run::run(job, &stop, facts),
+        Err(refused) => refused.tell(),
+    }
+}
+
+/// Source and destination as they are written, and what they are.
+struct Places<'a> {
+    source: &'a Path,
+    destination: &'a Path,
+    from_to: FromTo,
+}
+
+fn places(args: &CopyArgs) -> Result<Places<'_>, Refused> {
+    let given = args.from_to.as_deref().map(FromTo::parse).transpose()?;
+    let pipe = Path::new(PIPE);
+    let Some(destination) = args.destination.as_deref() else {
+        return match given {
+            None => Err(usage(
+                "fatal: from-to argument required, PipeBlob (upload) or BlobPipe (download) is acceptable",
+            )),
+            Some(from_to) if from_to.from == Location::Pipe => {
+                Ok(Places { source: pipe, destination: &args.source, from_to })
+            }
+            Some(from_to) if from_to.to == Location::Pipe => {
+                Ok(Places { source: &args.source, destination: pipe, from_to })
+            }
+            Some(from_to) => Err(usage(format!("{from_to} needs a source and a destination"))),
+        };
     };
-    run::run(job, &stop)
+    let source = args.source.as_path();
+    let from_to = match given {
+        Some(from_to) => from_to,
+        None => infer(source, destination)?,
+    };
+    Ok(Places { source, destination, from_to })
 }
 
-/// Why the command cannot be carried out.
-pub(crate) struct Refused {
-    text: String,
-    exit: Exit,
-}
-
-impl<E: Into<JobError>> From<E> for Refused {
-    fn from(error: E) -> Self {
-        let error = error.into();
-        Self { text: error.to_string(), exit: exit::of_error(&error) }
+fn infer(source: &Path, destination: &Path) -> Result<FromTo, Refused> {
+    let of = |path: &Path| match path.to_string_lossy() {
+        text if text == PIPE => Location::Pipe,
+        text => Location::of(&text),
+    };
+    let from_to = FromTo { from: of(source), to: of(destination) };
+    if !from_to.from.is_remote() && !from_to.to.is_remote() {
+        return Err(usage(
+            "neither source nor destination is a URL: it looks like \
+             https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS",
+        ));
     }
+    Ok(from_to)
 }
 
-fn usage(text: impl Into<String>) -> Refused {
-    Refused { text: text.into(), exit: Exit::Usage }
-}
-
-fn prepare(args: &CopyArgs) -> Result<Job, Refused> {
-    let source = args.source.to_string_lossy();
-    match (BlobUrl::looks_like(&source), BlobUrl::looks_like(&args.destination)) {
-        (false, true) => {}
-        (true, _) => return Err(usage("the source is a URL: this version uploads from local paths only")),
-        (false, false) => {
-            let text = "neither source nor destination is a URL: a destination looks like \
-                        https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS";
-            return Err(usage(text));
-        }
+fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<(Job, Facts), Refused> {
+    let places = places(args)?;
+    refused::check_places(places.from_to)?;
+    for text in refused::check_copy(args, places.from_to)? {
+        notice(&text);
     }
-    let url = BlobUrl::parse(&args.destination)?;
-    let credential = Credential::find(&url, |name| std::env::var(name).ok())?;
-    let options = options(&args.blob, &args.engine)?;
-    Ok(Job::upload(&args.source, url, credential).recursive(args.recursive).options(options).build()?)
+    let downloads = places.from_to.is_download();
+    for text in options::notices_of_variables(downloads) {
+        notice(&text);
+    }
+    let uses_stdin = stdin_users(global, args, places.from_to)?;
+    let lines = uses_stdin.then(|| Lines::start(global.cancel_from_stdin.0.then(|| stop.clone())));
+    let options = job_options(global, args, lines)?;
+    let facts = facts(args, places.from_to, &options)?;
+    let (local, url) = if downloads {
+        (places.destination, places.source)
+    } else {
+        (places.source, places.destination)
+    };
+    let (url, credential) = options::remote(&url.to_string_lossy())?;
+    let mut job = match (places.from_to.from, places.from_to.to) {
+        (Location::Local, _) => Job::upload(local, url, credential),
+        (_, Location::Local) => Job::download(url, credential, local),
+        _ => return Err(usage(format!("{}: not in this version", places.from_to))),
+    };
+    job = job.recursive(args.recursive.0).as_subdir(args.as_subdir.0);
+    job = job.filter(filter(args)?);
+    if let Some(list) = &args.names.list_of_files {
+        job = job.list_of_files(options::list_of_files(list));
+    }
+    if let Some(versions) = &args.which.list_of_versions {
+        job = job.list_of_versions(versions);
+    }
+    Ok((job.options(options).build()?, facts))
 }
 
-fn options(blob: &BlobArgs, engine: &EngineArgs) -> Result<JobOptions, Refused> {
+/// Whether commands or answers are read from stdin.
+///
+/// # Errors
+/// When something else needs it too.
+fn stdin_users(global: &GlobalArgs, args: &CopyArgs, from_to: FromTo) -> Result<bool, Refused> {
+    let list = args.names.list_of_files.as_deref() == Some(Path::new(PIPE));
+    let data = from_to.from == Location::Pipe;
+    let asks = args.overwrite == OverwriteArg::Prompt;
+    let waits = global.cancel_from_stdin.0 || asks;
+    let users = [list, data, waits || global.await_continue.0];
+    if users.iter().filter(|&&user| user).count() > 1 {
+        return Err(usage(
+            "stdin can be one thing only: data, the list of files, or answers and commands (--overwrite=prompt, \
+             --cancel-from-stdin, --await-continue)",
+        ));
+    }
+    Ok(waits)
+}
+
+fn filter(args: &CopyArgs) -> Result<Filter, Refused> {
+    let mut spec = options::filter_spec(&args.names, &args.regexes, &args.times)?;
+    if let Some(types) = &args.which.exclude_blob_type {
+        spec.exclude_blob_types = BlobType::parse_list(types)?;
+    }
+    Ok(Filter::new(&spec)?)
+}
+
+fn job_options(
+    global: &GlobalArgs,
+    args: &CopyArgs,
+    lines: Option<Lines>,
+) -> Result<JobOptions, Refused> {
     let mib = |text: &Option<String>| -> Result<Option<u64>, PlanError> {
         text.as_deref().map(mib_to_bytes).transpose()
     };
-    let defaults = JobOptions::default();
-    let content_type = match (&blob.content_type, blob.no_guess_mime_type) {
-        (Some(fixed), _) => ContentTypePolicy::Fixed(fixed.clone()),
-        (None, true) => ContentTypePolicy::None,
-        (None, false) => defaults.content_type.clone(),
+    let common = options::common(global, &args.engine)?;
+    let content_type = match (&args.blob.content_type, args.blob.no_guess_mime_type.0, common.content_type) {
+        (Some(fixed), _, _) => ContentTypePolicy::Fixed(fixed.clone()),
+        (None, true, _) => ContentTypePolicy::None,
+        (None, false, ContentTypePolicy::Guess(types)) => {
+            ContentTypePolicy::Guess(options::content_types(types)?)
+        }
+        (None, false, other) => other,
     };
     Ok(JobOptions {
-        limits: limits(engine),
-        retry: RetryPolicy {
-            max_tries: engine.max_tries,
-            stall: Duration::from_secs(engine.stall_seconds),
-            ..RetryPolicy::default()
-        },
-        http: match engine.http {
-            Http::Auto => HttpChoice::Auto,
-            Http::One => HttpChoice::Http1,
-            Http::Two => HttpChoice::Http2,
-        },
-        io: match engine.io {
-            Io::Auto => IoChoice::Auto,
-            Io::Threads => IoChoice::Threads,
-        },
         blocks: BlockRules {
-            block_size: mib(&blob.block_size_mb)?.filter(|&size| size > 0),
-            put_blob_size: mib(&blob.put_blob_size_mb)?.filter(|&size| size > 0),
+            block_size: mib(&args.blob.block_size_mb)?.filter(|&size| size > 0),
+            put_blob_size: mib(&args.blob.put_blob_size_mb)?.filter(|&size| size > 0),
         },
-        properties: properties(blob)?,
+        properties: properties(&args.blob)?,
+        page_blob_tier: options::tier(&args.blob.page_blob_tier, &PAGE_TIERS)?,
         content_type,
-        ca_file: engine.ca_file.clone(),
-        ..defaults
+        overwrite: match args.overwrite {
+            OverwriteArg::False => Overwrite::Never,
+            OverwriteArg::IfSourceNewer => Overwrite::IfSourceNewer,
+            OverwriteArg::Prompt => lines.map_or(Overwrite::Never, prompt::overwrite),
+            OverwriteArg::True | OverwriteArg::PosixProperties => Overwrite::Always,
+        },
+        dry_run: args.dry_run.0,
+        report_objects: Output::get().kind == OutputType::Ndjson,
+        put_md5: args.blob.put_md5.0,
+        check_md5: match args.download.check_md5 {
+            Some(CheckMd5Arg::NoCheck) => CheckMd5::NoCheck,
+            Some(CheckMd5Arg::LogOnly) => CheckMd5::LogOnly,
+            None | Some(CheckMd5Arg::FailIfDifferent) => CheckMd5::FailIfDifferent,
+            Some(CheckMd5Arg::FailIfDifferentOrMissing) => CheckMd5::FailIfDifferentOrMissing,
+        },
+        check_length: args.upload.check_length.0,
+        decompress: args.download.decompress.0,
+        preserve_last_modified_time: args.download.preserve_last_modified_time.0,
+        preserve_posix: args.upload.preserve_posix_properties.0.then_some(
+            match args.upload.posix_properties_style {
+                PosixStyleArg::Standard => PosixStyle::Standard,
+                PosixStyleArg::Amlfs => PosixStyle::Amlfs,
+            },
+        ),
+        symlinks: match (args.upload.follow_symlinks.0, args.upload.preserve_symlinks.0) {
+            (true, _) => Symlinks::Follow,
+            (_, true) => Symlinks::Preserve,
+            _ => Symlinks::Skip,
+        },
+        directory_stubs: args.which.include_directory_stub.0,
+        blob_type: match args.blob.blob_type {
+            BlobTypeArg::Detect => BlobTypeChoice::Detect,
+            BlobTypeArg::Block => BlobTypeChoice::Block,
+            BlobTypeArg::Page => BlobTypeChoice::Page,
+            BlobTypeArg::Append => BlobTypeChoice::Append,
+        },
+        encryption: options::encryption(&args.keys)?,
+        ..common
     })
 }
 
-fn limits(engine: &EngineArgs) -> Limits {
-    let mut limits = Limits::here();
-    if let Some(Concurrency::Value(n)) = engine.concurrency {
-        limits.concurrency = n;
-    }
-    if let Some(bytes) = engine.memory {
-        limits.memory_bytes = bytes;
-    }
-    if let Some(lanes) = engine.lanes {
-        limits.lanes = usize::from(lanes);
-    }
-    limits
-}
-
 fn properties(blob: &BlobArgs) -> Result<BlobProperties, Refused> {
-    let tier = match &blob.block_blob_tier {
-        None => None,
-        Some(tier) => {
-            let known = ["Hot", "Cool", "Cold", "Archive"].into_iter().find(|k| k.eq_ignore_ascii_case(tier));
-            match known {
-                Some(known) => Some(known.to_owned()),
-                None if tier.eq_ignore_ascii_case("none") => None,
-                None => return Err(usage(format!("{tier} is not a tier: use Hot, Cool, Cold or Archive"))),
-            }
-        }
-    };
+    // Parsed for the service's limits; what is sent is what was written.
+    if let Some(tags) = &blob.blob_tags {
+        tags::parse(tags)?;
+    }
     Ok(BlobProperties {
         content_encoding: blob.content_encoding.clone(),
         content_language: blob.content_language.clone(),
         content_disposition: blob.content_disposition.clone(),
         cache_control: blob.cache_control.clone(),
-        metadata: metadata(blob.metadata.as_deref().unwrap_or_default())?,
-        tier,
+        metadata: metadata::parse(blob.metadata.as_deref().unwrap_or_default())?,
+        tier: options::tier(&blob.block_blob_tier, &BLOCK_TIERS)?,
         tags: blob.blob_tags.clone(),
     })
 }
 
-/// `name=value;name2=value2`, where a backslash takes the next character as it is.
-fn metadata(text: &str) -> Result<Vec<(String, String)>, Refused> {
-    let mut pairs = Vec::new();
-    let (mut name, mut value, mut in_value) = (String::new(), String::new(), false);
-    let mut letters = text.chars();
-    loop {
-        let letter = letters.next();
-        match letter {
-            None | Some(';') => {
-                if in_value {
-                    pairs.push((std::mem::take(&mut name), std::mem::take(&mut value)));
-                    in_value = false;
-                } else if !name.is_empty() {
-                    return Err(usage(format!("--metadata: `{name}` has no `=`")));
-                }
-                if letter.is_none() {
-                    return Ok(pairs);
-                }
-            }
-            Some('=') if !in_value => in_value = true,
-            Some(mut letter) => {
-                if letter == '\\' {
-                    letter = letters.next().unwrap_or('\\');
-                }
-                if in_value { &mut value } else { &mut name }.push(letter);
-            }
-        }
-    }
+fn facts(args: &CopyArgs, from_to: FromTo, options: &JobOptions) -> Result<Facts, Refused> {
+    let blob_type = match args.blob.blob_type {
+        BlobTypeArg::Detect => "Detect",
+        BlobTypeArg::Block => "BlockBlob",
+        BlobTypeArg::Page => "PageBlob",
+        BlobTypeArg::Append => "AppendBlob",
+    };
+    Ok(Facts {
+        dry_run: args.dry_run.0,
+        from_to: Some(from_to),
+        blob_type: blob_type.to_owned(),
+        tags: tags::parse(args.blob.blob_tags.as_deref().unwrap_or_default())?,
+        metadata: options.properties.metadata.clone(),
+        tier: options.properties.tier.clone(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{self, Command};
+
+    fn placed(line: &str) -> Result<(String, String, String), String> {
+        let Command::Copy(args) = cli::parse(line.split(' ')).unwrap().command else { panic!("it is copy") };
+        let places = places(&args).map_err(|refused| refused.text)?;
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        Ok((text(places.source), text(places.destination), places.from_to.to_string()))
+    }
 
     #[test]
-    fn metadata_pairs_are_taken_apart() {
-        let pairs = |text: &str| metadata(text).map_err(|refused| refused.text);
-        let want = |list: &[(&str, &str)]| -> Result<Vec<(String, String)>, String> {
-            Ok(list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    fn source_and_destination_tell_what_goes_where() {
+        let url = "https://a.blob.core.windows.net/c/x";
+        for (line, source, destination, from_to) in [
+            (format!("azuring copy /d {url}"), "/d", url, "LocalBlob"),
+            (format!("azuring copy {url} /d"), url, "/d", "BlobLocal"),
+            (format!("azuring copy {url} -"), url, "-", "BlobPipe"),
+            (format!("azuring copy - {url}"), "-", url, "PipeBlob"),
+            (format!("azuring copy {url} --from-to=BlobPipe"), url, "-", "BlobPipe"),
+            (format!("azuring copy {url} --from-to=pipeblob"), "-", url, "PipeBlob"),
+            ("azuring copy a b --from-to=LocalBlob".to_owned(), "a", "b", "LocalBlob"),
+        ] {
+            let want = (source.to_owned(), destination.to_owned(), from_to.to_owned());
+            assert_eq!(placed(&line), Ok(want), "{line}");
+        }
+        assert!(placed("azuring copy a b").unwrap_err().starts_with("neither source nor destination is a URL"));
+        assert!(placed("azuring copy a").unwrap_err().starts_with("fatal: from-to argument required"));
+        assert!(placed("azuring copy a --from-to=LocalBlob").unwrap_err().contains("needs a source and a"));
+    }
+
+    #[test]
+    fn stdin_has_one_use() {
+        let used = |line: &str| {
+            let cli = cli::parse(line.split(' ')).unwrap();
+            let Command::Copy(args) = cli.command else { panic!("it is copy") };
+            stdin_users(&cli.global, &args, places(&args).map_err(|_| ()).unwrap().from_to).map_err(|_| ())
         };
-        assert_eq!(pairs(""), want(&[]));
-        assert_eq!(pairs("a=1;b=zwei"), want(&[("a", "1"), ("b", "zwei")]));
-        assert_eq!(pairs("a=1\\;2\\=3=4;"), want(&[("a", "1;2=3=4")]));
-        assert_eq!(pairs("a="), want(&[("a", "")]));
-        assert!(pairs("a").unwrap_err().contains("`a` has no `=`"));
+        let url = "https://a.blob.core.windows.net/c";
+        assert_eq!(used(&format!("azuring copy a {url}")), Ok(false));
+        assert_eq!(used(&format!("azuring copy a {url} --list-of-files=-")), Ok(false));
+        assert_eq!(used(&format!("azuring copy a {url} --overwrite=prompt --cancel-from-stdin")), Ok(true));
+        assert_eq!(used(&format!("azuring copy a {url} --overwrite=prompt --list-of-files=-")), Err(()));
+        assert_eq!(used(&format!("azuring copy - {url} --cancel-from-stdin")), Err(()));
     }
 }

@@ -9,12 +9,12 @@ use azuring_bench::workload::{large_file, small_tree};
 use azuring_transfer::{BlobUrl, Credential, Job, JobOptions, Report};
 use indicatif::{HumanBytes, HumanCount};
 
-use crate::cli::{DemoArgs, DemoServerArgs};
+use crate::cli::other::{DemoArgs, DemoServerArgs};
 use crate::exit::Exit;
 use crate::leftovers::Leftovers;
 use crate::output::{say, tell};
 use crate::redact::redact;
-use crate::run;
+use crate::{run, view};
 
 const ACCOUNT: &str = azuring_transfer::DEVSTORE_ACCOUNT;
 const CONTAINER: &str = "demo";
@@ -54,7 +54,7 @@ fn demo(args: &DemoArgs, leftovers: &Leftovers) -> Result<Exit, Fault> {
 
     say!("uploading {} to {url}", redact(&source.to_string_lossy()));
     let before = cpu_time();
-    let (_plan, report) = run::watch(job(&source, &url)?, &stop);
+    let (_plan, report) = run::watch(job(&source, &url)?, &stop, &mut view::Silent);
     let cpu = cpu_time() - before;
     if stop.is_stopped() {
         return Ok(Exit::Interrupted);

@@ -1,6 +1,7 @@
 //! Exit codes: a contract with scripts.
 
-use std::process::ExitCode;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use azuring_transfer::{FailureKind, JobError, Report, UrlError};
 
@@ -29,9 +30,11 @@ pub(crate) enum Exit {
     Internal = 10,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
+impl Exit {
+    /// The code for whoever called. Under the name `azcopy` (a link) it is AzCopy's: 0, or 1 for whatever went wrong.
+    pub(crate) fn code(self, called: &OsStr) -> u8 {
+        let is_azcopy = Path::new(called).file_name().is_some_and(|name| name == "azcopy");
+        if is_azcopy { u8::from(self != Self::Done) } else { self as u8 }
     }
 }
 
@@ -73,5 +76,23 @@ fn of_kind(kind: FailureKind) -> Exit {
         FailureKind::Limit => Exit::Limit,
         FailureKind::Interrupted => Exit::Interrupted,
         _ => Exit::Failures,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_azcopys_name_there_are_two_codes() {
+        for called in ["azcopy", "/usr/local/bin/azcopy", "./azcopy"] {
+            assert_eq!(Exit::Done.code(called.as_ref()), 0);
+            for exit in [Exit::Failures, Exit::Usage, Exit::Interrupted, Exit::Internal] {
+                assert_eq!(exit.code(called.as_ref()), 1, "{called}");
+            }
+        }
+        for called in ["azuring", "/azcopy/azuring", "azcopy2", ""] {
+            assert_eq!(Exit::Integrity.code(called.as_ref()), 7, "{called}");
+        }
     }
 }

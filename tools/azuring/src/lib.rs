@@ -4,39 +4,54 @@
 //! the exit code that its outcome deserves.
 //!
 //! ```text
-//!   main ─> cli (one definition per flag) ─┬─> copy ─┐
-//!                                          └─> demo ─┴─> run: job + progress + signals ─> summary ─> exit code
+//!   main ─> cli (one definition per flag) ─┬─> copy, remove, set-properties ─> run: job + progress + signals ─> view ─┐
+//!              │                           ├─> list, make ────────────────────────────────────────────────────────┴─> exit code
+//!              └─> pages, compatibility     └─> env, completion, man, doc, demo
 //! ```
 //!
-//! Data and summaries go to stdout; progress, notices and failures to stderr; a stream that nobody reads any more does
-//! not change how a job ends. No user's command reads stdin. Only the hidden server of the demo watches its own, a pipe
-//! from the demo, to end with it.
+//! Data and summaries go to stdout, as text, as AzCopy's JSON or as flat JSON; progress, notices and failures to stderr; a
+//! stream that nobody reads any more does not change how a job ends. Stdin is read only where it is asked for: a pipe,
+//! a list of files, a prompt, `--cancel-from-stdin`, `--await-continue`. The hidden server of the demo watches its own, a
+//! pipe from the demo, to end with it.
 #![forbid(unsafe_code)]
 // They panic on a closed pipe: see `output`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
+#[cfg(test)]
+mod compatibility;
 mod copy;
 mod demo;
+mod environment;
 mod exit;
 mod failures;
 mod leftovers;
+mod options;
 mod output;
+mod pages;
 mod progress;
+mod prompt;
 mod redact;
+mod refused;
+mod remove;
 mod run;
+mod set_properties;
+mod stdin;
 mod summary;
+mod view;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use cli::{Cli, Command};
+use cli::Command;
+use cli::global::GlobalArgs;
 use exit::Exit;
-use output::tell;
+use output::{Output, notice, tell};
 use redact::redact;
+use refused::Refused;
+use stdin::Lines;
 
 // Most allocations of a job are a few hundred bytes and die on the thread that made them.
 #[global_allocator]
@@ -44,16 +59,58 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs the command with this process's arguments.
 pub fn main() -> ExitCode {
-    guarded(command).into()
+    guarded(command).code(&run::called()).into()
 }
 
 fn command() -> Exit {
-    match Cli::try_parse().map(|cli| cli.command) {
-        Ok(Command::Copy(args)) => copy::run(*args),
-        Ok(Command::Demo(args)) => demo::run(&args),
-        Ok(Command::DemoServer(args)) => demo::serve(&args),
-        Err(error) => refuse(error),
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(error),
+    };
+    Output { kind: cli.global.output_type, level: cli.global.output_level }.set();
+    match prepare(&cli.global) {
+        Ok(()) => dispatch(&cli.global, cli.command),
+        Err(refused) => refused.tell(),
     }
+}
+
+/// What flags of every command ask for.
+fn prepare(global: &GlobalArgs) -> Result<(), Refused> {
+    for text in refused::check_global(global)? {
+        notice(&text);
+    }
+    if global.await_continue.0 && !Lines::start(None).wait_for("continue") {
+        return Err(refused::usage("--await-continue: stdin has ended without `continue`"));
+    }
+    Ok(())
+}
+
+fn dispatch(global: &GlobalArgs, command: Command) -> Exit {
+    match command {
+        Command::Copy(args) => copy::run(global, &args),
+        Command::Remove(args) => remove::run(global, &args),
+        Command::SetProperties(args) => set_properties::run(global, &args),
+        Command::Env(args) => environment::run(&args),
+        Command::Completion(args) => pages::completion(&args),
+        Command::Man(args) => pages::man(&args),
+        Command::Doc(args) => pages::doc(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoServer(args) => demo::serve(&args),
+        Command::List(_) => later("list"),
+        Command::Make(_) => later("make"),
+        Command::Sync(_) => later("sync"),
+        Command::Jobs(_) => later("jobs"),
+        Command::Login(_) => later("login"),
+        Command::Logout(_) => later("logout"),
+        Command::Bench(_) => later("bench"),
+        Command::Cancel(_) => later("cancel"),
+        Command::Pause(_) => later("pause"),
+        Command::Load(_) => later("load"),
+    }
+}
+
+fn later(command: &str) -> Exit {
+    refused::usage(format!("{command}: not in this version")).tell()
 }
 
 /// A panic, whose message the panic hook has printed, becomes an exit code of its own.

@@ -28,13 +28,14 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    pub(crate) fn start(progress: Arc<Progress>, begun: Instant) -> Self {
-        let live = std::io::stderr().is_terminal();
+    /// Without `shown` there is no progress, only what is printed.
+    pub(crate) fn start(progress: Arc<Progress>, begun: Instant, shown: bool) -> Self {
+        let live = shown && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is valid"));
         let (end, ended) = channel();
-        let shown = bar.clone();
+        let block = bar.clone();
         let show = move || {
             let mut rate = Rate::new(begun);
             let pause = if live { REDRAW } else { LINE };
@@ -42,14 +43,15 @@ impl Display {
                 let view = progress.view();
                 let text = rate.describe(&view, begun.elapsed());
                 if live {
-                    shown.set_message(text);
+                    block.set_message(text);
                 } else {
                     tell!("{}", text.replace('\n', "; "));
                 }
             }
         };
         // Without the thread nothing is shown, and the job runs as well.
-        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
+        let spawn = || std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
+        let thread = if shown { spawn() } else { None };
         Self { bar, end: Some(end), thread }
     }
 

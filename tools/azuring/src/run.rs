@@ -1,19 +1,21 @@
 //! Runs a job in front of a person or a script.
 
-use std::io::Write;
+use std::ffi::OsString;
 use std::process;
 use std::time::Instant;
 
-use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle};
+use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle, Verb};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::cli::global::OutputLevel;
 use crate::exit::{self, Exit};
 use crate::failures::FailureLog;
-use crate::output::tell;
+use crate::output::{self, Output, tell};
 use crate::progress::Display;
 use crate::redact::redact;
 use crate::summary;
+use crate::view::{self, Facts, View};
 
 /// A handle that SIGINT and SIGTERM use: the first asks to stop, the second ends the process, after `last`.
 pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
@@ -25,7 +27,7 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
                 for _signal in signals.forever() {
                     if theirs.is_stopped() {
                         last();
-                        process::exit(Exit::Interrupted as i32);
+                        process::exit(i32::from(Exit::Interrupted.code(&called())));
                     }
                     theirs.stop();
                     tell!("azuring: stopping: finishing what is in flight (once more to stop at once)");
@@ -39,6 +41,11 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
     stop
 }
 
+/// The name this process was started by.
+pub(crate) fn called() -> OsString {
+    std::env::args_os().next().unwrap_or_default()
+}
+
 /// Takes SIGINT without acting on it, for a helper process that ends with its parent.
 pub(crate) fn ignore_interrupts() {
     if let Ok(mut signals) = Signals::new([SIGINT]) {
@@ -50,44 +57,51 @@ pub(crate) fn ignore_interrupts() {
 }
 
 /// Announces the job, runs it, shows its progress and prints its summary.
-pub(crate) fn run(job: Job, stop: &StopHandle) -> Exit {
-    announce(job.plan());
-    let (plan, report) = watch(job, stop);
-    let exit = if plan.is_pattern
-        && report.counts.found == 0
-        && report.counts.problems == 0
-        && report.fatal.is_none()
-    {
-        tell!("azuring: nothing matches {}", redact(&plan.source));
+pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
+    let (is_dry, mut view) = (facts.dry_run, view::of(facts));
+    view.begin(job.plan(), job.progress());
+    if !is_dry {
+        announce(job.plan());
+    }
+    let (plan, report) = watch(job, stop, &mut *view);
+    let nothing =
+        report.counts.found == 0 && report.counts.problems == 0 && report.fatal.is_none() && !report.interrupted;
+    let exit = if plan.is_pattern && nothing {
+        output::failed(&format!("nothing matches {}", redact(&plan.source)));
         Exit::Source
     } else {
         exit::of_report(&report)
     };
     if let Some(fatal) = &report.fatal {
-        tell!("azuring: the job was stopped: {fatal}");
+        output::failed(&format!("the job was stopped: {fatal}"));
     }
-    // A reader that has gone away does not change how the job ended.
-    let mut out = std::io::stdout().lock();
-    let _ = summary::write(&mut out, &plan, &report).and_then(|()| out.flush());
-    tell!("{}", summary::closing_line(&report));
+    view.end(&plan, &report, exit);
+    if !is_dry {
+        tell!("{}", summary::closing_line(plan.verb, &report));
+    }
     exit
 }
 
 /// Runs a job with its progress shown; returns how it ended.
-pub(crate) fn watch(job: Job, stop: &StopHandle) -> (JobPlan, Report) {
+pub(crate) fn watch(job: Job, stop: &StopHandle, view: &mut dyn View) -> (JobPlan, Report) {
     let plan = job.plan().clone();
-    let display = Display::start(job.progress(), Instant::now());
+    let output = Output::get();
+    // On the terminal that JSON goes to there is no place for a live block.
+    let live = output.is_text() && output.level == OutputLevel::Default;
+    let display = Display::start(job.progress(), Instant::now(), live);
     let (mut log, progress) = (FailureLog::default(), job.progress());
     let print = |lines: Vec<String>| lines.iter().for_each(|line| display.print(line));
-    let report = job.run(stop, |event| match event {
-        Event::Failed(failure) => {
-            let achieved = progress.view().bytes > 0;
-            print(log.failed(failure.kind, &failure.reason, format!("failed: {failure}"), achieved));
+    let report = job.run(stop, |event| {
+        view.event(&event);
+        match event {
+            Event::Failed(failure) => {
+                let achieved = progress.view().bytes > 0;
+                print(log.failed(failure.kind, &failure.reason, format!("failed: {failure}"), achieved));
+            }
+            Event::Notice(text) => display.print(&format!("azuring: {text}")),
+            Event::Done(_) => print(log.achieved()),
+            _ => {}
         }
-        Event::Notice(text) => display.print(&format!("azuring: {text}")),
-        Event::Done(_) => print(log.achieved()),
-        Event::Skipped { .. } => {}
-        _ => {}
     });
     print(log.end(report.fatal.is_some()));
     display.finish();
@@ -95,19 +109,25 @@ pub(crate) fn watch(job: Job, stop: &StopHandle) -> (JobPlan, Report) {
 }
 
 fn announce(plan: &JobPlan) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "\nJob {} has started", plan.id).and_then(|()| out.flush());
     let (lanes, s) = (plan.lanes, if plan.lanes == 1 { "" } else { "s" });
+    let verb = match plan.verb {
+        Verb::Upload => "upload",
+        Verb::Download => "download",
+        Verb::Remove => "remove",
+        Verb::SetProperties => "set properties of",
+    };
+    // A URL that lost a slash is a local path, and one that lost its `?` has no query.
+    let mut what = format!("{verb} {}", redact(&plan.source));
+    if !plan.destination.is_empty() {
+        what += &format!(" to {}", redact(&plan.destination));
+    }
     tell!(
-        "upload {} to {} with {}: {lanes} lane{s}, {} requests in flight, {} MiB of memory",
-        // A URL that lost a slash is a local path, and one that lost its `?` has no query.
-        redact(&plan.source),
-        redact(&plan.destination.to_string()),
+        "{what} with {}: {lanes} lane{s}, {} requests in flight, {} MiB of memory",
         plan.credential,
         plan.concurrency,
         plan.memory_bytes >> 20,
     );
-    if let IoPath::Threads { reason } = &plan.io {
+    if let (Verb::Upload | Verb::Download, IoPath::Threads { reason }) = (plan.verb, &plan.io) {
         tell!("azuring: reading files with threads: {reason}");
     }
 }

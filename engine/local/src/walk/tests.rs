@@ -40,6 +40,9 @@ fn line(found: &Found) -> String {
     match found {
         Found::File(path) => path.to_string(),
         Found::Skipped { path, kind } => format!("{path} is {kind}"),
+        Found::Symlink(path) => format!("{path} -> "),
+        Found::Directory(path) => format!("{path}/"),
+        Found::Special { path, kind } => format!("{path} as {kind}"),
         Found::Problem(problem) => format!("problem: {problem}"),
     }
 }
@@ -359,3 +362,6 @@ fn a_matcher_that_panics_does_so_in_the_callers_thread() {
     let walked = std::panic::catch_unwind(AssertUnwindSafe(|| walk.start().unwrap().count()));
     assert!(walked.is_err());
 }
+
+/// Links, pruned directories, and what is given out when it is asked for.
+mod choices;

@@ -1,9 +1,11 @@
 //! One file from disk to blob.
 
+mod large;
+
 use std::ffi::CString;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use azuring_azure::{Body, Crc64, Crc64Digest};
 use azuring_link::Payload;
@@ -16,11 +18,14 @@ use tokio::task::JoinSet;
 use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
-use crate::large::LargeFile;
 use crate::options::ContentTypePolicy;
 use crate::outcome::TransferId;
+use crate::pieces::Pieces;
+use crate::queue::Large;
 use crate::request::{Begin, PAUSE_STEP, request};
 use crate::task::{Found, Upload};
+
+pub(crate) use large::LargeFile;
 
 /// Uploads one file.
 pub(crate) async fn file<R: FileRing>(
@@ -63,18 +68,18 @@ pub(crate) async fn file<R: FileRing>(
             Ok(Ended::Done { bytes: file.meta.len })
         }
         UploadShape::Blocks { block_size, count } => {
-            let large = Arc::new(LargeFile::new(
+            let large = Arc::new(LargeFile {
                 id,
-                object(),
-                c_path,
+                job: lane.shared.id,
+                object: object(),
+                path: c_path,
                 blob,
-                file.meta,
-                block_size,
-                count,
-                lane.shared.id,
-            ));
+                meta: file.meta,
+                blocks: Pieces::new(file.meta.len, block_size, count),
+                content_type: OnceLock::new(),
+            });
             add(&lane.counters().large_begun, large.meta.len);
-            lane.shared.queue.offer(lane.index(), &large, (lane.lanes() - 1).min(count as usize - 1));
+            lane.offer(&Large::Up(Arc::clone(&large)), count);
             send_blocks(lane, &large, file).await;
             Ok(Ended::Elsewhere)
         }
@@ -144,7 +149,7 @@ pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Upload, large: 
 async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, file: OpenFile) {
     if !file.meta.same_content(&large.meta) {
         let other = io::Error::other("the file was replaced or modified while it was read");
-        large.lose(Failure::read(&large.object, &other));
+        large.blocks.lose(Failure::read(&large.object, &other));
     }
     let file = Rc::new(file);
     let mut tasks = JoinSet::new();
@@ -152,28 +157,28 @@ async fn send_blocks<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, fi
     loop {
         // One block at least, so that no file waits for the others of its lane.
         while (tasks.is_empty() || lane.has_room_for_block())
-            && let Some(block) = large.claim()
+            && let Some(block) = large.blocks.claim()
         {
             lane.blocks().update(|blocks| blocks + 1);
             let (lane, large, file) = (Rc::clone(lane), Arc::clone(large), Rc::clone(&file));
             tasks.spawn_local(async move {
-                if !large.is_lost() {
+                if !large.blocks.is_lost() {
                     if lane.session().verdict.stopping() {
-                        large.lose(Failure::interrupted(&large.object));
+                        large.blocks.lose(Failure::interrupted(&large.object));
                     } else if let Err(failure) = send_block(&lane, &large, &file, block).await {
-                        large.lose(*failure);
+                        large.blocks.lose(*failure);
                     }
                 }
                 lane.blocks().update(|blocks| blocks - 1);
-                add(&lane.counters().large_ended, large.range(block).1);
-                large.report()
+                add(&lane.counters().large_ended, large.blocks.range(block).1);
+                large.blocks.report()
             });
         }
         match tasks.join_next().await {
             None => break,
             Some(Ok(was_last)) => {
                 last |= was_last;
-                lane.sample_window(large.block_size);
+                lane.sample_window(large.blocks.size);
             }
             Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
         }
@@ -195,7 +200,7 @@ async fn send_block<R: FileRing>(
     file: &OpenFile,
     block: u32,
 ) -> Result<(), Box<Failure>> {
-    let (offset, len) = large.range(block);
+    let (offset, len) = large.blocks.range(block);
     let (payload, crc64) =
         read_range(lane, file, offset, len).await.map_err(|error| Failure::read(&large.object, &error))?;
     if block == 0 {
@@ -215,14 +220,14 @@ async fn send_block<R: FileRing>(
 }
 
 async fn commit<R: FileRing>(lane: &Lane<R>, large: &LargeFile, file: &OpenFile) -> Result<(), Box<Failure>> {
-    if let Some(failure) = large.take_failure() {
+    if let Some(failure) = large.blocks.take_failure() {
         return Err(Box::new(failure));
     }
     file.check_unchanged().map_err(|error| Failure::read(&large.object, &error))?;
     let content_type = large.content_type.get().and_then(Option::as_deref);
     // Also while the job stops: everything is there but the list.
     request(&lane.sender(), 0, Begin::Always, async |with_crc64| {
-        let ids = (0..large.blocks).map(|block| large.block_id(block));
+        let ids = (0..large.blocks.count).map(|block| large.block_id(block));
         let body = Body { content_type, ..Body::default() };
         lane.client.put_block_list(&large.blob, ids, body, with_crc64).await
     })

@@ -1,0 +1,46 @@
+//! Append blobs: written at their end only.
+
+use azuring_link::Payload;
+use http::HeaderValue;
+use http::header::HeaderName;
+
+use crate::client::BlobClient;
+use crate::error::RequestError;
+use crate::put_blob::{Body, X_MS_BLOB_TYPE};
+
+/// The largest body of Append Block.
+pub const MAX_APPEND_BYTES: u64 = 100 << 20;
+
+const X_MS_CONDITION_APPENDPOS: HeaderName = HeaderName::from_static("x-ms-blob-condition-appendpos");
+
+impl BlobClient {
+    /// Put Blob for an append blob: makes an empty one, in the place of what was there. The job's tier is left out:
+    /// append blobs have none.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn create_append_blob(&self, name: &str, body: Body<'_>) -> Result<(), RequestError> {
+        let mut headers = self.blob_headers(&Body { crc64: None, ..body })?;
+        headers.remove("x-ms-access-tier");
+        headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("AppendBlob"));
+        self.write(name, vec![], headers, Payload::default(), None).await
+    }
+
+    /// Append Block: at most [`MAX_APPEND_BYTES`] and 50,000 times a blob, as long as the blob is `position` bytes long.
+    /// So a repeated request whose first answer was lost appends nothing twice: it is refused with 412
+    /// `AppendPositionConditionNotMet`.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn append_block(
+        &self,
+        name: &str,
+        payload: Payload,
+        position: u64,
+        body: Body<'_>,
+    ) -> Result<(), RequestError> {
+        let mut headers = self.data_headers(body.crc64);
+        headers.insert(X_MS_CONDITION_APPENDPOS, HeaderValue::from(position));
+        self.write(name, vec![("comp", "appendblock")], headers, payload, body.crc64).await
+    }
+}

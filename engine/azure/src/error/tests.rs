@@ -1,0 +1,102 @@
+use super::*;
+use http::HeaderValue;
+
+fn read(status: u16, code: Option<&'static str>, body: &str) -> ServiceError {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-ms-request-id", HeaderValue::from_static("abc-1"));
+    headers.insert("retry-after", HeaderValue::from_static("7"));
+    if let Some(code) = code {
+        headers.insert("x-ms-error-code", HeaderValue::from_static(code));
+    }
+    ServiceError::read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+}
+
+#[test]
+fn code_message_and_request_id_are_read_from_wherever_they_stand() {
+    let body = "\u{feff}<?xml version=\"1.0\"?><Error><Code>LeaseIdMissing</Code><Message>There is a lease &amp; no id.\nRequestId:x\nTime:y</Message></Error>";
+    let error = read(412, None, body);
+    assert_eq!(error.code, "LeaseIdMissing");
+    assert_eq!(error.message.as_deref(), Some("There is a lease & no id."));
+    assert_eq!(error.request_id.as_deref(), Some("abc-1"));
+    assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+    assert_eq!(read(403, Some("AuthenticationFailed"), "<Error><Co").code, "AuthenticationFailed");
+    assert_eq!(read(502, None, "<html>bad gateway").code, "Bad Gateway");
+    let detail = "<Error><AuthenticationErrorDetail>The MAC signature found is wrong.\nPUT\n\n</AuthenticationErrorDetail></Error>";
+    assert_eq!(read(403, Some("AuthenticationFailed"), detail).message.as_deref(), Some("The"));
+    let hostile = "<Error><Message>red \u{1b}[31m\u{7}text</Message></Error>";
+    assert_eq!(read(400, None, hostile).message.as_deref(), Some("red [31mtext"));
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date_and_bounded() {
+    let now = httpdate::parse_http_date("Sun, 22 Nov 2026 04:00:00 GMT").unwrap();
+    assert_eq!(pause(" 7 ", now), Some(Duration::from_secs(7)));
+    assert_eq!(pause("Sun, 22 Nov 2026 04:00:08 GMT", now), Some(Duration::from_secs(8)));
+    assert_eq!(pause("Sun, 22 Nov 2026 03:00:00 GMT", now), Some(Duration::ZERO));
+    assert_eq!(pause("999999", now), Some(MAX_RETRY_AFTER));
+    assert_eq!(pause("soon", now), None);
+}
+
+#[test]
+fn the_class_does_not_depend_on_the_code_being_there() {
+    for status in [500, 502, 504, 408] {
+        assert_eq!(read(status, None, "").class(), Class::Retry, "{status}");
+    }
+    for status in [503, 429] {
+        assert_eq!(read(status, None, "").class(), Class::Throttle, "{status}");
+    }
+    assert_eq!(read(503, Some("ServerBusy"), "").class(), Class::Throttle);
+    assert_eq!(read(403, Some("AuthorizationPermissionMismatch"), "").class(), Class::Skip);
+    assert_eq!(read(403, Some("AuthenticationFailed"), "").class(), Class::Fatal);
+    assert_eq!(read(404, Some("ContainerNotFound"), "").class(), Class::Fatal);
+    assert_eq!(read(409, Some("BlobImmutableDueToPolicy"), "").class(), Class::Skip);
+    assert_eq!(read(412, None, "").class(), Class::Skip);
+    assert_eq!(read(400, Some("Crc64Mismatch"), "").class(), Class::Retry);
+    assert_eq!(read(501, Some("APINotImplemented"), "").class(), Class::Skip);
+}
+
+#[test]
+fn the_questions_of_callers_are_answered_by_status_and_code() {
+    let ask = |status, code| {
+        let error = read(status, code, "");
+        (error.not_found(), error.precondition_failed(), error.already_exists(), error.snapshots_present())
+    };
+    assert_eq!(ask(404, Some("BlobNotFound")), (true, false, false, false));
+    assert_eq!(ask(404, Some("ContainerNotFound")), (true, false, false, false));
+    assert_eq!(ask(404, Some("ResourceNotFound")), (true, false, false, false));
+    assert_eq!(ask(404, None), (false, false, false, false));
+    assert_eq!(ask(412, Some("ConditionNotMet")), (false, true, true, false));
+    assert_eq!(ask(409, Some("ConditionNotMet")), (false, false, true, false));
+    assert_eq!(ask(304, Some("ConditionNotMet")), (false, false, false, false));
+    assert_eq!(ask(409, Some("BlobAlreadyExists")), (false, false, true, false));
+    assert_eq!(ask(403, Some("UnauthorizedBlobOverwrite")), (false, false, true, false));
+    assert_eq!(ask(409, Some("SnapshotsPresent")), (false, false, false, true));
+    assert_eq!(ask(409, Some("LeaseIdMissing")), (false, false, false, false));
+}
+
+/// What the operations on existing blobs answer is about the one blob, and has advice of its own.
+#[test]
+fn refusals_of_one_blob_are_skipped_with_advice() {
+    let general = read(409, Some("NeverHeardOf"), "").advice();
+    for (status, code) in [
+        (409, "BlobArchived"),
+        (409, "BlobBeingRehydrated"),
+        (409, "SnapshotsPresent"),
+        (412, "LeaseIdMissing"),
+        (400, "InvalidBlobTier"),
+        (409, "BlobIsSealed"),
+        (409, "InvalidBlobType"),
+        (409, "BlobImmutableDueToLegalHold"),
+        (409, "BlobUsesCustomerSpecifiedEncryption"),
+        (409, "PendingCopyOperation"),
+        (412, "AppendPositionConditionNotMet"),
+        (416, "InvalidRange"),
+        (400, "InvalidTag"),
+    ] {
+        let error = read(status, Some(code), "");
+        assert_eq!(error.class(), Class::Skip, "{code}");
+        let by_status = read(status, None, "").advice();
+        assert!(error.advice() != by_status && error.advice() != general, "{code}");
+    }
+    assert_eq!(read(409, Some("ContainerBeingDeleted"), "").class(), Class::Fatal);
+}

@@ -1,0 +1,255 @@
+//! The destination of a download: directories that are made when they are needed, and never through a symbolic link.
+//!
+//! The root is what the user named, and links in its path are followed. Below it every directory is opened from the one
+//! above it by a single name with `O_NOFOLLOW`. A [`LocalName`] has no `..`, so nothing can lead out of the root, whoever
+//! puts links into the tree while the job runs. (`openat2` with `RESOLVE_BENEATH` would open several levels at once; since the
+//! directories above are nearly always known, it would save nothing.)
+
+use std::ffi::{CStr, OsStr};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use azuring_plan::download::LocalName;
+use azuring_plan::posix::PosixProperties;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::LocalError;
+use crate::known::Known;
+use crate::open::DIRECTORY;
+use crate::posix::set_posix;
+
+/// Most directories that a [`TargetTree`] holds open unless told otherwise, each a descriptor. A job counts them among those it
+/// needs: 1,024 is also the usual soft limit of a process.
+pub const KNOWN_DIRECTORIES: usize = 1_024;
+
+/// A name in the target, looked up without following a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// What it is.
+    pub kind: TargetKind,
+    /// Length in bytes; of a link its text's.
+    pub len_bytes: u64,
+    /// Last change of the content, ns since 1970.
+    pub mtime_ns: i128,
+}
+
+/// What stands in the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A socket, pipe or device.
+    Other,
+}
+
+/// A directory that a job writes into. Shared by all lanes.
+#[derive(Debug)]
+pub struct TargetTree {
+    /// Open once something has been written.
+    root: OnceLock<Arc<OwnedFd>>,
+    root_path: PathBuf,
+    known: Known,
+}
+
+impl TargetTree {
+    /// A target in the directory `path`. Nothing is looked up or made before the first object needs it.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        let root_path = if path.as_os_str().is_empty() { Path::new(".") } else { path }.to_owned();
+        Self { root: OnceLock::new(), root_path, known: Known::new(KNOWN_DIRECTORIES) }
+    }
+
+    /// Holds at most `directories` open (at least one, beside the root), where descriptors are scarce.
+    #[must_use]
+    pub fn holding(mut self, directories: usize) -> Self {
+        self.known = Known::new(directories);
+        self
+    }
+
+    /// The root as it was given.
+    #[must_use]
+    pub fn root_path(&self) -> &Path {
+        &self.root_path
+    }
+
+    /// The path of a name, for messages.
+    #[must_use]
+    pub fn path_of(&self, name: &LocalName) -> PathBuf {
+        self.full_path(name.as_bytes())
+    }
+
+    /// The directory that holds `name`, opened with `O_PATH`; made, with all above it, where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalError::FileInTheWay`] and [`LocalError::LinkInTheWay`] where a name on the way is no directory; anything the
+    /// file system answers.
+    pub fn dir_of(&self, name: &LocalName) -> Result<Arc<OwnedFd>, LocalError> {
+        self.enter(name.parent())
+    }
+
+    /// The directory `name` itself, made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`TargetTree::dir_of`].
+    pub fn make_dir(&self, name: &LocalName) -> Result<Arc<OwnedFd>, LocalError> {
+        self.enter(name.as_bytes())
+    }
+
+    /// Gives the directory `name`, which exists, its owner, permissions and times. To be called after everything in it was
+    /// made, which changes its times.
+    ///
+    /// # Errors
+    ///
+    /// As [`TargetTree::dir_of`]; [`LocalError::Missing`].
+    pub fn finish_dir(&self, name: &LocalName, properties: &PosixProperties) -> Result<(), LocalError> {
+        let parent = self.dir_of(name)?;
+        // Not O_PATH: that could not be changed.
+        let flags = OFlags::RDONLY | DIRECTORY;
+        let directory = rustix::fs::openat(&parent, name.file_name(), flags, Mode::empty())
+            .map_err(|errno| self.not_entered(parent.as_fd(), name.as_bytes(), errno))?;
+        set_posix(&directory, properties)
+            .map_err(|error| LocalError::from_io(self.path_of(name), "setting the properties", &error))
+    }
+
+    /// The root: what the user named, made if it is missing.
+    fn root(&self) -> Result<Arc<OwnedFd>, LocalError> {
+        if let Some(root) = self.root.get() {
+            return Ok(Arc::clone(root));
+        }
+        if let Err(error) = std::fs::create_dir_all(&self.root_path) {
+            // What is there but no directory: opening it says so.
+            if error.kind() != std::io::ErrorKind::AlreadyExists {
+                return Err(LocalError::from_io(self.root_path.clone(), "making the directory", &error));
+            }
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(&self.root_path, flags, Mode::empty())
+            .map_err(|errno| self.error(b"", "open", errno))?;
+        Ok(Arc::clone(self.root.get_or_init(|| Arc::new(root))))
+    }
+
+    /// Goes down to `path` from the nearest directory above it that is known, and makes what is missing.
+    fn enter(&self, path: &[u8]) -> Result<Arc<OwnedFd>, LocalError> {
+        let mut end = path.len();
+        let mut at = loop {
+            if end == 0 {
+                break self.root()?;
+            }
+            if let Some(directory) = self.known.get(&path[..end]) {
+                break directory;
+            }
+            end = path[..end].iter().rposition(|&b| b == b'/').unwrap_or(0);
+        };
+        while end < path.len() {
+            let start = if end == 0 { 0 } else { end + 1 };
+            end = path[start..].iter().position(|&b| b == b'/').map_or(path.len(), |len| start + len);
+            let next = self.step(at.as_fd(), &path[..end], &path[start..end])?;
+            at = self.known.put(&path[..end], Arc::new(next));
+        }
+        Ok(at)
+    }
+
+    /// Opens the directory `segment` in `parent`; its whole path is `path`.
+    fn step(&self, parent: BorrowedFd<'_>, path: &[u8], segment: &[u8]) -> Result<OwnedFd, LocalError> {
+        let open = || rustix::fs::openat(parent, segment, OFlags::PATH | DIRECTORY, Mode::empty());
+        let opened = match open() {
+            // The process's umask takes away what the user does not give.
+            Err(Errno::NOENT) => {
+                match rustix::fs::mkdirat(parent, segment, Mode::RWXU | Mode::RWXG | Mode::RWXO) {
+                    // Another lane was faster.
+                    Ok(()) | Err(Errno::EXIST) => open(),
+                    Err(errno) => return Err(self.error(path, "making the directory", errno)),
+                }
+            }
+            opened => opened,
+        };
+        opened.map_err(|errno| self.not_entered(parent, path, errno))
+    }
+
+    /// Why the directory at `path`, whose parent is open, could not be opened.
+    fn not_entered(&self, parent: BorrowedFd<'_>, path: &[u8], errno: Errno) -> LocalError {
+        if !matches!(errno, Errno::NOTDIR | Errno::LOOP) {
+            return self.error(path, "open", errno);
+        }
+        let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
+        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+        let path = self.full_path(path);
+        match stat.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Ok(FileType::Symlink) => LocalError::LinkInTheWay { path },
+            _ => LocalError::FileInTheWay { path },
+        }
+    }
+
+    fn error(&self, path: &[u8], operation: &'static str, errno: Errno) -> LocalError {
+        LocalError::new(self.full_path(path), operation, errno)
+    }
+
+    fn full_path(&self, relative: &[u8]) -> PathBuf {
+        if relative.is_empty() {
+            self.root_path.clone()
+        } else {
+            self.root_path.join(OsStr::from_bytes(relative))
+        }
+    }
+}
+
+/// What stands at `name` in `directory`, `None` for nothing. Follows no link.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn stat_target(directory: impl AsFd, name: &CStr) -> io::Result<Option<TargetFacts>> {
+    let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    Ok(Some(TargetFacts {
+        kind: match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => TargetKind::File,
+            FileType::Directory => TargetKind::Directory,
+            FileType::Symlink => TargetKind::Symlink,
+            _ => TargetKind::Other,
+        },
+        len_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
+        mtime_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+    }))
+}
+
+/// Makes `name` in `directory` a symbolic link with the text `text`. With `replace` it takes the place of a file or link
+/// in one step, by way of `temporary`, a name of its own in the same directory.
+///
+/// # Errors
+///
+/// `AlreadyExists` without `replace`; `IsADirectory` where it would replace one; what else the kernel says.
+pub fn make_symlink(
+    directory: impl AsFd,
+    text: &[u8],
+    temporary: &CStr,
+    name: &CStr,
+    replace: bool,
+) -> io::Result<()> {
+    let directory = directory.as_fd();
+    if !replace {
+        return Ok(rustix::fs::symlinkat(text, directory, name)?);
+    }
+    rustix::fs::symlinkat(text, directory, temporary)?;
+    rustix::fs::renameat(directory, temporary, directory, name).map_err(|errno| {
+        // What cannot be removed is left for the user; the first error says why.
+        let _ = rustix::fs::unlinkat(directory, temporary, AtFlags::empty());
+        errno.into()
+    })
+}
+
+#[cfg(test)]
+mod tests;

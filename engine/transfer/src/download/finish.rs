@@ -1,0 +1,226 @@
+//! From received bytes to a file with its own name.
+
+use std::rc::Rc;
+
+use azuring_azure::BlobFacts;
+use azuring_plan::download::LocalName;
+use azuring_plan::posix::PosixProperties;
+use azuring_ring::{FileRing, Finish, Lease};
+
+use crate::choices::{CheckMd5, Symlinks};
+use crate::failure::{Failure, FailureKind};
+use crate::lane::{Ended, Lane};
+use crate::md5;
+use crate::session::Session;
+use crate::task::BlobItem;
+
+use super::unpack::{Packing, unpack};
+use super::{Download, LargeBlob, Target, receive};
+
+/// The longest path a symbolic link can hold.
+const MAX_LINK_BYTES: u64 = 4095;
+
+/// The name of a packed file that is unpacked, without the suffix that says so.
+pub(crate) fn unpacked_name(session: &Session, item: &BlobItem, local: LocalName) -> LocalName {
+    if packing(session, &item.entry.facts).is_none() {
+        return local;
+    }
+    let whole = local.as_bytes();
+    let (name, above) = (local.file_name(), whole.len() - local.file_name().len());
+    let ends = |suffix: &&[u8]| {
+        name.len() > suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+    };
+    let suffix = [&b".gz"[..], b".gzip", b".zz"].into_iter().find(ends).unwrap_or_default();
+    // What is left of a local name is one, unless it is `.` or `..`.
+    LocalName::new(&whole[..above + name.len() - suffix.len()]).unwrap_or(local)
+}
+
+/// How the blob is packed, where it is to be unpacked.
+fn packing(session: &Session, facts: &BlobFacts) -> Option<Packing> {
+    let encoding = facts.content.as_ref()?.encoding.as_deref()?;
+    if session.options.decompress { Packing::of_encoding(encoding) } else { None }
+}
+
+/// Whether the blob becomes a symbolic link.
+pub(crate) fn is_link(session: &Session, facts: &BlobFacts) -> bool {
+    session.options.symlinks == Symlinks::Preserve && facts.is_symlink()
+}
+
+/// Whether the blob's MD5 has to be computed.
+///
+/// # Errors
+/// When it has none and should.
+pub(crate) fn md5_wanted(session: &Session, facts: &BlobFacts, object: &str) -> Result<bool, Box<Failure>> {
+    match (session.options.check_md5, facts.content_md5) {
+        (CheckMd5::NoCheck, _) => Ok(false),
+        (CheckMd5::FailIfDifferentOrMissing, None) => {
+            let text = "the service has no MD5 of this blob to compare with";
+            let advice = "use --check-md5=FailIfDifferent to take blobs without one";
+            Err(Box::new(Failure::new(FailureKind::Integrity, object, text).advise(advice)))
+        }
+        (_, md5) => Ok(md5.is_some()),
+    }
+}
+
+/// Compares the MD5 of what came with the stored one.
+fn check_md5(
+    session: &Session,
+    facts: &BlobFacts,
+    object: &str,
+    got: [u8; 16],
+    notice: impl Fn(&str),
+) -> Result<(), Box<Failure>> {
+    if facts.content_md5 == Some(got) {
+        return Ok(());
+    }
+    // AzCopy's words.
+    let text = "the MD5 hash of the data, as we received it, did not match the expected value, as found in the Blob/File \
+                Service. This means that either there is a data integrity error OR another tool has failed to keep the \
+                stored hash up to date";
+    if session.options.check_md5 == CheckMd5::LogOnly {
+        notice(&format!("{object}: {text}"));
+        return Ok(());
+    }
+    let advice = "compare with the original; --check-md5=LogOnly takes the blob as it is";
+    Err(Box::new(Failure::new(FailureKind::Integrity, object, text).advise(advice)))
+}
+
+/// How the file will look.
+fn look<R: FileRing>(lane: &Lane<R>, task: &Download, target: &Target, facts: &BlobFacts, object: &str) -> Finish {
+    let options = &lane.session().options;
+    let mut finish =
+        Finish { mode: task.mode, owner: None, times_ns: None, replace: target.replace };
+    if options.preserve_last_modified_time {
+        let modified_ns = i128::from(facts.last_modified) * 1_000_000_000;
+        finish.times_ns = Some((modified_ns, modified_ns));
+    }
+    if options.preserve_posix.is_some() {
+        let pairs = facts.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let (posix, problems) = PosixProperties::from_metadata(pairs);
+        for problem in problems {
+            (lane.sender().notice)(&format!("{object}: {problem}"));
+        }
+        if let Some(mode) = posix.permissions() {
+            finish.mode = mode;
+        }
+        // Only root may give files away; others keep what they make.
+        if rustix::process::geteuid().is_root() {
+            finish.owner = posix.uid.zip(posix.gid);
+        }
+        if let Some(modified_ns) = posix.mtime_ns {
+            finish.times_ns = Some((posix.atime_ns.unwrap_or(modified_ns), modified_ns));
+        }
+    }
+    finish
+}
+
+/// A blob that is in memory.
+pub(crate) async fn whole<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Download,
+    item: &BlobItem,
+    target: &Target,
+    facts: &BlobFacts,
+    parts: Vec<Lease>,
+) -> Result<(), Box<Failure>> {
+    let (session, object) = (lane.session(), item.object());
+    if md5_wanted(session, facts, &object)? {
+        let got = md5::of_parts(parts.iter().map(|part| &part[..]));
+        check_md5(session, facts, &object, got, lane.sender().notice)?;
+    }
+    let Some(names) = &target.names else { return Ok(()) };
+    if is_link(session, facts) {
+        return make_link(task, &parts, target, facts, &object);
+    }
+    let finish = look(lane, task, target, facts, &object);
+    let written = match packing(session, facts) {
+        Some(packing) => unpack(packing, parts, names.clone(), finish).await,
+        None => lane.ring.store(names.clone(), parts, finish).await,
+    };
+    written.map_err(|error| Failure::write(&object, &error).into())
+}
+
+/// A blob all of whose ranges were written, or given up.
+pub(crate) async fn large<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Download,
+    large: &LargeBlob,
+) -> Result<(), Box<Failure>> {
+    let done = verified(lane, large).await;
+    let (Some(file), Some(names)) = (large.file(), &large.target.names) else { return done };
+    if let Err(failure) = done {
+        lane.ring.discard(names.clone()).await;
+        return Err(failure);
+    }
+    let finish = look(lane, task, &large.target, &large.facts, &large.object);
+    let written = match packing(lane.session(), &large.facts) {
+        Some(packing) => {
+            let mut out = names.clone();
+            let mut temporary = out.temporary.into_bytes();
+            temporary.extend_from_slice(b"-unpacked");
+            out.temporary = std::ffi::CString::new(temporary).expect("there is no NUL in it");
+            let unpacked = unpack(packing, file.clone(), out, finish).await;
+            lane.ring.discard(names.clone()).await;
+            unpacked
+        }
+        None => lane.ring.complete(file, names.clone(), finish).await,
+    };
+    written.map_err(|error| Failure::write(&large.object, &error).into())
+}
+
+async fn verified<R: FileRing>(lane: &Lane<R>, large: &LargeBlob) -> Result<(), Box<Failure>> {
+    if let Some(failure) = large.ranges.take_failure() {
+        return Err(Box::new(failure));
+    }
+    let md5 = large.md5().await.map_err(|error| Failure::write(&large.object, &error))?;
+    match md5 {
+        Some(got) => check_md5(lane.session(), &large.facts, &large.object, got, lane.sender().notice),
+        None => Ok(()),
+    }
+}
+
+/// A blob that becomes a symbolic link: its content is read first.
+pub(crate) async fn link<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Download,
+    item: &BlobItem,
+    target: &Target,
+) -> Result<Ended, Box<Failure>> {
+    let object = item.object();
+    let facts = &item.entry.facts;
+    if facts.len == 0 || facts.len > MAX_LINK_BYTES {
+        let text = format!("a symbolic link of {} bytes cannot be made", facts.len);
+        return Err(Box::new(Failure::new(FailureKind::Name, &object, text)));
+    }
+    let blob = azuring_plan::name::encode_path(&item.entry.name);
+    let range = receive::Range {
+        blob: &blob,
+        which: item.which(),
+        etag: facts.etag.as_deref(),
+        offset: 0,
+        len: facts.len,
+        exact: true,
+    };
+    let received = receive::range(lane, &range).await;
+    let received = received.map_err(|failed| failed.for_object(lane.session(), &object))?;
+    make_link(task, &received.parts, target, facts, &object)?;
+    Ok(Ended::Done { bytes: facts.len })
+}
+
+fn make_link(
+    task: &Download,
+    parts: &[Lease],
+    target: &Target,
+    facts: &BlobFacts,
+    object: &str,
+) -> Result<(), Box<Failure>> {
+    let (Some(names), Some(tree)) = (&target.names, task.tree()) else { return Ok(()) };
+    let leads_to: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+    let pairs = facts.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let (mut posix, _) = PosixProperties::from_metadata(pairs);
+    if !rustix::process::geteuid().is_root() {
+        (posix.uid, posix.gid) = (None, None);
+    }
+    tree.make_symlink(&target.local, &leads_to, &posix, target.replace, &names.temporary)
+        .map_err(|error| Failure::target(object, &error).into())
+}

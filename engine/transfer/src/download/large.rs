@@ -1,0 +1,233 @@
+//! A blob that is read in ranges, by all lanes together.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use azuring_azure::BlobFacts;
+use azuring_plan::name::encode_path;
+use azuring_ring::{FileRing, NewFile};
+use tokio::task::JoinSet;
+
+use crate::collector::add;
+use crate::failure::{Failure, FailureKind};
+use crate::lane::{Ended, Lane};
+use crate::md5::{Md5InOrder, ReadAgain};
+use crate::pieces::Pieces;
+use crate::queue::Large;
+use crate::task::{BlobItem, Found, Known};
+
+use super::{Download, Parts, Target, finish, receive};
+
+/// What the lanes share about one large blob.
+pub(crate) struct LargeBlob {
+    pub(crate) item: BlobItem,
+    pub(crate) target: Target,
+    pub(crate) object: String,
+    /// The blob's name, percent-encoded.
+    blob: String,
+    /// Every range is of the state that these tell of.
+    pub(crate) facts: BlobFacts,
+    pub(crate) ranges: Pieces,
+    /// `None` when nothing is kept.
+    file: Option<NewFile>,
+    /// The checksum of the whole, where it is compared.
+    md5: Option<Md5InOrder>,
+}
+
+impl std::fmt::Debug for LargeBlob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LargeBlob").field("object", &self.object).finish_non_exhaustive()
+    }
+}
+
+/// Makes the file and reads the ranges, with the other lanes' help. `first` are bytes at the beginning that are there
+/// already.
+pub(crate) async fn begin<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Download,
+    item: &BlobItem,
+    target: Target,
+    facts: BlobFacts,
+    first: Option<Parts>,
+) -> Result<(), Box<Failure>> {
+    let object = item.object();
+    let too_large = || {
+        let text = format!("{} bytes in ranges of {} are too many ranges", facts.len, task.range_bytes);
+        Box::new(Failure::new(FailureKind::Limit, &object, text).advise("raise --block-size-mb"))
+    };
+    let count = u32::try_from(facts.len.div_ceil(task.range_bytes)).map_err(|_| too_large())?;
+    let file = match &target.names {
+        Some(names) => {
+            let made = lane.ring.create(names.clone(), facts.len).await;
+            Some(made.map_err(|error| Failure::write(&object, &error))?)
+        }
+        None => None,
+    };
+    let md5 = match finish::md5_wanted(lane.session(), &facts, &object) {
+        Ok(false) => Ok(None),
+        Ok(true) => start_md5(task, file.clone()).map_err(|error| Failure::write(&object, &error).into()).map(Some),
+        Err(failure) => Err(failure),
+    };
+    let md5 = match (md5, &target.names) {
+        (Ok(md5), _) => md5,
+        (Err(failure), names) => {
+            if let Some(names) = names {
+                lane.ring.discard(names.clone()).await;
+            }
+            return Err(failure);
+        }
+    };
+    let alone = md5.is_some() && file.is_none();
+    let large = Arc::new(LargeBlob {
+        item: BlobItem {
+            entry: item.entry.clone(),
+            relative_at: item.relative_at,
+            known: if item.known == Known::Version { Known::Version } else { Known::Listed },
+        },
+        target,
+        object,
+        blob: encode_path(&item.entry.name),
+        ranges: Pieces::new(facts.len, task.range_bytes, count),
+        facts,
+        file,
+        md5,
+    });
+    add(&lane.counters().large_begun, large.ranges.len);
+    let mut whole = false;
+    if let Some(parts) = first {
+        let range = large.ranges.claim().expect("there is at least one range");
+        let done = keep(lane, &large, range, parts).await;
+        if let Err(failure) = done {
+            large.ranges.lose(*failure);
+        }
+        add(&lane.counters().large_ended, large.ranges.range(range).1);
+        whole = large.ranges.report();
+    }
+    if whole {
+        complete(lane, task, &large).await;
+        return Ok(());
+    }
+    if !alone {
+        lane.offer(&Large::Down(Arc::clone(&large)), count);
+    }
+    help(lane, task, &large).await;
+    Ok(())
+}
+
+fn start_md5(task: &Download, file: Option<NewFile>) -> std::io::Result<Md5InOrder> {
+    let read_again = file.map(|file| -> ReadAgain { Box::new(move |out, at| file.read_exact_at(out, at)) });
+    Md5InOrder::start(read_again, &task.held)
+}
+
+/// Reads ranges of `large` until none is left to claim; completes the file if this lane reports the last one.
+pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Arc<LargeBlob>) {
+    let mut tasks = JoinSet::new();
+    let mut last = false;
+    loop {
+        // One range at least, so that no blob waits for the others of its lane.
+        while (tasks.is_empty() || lane.has_room_for_block())
+            && let Some(range) = large.ranges.claim()
+        {
+            lane.blocks().update(|blocks| blocks + 1);
+            let (lane, large) = (Rc::clone(lane), Arc::clone(large));
+            tasks.spawn_local(async move {
+                if !large.ranges.is_lost() {
+                    if lane.session().verdict.stopping() {
+                        large.ranges.lose(Failure::interrupted(&large.object));
+                    } else if let Err(failure) = read(&lane, &large, range).await {
+                        large.ranges.lose(*failure);
+                    }
+                }
+                lane.blocks().update(|blocks| blocks - 1);
+                add(&lane.counters().large_ended, large.ranges.range(range).1);
+                large.ranges.report()
+            });
+        }
+        match tasks.join_next().await {
+            None => break,
+            Some(Ok(was_last)) => {
+                last |= was_last;
+                lane.sample_window(large.ranges.size);
+            }
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+    if last {
+        complete(lane, task, large).await;
+    }
+}
+
+async fn read<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<(), Box<Failure>> {
+    let (offset, len) = large.ranges.range(range);
+    let wanted = receive::Range {
+        blob: &large.blob,
+        which: large.item.which(),
+        etag: large.facts.etag.as_deref(),
+        offset,
+        len,
+        exact: true,
+    };
+    let received = receive::range(lane, &wanted).await.map_err(|failed| match failed {
+        receive::NotReceived::Request(gave_up) if gave_up.precondition_failed() => {
+            let text = "the blob was changed while it was downloaded";
+            let advice = "run the job again when nobody writes to it";
+            Box::new(Failure::new(FailureKind::Source, &large.object, text).advise(advice))
+        }
+        failed => failed.for_object(lane.session(), &large.object),
+    })?;
+    keep(lane, large, range, received.parts).await
+}
+
+/// Writes the bytes of a range to their place.
+async fn keep<R: FileRing>(
+    lane: &Lane<R>,
+    large: &LargeBlob,
+    range: u32,
+    parts: Parts,
+) -> Result<(), Box<Failure>> {
+    let (mut offset, _) = large.ranges.range(range);
+    for part in parts {
+        let at = offset;
+        offset += part.len() as u64;
+        let part = match &large.file {
+            Some(file) => {
+                let wrote = lane.ring.write_at(file, part, at).await;
+                wrote.map_err(|error| Failure::write(&large.object, &error))?
+            }
+            None => part,
+        };
+        if let Some(md5) = &large.md5 {
+            md5.take(at, part.freeze());
+        }
+    }
+    Ok(())
+}
+
+async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Arc<LargeBlob>) {
+    let result = finish::large(lane, task, large).await;
+    let item = BlobItem {
+        entry: large.item.entry.clone(),
+        relative_at: large.item.relative_at,
+        known: large.item.known,
+    };
+    let ended = result.map(|()| Ended::Done { bytes: large.facts.len });
+    lane.finish(large.target.id, Found::Blob(Box::new(item)), ended);
+}
+
+impl LargeBlob {
+    /// The file, if it is kept.
+    pub(crate) fn file(&self) -> Option<&NewFile> {
+        self.file.as_ref()
+    }
+
+    /// The MD5 of all bytes, once every range is there; `None` where nobody compares it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) async fn md5(&self) -> std::io::Result<Option<[u8; 16]>> {
+        match &self.md5 {
+            Some(md5) => md5.finish().await.map(Some),
+            None => Ok(None),
+        }
+    }
+}

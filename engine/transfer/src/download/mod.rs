@@ -1,0 +1,336 @@
+//! One blob from the service to disk.
+//!
+//! A blob that fits into one range is received into memory, verified, and then written under a temporary name and
+//! renamed; of a larger one the lanes read ranges, all of the same version, straight to their place in a file whose
+//! space is reserved. Nothing has its own name before it is complete.
+
+mod finish;
+mod large;
+mod receive;
+mod unpack;
+
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use azuring_azure::Wanted;
+use azuring_local::{LocalError, TargetTree};
+use azuring_plan::destination::NamingOptions;
+use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, RemoteShape, TargetRoot};
+use azuring_plan::NameError;
+use azuring_plan::name::encode_path;
+use azuring_ring::{FileRing, Lease, Names, SlotClass, SourceDir};
+
+use crate::choices::Overwrite;
+use crate::failure::{Failure, FailureKind};
+use crate::lane::{Ended, Lane};
+use crate::md5::Held;
+use crate::outcome::{SkippedKind, TransferId};
+use crate::task::{BlobItem, Known};
+
+pub(crate) use large::{LargeBlob, help};
+
+/// The largest range: the service computes checksums of ranges up to this size.
+const RANGE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
+
+/// Blobs become local files.
+pub(crate) struct Download {
+    /// As the user named it.
+    pub(crate) destination: PathBuf,
+    pub(crate) as_subdir: bool,
+    /// Nothing is written.
+    dry_run: bool,
+    /// Bytes of a range.
+    pub(crate) range_bytes: u64,
+    /// Permission bits of new files.
+    pub(crate) mode: u32,
+    /// The job's id, for temporary names.
+    pub(crate) job: [u8; 16],
+    /// Known when the planner has seen what the source is.
+    begun: OnceLock<Begun>,
+    /// Bytes that wait for their turn to be summed.
+    held: Arc<Held>,
+    /// One question at a time.
+    asking: std::sync::Mutex<()>,
+}
+
+struct Begun {
+    naming: Rule,
+    /// Names are relative to this.
+    root: PathBuf,
+    /// `None` when nothing is kept.
+    tree: Option<TargetTree>,
+}
+
+enum Rule {
+    Names(DownloadNaming),
+    /// Versions of one blob, each under its id and the blob's last name.
+    Versions,
+}
+
+impl Download {
+    pub(crate) fn new(
+        destination: &Path,
+        naming: NamingOptions,
+        dry_run: bool,
+        range_bytes: u64,
+        held: Arc<Held>,
+        mode: u32,
+        job: [u8; 16],
+    ) -> Self {
+        Self {
+            destination: destination.to_owned(),
+            as_subdir: naming.as_subdir,
+            dry_run,
+            range_bytes,
+            mode,
+            job,
+            begun: OnceLock::new(),
+            held,
+            asking: std::sync::Mutex::new(()),
+        }
+    }
+
+    /// Whether nothing is kept.
+    fn is_null(&self) -> bool {
+        self.destination == Path::new("/dev/null")
+    }
+
+    /// Decides names and root, now that it is known what the source is.
+    pub(crate) fn begin(&self, shape: RemoteShape<'_>, recursive: bool) -> Result<(), Box<Failure>> {
+        let bytes = self.destination.as_os_str().as_bytes();
+        let is_directory = bytes.ends_with(b"/") || self.destination.is_dir() || self.is_null();
+        let file_name = self.destination.file_name().unwrap_or_default().as_bytes();
+        let local = if is_directory || file_name.is_empty() {
+            LocalDestination::Directory
+        } else {
+            LocalDestination::Path { file_name }
+        };
+        let options = NamingOptions { recursive, as_subdir: self.as_subdir };
+        let naming = DownloadNaming::new(shape, local, options)
+            .map_err(|error| Failure::plan_of_source(&error))?;
+        let root = match naming.root() {
+            TargetRoot::Destination => self.destination.clone(),
+            TargetRoot::Parent => match self.destination.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            },
+        };
+        self.set(Rule::Names(naming), root)
+    }
+
+    /// The same for versions of one blob, which go into the destination as a directory.
+    pub(crate) fn begin_versions(&self) -> Result<(), Box<Failure>> {
+        self.set(Rule::Versions, self.destination.clone())
+    }
+
+    fn set(&self, naming: Rule, root: PathBuf) -> Result<(), Box<Failure>> {
+        let tree = if self.is_null() || self.dry_run {
+            None
+        } else {
+            Some(TargetTree::open(&root).map_err(|error| Failure::target("", &error))?)
+        };
+        // The planner begins once.
+        let _ = self.begun.set(Begun { naming, root, tree });
+        Ok(())
+    }
+
+    /// Where files are written; `None` when nothing is kept.
+    fn tree(&self) -> Option<&TargetTree> {
+        self.begun().tree.as_ref()
+    }
+
+    fn begun(&self) -> &Begun {
+        self.begun.get().expect("the planner begins before it hands anything over")
+    }
+
+    /// Where a blob goes, for messages; empty where it cannot go anywhere.
+    pub(crate) fn destination_of(&self, name: &str) -> String {
+        if self.is_null() {
+            return self.destination.display().to_string();
+        }
+        let Some(begun) = self.begun.get() else { return String::new() };
+        let Rule::Names(naming) = &begun.naming else { return begun.root.display().to_string() };
+        naming.local_name_for(name).map_or(String::new(), |local| {
+            begun.root.join(OsStr::from_bytes(local.as_bytes())).display().to_string()
+        })
+    }
+
+    fn local_name(&self, blob: &BlobItem) -> Result<LocalName, NameError> {
+        match &self.begun().naming {
+            Rule::Names(naming) => naming.local_name_for(&blob.entry.name),
+            Rule::Versions => {
+                // Colons are kept out of names, as AzCopy does it.
+                let version = blob.entry.facts.version_id.as_deref().unwrap_or_default().replace(':', "-");
+                LocalName::new(format!("{version}-{}", blob.relative()).as_bytes())
+            }
+        }
+    }
+}
+
+/// One blob under way.
+pub(crate) struct Target {
+    pub(crate) id: TransferId,
+    pub(crate) local: LocalName,
+    /// Where it is written; `None` when it is not kept.
+    pub(crate) names: Option<Names>,
+    /// Whether a file of that name is replaced.
+    pub(crate) replace: bool,
+}
+
+/// Downloads one blob.
+pub(crate) async fn blob<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Download,
+    id: TransferId,
+    item: &BlobItem,
+) -> Result<Ended, Box<Failure>> {
+    let object = item.object();
+    if item.known == Known::Directory {
+        let text = "it ends in a slash: a directory in a list of files is not expanded";
+        let advice = "give its blobs, or use --include-path";
+        return Err(Box::new(Failure::new(FailureKind::Usage, &object, text).advise(advice)));
+    }
+    let local = task.local_name(item).map_err(|error| Failure::name(&object, &error))?;
+    let tree = task.tree();
+    let in_the_way = |error| Failure::target(&object, &error);
+    if item.entry.is_folder() || (local.is_directory() && item.known == Known::Listed && item.entry.facts.len == 0) {
+        if let Some(tree) = tree {
+            tree.make_dir(&local).map_err(in_the_way)?;
+        }
+        return Ok(Ended::Done { bytes: 0 });
+    }
+    if local.is_directory() {
+        let text = "its name ends in a slash and it is not empty: no file can have this name";
+        return Err(Box::new(Failure::new(FailureKind::Name, &object, text)));
+    }
+    let local = finish::unpacked_name(lane.session(), item, local);
+    let mut target = Target { id, local, names: None, replace: true };
+    if let Some(tree) = tree {
+        if let Some(kind) = kept(lane, task, tree, item, &mut target).map_err(in_the_way)? {
+            return Ok(Ended::Skipped(kind));
+        }
+        let dir = tree.dir_of(&target.local).map_err(in_the_way)?;
+        target.names = Some(Names {
+            dir: SourceDir::from(dir),
+            temporary: temporary_name(&task.job, id),
+            name: CString::new(target.local.file_name()).expect("a local name has no NUL"),
+        });
+    }
+    let facts = &item.entry.facts;
+    if item.known == Known::Listed && finish::is_link(lane.session(), facts) {
+        return finish::link(lane, task, item, &target).await;
+    }
+    if item.known == Known::Listed && facts.len == 0 {
+        finish::whole(lane, task, item, &target, facts, Vec::new()).await?;
+        return Ok(Ended::Done { bytes: 0 });
+    }
+    get(lane, task, item, target).await
+}
+
+/// Reads the first range, which for most blobs is all of it.
+async fn get<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Download,
+    item: &BlobItem,
+    target: Target,
+) -> Result<Ended, Box<Failure>> {
+    let object = item.object();
+    let blob = encode_path(&item.entry.name);
+    let mut listed = (item.known == Known::Listed).then_some(&item.entry.facts);
+    loop {
+        if let Some(facts) = listed
+            && facts.len > task.range_bytes
+        {
+            large::begin(lane, task, item, target, facts.clone(), None).await?;
+            return Ok(Ended::Elsewhere);
+        }
+        let range = receive::Range {
+            blob: &blob,
+            which: item.which(),
+            etag: listed.and_then(|facts| facts.etag.as_deref()),
+            offset: 0,
+            len: listed.map_or(task.range_bytes, |facts| facts.len),
+            exact: listed.is_some(),
+        };
+        let got = match receive::range(lane, &range).await {
+            // It was changed since it was listed: what it is now counts.
+            Err(receive::NotReceived::Request(gave_up)) if gave_up.precondition_failed() && listed.is_some() => {
+                listed = None;
+                continue;
+            }
+            got => got.map_err(|failed| failed.for_object(lane.session(), &object))?,
+        };
+        let receive::Received { parts, facts } = got;
+        let facts = match &facts {
+            Some(facts) => facts,
+            None => listed.expect("what is not listed is told by the answer"),
+        };
+        let received: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        if received < facts.len {
+            large::begin(lane, task, item, target, facts.clone(), Some(parts)).await?;
+            return Ok(Ended::Elsewhere);
+        }
+        finish::whole(lane, task, item, &target, facts, parts).await?;
+        return Ok(Ended::Done { bytes: received });
+    }
+}
+
+/// Whether what the target has stays as it is, and why.
+fn kept<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Download,
+    tree: &TargetTree,
+    item: &BlobItem,
+    target: &mut Target,
+) -> Result<Option<SkippedKind>, LocalError> {
+    let overwrite = &lane.session().options.overwrite;
+    if matches!(overwrite, Overwrite::Always) {
+        return Ok(None);
+    }
+    let Some(there) = tree.stat(&target.local)? else {
+        // Somebody else may make it while it is downloaded.
+        target.replace = false;
+        return Ok(None);
+    };
+    Ok(match overwrite {
+        Overwrite::Always => None,
+        Overwrite::Never => Some(SkippedKind::Exists),
+        Overwrite::IfSourceNewer => {
+            let modified_ns = i128::from(item.entry.facts.last_modified) * 1_000_000_000;
+            (modified_ns <= there.mtime_ns).then_some(SkippedKind::NotNewer)
+        }
+        Overwrite::Ask(ask) => {
+            let _one = task.asking.lock().expect("nothing panics while the lock is held");
+            let path = tree.path_of(&target.local).display().to_string();
+            (!ask(&path)).then_some(SkippedKind::Exists)
+        }
+    })
+}
+
+/// The name of a file that is not complete: of the job's and the transfer's numbers, so that it is short whatever the
+/// file is called, and known to whoever goes on with the job.
+fn temporary_name(job: &[u8; 16], id: TransferId) -> CString {
+    let job = u128::from_be_bytes(*job);
+    let name = format!(".azuring-{job:032x}-{}-{}", id.part, id.index);
+    CString::new(name).expect("there is no NUL in it")
+}
+
+/// What a download wants to know of a blob.
+pub(crate) fn wanted() -> Wanted {
+    Wanted { etag: true, content_md5: true, content: true, ..Wanted::default() }
+}
+
+/// Slots for so many bytes.
+pub(crate) fn slots_for(len: u64) -> (SlotClass, usize) {
+    if len <= azuring_ring::SMALL_SLOT_BYTES as u64 {
+        (SlotClass::Small, usize::from(len > 0))
+    } else {
+        (SlotClass::Block, len.div_ceil(azuring_ring::BLOCK_SLOT_BYTES as u64) as usize)
+    }
+}
+
+/// The parts of a blob, in order.
+pub(crate) type Parts = Vec<Lease>;

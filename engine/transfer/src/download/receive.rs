@@ -1,0 +1,125 @@
+//! One range of a blob into memory.
+
+use azuring_azure::{BlobFacts, Crc64, Crc64Digest, Get, RequestError, Which};
+use azuring_link::Reply;
+use azuring_ring::{FileRing, Lease};
+
+use crate::collector::add;
+use crate::failure::Failure;
+use crate::lane::Lane;
+use crate::request::{Begin, GaveUp, request};
+use crate::session::Session;
+
+use super::{RANGE_BYTES, slots_for, wanted};
+
+/// What is to be read.
+pub(crate) struct Range<'a> {
+    /// The blob's name, percent-encoded.
+    pub(crate) blob: &'a str,
+    pub(crate) which: Which<'a>,
+    /// Only this state of the blob.
+    pub(crate) etag: Option<&'a str>,
+    pub(crate) offset: u64,
+    /// Bytes wanted.
+    pub(crate) len: u64,
+    /// There are so many. Otherwise the blob may end before, and what it is has to be told.
+    pub(crate) exact: bool,
+}
+
+/// What came.
+pub(crate) struct Received {
+    /// The bytes in order.
+    pub(crate) parts: Vec<Lease>,
+    /// What the blob is, where that was not known.
+    pub(crate) facts: Option<BlobFacts>,
+}
+
+/// Why nothing came.
+pub(crate) enum NotReceived {
+    /// No memory.
+    Memory(std::io::Error),
+    /// The request failed.
+    Request(GaveUp),
+}
+
+impl NotReceived {
+    pub(crate) fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
+        match self {
+            Self::Memory(error) => Box::new(Failure::write(object, &error)),
+            Self::Request(gave_up) => gave_up.for_object(session, object),
+        }
+    }
+}
+
+/// Reads a range, verified where the service tells its checksum.
+pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Result<Received, NotReceived> {
+    let (class, slots) = slots_for(range.len);
+    let mut leases = lane.pool.acquire(class, slots).await.map_err(NotReceived::Memory)?;
+    let sender = lane.sender();
+    // Of a blob of which nothing is known the beginning is asked for; an empty one has none.
+    let mut is_empty = false;
+    let facts = request(&sender, 0, Begin::UnlessStopping, async |with_crc64| {
+        let get = Get {
+            range: (!is_empty).then(|| (range.offset, range.offset + range.len.max(1) - 1)),
+            if_match: range.etag,
+            which: range.which,
+            range_crc64: with_crc64 && range.len <= RANGE_BYTES && !is_empty,
+        };
+        let reply = match lane.client.get_blob(range.blob, &get).await {
+            Err(RequestError::Service(refusal)) if refusal.status == 416 && !range.exact && !is_empty => {
+                is_empty = true;
+                lane.client.get_blob(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
+            }
+            reply => reply?,
+        };
+        receive(reply, range, &mut leases).await
+    })
+    .await
+    .map_err(NotReceived::Request)?;
+    leases.retain(|lease| !lease.is_empty());
+    add(&lane.counters().bytes, leases.iter().map(|lease| lease.len() as u64).sum());
+    Ok(Received { parts: leases, facts })
+}
+
+/// Reads the body into `leases`, whose lengths then say how much there was.
+async fn receive(
+    mut reply: Reply,
+    range: &Range<'_>,
+    leases: &mut [Lease],
+) -> Result<Option<BlobFacts>, RequestError> {
+    let wrong = |reason: String| RequestError::Answer { request: "Get Blob".to_owned(), reason };
+    let mut wanted_len = range.len;
+    let mut facts = None;
+    if !range.exact {
+        let told = BlobFacts::of_reply(&reply, &wanted(), &["is_symlink", "hdi_isfolder"]).map_err(wrong)?;
+        wanted_len = wanted_len.min(told.len.saturating_sub(range.offset));
+        facts = Some(told);
+    }
+    let sent = Crc64::of_reply(&reply);
+    let mut digest = sent.is_some().then(Crc64Digest::new);
+    let mut left = wanted_len;
+    for lease in leases {
+        let room = lease.capacity().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut filled = 0;
+        while filled < room {
+            let got = reply.read(&mut lease.space_mut()[filled..room]).await?;
+            if got == 0 {
+                return Err(wrong(format!("its body ends {} bytes early", left - filled as u64)));
+            }
+            filled += got;
+        }
+        lease.set_len(filled);
+        left -= filled as u64;
+        if let Some(digest) = &mut digest {
+            digest.update(lease);
+        }
+    }
+    // The end of the body frees the connection.
+    if reply.read(&mut [0]).await? != 0 {
+        return Err(wrong(format!("its body is longer than {wanted_len} bytes")));
+    }
+    match (sent, digest.map(Crc64Digest::finish)) {
+        (Some(sent), Some(got)) if sent != got => Err(RequestError::Integrity),
+        _ => Ok(facts),
+    }
+}

@@ -1,0 +1,351 @@
+//! Uploads: AzCopy and azuring leave the same blobs, count the same, and end with the same code.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use azsim::Seed;
+use azuring_tests::differential::{Aspect, Case, Local, Service, assert_same};
+
+/// Before and after the time of a planted blob (2024-05-06).
+const YEAR_2020: u64 = 1_577_836_800;
+const YEAR_2022: u64 = 1_640_995_200;
+const YEAR_2025: u64 = 1_735_689_600;
+
+#[test]
+fn uploads_are_the_same() {
+    let cases: Vec<Case> = [
+        naming(),
+        filters(),
+        properties(),
+        sizes_and_types(),
+        overwrite(),
+        links(),
+        output(),
+        refused(),
+        azurite(),
+    ]
+    .concat();
+    assert_same(env!("CARGO_BIN_EXE_azuring-under-test"), &cases);
+}
+
+/// A small tree with what most cases need.
+fn tree(source: &Local) {
+    source.file("dir/top.txt", "7 bytes");
+    source.file("dir/.hidden", "h");
+    source.file("dir/zero", "");
+    source.file("dir/a b%20+&.txt", "odd name");
+    source.file("dir/sub/a.bin", [0; 1500]);
+    source.file("dir/sub/photo.jpg", "not a photo");
+    source.file("dir/sub/deep/b", "bb");
+    source.file("dir/subway/c.txt", "c");
+    source.dir("dir/empty");
+}
+
+/// An upload of `tree`.
+fn upload(name: &'static str, line: &'static str) -> Case {
+    Case::new(name, line).source(tree)
+}
+
+fn naming() -> Vec<Case> {
+    vec![
+        upload("one file to a container", "copy {SRC}/dir/top.txt {URL} --from-to=LocalBlob"),
+        upload("one file to a name", "copy {SRC}/dir/top.txt {URL/new%20name.bin} --from-to=LocalBlob"),
+        upload("one file to a folder", "copy {SRC}/dir/top.txt {URL/folder/} --from-to=LocalBlob"),
+        upload("an empty file", "copy {SRC}/dir/zero {URL} --from-to=LocalBlob"),
+        upload("a directory", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive"),
+        upload("a directory with a slash", "copy {SRC}/dir/ {URL} --from-to=LocalBlob --recursive=true"),
+        upload("a directory below a path", "copy {SRC}/dir {URL/some/path} --from-to=LocalBlob --recursive"),
+        upload("the contents of a directory", "copy {SRC}/dir/* {URL} --from-to=LocalBlob --recursive"),
+        upload("the contents below a path", "copy {SRC}/dir/* {URL/p%20q/} --from-to=LocalBlob --recursive"),
+        upload("direct files only", "copy {SRC}/dir/* {URL} --from-to=LocalBlob"),
+        upload(
+            "not as a subdirectory",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --as-subdir=false",
+        ),
+        upload("a pattern", "copy {SRC}/dir/t*.txt {URL} --from-to=LocalBlob"),
+        upload(
+            "a pattern that meets directories",
+            "copy {SRC}/dir/sub* {URL} --from-to=LocalBlob --recursive",
+        ),
+        upload("hostile names", "copy {SRC}/hostile {URL} --from-to=LocalBlob --recursive").source(
+            |source| {
+                for name in [
+                    "semi;colon",
+                    "hash#tag",
+                    "quest?ion",
+                    "per%cent%41",
+                    "plus+",
+                    "am&p",
+                    "quo\"te",
+                    "back\\slash",
+                ] {
+                    source.file(format!("hostile/{name}"), name);
+                }
+                for name in [
+                    " leading",
+                    "trailing ",
+                    "dot.",
+                    "...",
+                    "new\nline",
+                    "tab\t",
+                    "ünïcode/日本",
+                    "a:b|c<d>*",
+                ] {
+                    source.file(format!("hostile/{name}"), name);
+                }
+            },
+        ),
+    ]
+}
+
+fn filters() -> Vec<Case> {
+    vec![
+        upload("include-pattern", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-pattern=*.txt;*.jpg"),
+        upload("include-pattern with classes", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-pattern=[a-c]*;?ero"),
+        upload("exclude-pattern", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-pattern=*.txt;b"),
+        upload("include-path", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-path=sub;top.txt"),
+        upload("exclude-path", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-path=sub/deep;zero"),
+        upload("exclude-path that is the start of a name", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-path=sub"),
+        upload("include-regex", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-regex=^sub/;txt$"),
+        upload("exclude-regex", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-regex=^sub;\\.txt$"),
+        upload("filters of all kinds", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-pattern=*.txt;*.bin --exclude-pattern=a* --exclude-path=subway --include-regex=t"),
+        upload("include-pattern at the top only", "copy {SRC}/dir/* {URL} --from-to=LocalBlob --include-pattern=*.txt"),
+        upload("nothing passes", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-pattern=*.none"),
+        Case::new("include-after", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-after=2021-01-01T00:00:00Z").source(dated),
+        Case::new("include-before", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-before=2022-01-01T00:00:00Z").source(dated),
+        Case::new("include-after and include-before", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-after=2021-06-01 --include-before=2023-06-01T12").source(dated),
+        upload("list-of-files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --list-of-files={SRC}/list").source(listed),
+        upload("list-of-files not recursive", "copy {SRC}/dir {URL} --from-to=LocalBlob --list-of-files={SRC}/list").source(listed),
+        upload("list-of-files with a missing line", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --list-of-files={SRC}/list").source(|source| {
+            tree(source);
+            source.file("list", "top.txt\nmissing.txt\nsub\n");
+        }),
+    ]
+}
+
+fn dated(source: &Local) {
+    source.file_of("dir/2020", "a", YEAR_2020);
+    source.file_of("dir/2022", "b", YEAR_2022);
+    source.file_of("dir/sub/2025", "c", YEAR_2025);
+}
+
+fn listed(source: &Local) {
+    tree(source);
+    source.file("list", "top.txt\r\n\nsub/deep\na b%20+&.txt\n");
+}
+
+fn properties() -> Vec<Case> {
+    vec![
+        upload("content headers", "copy {SRC}/dir/top.txt {URL} --from-to=LocalBlob --content-type=text/x-test --content-encoding=identity --content-language=en --content-disposition=inline --cache-control=no-cache"),
+        upload("metadata", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --metadata=a=1;Bee=two{_}words;c=x\\;y\\=z"),
+        upload("blob-tags", "copy {SRC}/dir/top.txt {URL} --from-to=LocalBlob --blob-tags=k=v&k%20two=v%2F2"),
+        upload("block-blob-tier", "copy {SRC}/dir/top.txt {URL} --from-to=LocalBlob --block-blob-tier=cool"),
+        upload("no-guess-mime-type", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --no-guess-mime-type"),
+        Case::new("content types by name and content", "copy {SRC}/types {URL} --from-to=LocalBlob --recursive").source(|source| {
+            for name in ["a.css", "a.gif", "a.htm", "a.html", "a.jpeg", "a.js", "a.mjs", "a.pdf", "a.png", "a.svg", "a.wasm", "a.webp", "a.xml", "A.HTML", "none", "a.unknown-ext"] {
+                source.file(format!("types/{name}"), "plain text");
+            }
+            source.file("types/gif", "GIF89a...");
+            source.file("types/html", "<!DOCTYPE html><html></html>");
+            source.file("types/gz", [0x1f, 0x8b, 0x08, 0]);
+            source.file("types/binary", [0, 1, 2, 3]);
+        }),
+        upload("put-md5", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --put-md5"),
+        Case::new("put-md5 of blocks", "copy {SRC}/large.bin {URL} --from-to=LocalBlob --put-md5 --block-size-mb=1").source(large),
+        Case::new("posix properties", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --preserve-posix-properties").source(dated),
+        Case::new("posix properties for Lustre", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --preserve-posix-properties --posix-properties-style=amlfs").source(dated),
+    ]
+}
+
+/// Two and a half blocks of 1 MiB; whole pages.
+fn large(source: &Local) {
+    source.file("large.bin", (0..5_u32 << 17).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
+}
+
+fn sizes_and_types() -> Vec<Case> {
+    vec![
+        Case::new("block-size-mb", "copy {SRC}/large.bin {URL} --from-to=LocalBlob --block-size-mb=0.25")
+            .source(large),
+        Case::new(
+            "put-blob-size-mb",
+            "copy {SRC}/large.bin {URL} --from-to=LocalBlob --block-size-mb=1 --put-blob-size-mb=2",
+        )
+        .source(large),
+        Case::new("a page blob", "copy {SRC}/large.bin {URL} --from-to=LocalBlob --blob-type=PageBlob")
+            .source(large),
+        Case::new(
+            "a page blob of no whole pages",
+            "copy {SRC}/dir/top.txt {URL} --from-to=LocalBlob --blob-type=PageBlob",
+        )
+        .source(tree),
+        Case::new(
+            "an append blob",
+            "copy {SRC}/large.bin {URL} --from-to=LocalBlob --blob-type=AppendBlob --block-size-mb=1",
+        )
+        .source(large),
+        Case::new("block blobs, told", "copy {SRC}/disk.vhd {URL} --from-to=LocalBlob --blob-type=BlockBlob")
+            .source(disks),
+        Case::new(
+            "a disk image is a page blob",
+            "copy {SRC} {URL} --from-to=LocalBlob --recursive --as-subdir=false",
+        )
+        .source(disks),
+    ]
+}
+
+fn disks(source: &Local) {
+    source.file("disk.vhd", [7; 1024]);
+    source.file("DISK.VHDX", [0; 1024]);
+    source.file("disk.txt", "no disk");
+}
+
+fn overwrite() -> Vec<Case> {
+    let there = |case: Case| {
+        case.source(|source| {
+            source.file_of("dir/newer", "new content", YEAR_2025);
+            source.file_of("dir/older", "old content", YEAR_2020);
+            source.file("dir/unseen", "unseen");
+        })
+        .blobs(|remote| {
+            for name in ["dir/newer", "dir/older"] {
+                let metadata = vec![("was".to_owned(), "there".to_owned())];
+                remote.seed(Seed {
+                    name: name.to_owned(),
+                    content: vec!["there before".into()],
+                    metadata,
+                    ..Seed::default()
+                });
+            }
+        })
+    };
+    vec![
+        there(Case::new(
+            "overwrite",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --overwrite=true",
+        )),
+        there(Case::new(
+            "overwrite=false",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --overwrite=false",
+        )),
+        there(Case::new(
+            "overwrite=false in JSON",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --overwrite=false --output-type=json",
+        )),
+        there(Case::new(
+            "overwrite=ifSourceNewer",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --overwrite=ifSourceNewer",
+        )),
+    ]
+}
+
+fn linked(source: &Local) {
+    source.file("dir/file", "content");
+    source.file("outside/far", "away");
+    source.link("dir/to-file", "file");
+    source.link("dir/to-dir", "../outside");
+    source.link("dir/dangling", "nowhere");
+}
+
+fn links() -> Vec<Case> {
+    vec![
+        Case::new("links are skipped", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive").source(linked),
+        Case::new(
+            "follow-symlinks",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --follow-symlinks",
+        )
+        .source(|source| {
+            source.file("dir/file", "content");
+            source.file("outside/far", "away");
+            source.link("dir/to-file", "file");
+            source.link("dir/to-dir", "../outside");
+        }),
+        Case::new(
+            "follow-symlinks in a loop",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --follow-symlinks",
+        )
+        .source(|source| {
+            source.file("dir/sub/file", "content");
+            source.link("dir/sub/up", "..");
+        }),
+        Case::new(
+            "follow-symlinks to nowhere",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --follow-symlinks",
+        )
+        .source(linked),
+        Case::new(
+            "preserve-symlinks",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --preserve-symlinks",
+        )
+        .source(linked),
+        Case::new("a link that is named", "copy {SRC}/dir/to-file {URL} --from-to=LocalBlob").source(linked),
+        Case::new("a named pipe among files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive").source(
+            |source| {
+                source.file("dir/file", "content");
+                source.fifo("dir/pipe");
+            },
+        ),
+        upload(
+            "include-directory-stub",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-directory-stub",
+        ),
+    ]
+}
+
+fn output() -> Vec<Case> {
+    vec![
+        upload("JSON", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --output-type=json"),
+        upload(
+            "essential output",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --output-level=essential",
+        ),
+        upload("quiet output", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --output-level=quiet"),
+        upload("dry run", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --dry-run"),
+        upload("dry run of one file", "copy {SRC}/dir/top.txt {URL/x%20y} --from-to=LocalBlob --dry-run"),
+        upload(
+            "dry run in JSON",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --dry-run --output-type=json --metadata=a=1 --blob-tags=k=v",
+        ),
+        upload("no such container", "copy {SRC}/dir/top.txt {GONE} --from-to=LocalBlob"),
+        upload(
+            "no such container in JSON",
+            "copy {SRC}/dir {GONE} --from-to=LocalBlob --recursive --output-type=json",
+        ),
+    ]
+}
+
+fn refused() -> Vec<Case> {
+    vec![
+        upload("a directory without recursive", "copy {SRC}/dir {URL} --from-to=LocalBlob")
+            .says("cannot use directory as source without --recursive or a trailing wildcard (/*)"),
+        upload("no such source", "copy {SRC}/nowhere {URL} --from-to=LocalBlob --recursive").says("no such file or directory"),
+        upload("an unknown flag", "copy {SRC}/dir {URL} --frobnicate"),
+        upload("an unknown command", "frobnicate {SRC}"),
+        upload("check-md5", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --check-md5=NoCheck")
+            .says("check-md5 is set but the job is not a download"),
+        upload("preserve-last-modified-time", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --preserve-last-modified-time")
+            .says("preserve-last-modified-time is not supported while uploading"),
+        upload("eleven tags", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --blob-tags=a=1&b=1&c=1&d=1&e=1&f=1&g=1&h=1&i=1&j=1&k=1")
+            .says("at-most 10 tags can be associated with a blob"),
+        upload("include-path and list-of-files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-path=sub --list-of-files={SRC}/dir/top.txt"),
+        upload("a bad regex", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-regex=("),
+        upload("a bad date", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-after=yesterday"),
+        upload("a bad tier", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --block-blob-tier=Lukewarm"),
+    ]
+}
+
+fn azurite() -> Vec<Case> {
+    let cases = [
+        upload(
+            "Azurite: a directory",
+            "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --metadata=a=1 --content-language=en",
+        ),
+        Case::new(
+            "Azurite: blocks",
+            "copy {SRC}/large.bin {URL/a%20b} --from-to=LocalBlob --block-size-mb=1 --cache-control=no-cache",
+        )
+        .source(large),
+        upload(
+            "Azurite: tags and a tier",
+            "copy {SRC}/dir/top.txt {URL} --from-to=LocalBlob --blob-tags=k=v --block-blob-tier=Cool",
+        ),
+    ];
+    cases.map(|case| case.on(Service::Azurite)).into()
+}

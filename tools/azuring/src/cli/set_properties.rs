@@ -1,0 +1,65 @@
+//! Flags of `set-properties`.
+
+use clap::{Args, ValueEnum};
+
+use super::engine::EngineArgs;
+use super::filter::NameArgs;
+use super::value::Switch;
+
+#[derive(Debug, Args)]
+pub(crate) struct SetPropertiesArgs {
+    /// A blob, a virtual directory or a container:
+    /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS
+    pub(crate) target: String,
+
+    /// The new access tier of block blobs: Hot, Cool, Cold or Archive
+    #[arg(long, value_name = "TIER")]
+    pub(crate) block_blob_tier: Option<String>,
+
+    /// The new access tier of page blobs: P4, P6, P10, P15, P20, P30, P40 or P50
+    #[arg(long, value_name = "TIER")]
+    pub(crate) page_blob_tier: Option<String>,
+
+    /// How soon an archived blob comes back
+    #[arg(long, value_enum, ignore_case = true, value_name = "PRIORITY")]
+    pub(crate) rehydrate_priority: Option<RehydratePriorityArg>,
+
+    /// The new metadata instead of all there was: `name=value;name2=value2`; `clear` removes it
+    #[arg(long, value_name = "PAIRS")]
+    pub(crate) metadata: Option<String>,
+
+    /// The new index tags instead of all there were: `key=value&key2=value2`, percent-encoded; `` (nothing) removes them
+    #[arg(long, value_name = "TAGS")]
+    pub(crate) blob_tags: Option<String>,
+
+    /// Enter virtual directories
+    #[arg(long, default_value = "false")]
+    pub(crate) recursive: Switch,
+
+    /// What is changed: BlobNone; told by the URL's shape when it is not given
+    #[arg(long, value_name = "FROM_TO")]
+    pub(crate) from_to: Option<String>,
+
+    /// Say what would be changed, and change nothing
+    #[arg(long, default_value = "false")]
+    pub(crate) dry_run: Switch,
+
+    #[command(flatten)]
+    pub(crate) names: NameArgs,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+
+    /// Dots at the end of names in shares; refused: only for Azure Files
+    #[arg(long, value_name = "HOW", hide = true)]
+    pub(crate) trailing_dot: Option<String>,
+}
+
+/// How soon an archived blob comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RehydratePriorityArg {
+    /// Within 15 hours
+    Standard,
+    /// Often within an hour; costs more
+    High,
+}

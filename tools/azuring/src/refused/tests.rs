@@ -1,0 +1,113 @@
+use super::*;
+use crate::cli::{self, Command};
+
+fn checked(line: &str) -> Result<Vec<String>, String> {
+    let cli = cli::parse(line.split(' ')).unwrap();
+    let mut notices = check_global(&cli.global).map_err(|refused| refused.text)?;
+    let Command::Copy(args) = cli.command else { panic!("it is copy") };
+    let destination = args.destination.as_deref().unwrap();
+    let from_to = FromTo::infer(args.source.to_str().unwrap(), destination.to_str().unwrap()).unwrap();
+    notices.extend(check_copy(&args, from_to).map_err(|refused| refused.text)?);
+    Ok(notices)
+}
+
+const UP: &str = "azuring copy /src https://a.blob.core.windows.net/c";
+const DOWN: &str = "azuring copy https://a.blob.core.windows.net/c /dst";
+
+#[test]
+fn flags_that_cannot_be_honoured_are_refused_with_the_reason() {
+    for (line, flag, want) in [
+        (UP, "--check-md5=NoCheck", "check-md5 is set but the job is not a download"),
+        (
+            UP,
+            "--preserve-last-modified-time",
+            "preserve-last-modified-time is not supported while uploading to Blob Storage",
+        ),
+        (UP, "--decompress", "decompress is not supported while uploading"),
+        (UP, "--s2s-preserve-properties=true", "s2s-preserve-properties is not supported while uploading"),
+        (DOWN, "--s2s-preserve-blob-tags", "s2s-preserve-blob-tags is not supported while downloading"),
+        (DOWN, "--follow-symlinks", "follow-symlinks is not supported while downloading"),
+        (DOWN, "--block-blob-tier=Hot", "blob-tier is not supported while downloading"),
+        (DOWN, "--no-guess-mime-type", "no-guess-mime-type is not supported while downloading"),
+        (DOWN, "--metadata=a=b", "metadata is not supported while downloading"),
+        (DOWN, "--blob-type=PageBlob", "blob-type is not supported while downloading"),
+        (DOWN, "--force-if-read-only", FORCE_IF_READ_ONLY),
+        (UP, "--preserve-owner=false", "flag --preserve-owner can only be used on downloads"),
+        (
+            UP,
+            "--preserve-smb-permissions=true",
+            "preserve-permissions is set but the job is not between permission-aware resources",
+        ),
+        (UP, "--include-attributes=A", "--include-attributes is for Windows only"),
+        (UP, "--backup", "--backup is for Windows only"),
+        (UP, "--trailing-dot=Disable", "--trailing-dot=Disable is only for Azure Files"),
+        (UP, "--overwrite=posixproperties", "--overwrite=posixproperties: not in this version"),
+        (UP, "--flush-threshold=1", "--flush-threshold is only for Data Lake Storage's own endpoint"),
+    ] {
+        assert_eq!(checked(&format!("{line} {flag}")), Err(want.to_owned()), "{flag}");
+    }
+    for flag in [
+        "--include=x",
+        "--exclude=x",
+        "--exclude-container=x",
+        "--delete-destination-file",
+        "--preserve-info",
+        "--hardlinks=skip",
+        "--check-version",
+        "--await-open",
+        "--debug-skip-files=x",
+        "--retry-status-codes=500",
+        "--request-priority=3",
+        "--memory-profile=x",
+    ] {
+        assert!(checked(&format!("{UP} {flag}")).is_err(), "{flag}");
+    }
+}
+
+#[test]
+fn the_defaults_may_be_said() {
+    for flag in [
+        "--check-version=false",
+        "--hardlinks=follow",
+        "--backup=false",
+        "--trailing-dot=Enable",
+        "--request-priority=-1",
+        "--preserve-info=false",
+        "--log-level=NONE",
+        "--decompress=false",
+    ] {
+        assert_eq!(checked(&format!("{UP} {flag}")), Ok(Vec::new()), "{flag}");
+    }
+}
+
+#[test]
+fn flags_without_effect_are_said_in_a_line_each() {
+    for (line, flag) in [
+        (UP, "--log-level=INFO"),
+        (UP, "--skip-version-check"),
+        (UP, "--trusted-microsoft-suffixes=x.net"),
+        (UP, "--disable-auto-decoding"),
+        (DOWN, "--preserve-owner=false"),
+    ] {
+        let notices = checked(&format!("{line} {flag}")).unwrap();
+        assert_eq!(notices.len(), 1, "{flag}");
+        let name = flag.split('=').next().unwrap();
+        assert!(notices[0].starts_with(&format!("{name} has no effect")), "{notices:?}");
+    }
+}
+
+#[test]
+fn places_that_are_not_in_this_version() {
+    for (name, want) in [
+        ("LocalBlob", true),
+        ("BlobLocal", true),
+        ("PipeBlob", true),
+        ("BlobPipe", true),
+        ("BlobBlob", false),
+        ("LocalFile", false),
+        ("S3Blob", false),
+        ("BlobTrash", false),
+    ] {
+        assert_eq!(check_places(FromTo::parse(name).unwrap()).is_ok(), want, "{name}");
+    }
+}

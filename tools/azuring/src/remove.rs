@@ -1,0 +1,113 @@
+//! `azuring remove`.
+
+use azuring_plan::filter::Filter;
+use azuring_plan::from_to::{FromTo, Location};
+use azuring_transfer::{DeleteSnapshots, Job, JobOptions, PermanentDelete, StopHandle};
+
+use crate::cli::filter::RegexArgs;
+use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::remove::{DeleteSnapshotsArg, PermanentDeleteArg, RemoveArgs};
+use crate::exit::Exit;
+use crate::options;
+use crate::output::{Output, notice};
+use crate::refused::{self, Refused, usage};
+use crate::run;
+use crate::stdin::Lines;
+use crate::view::Facts;
+
+pub(crate) fn run(global: &GlobalArgs, args: &RemoveArgs) -> Exit {
+    let stop = run::stop_on_signals(|| {});
+    match prepare(global, args, &stop) {
+        Ok((job, facts)) => run::run(job, &stop, facts),
+        Err(refused) => refused.tell(),
+    }
+}
+
+/// What a URL that is given alone is, and that it is in Blob storage.
+pub(crate) fn target(url: &str, from_to: Option<&str>, to: Location) -> Result<FromTo, Refused> {
+    let from_to = match from_to {
+        Some(name) => FromTo::parse(name)?,
+        None => FromTo { from: Location::of(url), to },
+    };
+    match from_to {
+        FromTo { from: Location::Blob, to: given } if given == to => Ok(from_to),
+        FromTo { from: Location::Local, .. } => Err(usage(format!(
+            "{url} is not a URL: it looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS"
+        ))),
+        other => Err(usage(format!("{other}: this version works on Blob storage (Blob{to})"))),
+    }
+}
+
+/// Reads commands from stdin, if that was asked for.
+pub(crate) fn listen(global: &GlobalArgs, list: Option<&std::path::Path>, stop: &StopHandle) -> Result<(), Refused> {
+    let is_list = list == Some(std::path::Path::new("-"));
+    if is_list && (global.cancel_from_stdin.0 || global.await_continue.0) {
+        return Err(usage("stdin can be one thing only: the list of files, or commands"));
+    }
+    if global.cancel_from_stdin.0 {
+        // The thread lives on without the handle.
+        drop(Lines::start(Some(stop.clone())));
+    }
+    Ok(())
+}
+
+fn prepare(global: &GlobalArgs, args: &RemoveArgs, stop: &StopHandle) -> Result<(Job, Facts), Refused> {
+    let from_to = target(&args.target, args.from_to.as_deref(), Location::Trash)?;
+    if args.force_if_read_only.0 {
+        return Err(usage(refused::FORCE_IF_READ_ONLY));
+    }
+    refused::check_trailing_dot(args.trailing_dot.as_deref())?;
+    listen(global, args.names.list_of_files.as_deref(), stop)?;
+    let permanent_delete = match args.permanent_delete {
+        PermanentDeleteArg::None => None,
+        PermanentDeleteArg::Snapshots => Some(PermanentDelete::Snapshots),
+        PermanentDeleteArg::Versions => Some(PermanentDelete::Versions),
+        PermanentDeleteArg::SnapshotsAndVersions => Some(PermanentDelete::SnapshotsAndVersions),
+    };
+    if permanent_delete.is_some() {
+        notice("--permanent-delete cannot be undone; the account must allow it");
+    }
+    let options = JobOptions {
+        dry_run: args.dry_run.0,
+        report_objects: Output::get().kind == OutputType::Ndjson,
+        delete_snapshots: args.delete_snapshots.map(|which| match which {
+            DeleteSnapshotsArg::Include => DeleteSnapshots::Include,
+            DeleteSnapshotsArg::Only => DeleteSnapshots::Only,
+        }),
+        permanent_delete,
+        encryption: options::encryption(&args.keys)?,
+        ..options::common(global, &args.engine)?
+    };
+    let (url, credential) = options::remote(&args.target)?;
+    let spec = options::filter_spec(&args.names, &RegexArgs::default(), &args.times)?;
+    let mut job = Job::remove(url, credential).recursive(args.recursive.0).filter(Filter::new(&spec)?);
+    if let Some(list) = &args.names.list_of_files {
+        job = job.list_of_files(options::list_of_files(list));
+    }
+    if let Some(versions) = &args.list_of_versions {
+        job = job.list_of_versions(versions);
+    }
+    let facts = Facts {
+        dry_run: args.dry_run.0,
+        from_to: Some(from_to),
+        blob_type: "Detect".to_owned(),
+        ..Facts::default()
+    };
+    Ok((job.options(options).build()?, facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_is_in_blob_storage() {
+        let url = "https://a.blob.core.windows.net/c";
+        let told = |url, from_to| target(url, from_to, Location::Trash).map_err(|refused| refused.text);
+        assert_eq!(told(url, None).unwrap().to_string(), "BlobTrash");
+        assert_eq!(told(url, Some("blobtrash")).unwrap().to_string(), "BlobTrash");
+        assert!(told(url, Some("FileTrash")).unwrap_err().contains("this version works on Blob storage"));
+        assert!(told(url, Some("BlobNone")).unwrap_err().contains("BlobTrash"));
+        assert!(told("a/b", None).unwrap_err().starts_with("a/b is not a URL"));
+    }
+}
