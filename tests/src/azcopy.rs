@@ -74,15 +74,7 @@ impl AzCopy {
     /// # Panics
     /// When it cannot be started.
     pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Outcome {
-        self.run_with(args, Stdin::Blocking)
-    }
-
-    /// Runs AzCopy to its end with another standard input.
-    ///
-    /// # Panics
-    /// When it cannot be started.
-    pub fn run_with<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>, stdin: Stdin) -> Outcome {
-        run(&mut self.command(args), stdin, DEADLINE).unwrap()
+        run(&mut self.command(args), Stdin::Blocking, DEADLINE).unwrap()
     }
 
     /// Name and length of every blob `azcopy list` finds under `url`.

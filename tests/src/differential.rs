@@ -20,6 +20,7 @@ mod stage;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 use std::{fmt, fs, thread};
 
 use tempfile::TempDir;
@@ -29,10 +30,13 @@ use facts::{Facts, differences};
 pub use stage::{Local, Remote};
 use stage::{Servers, Tool};
 
-use crate::{AzCopy, Azuring, Stdin};
+use crate::{AzCopy, Azuring, Stdin, run};
 
 /// Cases under way at a time: AzCopy sleeps most of its two seconds, and costs about 0.15 s of CPU.
 const WORKERS: usize = 12;
+
+/// No case moves more than a few MiB.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Cases whose name contains what this variable holds are run, and no others.
 const ONLY: &str = "AZURING_CASES";
@@ -312,18 +316,22 @@ impl Suite {
             .map(|word| remote.fill(tool, &word.replace("{_}", " "), &source, destination.path()))
             .collect();
         let outcome = match tool {
-            Tool::AzCopy if case.line.contains("{NEW}") => {
-                // AzCopy makes containers by URLs with the account in the host only, and has a proxy bring it here.
-                AzCopy::new().env("HTTP_PROXY", remote.origin()).run_with(args, case.stdin)
+            Tool::AzCopy => {
+                let mut azcopy = AzCopy::new();
+                if case.line.contains("{NEW}") {
+                    // It makes containers only by URLs with the account in the host; a proxy brings them here.
+                    azcopy = azcopy.env("HTTP_PROXY", remote.origin());
+                }
+                run(&mut azcopy.command(args), case.stdin, DEADLINE).unwrap()
             }
-            Tool::AzCopy => AzCopy::new().run_with(args, case.stdin),
-            Tool::Azuring => Azuring::new(&self.link).stdin(case.stdin).run(args),
+            Tool::Azuring => Azuring::new(&self.link).stdin(case.stdin).deadline(DEADLINE).run(args),
         };
+        assert!(!outcome.timed_out, "{} hangs in {:?}", tool.name(), case.name);
         let output = format!("{}{}", outcome.stderr, outcome.stdout);
         let text = |text: &str| remote.neutral(text, &source, destination.path());
         let mut facts = Facts::of_output(&outcome, text);
         facts.add_blobs(&remote);
-        facts.add_local(destination.path());
+        facts.add_local(destination.path(), &remote.container);
         (facts, text(&output))
     }
 }

@@ -63,6 +63,16 @@ pub enum LocalError {
         /// The path.
         path: PathBuf,
     },
+    /// The user may not write there, or not give the owner or permissions asked for. Run as a user who may, or choose
+    /// another destination.
+    #[error(
+        "{}: permission denied (writing needs w and x on the directory; only root gives files away)",
+        Shown(path)
+    )]
+    WriteDenied {
+        /// The path.
+        path: PathBuf,
+    },
     /// A directory was expected. During a walk: it was replaced (by a symbolic link, for example) after it
     /// had been listed.
     #[error("{}: not a directory", Shown(path))]
@@ -92,6 +102,18 @@ pub enum LocalError {
         Shown(path)
     )]
     LinkInTheWay {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A directory stands where a file or link is to be made. Remove it, or rename the blob.
+    #[error("{}: a directory is where a file is to be written", Shown(path))]
+    DirectoryInTheWay {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is something already, and it is not to be replaced.
+    #[error("{}: exists already", Shown(path))]
+    Exists {
         /// The path.
         path: PathBuf,
     },
@@ -129,9 +151,12 @@ impl LocalError {
         match self {
             Self::Missing { path }
             | Self::PermissionDenied { path }
+            | Self::WriteDenied { path }
             | Self::NotADirectory { path }
             | Self::FileInTheWay { path }
             | Self::LinkInTheWay { path }
+            | Self::DirectoryInTheWay { path }
+            | Self::Exists { path }
             | Self::Special { path, .. }
             | Self::Spill { path, .. }
             | Self::Io { path, .. } => path,

@@ -1,13 +1,13 @@
 //! POSIX properties of files: read, and set on what was made.
 
-use std::ffi::CStr;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use azuring_plan::posix::{PosixProperties, PosixType};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, RawMode, StatxFlags, Timespec, Timestamps, UTIME_OMIT, Uid, makedev,
 };
+use rustix::io::Errno;
 
 const NS_PER_SECOND: i128 = 1_000_000_000;
 
@@ -88,20 +88,19 @@ pub fn set_posix(file: impl AsFd, properties: &PosixProperties) -> io::Result<()
 }
 
 /// Gives the symbolic link `name` in `directory` the owner and times that are known; a link has no permissions.
-///
-/// # Errors
-///
-/// As [`set_posix`].
-pub fn set_posix_of_link(directory: impl AsFd, name: &CStr, properties: &PosixProperties) -> io::Result<()> {
-    let directory = directory.as_fd();
+pub(crate) fn set_posix_of_link(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    properties: &PosixProperties,
+) -> Result<(), Errno> {
     let (uid, gid) = owner(properties);
     if uid.is_some() || gid.is_some() {
         rustix::fs::chownat(directory, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     }
-    if let Some(times) = timestamps(properties.atime_ns, properties.mtime_ns) {
-        rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    match timestamps(properties.atime_ns, properties.mtime_ns) {
+        Some(times) => rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The highest id means "leave it" to the kernel; as an owner it cannot be.
@@ -195,7 +194,7 @@ mod tests {
         let mtime_ns = Some(1_000_000_000_000_000_007);
         let wanted =
             PosixProperties { uid: Some(owner_of(&directory)), mtime_ns, ..PosixProperties::default() };
-        set_posix_of_link(&directory, c"link", &wanted).unwrap();
+        set_posix_of_link(directory.as_fd(), b"link", &wanted).unwrap();
         let link = std::fs::symlink_metadata(dir.path().join("link")).unwrap();
         assert_eq!((link.mtime(), link.mtime_nsec()), (1_000_000_000, 7));
         assert_eq!(std::fs::metadata(dir.path().join("file")).unwrap().mtime(), before);

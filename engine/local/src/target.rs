@@ -7,10 +7,10 @@
 
 use std::ffi::{CStr, OsStr};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use azuring_plan::download::LocalName;
 use azuring_plan::posix::PosixProperties;
@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use crate::LocalError;
 use crate::known::Known;
 use crate::open::DIRECTORY;
-use crate::posix::set_posix;
+use crate::posix::{set_posix, set_posix_of_link};
 
 /// Most directories that a [`TargetTree`] holds open unless told otherwise, each a descriptor. A job counts them among those it
 /// needs: 1,024 is also the usual soft limit of a process.
@@ -53,18 +53,30 @@ pub enum TargetKind {
 /// A directory that a job writes into. Shared by all lanes.
 #[derive(Debug)]
 pub struct TargetTree {
-    /// Open once something has been written.
-    root: OnceLock<Arc<OwnedFd>>,
+    root: Arc<OwnedFd>,
     root_path: PathBuf,
     known: Known,
 }
 
 impl TargetTree {
-    /// A target in the directory `path`. Nothing is looked up or made before the first object needs it.
-    #[must_use]
-    pub fn new(path: &Path) -> Self {
-        let root_path = if path.as_os_str().is_empty() { Path::new(".") } else { path }.to_owned();
-        Self { root: OnceLock::new(), root_path, known: Known::new(KNOWN_DIRECTORIES) }
+    /// Opens the directory `path`; makes it, and what is missing above it.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalError`]: it cannot be made or opened, or is not a directory.
+    pub fn open(path: &Path) -> Result<Self, LocalError> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        if let Err(error) = std::fs::create_dir_all(path) {
+            // What is there but no directory: opening it says so.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+                return Err(write_error(path.to_owned(), "making the directory", errno));
+            }
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|errno| write_error(path.to_owned(), "open", errno))?;
+        Ok(Self { root: Arc::new(root), root_path: path.to_owned(), known: Known::new(KNOWN_DIRECTORIES) })
     }
 
     /// Holds at most `directories` open (at least one, beside the root), where descriptors are scarce.
@@ -93,7 +105,7 @@ impl TargetTree {
     /// [`LocalError::FileInTheWay`] and [`LocalError::LinkInTheWay`] where a name on the way is no directory; anything the
     /// file system answers.
     pub fn dir_of(&self, name: &LocalName) -> Result<Arc<OwnedFd>, LocalError> {
-        self.enter(name.parent())
+        self.made(name.parent())
     }
 
     /// The directory `name` itself, made where it is missing.
@@ -102,7 +114,65 @@ impl TargetTree {
     ///
     /// As [`TargetTree::dir_of`].
     pub fn make_dir(&self, name: &LocalName) -> Result<Arc<OwnedFd>, LocalError> {
-        self.enter(name.as_bytes())
+        self.made(name.as_bytes())
+    }
+
+    /// What stands at `name`, `None` for nothing. Makes nothing, follows no link.
+    ///
+    /// # Errors
+    ///
+    /// As [`TargetTree::dir_of`].
+    pub fn stat(&self, name: &LocalName) -> Result<Option<TargetFacts>, LocalError> {
+        let Some(directory) = self.enter(name.parent(), false)? else { return Ok(None) };
+        let stat = match rustix::fs::statat(&directory, name.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(self.error(name.as_bytes(), "stat", errno)),
+        };
+        Ok(Some(TargetFacts {
+            kind: match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => TargetKind::File,
+                FileType::Directory => TargetKind::Directory,
+                FileType::Symlink => TargetKind::Symlink,
+                _ => TargetKind::Other,
+            },
+            len_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
+            mtime_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+        }))
+    }
+
+    /// Makes `name` a symbolic link with the text `text`, with the owner and times of `properties`. With `replace` it takes the
+    /// place of a file or link in one step, by way of `temporary`, a name of its own in the same directory.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalError::Exists`] without `replace`; [`LocalError::DirectoryInTheWay`]; as [`TargetTree::dir_of`].
+    pub fn make_symlink(
+        &self,
+        name: &LocalName,
+        text: &[u8],
+        properties: &PosixProperties,
+        replace: bool,
+        temporary: &CStr,
+    ) -> Result<(), LocalError> {
+        let directory = self.dir_of(name)?;
+        let fail = |errno| match errno {
+            Errno::EXIST => LocalError::Exists { path: self.path_of(name) },
+            Errno::ISDIR => LocalError::DirectoryInTheWay { path: self.path_of(name) },
+            errno => self.error(name.as_bytes(), "making the symbolic link", errno),
+        };
+        if !replace {
+            rustix::fs::symlinkat(text, &directory, name.file_name()).map_err(fail)?;
+            return set_posix_of_link(directory.as_fd(), name.file_name(), properties).map_err(fail);
+        }
+        rustix::fs::symlinkat(text, &directory, temporary).map_err(fail)?;
+        let done = set_posix_of_link(directory.as_fd(), temporary.to_bytes(), properties)
+            .and_then(|()| rustix::fs::renameat(&directory, temporary, &directory, name.file_name()));
+        done.map_err(|errno| {
+            // What cannot be removed is left for the user; the first error says why.
+            let _ = rustix::fs::unlinkat(&directory, temporary, AtFlags::empty());
+            fail(errno)
+        })
     }
 
     /// Gives the directory `name`, which exists, its owner, permissions and times. To be called after everything in it was
@@ -117,33 +187,23 @@ impl TargetTree {
         let flags = OFlags::RDONLY | DIRECTORY;
         let directory = rustix::fs::openat(&parent, name.file_name(), flags, Mode::empty())
             .map_err(|errno| self.not_entered(parent.as_fd(), name.as_bytes(), errno))?;
-        set_posix(&directory, properties)
-            .map_err(|error| LocalError::from_io(self.path_of(name), "setting the properties", &error))
+        set_posix(&directory, properties).map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            self.error(name.as_bytes(), "setting the properties", errno)
+        })
     }
 
-    /// The root: what the user named, made if it is missing.
-    fn root(&self) -> Result<Arc<OwnedFd>, LocalError> {
-        if let Some(root) = self.root.get() {
-            return Ok(Arc::clone(root));
-        }
-        if let Err(error) = std::fs::create_dir_all(&self.root_path) {
-            // What is there but no directory: opening it says so.
-            if error.kind() != std::io::ErrorKind::AlreadyExists {
-                return Err(LocalError::from_io(self.root_path.clone(), "making the directory", &error));
-            }
-        }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(&self.root_path, flags, Mode::empty())
-            .map_err(|errno| self.error(b"", "open", errno))?;
-        Ok(Arc::clone(self.root.get_or_init(|| Arc::new(root))))
+    fn made(&self, path: &[u8]) -> Result<Arc<OwnedFd>, LocalError> {
+        let missing = || self.error(path, "making the directory", Errno::NOENT);
+        self.enter(path, true)?.ok_or_else(missing)
     }
 
-    /// Goes down to `path` from the nearest directory above it that is known, and makes what is missing.
-    fn enter(&self, path: &[u8]) -> Result<Arc<OwnedFd>, LocalError> {
+    /// Goes down to `path` from the nearest directory above it that is known. `None`: it is missing, and was not to be made.
+    fn enter(&self, path: &[u8], make: bool) -> Result<Option<Arc<OwnedFd>>, LocalError> {
         let mut end = path.len();
         let mut at = loop {
             if end == 0 {
-                break self.root()?;
+                break Arc::clone(&self.root);
             }
             if let Some(directory) = self.known.get(&path[..end]) {
                 break directory;
@@ -153,16 +213,25 @@ impl TargetTree {
         while end < path.len() {
             let start = if end == 0 { 0 } else { end + 1 };
             end = path[start..].iter().position(|&b| b == b'/').map_or(path.len(), |len| start + len);
-            let next = self.step(at.as_fd(), &path[..end], &path[start..end])?;
+            let Some(next) = self.step(at.as_fd(), &path[..end], &path[start..end], make)? else {
+                return Ok(None);
+            };
             at = self.known.put(&path[..end], Arc::new(next));
         }
-        Ok(at)
+        Ok(Some(at))
     }
 
     /// Opens the directory `segment` in `parent`; its whole path is `path`.
-    fn step(&self, parent: BorrowedFd<'_>, path: &[u8], segment: &[u8]) -> Result<OwnedFd, LocalError> {
+    fn step(
+        &self,
+        parent: BorrowedFd<'_>,
+        path: &[u8],
+        segment: &[u8],
+        make: bool,
+    ) -> Result<Option<OwnedFd>, LocalError> {
         let open = || rustix::fs::openat(parent, segment, OFlags::PATH | DIRECTORY, Mode::empty());
         let opened = match open() {
+            Err(Errno::NOENT) if !make => return Ok(None),
             // The process's umask takes away what the user does not give.
             Err(Errno::NOENT) => {
                 match rustix::fs::mkdirat(parent, segment, Mode::RWXU | Mode::RWXG | Mode::RWXO) {
@@ -173,7 +242,7 @@ impl TargetTree {
             }
             opened => opened,
         };
-        opened.map_err(|errno| self.not_entered(parent, path, errno))
+        opened.map(Some).map_err(|errno| self.not_entered(parent, path, errno))
     }
 
     /// Why the directory at `path`, whose parent is open, could not be opened.
@@ -191,7 +260,7 @@ impl TargetTree {
     }
 
     fn error(&self, path: &[u8], operation: &'static str, errno: Errno) -> LocalError {
-        LocalError::new(self.full_path(path), operation, errno)
+        write_error(self.full_path(path), operation, errno)
     }
 
     fn full_path(&self, relative: &[u8]) -> PathBuf {
@@ -203,52 +272,12 @@ impl TargetTree {
     }
 }
 
-/// What stands at `name` in `directory`, `None` for nothing. Follows no link.
-///
-/// # Errors
-///
-/// The kernel's.
-pub fn stat_target(directory: impl AsFd, name: &CStr) -> io::Result<Option<TargetFacts>> {
-    let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => stat,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(errno) => return Err(errno.into()),
-    };
-    Ok(Some(TargetFacts {
-        kind: match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => TargetKind::File,
-            FileType::Directory => TargetKind::Directory,
-            FileType::Symlink => TargetKind::Symlink,
-            _ => TargetKind::Other,
-        },
-        len_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
-        mtime_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
-    }))
-}
-
-/// Makes `name` in `directory` a symbolic link with the text `text`. With `replace` it takes the place of a file or link
-/// in one step, by way of `temporary`, a name of its own in the same directory.
-///
-/// # Errors
-///
-/// `AlreadyExists` without `replace`; `IsADirectory` where it would replace one; what else the kernel says.
-pub fn make_symlink(
-    directory: impl AsFd,
-    text: &[u8],
-    temporary: &CStr,
-    name: &CStr,
-    replace: bool,
-) -> io::Result<()> {
-    let directory = directory.as_fd();
-    if !replace {
-        return Ok(rustix::fs::symlinkat(text, directory, name)?);
+/// What is refused here is refused for writing.
+fn write_error(path: PathBuf, operation: &'static str, errno: Errno) -> LocalError {
+    match errno {
+        Errno::ACCESS | Errno::PERM => LocalError::WriteDenied { path },
+        errno => LocalError::new(path, operation, errno),
     }
-    rustix::fs::symlinkat(text, directory, temporary)?;
-    rustix::fs::renameat(directory, temporary, directory, name).map_err(|errno| {
-        // What cannot be removed is left for the user; the first error says why.
-        let _ = rustix::fs::unlinkat(directory, temporary, AtFlags::empty());
-        errno.into()
-    })
 }
 
 #[cfg(test)]

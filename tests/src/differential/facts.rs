@@ -122,7 +122,7 @@ impl Facts {
                 jobs_own = true;
             } else if let Some((label, value)) = summary_field(line) {
                 facts.add(Aspect::Count, label, value.to_owned());
-            } else if !jobs_own && is_data(line) {
+            } else if outcome.code == Some(0) && !jobs_own && is_data(line) {
                 facts.count_line(line);
             }
         }
@@ -223,14 +223,14 @@ impl Facts {
         }
     }
 
-    /// Everything below a directory.
-    pub(super) fn add_local(&mut self, dir: &Path) {
+    /// Everything below a directory; a container that was downloaded as a whole is called `CONTAINER`.
+    pub(super) fn add_local(&mut self, dir: &Path, container: &str) {
         let mut open = vec![dir.to_owned()];
         while let Some(directory) = open.pop() {
             for entry in fs::read_dir(&directory).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.strip_prefix(dir).expect("it was found below").as_os_str().as_bytes();
-                let name = name.escape_ascii().to_string();
+                let name = name.escape_ascii().to_string().replace(container, "CONTAINER");
                 let facts = path.symlink_metadata().unwrap();
                 let kind = facts.file_type();
                 let (kind, bytes) = if kind.is_dir() {
@@ -273,11 +273,10 @@ fn summary_field(line: &str) -> Option<(&str, &str)> {
     known.iter().any(|start| label.starts_with(start)).then_some((label, value.trim()))
 }
 
-/// Lines outside a job's frame that are the command's data, not remarks.
+/// Lines of a command that succeeds, outside a job's frame, that are its data and no remarks.
 fn is_data(line: &str) -> bool {
-    let remark = ["INFO: ", "WARN: ", "Job ", "Log file is located", "Elapsed Time"];
-    let failure = ["Cannot perform ", "failed to ", "the container ", "unknown "];
-    !line.is_empty() && !remark.iter().chain(&failure).any(|start| line.starts_with(start))
+    let remarks = ["INFO: ", "WARN: ", "Job ", "Log file is located", "Elapsed Time"];
+    !line.is_empty() && !remarks.iter().any(|start| line.starts_with(start))
 }
 
 fn show(value: &Value) -> String {

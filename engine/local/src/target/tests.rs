@@ -12,7 +12,7 @@ fn name(text: &str) -> LocalName {
 
 fn target() -> (TempDir, TargetTree) {
     let dir = tempfile::tempdir().unwrap();
-    let tree = TargetTree::new(&dir.path().join("new/root"));
+    let tree = TargetTree::open(&dir.path().join("new/root")).unwrap();
     (dir, tree)
 }
 
@@ -29,7 +29,7 @@ fn write(tree: &TargetTree, text: &str) -> Result<(), LocalError> {
 #[test]
 fn directories_are_made_as_they_are_needed() {
     let (_dir, tree) = target();
-    assert!(!tree.root_path().exists());
+    assert!(tree.root_path().is_dir());
     for _ in 0..2 {
         write(&tree, "top").unwrap();
         write(&tree, "a/b/c/f").unwrap();
@@ -50,12 +50,12 @@ fn the_root_may_be_reached_through_links_and_must_be_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("real")).unwrap();
     symlink("real", dir.path().join("link")).unwrap();
-    write(&TargetTree::new(&dir.path().join("link/new")), "f").unwrap();
+    write(&TargetTree::open(&dir.path().join("link/new")).unwrap(), "f").unwrap();
     assert!(dir.path().join("real/new/f").is_file());
     fs::write(dir.path().join("file"), b"").unwrap();
     for path in ["file", "file/x"] {
         let path = dir.path().join(path);
-        assert_eq!(write(&TargetTree::new(&path), "f").unwrap_err(), LocalError::NotADirectory { path });
+        assert_eq!(TargetTree::open(&path).unwrap_err(), LocalError::NotADirectory { path });
     }
 }
 
@@ -65,7 +65,6 @@ fn a_planted_link_is_not_written_through() {
     let outside = dir.path().join("outside");
     fs::create_dir_all(outside.join("sub")).unwrap();
     let root = tree.root_path();
-    fs::create_dir_all(root).unwrap();
     symlink(&outside, root.join("absolute")).unwrap();
     symlink("../../outside", root.join("relative")).unwrap();
     symlink("inside", root.join("inner")).unwrap();
@@ -76,10 +75,14 @@ fn a_planted_link_is_not_written_through() {
         for below in ["x", "sub/x", "new/deep/x"] {
             let name = name(&format!("{planted}/{below}"));
             assert_eq!(tree.dir_of(&name).unwrap_err(), in_the_way, "{planted}/{below}");
+            assert_eq!(tree.stat(&name).unwrap_err(), in_the_way);
             assert_eq!(tree.make_dir(&name).unwrap_err(), in_the_way);
+            let made = tree.make_symlink(&name, b"t", &PosixProperties::default(), true, c".tmp");
+            assert_eq!(made.unwrap_err(), in_the_way);
             assert_eq!(tree.finish_dir(&name, &PosixProperties::default()).unwrap_err(), in_the_way);
         }
         assert_eq!(tree.make_dir(&name(planted)).unwrap_err(), in_the_way);
+        assert_eq!(tree.stat(&name(planted)).unwrap().unwrap().kind, TargetKind::Symlink);
         assert_eq!(tree.finish_dir(&name(planted), &PosixProperties::default()).unwrap_err(), in_the_way);
     }
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
@@ -98,7 +101,7 @@ fn a_link_put_in_the_place_of_a_known_directory_is_not_written_through() {
     // What is known stays the directory that it was; what is not known is refused.
     write(&tree, "a/b/2").unwrap();
     assert!(root.join("moved/b/2").is_file());
-    let fresh = TargetTree::new(root);
+    let fresh = TargetTree::open(root).unwrap();
     assert_eq!(fresh.dir_of(&name("a/b/3")).unwrap_err(), LocalError::LinkInTheWay { path: root.join("a") });
     assert_eq!(fs::read_dir(dir.path().join("outside")).unwrap().count(), 0);
 }
@@ -118,57 +121,67 @@ fn a_file_where_a_directory_must_be_fails_that_object_alone() {
 }
 
 #[test]
-fn facts_follow_no_link() {
+fn what_the_kernel_refuses_is_told_as_writing() {
+    // Nobody, root included, makes directories in /proc or changes what is there.
+    let tree = TargetTree::open(Path::new("/proc/self")).unwrap();
+    let denied = |path: &str| Err(LocalError::WriteDenied { path: path.into() });
+    let changed =
+        tree.finish_dir(&name("task"), &PosixProperties { mode: Some(0o700), ..PosixProperties::default() });
+    assert_eq!(changed, denied("/proc/self/task"));
+    let made = tree.dir_of(&name("new/file")).map(drop);
+    assert_eq!(made, Err(LocalError::Missing { path: "/proc/self/new".into() }));
+}
+
+#[test]
+fn facts_without_making_or_following_anything() {
     let (_dir, tree) = target();
     write(&tree, "d/file").unwrap();
-    let directory = tree.dir_of(&name("d/x")).unwrap();
     symlink("file", tree.root_path().join("d/link")).unwrap();
-    symlink("d", tree.root_path().join("d/sub")).unwrap();
-    rustix::fs::mkfifoat(&directory, "pipe", Mode::RWXU).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, tree.root_path().join("d/pipe"), Mode::RWXU).unwrap();
     let stat = fs::metadata(tree.root_path().join("d/file")).unwrap();
     let mtime_ns = i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec());
     assert_eq!(
-        stat_target(&directory, c"file").unwrap(),
-        Some(TargetFacts { kind: TargetKind::File, len_bytes: 6, mtime_ns })
+        tree.stat(&name("d/file")),
+        Ok(Some(TargetFacts { kind: TargetKind::File, len_bytes: 6, mtime_ns }))
     );
-    for (there, kind) in [
-        (c".", TargetKind::Directory),
-        (c"link", TargetKind::Symlink),
-        (c"sub", TargetKind::Symlink),
-        (c"pipe", TargetKind::Other),
-    ] {
-        assert_eq!(stat_target(&directory, there).unwrap().unwrap().kind, kind, "{there:?}");
+    for (there, kind) in
+        [("d", TargetKind::Directory), ("d/link", TargetKind::Symlink), ("d/pipe", TargetKind::Other)]
+    {
+        assert_eq!(tree.stat(&name(there)).unwrap().unwrap().kind, kind);
     }
-    assert_eq!(stat_target(&directory, c"gone").unwrap(), None);
-    assert!(stat_target(&directory, c"file/x").is_err());
+    for gone in ["x", "d/x", "x/y/z"] {
+        assert_eq!(tree.stat(&name(gone)), Ok(None));
+    }
+    assert!(!tree.root_path().join("x").exists());
 }
 
 #[test]
 fn links_are_made_and_replaced_in_one_step() {
-    use std::io::ErrorKind;
     let (_dir, tree) = target();
+    let at = |text: &str| tree.root_path().join(text);
+    let times = PosixProperties { mtime_ns: Some(1_000_000_000_000_000_007), ..PosixProperties::default() };
+    let make = |to: &str, text: &str, replace| {
+        tree.make_symlink(&name(to), text.as_bytes(), &times, replace, c".tmp")
+    };
+    let text = |link: &str| fs::read_link(at(link)).unwrap().into_os_string();
+    make("d/l", "../../out side", false).unwrap();
+    assert_eq!(text("d/l"), "../../out side");
+    assert_eq!(tree.stat(&name("d/l")).unwrap().unwrap().mtime_ns, 1_000_000_000_000_000_007);
     write(&tree, "d/file").unwrap();
     tree.make_dir(&name("d/sub")).unwrap();
-    let directory = tree.dir_of(&name("d/x")).unwrap();
-    let make = |to: &CStr, text: &str, replace| {
-        make_symlink(&directory, text.as_bytes(), c".tmp", to, replace).map_err(|error| error.kind())
-    };
-    let text = |link: &str| fs::read_link(tree.root_path().join("d").join(link)).unwrap().into_os_string();
-    assert_eq!(make(c"l", "../../out side", false), Ok(()));
-    assert_eq!(text("l"), "../../out side");
-    for taken in [c"l", c"file", c"sub"] {
-        assert_eq!(make(taken, "other", false), Err(ErrorKind::AlreadyExists));
+    for taken in ["d/l", "d/file", "d/sub"] {
+        assert_eq!(make(taken, "other", false).unwrap_err(), LocalError::Exists { path: at(taken) });
     }
-    assert_eq!(make(c"l", "other", true), Ok(()));
-    assert_eq!(text("l"), "other");
-    assert_eq!(make(c"file", "l", true), Ok(()));
-    assert_eq!(text("file"), "l");
-    assert_eq!(make(c"sub", "l", true), Err(ErrorKind::IsADirectory));
+    for replaced in ["d/l", "d/file"] {
+        make(replaced, "other", true).unwrap();
+        assert_eq!(text(replaced), "other");
+        assert_eq!(tree.stat(&name(replaced)).unwrap().unwrap().mtime_ns, 1_000_000_000_000_000_007);
+    }
+    assert_eq!(make("d/sub", "l", true).unwrap_err(), LocalError::DirectoryInTheWay { path: at("d/sub") });
     for bad in ["a\0b", ""] {
-        assert!(make(c"bad", bad, true).is_err() && make(c"bad", bad, false).is_err());
+        assert!(make("d/bad", bad, true).is_err() && make("d/bad", bad, false).is_err());
     }
-    let mut left: Vec<_> =
-        fs::read_dir(tree.root_path().join("d")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut left: Vec<_> = fs::read_dir(at("d")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["file", "l", "sub"]);
 }
@@ -190,7 +203,7 @@ fn directories_get_their_properties_last() {
 fn many_lanes_make_the_same_tree_with_few_descriptors() {
     const LANES: usize = 8;
     let dir = tempfile::tempdir().unwrap();
-    let tree = TargetTree::new(&dir.path().join("root")).holding(4);
+    let tree = TargetTree::open(&dir.path().join("root")).unwrap().holding(4);
     let start = Barrier::new(LANES);
     std::thread::scope(|scope| {
         for lane in 0..LANES {
@@ -217,8 +230,7 @@ fn the_deepest_name_is_made() {
     let deepest = "d/".repeat(2_047) + "f";
     assert_eq!(deepest.len(), azuring_plan::download::MAX_PATH_BYTES);
     write(&tree, &deepest).unwrap();
-    let directory = tree.dir_of(&name(&deepest)).unwrap();
-    assert_eq!(stat_target(&directory, c"f").unwrap().unwrap().len_bytes, 4_095);
+    assert_eq!(tree.stat(&name(&deepest)).unwrap().unwrap().len_bytes, 4_095);
     // tempfile could not: it holds a descriptor per level.
     let status = std::process::Command::new("rm").arg("-rf").arg(dir.path()).status().unwrap();
     assert!(status.success());

@@ -1,0 +1,120 @@
+use serde_json::Value;
+
+use super::*;
+
+/// Names of the fields of a line, in their order.
+fn fields(line: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = line;
+    // serde_json's map sorts; the order in the text is what is compared.
+    while let Some(at) = rest.find("\":") {
+        let start = rest[..at].rfind('"').unwrap() + 1;
+        names.push(rest[start..at].to_owned());
+        rest = &rest[at + 2..];
+    }
+    names
+}
+
+fn content(line: &str) -> Value {
+    let envelope: Value = serde_json::from_str(line).unwrap();
+    serde_json::from_str(envelope["MessageContent"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn the_envelope_is_azcopys() {
+    let line = message("Info", "INFO: Scanning...");
+    assert_eq!(
+        fields(&line),
+        [
+            "TimeStamp",
+            "MessageType",
+            "MessageContent",
+            "PromptDetails",
+            "PromptType",
+            "ResponseOptions",
+            "PromptTarget"
+        ]
+    );
+    assert!(line.ends_with(r#""PromptDetails":{"PromptType":"","ResponseOptions":null,"PromptTarget":""}}"#));
+    let value: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["MessageContent"], "INFO: Scanning...");
+    let at = value["TimeStamp"].as_str().unwrap();
+    assert!(at.len() == "2026-11-22T07:40:40.2188637Z".len() && at.ends_with('Z'), "{at}");
+}
+
+#[test]
+fn progress_has_azcopys_fields_in_its_order_and_types() {
+    let view = ProgressView { found: 4, done: 1, failed: 1, bytes: 7, scanned: true, ..ProgressView::default() };
+    let line = progress_line("id", &view);
+    let content = content(&line);
+    // From AzCopy 10.32.2.
+    let azcopy = r#"{"ErrorMsg":"","JobID":"f9d52246","ActiveConnections":"0","CompleteJobOrdered":true,"JobStatus":"Completed","TotalTransfers":"6","FileTransfers":"6","FolderPropertyTransfers":"0","SymlinkTransfers":"0","FoldersCompleted":"0","TransfersCompleted":"6","FoldersFailed":"0","TransfersFailed":"0","FoldersSkipped":"0","TransfersSkipped":"0","BytesOverWire":"1511","TotalBytesTransferred":"1511","TotalBytesEnumerated":"1511","TotalBytesExpected":"1511","PercentComplete":"100","AverageIOPS":"5","AverageE2EMilliseconds":"0","ServerBusyPercentage":"0","NetworkErrorPercentage":"0","FailedTransfers":[],"SkippedTransfers":[],"PerfConstraint":0,"PerformanceAdvice":[],"IsCleanupJob":false,"SkippedSymlinkCount":"0","HardlinksConvertedCount":"0","SkippedHardlinkCount":"0","SkippedSpecialFileCount":"0"}"#;
+    let envelope: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(fields(envelope["MessageContent"].as_str().unwrap()), fields(azcopy));
+    let theirs: Value = serde_json::from_str(azcopy).unwrap();
+    for (name, value) in theirs.as_object().unwrap() {
+        let same = std::mem::discriminant(value) == std::mem::discriminant(&content[name]);
+        assert!(same, "{name}: {} instead of {value}", content[name]);
+    }
+    assert_eq!(content["PercentComplete"], "50");
+    assert_eq!(content["TransfersFailed"], "1");
+}
+
+#[test]
+fn a_failed_transfer_is_listed_as_azcopy_lists_it() {
+    let ended = Ended {
+        src: "/src/top.txt".to_owned(),
+        dst: "http://h/a/c/top.txt".to_owned(),
+        is_folder_properties: false,
+        transfer_status: "Failed",
+        transfer_size: 7,
+        error_code: 404,
+    };
+    let want = r#"{"Src":"/src/top.txt","Dst":"http://h/a/c/top.txt","IsFolderProperties":false,"TransferStatus":"Failed","TransferSize":7,"ErrorCode":"404"}"#;
+    assert_eq!(super::line(&ended), want);
+    let places = Transfer { source: "/s".to_owned(), ..Transfer::default() };
+    assert_eq!(Ended::skipped(&places, SkippedKind::Symlink), None, "links are counted only");
+    let skipped = Ended::skipped(&places, SkippedKind::Exists).unwrap();
+    assert_eq!(skipped.transfer_status, "SkippedEntityAlreadyExists");
+}
+
+#[test]
+fn the_lists_are_bounded() {
+    let mut list = Vec::new();
+    let one = || Ended::skipped(&Transfer::default(), SkippedKind::Exists).unwrap();
+    for _ in 0..LISTED + 5 {
+        push(&mut list, one());
+    }
+    assert_eq!(list.len(), LISTED + 1, "one more, which tells that there are more; the end cuts it off");
+}
+
+#[test]
+fn a_dry_run_repeats_what_azcopy_repeats() {
+    let transfer = Transfer {
+        object: "x".to_owned(),
+        source: "/src/a b%.txt".to_owned(),
+        destination: "http://h/a/c/a%20b%25.txt".to_owned(),
+    };
+    let pairs = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let facts = |name: &str| Facts {
+        dry_run: true,
+        from_to: Some(azuring_plan::from_to::FromTo::parse(name).unwrap()),
+        blob_type: "Detect".to_owned(),
+        tags: pairs("k", "v"),
+        metadata: pairs("a", "1"),
+        tier: Some("Cool".to_owned()),
+    };
+    let told = |action, bytes, name| {
+        let planned = Planned { action, transfer: transfer.clone(), bytes, modified_s: None };
+        let envelope: Value = serde_json::from_str(&dry_run(&planned, &facts(name))).unwrap();
+        assert_eq!(envelope["MessageType"], "Dryrun");
+        envelope["MessageContent"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        told(Action::Copy, Some(1), "LocalBlob"),
+        r#"{"EntityType":"File","BlobType":"Detect","FromTo":"LocalBlob","Source":"/src/a b%.txt","Destination":"http://h/a/c/a b%.txt","SourceSize":1,"BlobTags":{"k":"v"}}"#
+    );
+    assert!(!told(Action::Copy, Some(0), "LocalBlob").contains("SourceSize"), "as AzCopy leaves out a zero");
+    let changed = told(Action::SetProperties, Some(7), "BlobNone");
+    assert!(changed.ends_with(r#""BlobTags":{"k":"v"},"Metadata":{"a":"1"},"BlobTier":"Cool"}"#), "{changed}");
+}
