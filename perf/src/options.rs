@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use azuring_tests::target_dir;
 use clap::{Args, Parser, Subcommand};
 
+use crate::planted::Planted;
 use crate::report::{Case, Tool, Transport};
+use crate::workload::Size;
 
 /// Runs of each tool unless `--runs` says otherwise: the least that has a median.
 const DEFAULT_RUNS: u32 = 3;
 
-/// Uploads the same files with azuring, AzCopy, rclone and curl, and prints the comparison.
+/// Does the same with azuring, AzCopy, rclone and curl, and prints the comparison.
 #[derive(Debug, Parser)]
 #[command(name = "azuring-perf", args_conflicts_with_subcommands = true)]
 struct CommandLine {
@@ -26,9 +28,9 @@ pub(crate) struct Options {
     /// A tenth of the files, an eighth of the bytes, one run: to see that everything works
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only this case; may be given more than once
-    #[arg(long, value_enum)]
-    only: Vec<Case>,
+    /// Cases to measure [default: all]
+    #[arg(value_enum, value_name = "CASE")]
+    cases: Vec<Case>,
     /// Only these tools
     #[arg(long, value_enum, value_delimiter = ',')]
     tools: Vec<Tool>,
@@ -38,6 +40,9 @@ pub(crate) struct Options {
     /// Runs of each tool; the table shows medians [default: 3, with --quick 1]
     #[arg(long)]
     runs: Option<u32>,
+    /// MiB of the large file and the large blob [default: 4096, with --quick 512]
+    #[arg(long, value_name = "MIB")]
+    large_mib: Option<u64>,
     /// Where the results are written, one JSON file a call
     #[arg(long, default_value = "perf/results")]
     pub(crate) out: PathBuf,
@@ -61,6 +66,8 @@ pub(crate) struct Serve {
     /// Where to put the certificate clients have to trust
     #[arg(long)]
     pub(crate) ca_out: PathBuf,
+    #[command(flatten)]
+    pub(crate) planted: Planted,
 }
 
 /// What this process is to do.
@@ -82,12 +89,18 @@ impl Options {
         self.runs.unwrap_or(if self.quick { 1 } else { DEFAULT_RUNS }).max(1)
     }
 
+    pub(crate) fn size(&self) -> Size {
+        let size = if self.quick { Size::QUICK } else { Size::FULL };
+        let large_bytes = self.large_mib.map_or(size.large_bytes, |mib| mib << 20);
+        Size { large_bytes, ..size }
+    }
+
     pub(crate) fn work(&self) -> PathBuf {
         self.work.clone().unwrap_or_else(|| target_dir().join("perf"))
     }
 
     pub(crate) fn wants_case(&self, case: Case) -> bool {
-        self.only.is_empty() || self.only.contains(&case)
+        self.cases.is_empty() || self.cases.contains(&case)
     }
 
     pub(crate) fn wants(&self, tool: Tool, transport: Transport) -> bool {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 const MIB: f64 = (1 << 20) as f64;
 const GIB: f64 = (1 << 30) as f64;
 
-/// What is uploaded.
+/// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Case {
@@ -19,6 +19,24 @@ pub enum Case {
     Large,
     /// One file of 7 bytes.
     One,
+    /// Many blobs of 4 KiB, downloaded.
+    DownSmall,
+    /// One blob of 4 GiB, downloaded to the disk.
+    DownLarge,
+    /// A million blobs, listed.
+    List,
+    /// Many blobs, removed.
+    Remove,
+    /// A dry run over many empty files.
+    DryRun,
+}
+
+impl Case {
+    /// True when a source is uploaded; the other cases are for azuring and AzCopy over https.
+    #[must_use]
+    pub fn is_upload(self) -> bool {
+        matches!(self, Self::Small | Self::Large | Self::One)
+    }
 }
 
 /// How the client talks to the sink.
@@ -78,7 +96,7 @@ pub struct Machine {
 /// One upload by one process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// What was uploaded.
+    /// What was done.
     pub case: Case,
     /// Over what.
     pub transport: Transport,
@@ -86,9 +104,9 @@ pub struct Run {
     pub tool: Tool,
     /// Which round, from 1; the tools of one round ran one after the other.
     pub round: u32,
-    /// Files in the source.
+    /// Files in the source, or blobs.
     pub files: u64,
-    /// Bytes in the source.
+    /// Bytes in them.
     pub bytes: u64,
     /// Start of the process to its end, in seconds.
     pub wall_s: f64,
@@ -100,7 +118,10 @@ pub struct Run {
     pub peak_rss_bytes: u64,
     /// CPU time of the sink during the run, in seconds: says whether the sink was the wall.
     pub sink_cpu_s: f64,
-    /// Why the run does not count; `None` when the sink held exactly the source.
+    /// Requests the sink answered; 0 in results from before it was counted.
+    #[serde(default)]
+    pub requests: u64,
+    /// Why the run does not count; `None` when everything was where it should be.
     pub wrong: Option<String>,
 }
 
@@ -142,6 +163,8 @@ pub struct Row {
     pub peak_rss_bytes: f64,
     /// Sink CPU over wall time, median: near the number of cores the sink was the wall.
     pub sink_load: f64,
+    /// Median requests.
+    pub requests: f64,
     /// Median over the rounds of this tool's CPU divided by AzCopy's in the same round and transport.
     pub cpu_of_azcopy: Option<f64>,
     /// The same for wall time.
@@ -187,6 +210,7 @@ impl Report {
                 wall_s: mid(|run| run.wall_s),
                 peak_rss_bytes: mid(|run| run.peak_rss_bytes as f64),
                 sink_load: mid(|run| run.sink_cpu_s / run.wall_s),
+                requests: mid(|run| run.requests as f64),
                 cpu_of_azcopy: of_azcopy(Run::cpu_s),
                 wall_of_azcopy: of_azcopy(|run| run.wall_s),
                 files: runs[0].files,
@@ -210,7 +234,7 @@ impl Report {
         for note in &self.notes {
             let _ = writeln!(out, "- note: {note}");
         }
-        for case in [Case::Small, Case::Large, Case::One] {
+        for &case in Case::value_variants() {
             let rows = self.rows(case);
             if let Some(first) = rows.first() {
                 let _ = write!(out, "\n{}", Self::table(case, first, &rows));
@@ -227,6 +251,20 @@ impl Report {
             }
             Case::Large => writeln!(out, "### One file of {:.2} GiB\n", first.bytes as f64 / GIB),
             Case::One => writeln!(out, "### One file of {} bytes\n", first.bytes),
+            Case::DownSmall => {
+                writeln!(
+                    out,
+                    "### {} blobs of {} bytes, downloaded\n",
+                    first.files,
+                    first.bytes / first.files.max(1)
+                )
+            }
+            Case::DownLarge => {
+                writeln!(out, "### One blob of {:.2} GiB, downloaded\n", first.bytes as f64 / GIB)
+            }
+            Case::List => writeln!(out, "### {} blobs, listed\n", first.files),
+            Case::Remove => writeln!(out, "### {} blobs, removed\n", first.files),
+            Case::DryRun => writeln!(out, "### Dry run over {} files\n", first.files),
         };
         let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
         let _ = writeln!(out, "| transport | tool | {} |", heads.join(" | "));
@@ -250,11 +288,11 @@ type Column = (&'static str, fn(&Row) -> String);
 
 fn columns(case: Case) -> Vec<Column> {
     let mut columns: Vec<Column> = match case {
-        Case::Small => vec![
+        Case::Small | Case::DownSmall | Case::List | Case::Remove | Case::DryRun => vec![
             ("CPU us/file", |row| format!("{:.1}", row.cpu_s * 1e6 / row.files as f64)),
             ("files/s", |row| format!("{:.0}", row.files as f64 / row.wall_s)),
         ],
-        Case::Large => vec![
+        Case::Large | Case::DownLarge => vec![
             ("CPU s/GiB", |row| format!("{:.3}", row.cpu_s * GIB / row.bytes as f64)),
             ("MiB/s", |row| format!("{:.0}", row.bytes as f64 / MIB / row.wall_s)),
         ],
@@ -269,6 +307,7 @@ fn columns(case: Case) -> Vec<Column> {
     columns.push(("wall / AzCopy's", |row| ratio(row.wall_of_azcopy)));
     if case != Case::One {
         columns.push(("sink's cores", |row| format!("{:.2}", row.sink_load)));
+        columns.push(("requests", |row| format!("{:.0}", row.requests)));
     }
     columns
 }
@@ -305,6 +344,7 @@ mod tests {
             sys_s: cpu_s / 2.0,
             peak_rss_bytes: 64 << 20,
             sink_cpu_s: cpu_s,
+            requests: 1_001,
             wrong: wrong.then(|| "one blob is missing".to_owned()),
         }
     }
@@ -335,7 +375,7 @@ mod tests {
         assert_eq!((rows[0].cpu_s, rows[1].cpu_s, rows[1].cpu_of_azcopy), (0.5, 1.0, Some(1.0)));
         let table = report.markdown();
         assert!(
-            table.contains("| https | azuring | 500.0 | 1000 | 1.00 s | 64 | 0.250 | 0.250 | 0.50 |"),
+            table.contains("| https | azuring | 500.0 | 1000 | 1.00 s | 64 | 0.250 | 0.250 | 0.50 | 1001 |"),
             "{table}"
         );
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use azuring_tests::{Outcome, Stdin, run};
+use clap::ValueEnum;
 
 use crate::Error;
 use crate::machine;
@@ -13,7 +14,7 @@ use crate::options::Options;
 use crate::report::{Case, Report, Run, Tool, Transport};
 use crate::sink::Sink;
 use crate::tools::Tools;
-use crate::workload::{Size, Workload};
+use crate::workload::Workload;
 
 /// The slowest tool needs about a minute for the largest case.
 const DEADLINE: Duration = Duration::from_secs(1800);
@@ -39,7 +40,6 @@ pub(crate) fn measure(options: &Options) -> Result<bool, Error> {
         notes: tools.missing.clone(),
         runs: Vec::new(),
     };
-    let size = if options.quick { Size::QUICK } else { Size::FULL };
     if options.quick {
         report.notes.push("--quick: reduced sizes and runs, not for publication".to_owned());
     }
@@ -49,7 +49,7 @@ pub(crate) fn measure(options: &Options) -> Result<bool, Error> {
     let file = options.out.join(format!("{}.json", report.date.replace(':', "")));
     fs::create_dir_all(&options.out)?;
     for (case, transport, tools_of_case) in plan {
-        let workload = Workload::prepare(case, size, &options.work())?;
+        let workload = Workload::prepare(case, options.size(), &options.work())?;
         let mut turn: Vec<Tool> = tools_of_case.into_iter().filter(|&tool| present(tool)).collect();
         for round in 1..=options.runs() {
             for &tool in &turn {
@@ -72,7 +72,7 @@ pub(crate) fn measure(options: &Options) -> Result<bool, Error> {
 /// Case, transport, and the tools that take turns in it.
 fn plan(options: &Options) -> Vec<(Case, Transport, Vec<Tool>)> {
     let mut plan = Vec::new();
-    for case in [Case::Small, Case::Large, Case::One] {
+    for &case in Case::value_variants() {
         for transport in [Transport::Http, Transport::Https, Transport::H2] {
             let tools: Vec<Tool> = [Tool::Azuring, Tool::AzCopy, Tool::Rclone, Tool::Curl]
                 .into_iter()
@@ -94,14 +94,15 @@ fn one_run(
     round: u32,
     scratch: &Path,
 ) -> Result<Run, Error> {
-    let manifest = workload.read()?;
+    let manifest = workload.begin()?;
     let (files, bytes) = Workload::totals(&manifest);
-    let mut sink = Sink::start(transport, scratch)?;
-    let mut prepared = tools.upload(tool, workload, transport, &sink)?;
+    let mut sink = Sink::start(transport, workload.planted, scratch)?;
+    let mut prepared = tools.command(tool, workload, transport, &sink)?;
     let sink_before = sink.cpu_s();
     let outcome = run(&mut prepared.command, Stdin::Blocking, DEADLINE)?;
     let sink_cpu_s = sink.cpu_s() - sink_before;
-    let wrong = failure(&outcome).or(sink.difference(&manifest)?);
+    let holds = sink.holds()?;
+    let wrong = failure(&outcome).or(workload.check(&manifest, &holds, &outcome.stdout)?);
     Ok(Run {
         case: workload.case,
         transport,
@@ -114,6 +115,7 @@ fn one_run(
         sys_s: outcome.sys.as_secs_f64(),
         peak_rss_bytes: outcome.peak_rss_bytes,
         sink_cpu_s,
+        requests: holds.requests,
         wrong,
     })
 }

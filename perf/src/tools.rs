@@ -1,5 +1,6 @@
 //! One command line for each tool: the same source, the same sink, a SAS for all.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
@@ -9,6 +10,7 @@ use std::process::Command;
 use azuring_tests::{AzCopy, target_dir};
 
 use crate::Error;
+use crate::planted::{ALONE, TREE};
 use crate::report::{Case, Tool, Transport};
 use crate::sink::Sink;
 use crate::workload::{Workload, read_file};
@@ -61,8 +63,12 @@ impl Tools {
         Ok(tools)
     }
 
-    /// True for the combinations that exist: HTTP/2 is for azuring, curl for the large file.
+    /// True for the combinations that exist: HTTP/2 is for azuring, curl for the large file; what is no upload is
+    /// measured as Azure's endpoints speak, and against AzCopy.
     pub(crate) fn fits(tool: Tool, case: Case, transport: Transport) -> bool {
+        if !case.is_upload() {
+            return matches!(tool, Tool::Azuring | Tool::AzCopy) && transport == Transport::Https;
+        }
         match tool {
             Tool::Azuring => true,
             Tool::AzCopy | Tool::Rclone => transport != Transport::H2,
@@ -70,8 +76,8 @@ impl Tools {
         }
     }
 
-    /// The command that uploads `workload` to `sink`.
-    pub(crate) fn upload(
+    /// The command that does what `workload` says with `sink`.
+    pub(crate) fn command(
         &self,
         tool: Tool,
         workload: &Workload,
@@ -114,10 +120,7 @@ impl Tools {
 
     fn azuring(&self, workload: &Workload, transport: Transport, sink: &Sink) -> Result<Prepared, Error> {
         let mut command = self.clean(self.azuring.as_ref().ok_or("azuring was not asked for")?);
-        command.arg("copy").arg(&workload.source).arg(sink.url(destination(workload)));
-        if workload.case == Case::Small {
-            command.arg("--recursive");
-        }
+        command.args(arguments(workload, sink));
         if transport == Transport::H2 {
             command.args(["--http", "2"]);
         }
@@ -134,9 +137,9 @@ impl Tools {
         command.env("RCLONE_CONFIG_AZ_SAS_URL", account);
         let to = match workload.case {
             Case::Small => format!("az:{container}/{}", base_name(workload)),
-            Case::Large | Case::One => format!("az:{container}"),
+            _ => format!("az:{container}"),
         };
-        command.args(["copy", "--quiet", RCLONE_TRANSFERS]).arg(&workload.source).arg(to);
+        command.args(["copy", "--quiet", RCLONE_TRANSFERS]).arg(&workload.local).arg(to);
         if let Some(ca) = sink.ca() {
             command.arg("--ca-cert").arg(ca);
         }
@@ -145,7 +148,7 @@ impl Tools {
 
     /// One curl with all parts as uploads, one after the other over one connection, and the block list at the end.
     fn curl(&self, workload: &Workload, sink: &Sink) -> Result<Prepared, Error> {
-        let parts = curl_parts(&workload.source)?;
+        let parts = curl_parts(&workload.local)?;
         let mut config = "silent\nshow-error\nfail\nhttp1.1\nheader = \"Expect:\"\n".to_owned();
         let mut list = "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>".to_owned();
         let mut upload = |query: &str, file: &Path| {
@@ -179,27 +182,37 @@ fn azcopy(workload: &Workload, sink: &Sink) -> Prepared {
     if let Some(ca) = sink.ca() {
         azcopy = azcopy.trust(ca);
     }
-    let source = workload.source.to_string_lossy().into_owned();
-    let url = sink.url(destination(workload));
-    let mut args =
-        vec!["copy", &source, &url, "--from-to=LocalBlob", "--log-level=ERROR", "--check-length=false"];
-    if workload.case == Case::Small {
-        args.push("--recursive");
-    }
+    let mut args = arguments(workload, sink);
+    let more: &[&str] = match workload.case {
+        Case::Small | Case::Large | Case::One => &["--from-to=LocalBlob", "--check-length=false"],
+        Case::DryRun => &["--from-to=LocalBlob"],
+        Case::DownSmall | Case::DownLarge => &["--from-to=BlobLocal"],
+        Case::List => &["--location=Blob"],
+        Case::Remove => &["--from-to=BlobTrash"],
+    };
+    args.extend(more.iter().chain(&["--log-level=ERROR"]).map(|flag| OsString::from(*flag)));
     Prepared { command: azcopy.command(args), _azcopy: Some(azcopy) }
 }
 
-/// A directory goes into the container under its own name; a file is given its name.
-fn destination(workload: &Workload) -> &str {
-    match workload.case {
-        Case::Small => "",
-        Case::Large => "large.bin",
-        Case::One => "one.bin",
-    }
+/// What azuring and AzCopy are both told. A directory goes into the container under its own name; a file is given its name.
+fn arguments(workload: &Workload, sink: &Sink) -> Vec<OsString> {
+    let local = workload.local.as_os_str();
+    let url = |name: &str| OsString::from(sink.url(name));
+    let (words, flags): (Vec<OsString>, &[&str]) = match workload.case {
+        Case::Small => (vec!["copy".into(), local.into(), url("")], &["--recursive"]),
+        Case::Large => (vec!["copy".into(), local.into(), url("large.bin")], &[]),
+        Case::One => (vec!["copy".into(), local.into(), url("one.bin")], &[]),
+        Case::DryRun => (vec!["copy".into(), local.into(), url("")], &["--recursive", "--dry-run"]),
+        Case::DownSmall => (vec!["copy".into(), url(TREE), local.into()], &["--recursive"]),
+        Case::DownLarge => (vec!["copy".into(), url(ALONE), local.into()], &[]),
+        Case::List => (vec!["list".into(), url("")], &[]),
+        Case::Remove => (vec!["remove".into(), url("")], &["--recursive"]),
+    };
+    words.into_iter().chain(flags.iter().map(OsString::from)).collect()
 }
 
 fn base_name(workload: &Workload) -> String {
-    workload.source.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    workload.local.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The release build, made up to date, or what `AZURING_BIN` names.

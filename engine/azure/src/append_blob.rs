@@ -4,6 +4,7 @@ use azuring_link::Payload;
 use http::HeaderValue;
 use http::header::HeaderName;
 
+use crate::change::X_MS_ACCESS_TIER;
 use crate::client::BlobClient;
 use crate::error::RequestError;
 use crate::put_blob::{Body, X_MS_BLOB_TYPE};
@@ -21,7 +22,7 @@ impl BlobClient {
     /// [`RequestError`].
     pub async fn create_append_blob(&self, name: &str, body: Body<'_>) -> Result<(), RequestError> {
         let mut headers = self.blob_headers(&Body { crc64: None, ..body })?;
-        headers.remove("x-ms-access-tier");
+        headers.remove(X_MS_ACCESS_TIER);
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("AppendBlob"));
         self.write(name, vec![], headers, Payload::default(), None).await
     }

@@ -10,9 +10,10 @@ use crate::error::{RequestError, ServiceError};
 use crate::get_blob::Which;
 use crate::list_page::tag_set;
 use crate::properties::{PropertyError, add_metadata, value};
+use crate::put_blob::Body;
 use crate::xml::{Xml, escape};
 
-const X_MS_ACCESS_TIER: HeaderName = HeaderName::from_static("x-ms-access-tier");
+pub(crate) const X_MS_ACCESS_TIER: HeaderName = HeaderName::from_static("x-ms-access-tier");
 const X_MS_REHYDRATE_PRIORITY: HeaderName = HeaderName::from_static("x-ms-rehydrate-priority");
 
 /// How fast a blob leaves the archive.
@@ -83,6 +84,19 @@ impl BlobClient {
         let mut headers = self.write_headers();
         add_metadata(&mut headers, metadata)?;
         self.write(name, vec![("comp", "metadata")], headers, Payload::default(), None).await
+    }
+
+    /// Set Blob Properties: puts the job's content headers, with the type and MD5 of `body`, in the place of all there
+    /// were.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn set_properties(&self, name: &str, body: Body<'_>) -> Result<(), RequestError> {
+        let of_blob = self.blob_headers(&Body { crc64: None, metadata: &[], ..body })?;
+        let mut headers = self.write_headers();
+        let content = of_blob.iter().filter(|(name, _)| name.as_str().starts_with("x-ms-blob-"));
+        headers.extend(content.map(|(name, value)| (name.clone(), value.clone())));
+        self.write(name, vec![("comp", "properties")], headers, Payload::default(), None).await
     }
 
     /// Set Blob Tags: puts these tags, at most 10, in the place of all there were. The credential needs the permission

@@ -117,6 +117,11 @@ impl ServiceError {
         }
     }
 
+    /// Whether an append blob was not as long as the request said.
+    pub fn append_position_differs(&self) -> bool {
+        self.status == 412 && self.code == "AppendPositionConditionNotMet"
+    }
+
     /// Whether a blob was not deleted because of its snapshots.
     pub fn snapshots_present(&self) -> bool {
         self.status == 409 && self.code == "SnapshotsPresent"

@@ -6,9 +6,11 @@ use azuring_link::Payload;
 use http::header::HeaderName;
 use http::{HeaderValue, Method};
 
+use crate::change::X_MS_ACCESS_TIER;
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
 use crate::get_blob::Which;
+use crate::properties::value;
 use crate::put_blob::{Body, X_MS_BLOB_TYPE};
 use crate::xml::Xml;
 
@@ -34,12 +36,23 @@ pub struct PageRanges {
 
 impl BlobClient {
     /// Put Blob for a page blob: makes one of `len` zero bytes, a multiple of [`PAGE_BYTES`] and at most 8 TiB, in the
-    /// place of what was there. The job's tier has to be one of page blobs (`P10`), on a premium account.
+    /// place of what was there. The job's tier is left out, being one of block blobs; `tier` is one of page blobs
+    /// (`P10`), on a premium account.
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn create_page_blob(&self, name: &str, len: u64, body: Body<'_>) -> Result<(), RequestError> {
+    pub async fn create_page_blob(
+        &self,
+        name: &str,
+        len: u64,
+        tier: Option<&str>,
+        body: Body<'_>,
+    ) -> Result<(), RequestError> {
         let mut headers = self.blob_headers(&Body { crc64: None, ..body })?;
+        headers.remove(X_MS_ACCESS_TIER);
+        if let Some(tier) = tier {
+            headers.insert(X_MS_ACCESS_TIER, value(X_MS_ACCESS_TIER.as_str(), tier)?);
+        }
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("PageBlob"));
         headers.insert(X_MS_BLOB_CONTENT_LENGTH, HeaderValue::from(len));
         self.write(name, vec![], headers, Payload::default(), None).await

@@ -49,7 +49,8 @@ fn run(
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let settings = LinkSettings { http: HttpChoice::Auto, stall: Duration::from_secs(30), tls: None };
+        let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
+        let settings = LinkSettings { http, stall, tls: None, pacer: None };
         let links = Links::new(target.url().endpoint(), settings);
         exchanges(server, &BlobClient::new(Rc::new(target), links)).await;
     });
@@ -270,7 +271,7 @@ fn append_blobs_grow_at_their_end_only() {
 #[test]
 fn page_blobs_know_their_ranges() {
     with_each_credential(async |_, client| {
-        client.create_page_blob("disk", 1 << 20, Body::default()).await.unwrap();
+        client.create_page_blob("disk", 1 << 20, None, Body::default()).await.unwrap();
         let page = Payload::from(Bytes::from(vec![1u8; 1024]));
         let body = Body { crc64: Some(Crc64::of(&page)), ..Body::default() };
         client.put_page("disk", 512, page.clone(), body).await.unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::stream::Seconds;
+use crate::stream::{Activity, Seconds};
 
 /// The largest piece handed to the socket at once. Equal to the TLS buffer, so that a piece becomes records
 /// in one go; larger pieces gain nothing on plain sockets.
@@ -98,18 +98,21 @@ impl PayloadBody {
 pub(crate) struct Progress {
     clock: Seconds,
     last_s: Rc<Cell<u32>>,
+    /// The link the exchange is on.
+    link: Rc<Activity>,
     limit_s: u32,
 }
 
 impl Progress {
-    pub(crate) fn new(clock: &Seconds, stall: Duration) -> Self {
+    pub(crate) fn new(clock: &Seconds, link: &Rc<Activity>, stall: Duration) -> Self {
         let limit_s = stall.as_secs().max(1) as u32;
-        Self { clock: Rc::clone(clock), last_s: Rc::new(Cell::new(clock.get())), limit_s }
+        let last_s = Rc::new(Cell::new(clock.get()));
+        Self { clock: Rc::clone(clock), last_s, link: Rc::clone(link), limit_s }
     }
 
-    /// Returns when nothing has moved for too long.
+    /// Returns when nothing has moved for too long, and the link was not held back by a limit of bytes per second.
     pub(crate) async fn stalled(&self) {
-        while self.clock.get().saturating_sub(self.last_s.get()) <= self.limit_s {
+        while self.clock.get().saturating_sub(self.last_s.get().max(self.link.paced_s.get())) <= self.limit_s {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::body::{Payload, PayloadBody, Progress};
 use crate::connect::{Connector, Endpoint};
 use crate::error::LinkError;
 use crate::h1::Connection;
+use crate::pacer::Pacer;
 use crate::reply::{From, Head, InFlight, Reply};
 use crate::stream::{Activity, Seconds, Stream};
 use crate::tls::TlsSetup;
@@ -39,6 +41,8 @@ pub struct LinkSettings {
     pub stall: Duration,
     /// TLS configuration; needed for endpoints with TLS.
     pub tls: Option<TlsSetup>,
+    /// A limit of bytes per second, shared with whoever else has it.
+    pub pacer: Option<Arc<Pacer>>,
 }
 
 /// Counts since the lane began.
@@ -197,7 +201,7 @@ impl Links {
                 }
                 Taken::Two(mut sender, activity, fresh) => {
                     let busy = InFlight::begin(&activity, &self.inner.clock);
-                    let progress = Progress::new(&self.inner.clock, stall);
+                    let progress = Progress::new(&self.inner.clock, &activity, stall);
                     let body = payload.clone().into_body().watched(progress.clone());
                     let mut request = Request::from_parts(head.clone(), body);
                     if payload.is_empty() && matches!(head.method, Method::PUT | Method::POST) {
@@ -271,6 +275,7 @@ impl Links {
         }
         let inner = &self.inner;
         let activity = Rc::new(Activity::default());
+        let pacer = inner.settings.pacer.as_ref();
         let stream = if inner.connector.endpoint.tls {
             let config = &self.tls_setup().http1;
             let tls = match inner.connector.tls(config).await {
@@ -280,10 +285,10 @@ impl Links {
                 }
                 made => made?,
             };
-            Stream::tls(tls, false, Rc::clone(&inner.clock), Rc::clone(&activity))
+            Stream::tls(tls, false, Rc::clone(&inner.clock), Rc::clone(&activity)).paced(pacer)
         } else {
             let tcp = inner.connector.tcp().await?;
-            Stream::plain(tcp, Rc::clone(&inner.clock), Rc::clone(&activity))
+            Stream::plain(tcp, Rc::clone(&inner.clock), Rc::clone(&activity)).paced(pacer)
         };
         Ok(self.start_h1(stream, activity))
     }
@@ -331,7 +336,8 @@ impl Links {
         } else {
             inner.agreed.set(Some(Version::One));
             let activity = Rc::new(Activity::default());
-            let stream = Stream::tls(tls, false, Rc::clone(&inner.clock), Rc::clone(&activity));
+            let stream = Stream::tls(tls, false, Rc::clone(&inner.clock), Rc::clone(&activity))
+                .paced(inner.settings.pacer.as_ref());
             Ok(self.start_h1(stream, activity))
         }
     }
@@ -346,7 +352,8 @@ impl Links {
         tls: tokio_rustls::client::TlsStream<tokio::net::TcpStream>,
     ) -> Result<Taken, LinkError> {
         let activity = Rc::new(Activity::default());
-        let stream = Stream::tls(tls, true, Rc::clone(&self.inner.clock), Rc::clone(&activity));
+        let stream = Stream::tls(tls, true, Rc::clone(&self.inner.clock), Rc::clone(&activity))
+            .paced(self.inner.settings.pacer.as_ref());
         let (sender, connection) = http2::Builder::new(LocalExec)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20)

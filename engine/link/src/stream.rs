@@ -4,12 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::client::TlsStream;
+
+use crate::pacer::{Paced, Pacer};
 
 /// What the watchdog looks at. One per link.
 #[derive(Debug, Default)]
@@ -18,6 +21,8 @@ pub(crate) struct Activity {
     pub(crate) last_s: Cell<u32>,
     /// Exchanges under way.
     pub(crate) in_flight: Cell<u32>,
+    /// The lane's second at which the link last waited for its turn under a limit of bytes per second.
+    pub(crate) paced_s: Cell<u32>,
     /// Set when the watchdog cut the link.
     pub(crate) stalled: Cell<bool>,
     /// The task that waits for the link, when it is an HTTP/1.1 one.
@@ -62,11 +67,18 @@ pub(crate) struct Stream {
     activity: Rc<Activity>,
     /// First bytes of an HTTP/2 peer, kept until its SETTINGS frame is complete.
     preface: Option<Vec<u8>>,
+    paced: Option<Box<Pace>>,
+}
+
+/// The limit of bytes per second, where there is one.
+struct Pace {
+    send: Paced,
+    receive: Paced,
 }
 
 impl Stream {
     pub(crate) fn plain(tcp: TcpStream, clock: Seconds, activity: Rc<Activity>) -> Self {
-        Self { transport: Transport::Plain(tcp), clock, activity, preface: None }
+        Self { transport: Transport::Plain(tcp), clock, activity, preface: None, paced: None }
     }
 
     pub(crate) fn tls(
@@ -75,7 +87,46 @@ impl Stream {
         clock: Seconds,
         activity: Rc<Activity>,
     ) -> Self {
-        Self { transport: Transport::Tls(Box::new(tls)), clock, activity, preface: http2.then(Vec::new) }
+        let preface = http2.then(Vec::new);
+        Self { transport: Transport::Tls(Box::new(tls)), clock, activity, preface, paced: None }
+    }
+
+    /// The same under a limit.
+    pub(crate) fn paced(mut self, pacer: Option<&Arc<Pacer>>) -> Self {
+        self.paced =
+            pacer.map(|pacer| Box::new(Pace { send: Paced::new(pacer), receive: Paced::new(pacer) }));
+        self
+    }
+
+    /// How many of `wanted` bytes may be sent now.
+    fn poll_send(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
+        let Some(pace) = &mut self.paced else { return Poll::Ready(wanted) };
+        let polled = pace.send.poll_send(cx, wanted).map(|most| most.min(wanted));
+        self.waited(polled)
+    }
+
+    /// How much may be read now; `None` for as much as there is.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let Some(pace) = &mut self.paced else { return Poll::Ready(None) };
+        let polled = pace.receive.poll_receive(cx).map(Some);
+        self.waited(polled)
+    }
+
+    /// Whoever waits for its turn has not stalled.
+    fn waited<T>(&self, polled: Poll<T>) -> Poll<T> {
+        if polled.is_pending() {
+            self.activity.last_s.set(self.clock.get());
+            self.activity.paced_s.set(self.clock.get());
+        }
+        polled
+    }
+
+    fn sent(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.moved(&polled);
+        if let (Some(pace), Poll::Ready(Ok(n))) = (&mut self.paced, &polled) {
+            pace.send.sent(*n);
+        }
+        polled
     }
 
     fn moved(&self, result: &Poll<io::Result<usize>>) {
@@ -96,6 +147,15 @@ impl Stream {
                     self.preface = None;
                 }
             }
+        }
+    }
+}
+
+impl Transport {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
         }
     }
 }
@@ -130,9 +190,18 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
-        let polled = match &mut this.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+        let polled = match ready!(this.poll_receive(cx)) {
+            None => this.transport.poll_read(cx, buf),
+            Some(most) => {
+                let mut part = ReadBuf::new(buf.initialize_unfilled_to(buf.remaining().min(most)));
+                let polled = this.transport.poll_read(cx, &mut part);
+                let got = part.filled().len();
+                buf.advance(got);
+                if let Some(pace) = &mut this.paced {
+                    pace.receive.received(got);
+                }
+                polled
+            }
         };
         let polled = polled.map_ok(|()| buf.filled().len() - before);
         this.moved(&polled);
@@ -145,12 +214,12 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let most = ready!(self.poll_send(cx, buf.len()));
         let polled = match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, &buf[..most]),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, &buf[..most]),
         };
-        self.moved(&polled);
-        polled
+        self.sent(polled)
     }
 
     fn poll_write_vectored(
@@ -158,12 +227,16 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.paced.is_some() {
+            // Piece by piece: what does not fit into one goes with the next call.
+            let first = bufs.iter().find(|buf| !buf.is_empty());
+            return self.poll_write(cx, first.map_or(&[][..], |buf| buf));
+        }
         let polled = match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, bufs),
         };
-        self.moved(&polled);
-        polled
+        self.sent(polled)
     }
 
     // Without this hyper copies every body into one buffer first.

@@ -88,6 +88,12 @@ pub enum LocalError {
         /// What it is.
         kind: SpecialKind,
     },
+    /// A symbolic link that is to be followed leads to nothing. Correct it, or leave it out.
+    #[error("{}: this symbolic link leads nowhere", Shown(path))]
+    DanglingLink {
+        /// The path.
+        path: PathBuf,
+    },
     /// Something other than a directory stands where a download needs a directory. Two blobs, `a` and `a/b`, cannot both
     /// be files; rename one, or the file that was there before.
     #[error("{}: a file is where a directory is needed (rename it, or the blob below it)", Shown(path))]
@@ -153,6 +159,7 @@ impl LocalError {
             | Self::PermissionDenied { path }
             | Self::WriteDenied { path }
             | Self::NotADirectory { path }
+            | Self::DanglingLink { path }
             | Self::FileInTheWay { path }
             | Self::LinkInTheWay { path }
             | Self::DirectoryInTheWay { path }

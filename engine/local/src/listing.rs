@@ -17,10 +17,12 @@ pub(crate) enum Kind {
     Fifo,
     BlockDevice,
     CharDevice,
+    /// A symbolic link that is to be followed and leads nowhere.
+    Dangling,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::File,
         Self::Directory,
         Self::Symlink,
@@ -28,6 +30,7 @@ impl Kind {
         Self::Fifo,
         Self::BlockDevice,
         Self::CharDevice,
+        Self::Dangling,
     ];
 
     pub(crate) fn from_u8(value: u8) -> Option<Self> {

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
 
-use crate::LocalError;
 use crate::chain::{Chain, Identity};
 use crate::found::SymlinkMode;
 use crate::listing::{Budget, Charge, Kind, Listing, Names};
 use crate::open::open_below;
 use crate::spill::Runs;
 use crate::walk::{DirectoryPruner, SegmentMatcher};
+use crate::{LocalError, RelPath};
 
 /// Buffer of getdents64. Between 32 KiB and 2 MiB the size makes no measurable difference.
 const GETDENTS_BYTES: usize = 64 << 10;
@@ -121,6 +121,11 @@ impl Shared {
     fn spill_error(&self, relative: &[u8], error: &io::Error) -> LocalError {
         let errno = error.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
         LocalError::Spill { path: self.full_path(relative), errno }
+    }
+
+    /// The error for a link at `relative` that leads nowhere.
+    pub(crate) fn dangling(&self, relative: &RelPath) -> LocalError {
+        LocalError::DanglingLink { path: self.full_path(relative.as_bytes()) }
     }
 
     /// The error for a spilled directory that cannot be read back.
@@ -312,6 +317,7 @@ fn followed(directory: BorrowedFd<'_>, name: &std::ffi::CStr, chain: Option<&Cha
     let stat = match rustix::fs::statat(directory, name, AtFlags::empty()) {
         Ok(stat) => stat,
         Err(Errno::LOOP) => return Ok(Kind::Symlink),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Kind::Dangling),
         Err(errno) => return Err(errno),
     };
     let kind = known_kind(FileType::from_raw_mode(stat.st_mode)).ok_or(Errno::NOTSUP)?;

@@ -282,6 +282,10 @@ impl WalkStream {
                     let path = RelPath::join(&self.path, name);
                     return Some(self.count(Found::File(path)));
                 }
+                Kind::Dangling => {
+                    let problem = self.shared.dangling(&RelPath::join(&self.path, name));
+                    return Some(self.count(Found::Problem(problem)));
+                }
                 Kind::Symlink => SkippedKind::Symlink,
                 Kind::Socket => SkippedKind::Socket,
                 Kind::Fifo => SkippedKind::Fifo,

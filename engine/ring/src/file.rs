@@ -41,6 +41,11 @@ impl SourceDir {
         if self.follows_links { OPEN_FLAGS & !libc::O_NOFOLLOW } else { OPEN_FLAGS }
     }
 
+    /// Whether a symbolic link in a name's last part is followed.
+    pub fn follows_links(&self) -> bool {
+        self.follows_links
+    }
+
     pub(crate) fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
@@ -157,6 +162,13 @@ impl OpenFile {
     /// The ordinary descriptor, for what direct reads cannot do.
     pub(crate) fn buffered(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.fd)
+    }
+}
+
+impl AsFd for OpenFile {
+    /// The ordinary descriptor.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Collects what a job needs and checks it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +15,9 @@ use crate::change::Remove;
 use crate::choices::{ListOfFiles, PropertyChange};
 use crate::collector::Progress;
 use crate::download::Download;
+use crate::in_order::Held;
 use crate::job::{Job, JobError, JobPlan, Verb};
-use crate::md5::Held;
+use crate::lane::LaneShare;
 use crate::options::{ContentTypePolicy, JobOptions};
 use crate::remote::RemoteSource;
 use crate::source::{Finder, LocalOptions, Source};
@@ -23,7 +25,6 @@ use crate::task::{Task, Upload};
 use crate::{budget, download};
 
 /// Collects what a job needs; made by [`Job::upload`] and its sisters.
-#[derive(Debug)]
 pub struct JobBuilder {
     what: What,
     url: BlobUrl,
@@ -35,10 +36,10 @@ pub struct JobBuilder {
     options: JobOptions,
 }
 
-#[derive(Debug)]
 enum What {
     Upload(PathBuf),
     Download(PathBuf),
+    Pipe(Option<Box<dyn Write + Send>>),
     Remove,
     SetProperties(PropertyChange),
 }
@@ -63,6 +64,10 @@ impl JobBuilder {
 
     pub(crate) fn download(source: BlobUrl, credential: Credential, destination: &Path) -> Self {
         Self::new(What::Download(destination.to_owned()), source, credential)
+    }
+
+    pub(crate) fn download_to(source: BlobUrl, credential: Credential, pipe: Box<dyn Write + Send>) -> Self {
+        Self::new(What::Pipe(Some(pipe)), source, credential)
     }
 
     pub(crate) fn remove(target: BlobUrl, credential: Credential) -> Self {
@@ -113,7 +118,7 @@ impl JobBuilder {
     ///
     /// # Errors
     /// [`JobError`].
-    pub fn build(self) -> Result<Job, JobError> {
+    pub fn build(mut self) -> Result<Job, JobError> {
         budget::check(&self.options.limits)?;
         if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
             BlobProperties::check_content_type(fixed)?;
@@ -121,6 +126,10 @@ impl JobBuilder {
         let shares = budget::shares(&self.options)?;
         let id = uuid::Uuid::new_v4();
         let place = self.url.to_string();
+        let pipe = match &mut self.what {
+            What::Pipe(pipe) => pipe.take(),
+            _ => None,
+        };
         let (verb, source, destination, is_pattern, task, finder) = match &self.what {
             What::Upload(source) => {
                 let found = Source::resolve(source, self.url.path(), &self.local_options())?;
@@ -130,18 +139,15 @@ impl JobBuilder {
                 (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
             }
             What::Download(destination) => {
-                let held = Held::new(shares.iter().map(|share| share.pool_bytes as u64 / 4).min().unwrap_or(0));
-                let task = Download::new(
-                    destination,
-                    self.naming,
-                    self.options.dry_run,
-                    self.range_bytes(),
-                    held,
-                    0o666 & !azuring_local::umask(),
-                    id.into_bytes(),
-                );
-                let destination = destination.to_string_lossy().into_owned();
+                let task = self.download_task(destination, &shares, id);
                 let finder = self.remote(self.options.directory_stubs)?;
+                let destination = destination.to_string_lossy().into_owned();
+                (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
+            }
+            What::Pipe(_) => {
+                let task = self.download_task(Path::new("pipe"), &shares, id);
+                let task = task.into_pipe(pipe.expect("the pipe was just taken"));
+                let (finder, destination) = (self.remote(false)?, String::new());
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
             What::Remove => {
@@ -155,7 +161,10 @@ impl JobBuilder {
         };
         let endpoint = self.url.endpoint();
         let tls = if endpoint.tls { Some(TlsSetup::new(self.options.ca_file.as_deref())?) } else { None };
-        let target = Target::new(self.url, self.credential, &self.options.properties)?;
+        let mut target = Target::new(self.url, self.credential, &self.options.properties)?;
+        if let Some(encryption) = &self.options.encryption {
+            target = target.with_encryption(encryption)?;
+        }
         let lanes = shares.len();
         Ok(Job {
             plan: JobPlan {
@@ -194,6 +203,15 @@ impl JobBuilder {
         }
     }
 
+    fn download_task(&self, destination: &Path, shares: &[LaneShare], job: uuid::Uuid) -> Download {
+        // A quarter of the smallest lane's buffers, so that no lane is ever without.
+        let held = shares.iter().map(|share| share.pool_bytes as u64 / 4).min().unwrap_or_default();
+        let (range_bytes, dry_run) = (self.range_bytes(), self.options.dry_run);
+        let mode = 0o666 & !azuring_local::umask();
+        let held = Held::new(held);
+        Download::new(destination, self.naming, dry_run, range_bytes, held, mode, job.into_bytes())
+    }
+
     fn remote(&self, stubs: bool) -> Result<Finder, JobError> {
         Ok(Finder::Remote(Box::new(RemoteSource {
             path: RemotePath::parse(self.url.raw_path())?,
@@ -204,7 +222,7 @@ impl JobBuilder {
             stubs,
             permanent: self.options.permanent_delete,
             wanted: match self.what {
-                What::Download(_) => download::wanted(),
+                What::Download(_) | What::Pipe(_) => download::wanted(),
                 _ => Wanted::default(),
             },
         })))

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use azuring_azure::Secret;
+pub use azuring_azure::{DeleteSnapshots, Encryption, RehydratePriority};
+pub use azuring_plan::posix::PosixStyle;
 
 /// What happens to an object that the destination already has.
 #[derive(Clone, Default)]
@@ -71,42 +72,6 @@ pub enum BlobTypeChoice {
     Append,
 }
 
-/// How blobs are encrypted with something other than the account's key.
-#[derive(Clone, Debug, Default)]
-pub enum Encryption {
-    /// The account's key.
-    #[default]
-    Account,
-    /// A named encryption scope (`x-ms-encryption-scope`).
-    Scope(String),
-    /// A key of the caller (`x-ms-encryption-key`), which the service does not keep.
-    Key {
-        /// 32 bytes in base64.
-        key: Secret,
-        /// SHA-256 of the 32 bytes, in base64.
-        sha256: String,
-    },
-}
-
-/// How POSIX properties are written into metadata.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PosixStyle {
-    /// AzCopy's own keys, decimal.
-    #[default]
-    Standard,
-    /// The keys of Azure Managed Lustre.
-    Amlfs,
-}
-
-/// Which snapshots are removed with a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeleteSnapshots {
-    /// The blob and its snapshots.
-    Include,
-    /// The snapshots alone.
-    Only,
-}
-
 /// What is removed for good, past soft delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermanentDelete {
@@ -116,15 +81,6 @@ pub enum PermanentDelete {
     Versions,
     /// Both.
     SnapshotsAndVersions,
-}
-
-/// How soon an archived blob comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RehydratePriority {
-    /// Within 15 hours.
-    Standard,
-    /// Often within an hour; costs more.
-    High,
 }
 
 /// What `set-properties` changes. What is `None` stays as it is.

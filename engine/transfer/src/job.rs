@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use azuring_azure::{BlobUrl, Credential, CredentialError, PropertyError, Target, UrlError};
+use azuring_azure::{BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, UrlError};
 use azuring_link::{TlsError, TlsSetup};
 use azuring_local::LocalError;
 use azuring_plan::PlanError;
@@ -42,6 +42,9 @@ pub enum JobError {
     /// A property cannot be sent.
     #[error(transparent)]
     Property(#[from] PropertyError),
+    /// The blobs cannot be encrypted so.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// No TLS configuration can be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -120,6 +123,15 @@ impl Job {
     /// `/dev/null` it is read and verified, and nothing is kept.
     pub fn download(source: BlobUrl, credential: Credential, destination: impl AsRef<Path>) -> JobBuilder {
         JobBuilder::download(source, credential, destination.as_ref())
+    }
+
+    /// A job that writes the bytes of one blob, read in parallel ranges, into `pipe` in their order.
+    pub fn download_to(
+        source: BlobUrl,
+        credential: Credential,
+        pipe: impl std::io::Write + Send + 'static,
+    ) -> JobBuilder {
+        JobBuilder::download_to(source, credential, Box::new(pipe))
     }
 
     /// A job that removes `target`, a blob, a virtual directory, or everything in a container.

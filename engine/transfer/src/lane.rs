@@ -114,7 +114,9 @@ async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
             lane.finish(id, Found::Blob(blob), result);
         }
         (Task::Upload(task), Item::Help(Large::Up(file), _busy)) => upload::help(lane, task, &file).await,
-        (Task::Download(task), Item::Help(Large::Down(blob), _busy)) => download::help(lane, task, &blob).await,
+        (Task::Download(task), Item::Help(Large::Down(blob), _busy)) => {
+            download::help(lane, task, &blob).await
+        }
         _ => unreachable!("the planner of a task finds what the task works on"),
     }
 }

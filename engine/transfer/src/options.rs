@@ -148,8 +148,8 @@ pub struct JobOptions {
     pub cap_bytes_per_second: Option<f64>,
     /// Most requests per second.
     pub cap_requests_per_second: Option<f64>,
-    /// Encryption of the blobs.
-    pub encryption: Encryption,
+    /// What the blobs are encrypted with, and read with; `None`: the account's key.
+    pub encryption: Option<Encryption>,
     /// Which snapshots a removal takes along.
     pub delete_snapshots: Option<DeleteSnapshots>,
     /// What a removal removes for good.
@@ -183,7 +183,7 @@ impl Default for JobOptions {
             page_blob_tier: None,
             cap_bytes_per_second: None,
             cap_requests_per_second: None,
-            encryption: Encryption::default(),
+            encryption: None,
             delete_snapshots: None,
             permanent_delete: None,
         }

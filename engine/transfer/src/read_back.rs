@@ -70,8 +70,8 @@ pub(crate) fn run(
         let running: Vec<_> = (0..lanes)
             .map(|_| {
                 let (finder, io, naming, root) = (Arc::clone(&finder), &io, naming, root_path);
-                let settings =
-                    LinkSettings { http: options.http, stall: options.retry.stall, tls: tls.cloned() };
+                let (http, stall) = (options.http, options.retry.stall);
+                let settings = LinkSettings { http, stall, tls: tls.cloned(), pacer: None };
                 let target = target.clone();
                 scope.spawn(move || {
                     let runtime = LaneRuntime::new(io)?;

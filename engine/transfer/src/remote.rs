@@ -122,7 +122,9 @@ impl Remote<'_> {
         let base = self.base.clone();
         let included: Vec<String> = match source.filter.include_paths() {
             // Paths that are not UTF-8 name no blob.
-            Some(paths) => paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect(),
+            Some(paths) => {
+                paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect()
+            }
             None => vec![base.clone()],
         };
         for prefix in included {
@@ -142,7 +144,9 @@ impl Remote<'_> {
                     for item in page.items {
                         match item {
                             ListItem::Blob(entry) => self.offer(planner, entry)?,
-                            ListItem::Prefix(name) if source.recursive && !self.prunes(&name) => below.push(name),
+                            ListItem::Prefix(name) if source.recursive && !self.prunes(&name) => {
+                                below.push(name)
+                            }
                             ListItem::Prefix(_) => {}
                         }
                     }
@@ -189,7 +193,12 @@ impl Remote<'_> {
         match asked {
             Ok(facts) if facts.hdi_isfolder() && !self.is_change(planner) => Ok(None),
             Ok(facts) => {
-                let entry = BlobEntry { name: name.to_owned(), is_current_version: true, facts, ..BlobEntry::default() };
+                let entry = BlobEntry {
+                    name: name.to_owned(),
+                    is_current_version: true,
+                    facts,
+                    ..BlobEntry::default()
+                };
                 Ok(Some(Box::new(entry)))
             }
             Err(gave_up) if gave_up.not_found() => Ok(None),
@@ -396,5 +405,9 @@ impl ListReader {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Box<Failure> {
-    Box::new(Failure::new(FailureKind::Missing, "", format!("the list of files {name} cannot be read: {error}")))
+    Box::new(Failure::new(
+        FailureKind::Missing,
+        "",
+        format!("the list of files {name} cannot be read: {error}"),
+    ))
 }

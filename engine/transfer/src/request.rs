@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use azuring_azure::RequestError;
+use azuring_azure::{RequestError, ServiceError};
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
 
@@ -37,6 +37,16 @@ impl GaveUp {
     /// The service says that there is no such object (the container being there).
     pub(crate) fn not_found(&self) -> bool {
         matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.not_found())
+    }
+
+    /// Whether the service refused, and what it said.
+    pub(crate) fn service(&self) -> Option<&ServiceError> {
+        self.error.as_ref().and_then(RequestError::service)
+    }
+
+    /// Whether an earlier attempt was made, whose answer may have been lost.
+    pub(crate) fn repeated(&self) -> bool {
+        self.tries > 1
     }
 
     /// The object is not the one that was meant any more.
@@ -81,6 +91,10 @@ pub(crate) async fn request<T>(
     let Sender { session, counters, .. } = *sender;
     let mut tries = 0;
     loop {
+        if let Some(rate) = &session.rate {
+            // What completes something does not wait any more when the job stops.
+            rate.wait(|| session.verdict.stopping()).await;
+        }
         let with_crc64 = session.sends_crc64();
         let attempt = {
             let _permit = sender.permits.acquire().await.expect("the semaphore is never closed");

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use azuring_azure::{BlobClient, Target};
-use azuring_link::{LinkSettings, Links, TlsSetup};
+use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
 
 use crate::collector::Progress;
 use crate::options::JobOptions;
+use crate::rate::RequestRate;
 use crate::verdict::Verdict;
 
 /// Where requests go, within which bounds, and how it has gone so far. Shared by all threads.
@@ -18,6 +19,10 @@ pub(crate) struct Session {
     pub(crate) tls: Option<TlsSetup>,
     pub(crate) verdict: Verdict,
     pub(crate) progress: Arc<Progress>,
+    /// The limit of bytes per second.
+    pacer: Option<Arc<Pacer>>,
+    /// The limit of requests per second.
+    pub(crate) rate: Option<RequestRate>,
     /// Cleared when the server turns out not to take checksums.
     crc64: AtomicBool,
     /// Set when it has taken one: later refusals have other reasons.
@@ -33,13 +38,20 @@ impl Session {
         progress: Arc<Progress>,
     ) -> Self {
         let crc64 = AtomicBool::new(options.crc64);
-        Self { options, target, tls, verdict, progress, crc64, crc64_taken: AtomicBool::new(false) }
+        let pacer = options.cap_bytes_per_second.map(Pacer::new);
+        let rate = options.cap_requests_per_second.map(RequestRate::new);
+        let crc64_taken = AtomicBool::new(false);
+        Self { options, target, tls, verdict, progress, pacer, rate, crc64, crc64_taken }
     }
 
     /// A client with links of its own, for the calling thread. Needs a lane's runtime.
     pub(crate) fn client(&self) -> BlobClient {
-        let settings =
-            LinkSettings { http: self.options.http, stall: self.options.retry.stall, tls: self.tls.clone() };
+        let settings = LinkSettings {
+            http: self.options.http,
+            stall: self.options.retry.stall,
+            tls: self.tls.clone(),
+            pacer: self.pacer.clone(),
+        };
         let links = Links::new(self.target.url().endpoint(), settings);
         BlobClient::new(Rc::new(self.target.clone()), links)
     }

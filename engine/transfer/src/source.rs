@@ -5,7 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use azuring_local::{self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, WalkStream, base_name, stat_source};
+use azuring_local::{
+    self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, WalkStream, base_name, stat_source,
+};
 use azuring_plan::PlanError;
 use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
 use azuring_plan::filter::Filter;
@@ -306,9 +308,7 @@ impl Take<'_> {
                 Symlinks::Preserve => self.one(planner, local::Found::Symlink(RelPath::new(path))),
             },
             Ok(_) => self.one(planner, local::Found::File(RelPath::new(path))),
-            Err(error) => {
-                planner.fail(Failure::local(&LocalError::from_io(full, "looking it up", &error)))
-            }
+            Err(error) => planner.fail(Failure::local(&LocalError::from_io(full, "looking it up", &error))),
         }
     }
 }

@@ -1,85 +1,25 @@
 //! Downloads through the public API, from a real server to a real file system.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
+mod kit;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use azsim::{Seed, Server};
 use azuring_transfer::{
-    BlobUrl, BlockRules, Credential, DEVSTORE_ACCOUNT, Event, FailureKind, IoChoice, Job, JobOptions,
-    Overwrite, Report, SkippedKind, StopHandle,
+    BlockRules, DEVSTORE_ACCOUNT, Event, FailureKind, IoChoice, JobOptions, Overwrite, SkippedKind,
 };
 
-/// Bytes that differ everywhere, so that a piece in the wrong place shows.
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len as u64).flat_map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56).to_le_bytes()[..1].to_vec()).collect()
-}
-
-fn text(name: &str, content: &str) -> Seed {
-    Seed { name: name.to_owned(), content: vec![content.to_owned().into()], ..Seed::default() }
-}
-
-struct Bench {
-    server: Server,
-    dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let server = Server::builder().threads(1).start().unwrap();
-        server.create_container(DEVSTORE_ACCOUNT, "cont");
-        // On the disk that holds the build: large files are to go around a page cache.
-        Self { server, dir: tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap() }
-    }
-
-    fn url(&self, path: &str) -> BlobUrl {
-        BlobUrl::parse(&format!("{}/cont{path}", self.server.url(DEVSTORE_ACCOUNT))).unwrap()
-    }
-
-    fn upload(&self, tree: &Path) {
-        let url = self.url("");
-        let credential = Credential::find(&url, |_| None).unwrap();
-        let job = Job::upload(tree.join("*"), url, credential).recursive(true).build().unwrap();
-        let report = job.run(&StopHandle::new(), |_| {});
-        assert_eq!((report.counts.failed, report.counts.problems), (0, 0));
-    }
-
-    fn download(&self, path: &str, to: &Path, options: JobOptions) -> (Report, Vec<Event>) {
-        let url = self.url(path);
-        let credential = Credential::find(&url, |_| None).unwrap();
-        let job = Job::download(url, credential, to).recursive(true).options(options).build().unwrap();
-        let mut events = Vec::new();
-        let report = job.run(&StopHandle::new(), |event| events.push(event));
-        (report, events)
-    }
-}
-
-/// All files below `root` with their bytes.
-fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    let mut stack = vec![root.to_owned()];
-    while let Some(dir) = stack.pop() {
-        for entry in std::fs::read_dir(&dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() && !path.is_symlink() {
-                stack.push(path);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                all.insert(name, std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    all
-}
+use kit::{Bench, bytes, files, text};
 
 #[test]
 fn a_tree_comes_back_as_it_was_whatever_the_sizes_are() {
     let bench = Bench::new();
     let tree = bench.dir.path().join("tree");
     std::fs::create_dir_all(tree.join("deep/er dir/ü%41#?+&")).unwrap();
-    let sizes = [0, 1, 7, 4096, 65_536, 65_537, 262_145, 4 << 20, (4 << 20) + 1, 9_000_001, (64 << 20) + 4097];
+    let sizes =
+        [0, 1, 7, 4096, 65_536, 65_537, 262_145, 4 << 20, (4 << 20) + 1, 9_000_001, (64 << 20) + 4097];
     for (n, size) in sizes.into_iter().enumerate() {
         let below = ["", "deep/", "deep/er dir/ü%41#?+&/"][n % 3];
         std::fs::write(tree.join(format!("{below}file {n} of {size}.bin")), bytes(size)).unwrap();

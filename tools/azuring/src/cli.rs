@@ -104,7 +104,9 @@ pub(crate) fn definition() -> clap::Command {
 }
 
 /// Takes a command line apart.
-pub(crate) fn parse<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error> {
+pub(crate) fn parse<T: Into<OsString> + Clone>(
+    line: impl IntoIterator<Item = T>,
+) -> Result<Cli, clap::Error> {
     let matches = definition().try_get_matches_from(line)?;
     Cli::from_arg_matches(&matches)
 }

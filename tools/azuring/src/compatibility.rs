@@ -1,0 +1,201 @@
+//! The compatibility ledger: `compatibility.json` has one row for each command, flag and variable of AzCopy and of
+//! azuring, with what becomes of it and the test that shows it; `engine/COMPATIBILITY.md` is rendered from it. These tests
+//! keep rows, definitions, tests and the rendered page in step. To render it anew:
+//!
+//! ```sh
+//! UPDATE_COMPATIBILITY=1 cargo test -p azuring compatibility
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, Command};
+use serde::Deserialize;
+
+use crate::cli::definition;
+use crate::environment::{Effect, VARIABLES};
+
+const ROWS: &str = include_str!("../compatibility.json");
+const PAGE: &str = "engine/COMPATIBILITY.md";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    /// `command`, `command.flag`, `global.flag`, `engine.flag` or `variable.NAME`.
+    item: String,
+    status: Status,
+    note: String,
+    /// `FILE::NAME`: a function of that name, or a differential case, in that file.
+    test: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Status {
+    Same,
+    Superset,
+    Refused,
+    NotOnLinux,
+    Later,
+}
+
+impl Status {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Superset => "superset",
+            Self::Refused => "refused",
+            Self::NotOnLinux => "not on Linux",
+            Self::Later => "later",
+        }
+    }
+}
+
+fn rows() -> Vec<Row> {
+    serde_json::from_str(ROWS).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Everything the command line has, as the rows name it.
+fn defined() -> BTreeSet<String> {
+    let mut all = definition();
+    all.build();
+    let mut items = BTreeSet::new();
+    for command in all.get_subcommands().filter(|command| command.get_name() != "demo-server") {
+        items.insert(command.get_name().to_owned());
+        for flag in flags(command) {
+            let group = match flag.get_help_heading() {
+                _ if flag.is_global_set() => "global",
+                Some("Engine") => "engine",
+                _ => command.get_name(),
+            };
+            items.insert(format!("{group}.{}", flag.get_long().unwrap()));
+        }
+    }
+    items.extend(VARIABLES.iter().map(|variable| format!("variable.{}", variable.name)));
+    items
+}
+
+fn flags(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| {
+        let long = arg.get_long().unwrap_or("help");
+        long != "help" && long != "version"
+    })
+}
+
+#[test]
+fn every_command_flag_and_variable_has_one_row() {
+    let items: Vec<_> = rows().into_iter().map(|row| row.item).collect();
+    let rows: BTreeSet<_> = items.iter().cloned().collect();
+    assert_eq!(rows.len(), items.len(), "an item stands twice");
+    let defined = defined();
+    let without_row: Vec<_> = defined.difference(&rows).collect();
+    let unknown: Vec<_> = rows.difference(&defined).collect();
+    assert!(without_row.is_empty(), "no row for {without_row:?}");
+    assert!(unknown.is_empty(), "rows for what does not exist: {unknown:?}");
+}
+
+#[test]
+fn every_row_names_a_test_that_exists() {
+    for Row { item, test, .. } in rows() {
+        let (file, name) =
+            test.split_once("::").unwrap_or_else(|| panic!("{item}: {test} is not FILE::NAME"));
+        let text =
+            fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{item}: {file}: {error}"));
+        let is_function = text.contains(&format!("fn {name}("));
+        let is_case = file.starts_with("tests/differential/") && text.contains(&format!("\"{name}\""));
+        assert!(is_function || is_case, "{item}: there is no test {name} in {file}");
+    }
+}
+
+#[test]
+fn what_is_refused_says_why() {
+    for Row { item, status, note, .. } in rows() {
+        let says = !note.is_empty() || !matches!(status, Status::Refused | Status::Superset);
+        assert!(says, "{item}: {status:?} without a note");
+    }
+}
+
+#[test]
+fn rows_and_variables_agree() {
+    for row in rows() {
+        let Some(name) = row.item.strip_prefix("variable.") else { continue };
+        let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) else { continue };
+        let agree = match variable.effect {
+            Effect::Honoured => matches!(row.status, Status::Same | Status::Superset),
+            Effect::Ignored(_) => matches!(row.status, Status::Refused | Status::NotOnLinux),
+            Effect::Later => row.status == Status::Later,
+        };
+        assert!(agree, "{name} is {:?} and its row says {:?}", variable.effect, row.status);
+    }
+}
+
+#[test]
+fn the_page_is_what_the_rows_render_to() {
+    let (page, rendered) = (root().join(PAGE), render(&rows()));
+    if std::env::var_os("UPDATE_COMPATIBILITY").is_some() {
+        fs::write(&page, &rendered).unwrap();
+    }
+    let there = fs::read_to_string(&page).unwrap_or_default();
+    assert!(
+        there == rendered,
+        "{PAGE} is out of date: UPDATE_COMPATIBILITY=1 cargo test -p azuring compatibility"
+    );
+}
+
+fn render(rows: &[Row]) -> String {
+    let mut page = "# Compatibility with AzCopy 10.32\n\n\
+        What becomes of each command, flag and environment variable, and the test that shows it. Rendered from \
+        `tools/azuring/compatibility.json`; `tools/azuring/src/compatibility.rs` says how.\n\n\
+        **same**: as in AzCopy on Linux. **superset**: that, and more. **refused**: ends with an error that says why; of \
+        variables: not used. **not on Linux**: AzCopy has it for Windows only. **later**: not in this version, and \
+        refused; what has no effect is said in a line.\n"
+        .to_owned();
+    let title = |item: &str| match item.split_once('.') {
+        None => "Commands".to_owned(),
+        Some(("global", _)) => "Flags of every command".to_owned(),
+        Some(("engine", _)) => "Flags of every command that sends requests".to_owned(),
+        Some(("variable", _)) => "Environment variables".to_owned(),
+        Some((command, _)) => format!("Flags of `{command}`"),
+    };
+    let mut last = String::new();
+    for row in rows {
+        let title = title(&row.item);
+        if title != last {
+            page += &format!("\n## {title}\n\n| | | | test |\n|---|---|---|---|\n");
+            last = title;
+        }
+        let name = match row.item.split_once('.') {
+            None => format!("`{}`", row.item),
+            Some(("variable", name)) => format!("`{name}`"),
+            Some((_, flag)) => format!("`--{flag}`"),
+        };
+        let (file, test) = row.test.split_once("::").unwrap_or_default();
+        let note = row.note.replace('|', "\\|");
+        let status = row.status.shown();
+        page += &format!("| {name} | {status} | {note} | [{test}](../{file}) |\n");
+    }
+    page
+}
+
+#[test]
+fn a_page_has_a_table_for_each_group() {
+    let row = |item: &str, status, note: &str| Row {
+        item: item.to_owned(),
+        status,
+        note: note.to_owned(),
+        test: "a/b.rs::c".to_owned(),
+    };
+    let page = render(&[
+        row("copy", Status::Same, ""),
+        row("copy.x", Status::NotOnLinux, "a|b"),
+        row("variable.Y", Status::Later, ""),
+    ]);
+    let tables: Vec<_> = page.lines().filter(|line| line.starts_with("## ")).collect();
+    assert_eq!(tables, ["## Commands", "## Flags of `copy`", "## Environment variables"]);
+    assert!(page.contains("| `--x` | not on Linux | a\\|b | [c](../a/b.rs) |"), "{page}");
+}

@@ -7,8 +7,8 @@ use azuring_plan::filter::Filter;
 use azuring_plan::from_to::{FromTo, Location};
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{
-    BlobProperties, BlobTypeChoice, BlockRules, CheckMd5, ContentTypePolicy, Job, JobOptions,
-    Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes,
+    BlobProperties, BlobTypeChoice, BlockRules, CheckMd5, ContentTypePolicy, Job, JobOptions, Overwrite,
+    PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes,
 };
 
 use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg};
@@ -95,11 +95,8 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<(J
     let lines = uses_stdin.then(|| Lines::start(global.cancel_from_stdin.0.then(|| stop.clone())));
     let options = job_options(global, args, lines)?;
     let facts = facts(args, places.from_to, &options)?;
-    let (local, url) = if downloads {
-        (places.destination, places.source)
-    } else {
-        (places.source, places.destination)
-    };
+    let (local, url) =
+        if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
     let (url, credential) = options::remote(&url.to_string_lossy())?;
     let mut job = match (places.from_to.from, places.from_to.to) {
         (Location::Local, _) => Job::upload(local, url, credential),
@@ -144,11 +141,7 @@ fn filter(args: &CopyArgs) -> Result<Filter, Refused> {
     Ok(Filter::new(&spec)?)
 }
 
-fn job_options(
-    global: &GlobalArgs,
-    args: &CopyArgs,
-    lines: Option<Lines>,
-) -> Result<JobOptions, Refused> {
+fn job_options(global: &GlobalArgs, args: &CopyArgs, lines: Option<Lines>) -> Result<JobOptions, Refused> {
     let mib = |text: &Option<String>| -> Result<Option<u64>, PlanError> {
         text.as_deref().map(mib_to_bytes).transpose()
     };
@@ -270,7 +263,9 @@ mod tests {
             let want = (source.to_owned(), destination.to_owned(), from_to.to_owned());
             assert_eq!(placed(&line), Ok(want), "{line}");
         }
-        assert!(placed("azuring copy a b").unwrap_err().starts_with("neither source nor destination is a URL"));
+        assert!(
+            placed("azuring copy a b").unwrap_err().starts_with("neither source nor destination is a URL")
+        );
         assert!(placed("azuring copy a").unwrap_err().starts_with("fatal: from-to argument required"));
         assert!(placed("azuring copy a --from-to=LocalBlob").unwrap_err().contains("needs a source and a"));
     }

@@ -51,29 +51,95 @@ const fn later_secret(name: &'static str, description: &'static str) -> Variable
 /// All of them: AzCopy's in its order, then azuring's own.
 pub(crate) const VARIABLES: &[Variable] = &[
     later("AZCOPY_LOG_LOCATION", "Overrides where the log files are stored, to avoid filling up a disk."),
-    later("AZCOPY_JOB_PLAN_LOCATION", "Overrides where the job plan files (used for progress tracking and resuming) are stored."),
-    honoured("AZCOPY_CONCURRENCY_VALUE", "Requests in flight: a number, or AUTO for the default. The flag --concurrency goes before it."),
-    ignored("AZCOPY_CONCURRENT_FILES", "files in progress follow from --concurrency", "Overrides the number of files that are in progress at any one time."),
-    ignored("AZCOPY_CONCURRENT_SCAN", "the scan is never what a job waits for", "Controls the degree of parallelism used during scanning."),
-    honoured("AZCOPY_DISABLE_HIERARCHICAL_SCAN", "List blobs one page after the other instead of several prefixes at once: fewer list requests, slower. Set to true."),
-    ignored("AZCOPY_PARALLEL_STAT_FILES", "the scan reads names only, properties are read with the files", "Look up file properties on parallel threads when scanning the local file system."),
-    honoured("AZCOPY_BUFFER_GB", "Memory in GiB, fractions allowed; for everything, where AzCopy means its buffers alone. The flag --memory goes before it."),
+    later(
+        "AZCOPY_JOB_PLAN_LOCATION",
+        "Overrides where the job plan files (used for progress tracking and resuming) are stored.",
+    ),
+    honoured(
+        "AZCOPY_CONCURRENCY_VALUE",
+        "Requests in flight: a number, or AUTO for the default. The flag --concurrency goes before it.",
+    ),
+    ignored(
+        "AZCOPY_CONCURRENT_FILES",
+        "files in progress follow from --concurrency",
+        "Overrides the number of files that are in progress at any one time.",
+    ),
+    ignored(
+        "AZCOPY_CONCURRENT_SCAN",
+        "the scan is never what a job waits for",
+        "Controls the degree of parallelism used during scanning.",
+    ),
+    honoured(
+        "AZCOPY_DISABLE_HIERARCHICAL_SCAN",
+        "List blobs one page after the other instead of several prefixes at once: fewer list requests, slower. Set to true.",
+    ),
+    ignored(
+        "AZCOPY_PARALLEL_STAT_FILES",
+        "the scan reads names only, properties are read with the files",
+        "Look up file properties on parallel threads when scanning the local file system.",
+    ),
+    honoured(
+        "AZCOPY_BUFFER_GB",
+        "Memory in GiB, fractions allowed; for everything, where AzCopy means its buffers alone. The flag --memory goes before it.",
+    ),
     later("AWS_ACCESS_KEY_ID", "The AWS access key ID for S3 source used in service to service copy."),
-    later_secret("AWS_SECRET_ACCESS_KEY", "The AWS secret access key for S3 source used in service to service copy."),
+    later_secret(
+        "AWS_SECRET_ACCESS_KEY",
+        "The AWS secret access key for S3 source used in service to service copy.",
+    ),
     later_secret("AWS_SESSION_TOKEN", "The AWS session token for S3 source used in service to service copy."),
-    later("GOOGLE_APPLICATION_CREDENTIALS", "The application credentials required to access GCP resources for service to service copy."),
+    later(
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "The application credentials required to access GCP resources for service to service copy.",
+    ),
     later("GOOGLE_CLOUD_PROJECT", "The project of GCP resources for service to service copy."),
-    ignored("AZCOPY_SHOW_PERF_STATES", "progress shows rates, requests in flight and retries", "If set, on-screen output will include counts of chunks by state."),
-    ignored("AZCOPY_PACE_PAGE_BLOBS", "throttling is met by pauses for all blobs alike", "Should throughput for page blobs automatically be adjusted to match Service limits?"),
-    ignored("AZCOPY_OPTIMIZE_SPARSE_PAGE_BLOB", "empty pages are never sent", "Skip empty pages of page blobs."),
-    ignored("AZCOPY_TUNE_TO_CPU", "there is no tuner", "Set to false to prevent taking CPU usage into account when tuning concurrency."),
-    ignored("AZCOPY_CACHE_PROXY_LOOKUP", "it is for Windows", "Cache proxy server lookups at hostname level."),
-    later("AZCOPY_DEFAULT_SERVICE_API_VERSION", "Overrides the service API version for custom environments such as Azure Stack."),
+    ignored(
+        "AZCOPY_SHOW_PERF_STATES",
+        "progress shows rates, requests in flight and retries",
+        "If set, on-screen output will include counts of chunks by state.",
+    ),
+    ignored(
+        "AZCOPY_PACE_PAGE_BLOBS",
+        "throttling is met by pauses for all blobs alike",
+        "Should throughput for page blobs automatically be adjusted to match Service limits?",
+    ),
+    ignored(
+        "AZCOPY_OPTIMIZE_SPARSE_PAGE_BLOB",
+        "empty pages are never sent",
+        "Skip empty pages of page blobs.",
+    ),
+    ignored(
+        "AZCOPY_TUNE_TO_CPU",
+        "there is no tuner",
+        "Set to false to prevent taking CPU usage into account when tuning concurrency.",
+    ),
+    ignored(
+        "AZCOPY_CACHE_PROXY_LOOKUP",
+        "it is for Windows",
+        "Cache proxy server lookups at hostname level.",
+    ),
+    later(
+        "AZCOPY_DEFAULT_SERVICE_API_VERSION",
+        "Overrides the service API version for custom environments such as Azure Stack.",
+    ),
     later("AZCOPY_USER_AGENT_PREFIX", "A prefix to the User-Agent, for telemetry."),
-    ignored("AZCOPY_DISABLE_INCOMPLETE_BLOB_TRANSFER", "incomplete transfers are not resumed", "An incomplete transfer to a blob endpoint is resumed from its start if set."),
-    later_secret("AZCOPY_SPA_CLIENT_SECRET", "The Microsoft Entra client secret used for Service Principal authentication."),
-    later_secret("AZCOPY_SPA_CERT_PASSWORD", "The password of the certificate used for Service Principal authentication."),
-    later("AZCOPY_AUTO_LOGIN_TYPE", "The credential to use without a login command: device, spn, msi, azcli, pscred, workload."),
+    ignored(
+        "AZCOPY_DISABLE_INCOMPLETE_BLOB_TRANSFER",
+        "incomplete transfers are not resumed",
+        "An incomplete transfer to a blob endpoint is resumed from its start if set.",
+    ),
+    later_secret(
+        "AZCOPY_SPA_CLIENT_SECRET",
+        "The Microsoft Entra client secret used for Service Principal authentication.",
+    ),
+    later_secret(
+        "AZCOPY_SPA_CERT_PASSWORD",
+        "The password of the certificate used for Service Principal authentication.",
+    ),
+    later(
+        "AZCOPY_AUTO_LOGIN_TYPE",
+        "The credential to use without a login command: device, spn, msi, azcli, pscred, workload.",
+    ),
     later("AZCOPY_TENANT_ID", "The Microsoft Entra tenant ID."),
     later("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", "The Microsoft Entra endpoint to use."),
     later("AZCOPY_SPA_APPLICATION_ID", "The application ID used for Service Principal authentication."),
@@ -89,12 +155,26 @@ pub(crate) const VARIABLES: &[Variable] = &[
     later("AZCOPY_CRED_TYPE", "The credential type a parent process chose."),
     later("ACCOUNT_NAME", "Account name for Data Lake Storage's own endpoint; deprecated."),
     later_secret("ACCOUNT_KEY", "Account key for Data Lake Storage's own endpoint; deprecated."),
-    honoured("AZCOPY_REQUEST_TRY_TIMEOUT", "Minutes, fractions allowed: an exchange on which no byte moves for this long is cut and repeated. One that moves is never cut. The flag --stall-seconds goes before it."),
+    honoured(
+        "AZCOPY_REQUEST_TRY_TIMEOUT",
+        "Minutes, fractions allowed: an exchange on which no byte moves for this long is cut and repeated. One that moves is never cut. The flag --stall-seconds goes before it.",
+    ),
     secret("CPK_ENCRYPTION_KEY", "The key of --cpk-by-value: 32 bytes in base64."),
     honoured("CPK_ENCRYPTION_KEY_SHA256", "SHA-256 of that key in base64; computed where it is not given."),
-    ignored("AZCOPY_DISABLE_SYSLOG", "nothing is sent to syslog", "Disables logging in Syslog or Windows Event Logger."),
-    honoured("AZCOPY_CONTENT_TYPE_MAP", "A JSON file {\"MIMETypeMapping\": {\".ext\": \"type\"}} of content types that go before the machine's."),
-    ignored("AZCOPY_DOWNLOAD_TO_TEMP_PATH", "a file gets its name when it is complete, always", "Download to a temporary path before the actual one. Allowed values are true/false."),
+    ignored(
+        "AZCOPY_DISABLE_SYSLOG",
+        "nothing is sent to syslog",
+        "Disables logging in Syslog or Windows Event Logger.",
+    ),
+    honoured(
+        "AZCOPY_CONTENT_TYPE_MAP",
+        "A JSON file {\"MIMETypeMapping\": {\".ext\": \"type\"}} of content types that go before the machine's.",
+    ),
+    ignored(
+        "AZCOPY_DOWNLOAD_TO_TEMP_PATH",
+        "a file gets its name when it is complete, always",
+        "Download to a temporary path before the actual one. Allowed values are true/false.",
+    ),
     ignored("AZCOPY_PROFILE_CPU", "use perf", "Write a CPU profile."),
     ignored("AZCOPY_PROFILE_MEM", "use heaptrack", "Write a heap profile."),
     later("HTTP_PROXY", "The proxy of http:// URLs; connections go straight in this version."),
@@ -114,7 +194,9 @@ pub(crate) fn run(args: &EnvArgs) -> Exit {
     for variable in VARIABLES {
         let shown = shown(variable, value(variable.name), args.show_sensitive.0);
         match Output::get().kind {
-            OutputType::Json => say!("{}", json::message("Info", &format!("INFO: {}", text(variable, &shown)))),
+            OutputType::Json => {
+                say!("{}", json::message("Info", &format!("INFO: {}", text(variable, &shown))))
+            }
             OutputType::Ndjson => say!("{}", object(variable, &shown)),
             OutputType::Text | OutputType::None => say!("INFO: {}", text(variable, &shown)),
         }

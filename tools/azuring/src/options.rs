@@ -123,19 +123,19 @@ pub(crate) fn list_of_files(path: &Path) -> ListOfFiles {
 }
 
 /// What blobs are encrypted with.
-pub(crate) fn encryption(keys: &KeyArgs) -> Result<Encryption, Refused> {
+pub(crate) fn encryption(keys: &KeyArgs) -> Result<Option<Encryption>, Refused> {
     if let Some(scope) = &keys.cpk_by_name {
-        return Ok(Encryption::Scope(scope.clone()));
+        return Ok(Some(Encryption::Scope(scope.clone())));
     }
     if !keys.cpk_by_value.0 {
-        return Ok(Encryption::Account);
+        return Ok(None);
     }
     let Some(key) = variable("CPK_ENCRYPTION_KEY") else {
         return Err(usage("--cpk-by-value takes the key from CPK_ENCRYPTION_KEY, which is not set"));
     };
     let sha256 = variable("CPK_ENCRYPTION_KEY_SHA256");
-    Cpk::new(Secret::new(key.clone()), sha256.as_deref()).map_err(|error| refused::key(&error))?;
-    Ok(Encryption::Key { key: Secret::new(key), sha256: sha256.unwrap_or_default() })
+    let key = Cpk::new(Secret::new(key), sha256.as_deref()).map_err(|error| refused::key(&error))?;
+    Ok(Some(Encryption::Key(key)))
 }
 
 /// The access tier by the name AzCopy and the service have for it; `None` for none.
@@ -177,10 +177,12 @@ struct ContentTypeMap {
 /// What variables ask for that cannot be had, said once.
 pub(crate) fn notices_of_variables(downloads: bool) -> Vec<String> {
     let mut notices = Vec::new();
-    if downloads && variable("AZCOPY_DOWNLOAD_TO_TEMP_PATH").is_some_and(|value| value.eq_ignore_ascii_case("false"))
+    if downloads
+        && variable("AZCOPY_DOWNLOAD_TO_TEMP_PATH").is_some_and(|value| value.eq_ignore_ascii_case("false"))
     {
         notices.push(
-            "AZCOPY_DOWNLOAD_TO_TEMP_PATH=false is not honoured: a file gets its name when it is complete".to_owned(),
+            "AZCOPY_DOWNLOAD_TO_TEMP_PATH=false is not honoured: a file gets its name when it is complete"
+                .to_owned(),
         );
     }
     notices

@@ -102,7 +102,8 @@ fn markdown(command: &Command, name: &str) -> String {
         add("| command | |\n|---|---|");
         for command in commands {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            write!(text, "| `{}` | {} |\n", command.get_name(), cell(&about)).expect("a String takes everything");
+            write!(text, "| `{}` | {} |\n", command.get_name(), cell(&about))
+                .expect("a String takes everything");
         }
     }
     let arguments: Vec<_> = command.get_arguments().filter(|arg| !arg.is_hide_set()).collect();
@@ -111,7 +112,8 @@ fn markdown(command: &Command, name: &str) -> String {
         add("| argument | |\n|---|---|");
         for argument in arguments {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-            write!(text, "| `{}` | {} |\n", written(argument), cell(&help)).expect("a String takes everything");
+            write!(text, "| `{}` | {} |\n", written(argument), cell(&help))
+                .expect("a String takes everything");
         }
     }
     text

@@ -87,11 +87,8 @@ pub(crate) fn overwrite(lines: Lines) -> Overwrite {
 fn question(destination: &str) {
     let text = format!("{destination} already exists at the destination. Do you wish to overwrite?");
     if Output::get().kind == OutputType::Json {
-        let prompt = Prompt {
-            prompt_type: "Overwrite",
-            response_options: Some(&ANSWERS),
-            prompt_target: destination,
-        };
+        let prompt =
+            Prompt { prompt_type: "Overwrite", response_options: Some(&ANSWERS), prompt_target: destination };
         say!("{}", message_with("Prompt", &text, prompt));
     } else {
         let shown = ANSWERS.map(|answer| {

@@ -96,9 +96,15 @@ pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>
         return Err(usage("--overwrite=posixproperties: not in this version"));
     }
     if args.upload.hardlinks != HardlinksArg::Follow {
-        return Err(usage("the --hardlinks option, when downloading, is only supported from a NFS file share"));
+        return Err(usage(
+            "the --hardlinks option, when downloading, is only supported from a NFS file share",
+        ));
     }
-    if from_to.is_upload() { check_upload(args)? } else { check_download(args)? }
+    if from_to.is_upload() {
+        check_upload(args)?
+    } else {
+        check_download(args)?
+    }
     Ok(notices)
 }
 
@@ -161,7 +167,9 @@ fn check_refused(args: &RefusedArgs, from_to: FromTo) -> Result<Vec<String>, Ref
         ));
     }
     if args.exclude_container.is_some() {
-        return Err(usage("--exclude-container: accounts as a whole are not in this version; name a container"));
+        return Err(usage(
+            "--exclude-container: accounts as a whole are not in this version; name a container",
+        ));
     }
     if args.force_if_read_only.0 {
         return Err(usage(FORCE_IF_READ_ONLY));
@@ -170,10 +178,14 @@ fn check_refused(args: &RefusedArgs, from_to: FromTo) -> Result<Vec<String>, Ref
         return Err(usage("--delete-destination-file: not in this version; remove the blob first"));
     }
     if args.preserve_permissions.0 {
-        return Err(usage("preserve-permissions is set but the job is not between permission-aware resources"));
+        return Err(usage(
+            "preserve-permissions is set but the job is not between permission-aware resources",
+        ));
     }
     if args.preserve_info.0 {
-        return Err(usage("preserve-info is set but the job is not between resources that have such properties"));
+        return Err(usage(
+            "preserve-info is set but the job is not between resources that have such properties",
+        ));
     }
     if args.preserve_owner.is_some() && from_to.is_upload() {
         return Err(usage("flag --preserve-owner can only be used on downloads"));
@@ -193,10 +205,13 @@ fn check_refused(args: &RefusedArgs, from_to: FromTo) -> Result<Vec<String>, Ref
     refuse_set(&s2s, direction(from_to))?;
     let mut notices = Vec::new();
     if args.disable_auto_decoding.0 {
-        notices.push("--disable-auto-decoding has no effect between Linux and Blob storage, as in AzCopy".to_owned());
+        notices.push(
+            "--disable-auto-decoding has no effect between Linux and Blob storage, as in AzCopy".to_owned(),
+        );
     }
     if args.preserve_owner.is_some() {
-        notices.push("--preserve-owner has no effect without --preserve-permissions, as in AzCopy".to_owned());
+        notices
+            .push("--preserve-owner has no effect without --preserve-permissions, as in AzCopy".to_owned());
     }
     Ok(notices)
 }

@@ -39,7 +39,11 @@ pub(crate) fn target(url: &str, from_to: Option<&str>, to: Location) -> Result<F
 }
 
 /// Reads commands from stdin, if that was asked for.
-pub(crate) fn listen(global: &GlobalArgs, list: Option<&std::path::Path>, stop: &StopHandle) -> Result<(), Refused> {
+pub(crate) fn listen(
+    global: &GlobalArgs,
+    list: Option<&std::path::Path>,
+    stop: &StopHandle,
+) -> Result<(), Refused> {
     let is_list = list == Some(std::path::Path::new("-"));
     if is_list && (global.cancel_from_stdin.0 || global.await_continue.0) {
         return Err(usage("stdin can be one thing only: the list of files, or commands"));

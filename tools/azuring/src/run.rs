@@ -64,8 +64,10 @@ pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
         announce(job.plan());
     }
     let (plan, report) = watch(job, stop, &mut *view);
-    let nothing =
-        report.counts.found == 0 && report.counts.problems == 0 && report.fatal.is_none() && !report.interrupted;
+    let nothing = report.counts.found == 0
+        && report.counts.problems == 0
+        && report.fatal.is_none()
+        && !report.interrupted;
     let exit = if plan.is_pattern && nothing {
         output::failed(&format!("nothing matches {}", redact(&plan.source)));
         Exit::Source

@@ -103,7 +103,8 @@ mod tests {
     fn what_is_changed() {
         assert_eq!(changed("azuring sp u"), Ok(PropertyChange::default()));
         let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
-        let line = "azuring sp u --block-blob-tier=cool --rehydrate-priority=high --metadata=a=1 --blob-tags=k=v";
+        let line =
+            "azuring sp u --block-blob-tier=cool --rehydrate-priority=high --metadata=a=1 --blob-tags=k=v";
         let want = PropertyChange {
             tier: Some("Cool".to_owned()),
             rehydrate_priority: Some(RehydratePriority::High),
@@ -119,6 +120,10 @@ mod tests {
     fn what_does_not_go_together() {
         assert!(changed("azuring sp u --block-blob-tier=Hot --page-blob-tier=P4").is_err());
         assert!(changed("azuring sp u --rehydrate-priority=High").is_err());
-        assert!(changed("azuring sp u --block-blob-tier=Lukewarm").unwrap_err().contains("Hot, Cool, Cold or Archive"));
+        assert!(
+            changed("azuring sp u --block-blob-tier=Lukewarm")
+                .unwrap_err()
+                .contains("Hot, Cool, Cold or Archive")
+        );
     }
 }

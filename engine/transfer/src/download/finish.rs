@@ -1,5 +1,6 @@
 //! From received bytes to a file with its own name.
 
+use std::io::Write;
 use std::rc::Rc;
 
 use azuring_azure::BlobFacts;
@@ -9,8 +10,8 @@ use azuring_ring::{FileRing, Finish, Lease};
 
 use crate::choices::{CheckMd5, Symlinks};
 use crate::failure::{Failure, FailureKind};
+use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
-use crate::md5;
 use crate::session::Session;
 use crate::task::BlobItem;
 
@@ -86,10 +87,15 @@ fn check_md5(
 }
 
 /// How the file will look.
-fn look<R: FileRing>(lane: &Lane<R>, task: &Download, target: &Target, facts: &BlobFacts, object: &str) -> Finish {
+fn look<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Download,
+    target: &Target,
+    facts: &BlobFacts,
+    object: &str,
+) -> Finish {
     let options = &lane.session().options;
-    let mut finish =
-        Finish { mode: task.mode, owner: None, times_ns: None, replace: target.replace };
+    let mut finish = Finish { mode: task.mode, owner: None, times_ns: None, replace: target.replace };
     if options.preserve_last_modified_time {
         let modified_ns = i128::from(facts.last_modified) * 1_000_000_000;
         finish.times_ns = Some((modified_ns, modified_ns));
@@ -125,8 +131,14 @@ pub(crate) async fn whole<R: FileRing>(
 ) -> Result<(), Box<Failure>> {
     let (session, object) = (lane.session(), item.object());
     if md5_wanted(session, facts, &object)? {
-        let got = md5::of_parts(parts.iter().map(|part| &part[..]));
+        let got = md5_of_parts(parts.iter().map(|part| &part[..]));
         check_md5(session, facts, &object, got, lane.sender().notice)?;
+    }
+    if let Some(mut pipe) = task.pipe() {
+        let write =
+            move || parts.iter().try_for_each(|part| pipe.write_all(part)).and_then(|()| pipe.flush());
+        let written = tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(error.into()));
+        return written.map_err(|error| Failure::write(&object, &error).into());
     }
     let Some(names) = &target.names else { return Ok(()) };
     if is_link(session, facts) {
@@ -169,6 +181,8 @@ pub(crate) async fn large<R: FileRing>(
 }
 
 async fn verified<R: FileRing>(lane: &Lane<R>, large: &LargeBlob) -> Result<(), Box<Failure>> {
+    let piped = large.piped().await;
+    piped.map_err(|error| Failure::write(&large.object, &error))?;
     if let Some(failure) = large.ranges.take_failure() {
         return Err(Box::new(failure));
     }

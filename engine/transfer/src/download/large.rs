@@ -1,17 +1,19 @@
 //! A blob that is read in ranges, by all lanes together.
 
+use std::io::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use azuring_azure::BlobFacts;
 use azuring_plan::name::encode_path;
 use azuring_ring::{FileRing, NewFile};
+use md5::Md5;
 use tokio::task::JoinSet;
 
 use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
+use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
-use crate::md5::{Md5InOrder, ReadAgain};
 use crate::pieces::Pieces;
 use crate::queue::Large;
 use crate::task::{BlobItem, Found, Known};
@@ -31,7 +33,9 @@ pub(crate) struct LargeBlob {
     /// `None` when nothing is kept.
     file: Option<NewFile>,
     /// The checksum of the whole, where it is compared.
-    md5: Option<Md5InOrder>,
+    md5: Option<InOrder<Md5>>,
+    /// Where the bytes go in order, instead of to a file.
+    pipe: Option<InOrder<Box<dyn Write + Send>>>,
 }
 
 impl std::fmt::Debug for LargeBlob {
@@ -63,13 +67,9 @@ pub(crate) async fn begin<R: FileRing>(
         }
         None => None,
     };
-    let md5 = match finish::md5_wanted(lane.session(), &facts, &object) {
-        Ok(false) => Ok(None),
-        Ok(true) => start_md5(task, file.clone()).map_err(|error| Failure::write(&object, &error).into()).map(Some),
-        Err(failure) => Err(failure),
-    };
-    let md5 = match (md5, &target.names) {
-        (Ok(md5), _) => md5,
+    let started = start_consumers(lane, task, &facts, file.as_ref(), &object);
+    let (md5, pipe) = match (started, &target.names) {
+        (Ok(started), _) => started,
         (Err(failure), names) => {
             if let Some(names) = names {
                 lane.ring.discard(names.clone()).await;
@@ -77,7 +77,8 @@ pub(crate) async fn begin<R: FileRing>(
             return Err(failure);
         }
     };
-    let alone = md5.is_some() && file.is_none();
+    // See `in_order`: what cannot be read again stays in one lane.
+    let alone = file.is_none() && (md5.is_some() || pipe.is_some());
     let large = Arc::new(LargeBlob {
         item: BlobItem {
             entry: item.entry.clone(),
@@ -91,6 +92,7 @@ pub(crate) async fn begin<R: FileRing>(
         facts,
         file,
         md5,
+        pipe,
     });
     add(&lane.counters().large_begun, large.ranges.len);
     let mut whole = false;
@@ -114,9 +116,30 @@ pub(crate) async fn begin<R: FileRing>(
     Ok(())
 }
 
-fn start_md5(task: &Download, file: Option<NewFile>) -> std::io::Result<Md5InOrder> {
-    let read_again = file.map(|file| -> ReadAgain { Box::new(move |out, at| file.read_exact_at(out, at)) });
-    Md5InOrder::start(read_again, &task.held)
+type Consumers = (Option<InOrder<Md5>>, Option<InOrder<Box<dyn Write + Send>>>);
+
+/// Starts what wants the bytes in order.
+fn start_consumers<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Download,
+    facts: &BlobFacts,
+    file: Option<&NewFile>,
+    object: &str,
+) -> Result<Consumers, Box<Failure>> {
+    let refused = |error: std::io::Error| Failure::write(object, &error);
+    let md5 = if finish::md5_wanted(lane.session(), facts, object)? {
+        let file = file.cloned();
+        let read_again =
+            file.map(|file| -> ReadAgain { Box::new(move |out, at| file.read_exact_at(out, at)) });
+        Some(InOrder::md5(read_again, &task.held).map_err(refused)?)
+    } else {
+        None
+    };
+    let pipe = match task.pipe() {
+        Some(pipe) => Some(InOrder::start(pipe, None, &task.held).map_err(refused)?),
+        None => None,
+    };
+    Ok((md5, pipe))
 }
 
 /// Reads ranges of `large` until none is left to claim; completes the file if this lane reports the last one.
@@ -196,8 +219,13 @@ async fn keep<R: FileRing>(
             }
             None => part,
         };
-        if let Some(md5) = &large.md5 {
-            md5.take(at, part.freeze());
+        let part = part.freeze();
+        // Whoever has failed says why at the end.
+        let goes_on = large.pipe.as_ref().is_none_or(|pipe| pipe.take(at, part.clone()))
+            && large.md5.as_ref().is_none_or(|md5| md5.take(at, part));
+        if !goes_on {
+            let text = "what comes after was not read";
+            return Err(Box::new(Failure::new(FailureKind::Destination, &large.object, text)));
         }
     }
     Ok(())
@@ -218,6 +246,17 @@ impl LargeBlob {
     /// The file, if it is kept.
     pub(crate) fn file(&self) -> Option<&NewFile> {
         self.file.as_ref()
+    }
+
+    /// Waits until everything is in the pipe, if there is one.
+    ///
+    /// # Errors
+    /// When its reader has gone away, and the like.
+    pub(crate) async fn piped(&self) -> std::io::Result<()> {
+        match &self.pipe {
+            Some(pipe) => pipe.finish().await,
+            None => Ok(()),
+        }
     }
 
     /// The MD5 of all bytes, once every range is there; `None` where nobody compares it.

@@ -10,23 +10,24 @@ mod receive;
 mod unpack;
 
 use std::ffi::{CString, OsStr};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use azuring_azure::Wanted;
 use azuring_local::{LocalError, TargetTree};
+use azuring_plan::NameError;
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, RemoteShape, TargetRoot};
-use azuring_plan::NameError;
 use azuring_plan::name::encode_path;
 use azuring_ring::{FileRing, Lease, Names, SlotClass, SourceDir};
 
 use crate::choices::Overwrite;
 use crate::failure::{Failure, FailureKind};
+use crate::in_order::Held;
 use crate::lane::{Ended, Lane};
-use crate::md5::Held;
 use crate::outcome::{SkippedKind, TransferId};
 use crate::task::{BlobItem, Known};
 
@@ -52,8 +53,11 @@ pub(crate) struct Download {
     begun: OnceLock<Begun>,
     /// Bytes that wait for their turn to be summed.
     held: Arc<Held>,
+    /// Where the bytes go instead of to files, until somebody takes it.
+    pipe: Mutex<Option<Box<dyn Write + Send>>>,
+    to_pipe: bool,
     /// One question at a time.
-    asking: std::sync::Mutex<()>,
+    asking: Mutex<()>,
 }
 
 struct Begun {
@@ -89,8 +93,25 @@ impl Download {
             job,
             begun: OnceLock::new(),
             held,
-            asking: std::sync::Mutex::new(()),
+            pipe: Mutex::new(None),
+            to_pipe: false,
+            asking: Mutex::new(()),
         }
+    }
+
+    /// Sends the bytes of the one blob into `pipe` instead.
+    pub(crate) fn into_pipe(mut self, pipe: Box<dyn Write + Send>) -> Self {
+        self.pipe = Mutex::new(Some(pipe));
+        self.to_pipe = true;
+        self
+    }
+
+    /// The pipe, for whoever writes to it: there is one blob.
+    fn pipe(&self) -> Option<Box<dyn Write + Send>> {
+        if !self.to_pipe {
+            return None;
+        }
+        self.pipe.lock().expect("nothing panics while the lock is held").take()
     }
 
     /// Whether nothing is kept.
@@ -108,9 +129,13 @@ impl Download {
         } else {
             LocalDestination::Path { file_name }
         };
+        if self.to_pipe && !matches!(shape, RemoteShape::Blob { .. }) {
+            let text = "only one blob can be written to a pipe: the URL names a container or a directory";
+            return Err(Box::new(Failure::new(FailureKind::Usage, "", text)));
+        }
         let options = NamingOptions { recursive, as_subdir: self.as_subdir };
-        let naming = DownloadNaming::new(shape, local, options)
-            .map_err(|error| Failure::plan_of_source(&error))?;
+        let naming =
+            DownloadNaming::new(shape, local, options).map_err(|error| Failure::plan_of_source(&error))?;
         let root = match naming.root() {
             TargetRoot::Destination => self.destination.clone(),
             TargetRoot::Parent => match self.destination.parent() {
@@ -127,7 +152,7 @@ impl Download {
     }
 
     fn set(&self, naming: Rule, root: PathBuf) -> Result<(), Box<Failure>> {
-        let tree = if self.is_null() || self.dry_run {
+        let tree = if self.is_null() || self.dry_run || self.to_pipe {
             None
         } else {
             Some(TargetTree::open(&root).map_err(|error| Failure::target("", &error))?)
@@ -196,7 +221,9 @@ pub(crate) async fn blob<R: FileRing>(
     let local = task.local_name(item).map_err(|error| Failure::name(&object, &error))?;
     let tree = task.tree();
     let in_the_way = |error| Failure::target(&object, &error);
-    if item.entry.is_folder() || (local.is_directory() && item.known == Known::Listed && item.entry.facts.len == 0) {
+    if item.entry.is_folder()
+        || (local.is_directory() && item.known == Known::Listed && item.entry.facts.len == 0)
+    {
         if let Some(tree) = tree {
             tree.make_dir(&local).map_err(in_the_way)?;
         }
@@ -257,7 +284,9 @@ async fn get<R: FileRing>(
         };
         let got = match receive::range(lane, &range).await {
             // It was changed since it was listed: what it is now counts.
-            Err(receive::NotReceived::Request(gave_up)) if gave_up.precondition_failed() && listed.is_some() => {
+            Err(receive::NotReceived::Request(gave_up))
+                if gave_up.precondition_failed() && listed.is_some() =>
+            {
                 listed = None;
                 continue;
             }

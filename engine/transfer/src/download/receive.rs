@@ -81,6 +81,19 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
     Ok(Received { parts: leases, facts })
 }
 
+/// The metadata that decides what a blob becomes.
+const METADATA: &[&str] = &[
+    "is_symlink",
+    "hdi_isfolder",
+    "permissions",
+    "modtime",
+    "posix_atime",
+    "posix_owner",
+    "posix_group",
+    "owner",
+    "group",
+];
+
 /// Reads the body into `leases`, whose lengths then say how much there was.
 async fn receive(
     mut reply: Reply,
@@ -91,7 +104,7 @@ async fn receive(
     let mut wanted_len = range.len;
     let mut facts = None;
     if !range.exact {
-        let told = BlobFacts::of_reply(&reply, &wanted(), &["is_symlink", "hdi_isfolder"]).map_err(wrong)?;
+        let told = BlobFacts::of_reply(&reply, &wanted(), METADATA).map_err(wrong)?;
         wanted_len = wanted_len.min(told.len.saturating_sub(range.offset));
         facts = Some(told);
     }

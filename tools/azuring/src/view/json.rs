@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azuring_transfer::{
-    Action, Event, Failure, JobPlan, JobStatus, Planned, Progress, ProgressView, Report, SkippedKind, Transfer,
+    Action, Event, Failure, JobPlan, JobStatus, Planned, Progress, ProgressView, Report, SkippedKind,
+    Transfer,
 };
 use serde::{Serialize, Serializer};
 

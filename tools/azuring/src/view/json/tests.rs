@@ -44,7 +44,8 @@ fn the_envelope_is_azcopys() {
 
 #[test]
 fn progress_has_azcopys_fields_in_its_order_and_types() {
-    let view = ProgressView { found: 4, done: 1, failed: 1, bytes: 7, scanned: true, ..ProgressView::default() };
+    let view =
+        ProgressView { found: 4, done: 1, failed: 1, bytes: 7, scanned: true, ..ProgressView::default() };
     let line = progress_line("id", &view);
     let content = content(&line);
     // From AzCopy 10.32.2.
@@ -116,5 +117,8 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
     );
     assert!(!told(Action::Copy, Some(0), "LocalBlob").contains("SourceSize"), "as AzCopy leaves out a zero");
     let changed = told(Action::SetProperties, Some(7), "BlobNone");
-    assert!(changed.ends_with(r#""BlobTags":{"k":"v"},"Metadata":{"a":"1"},"BlobTier":"Cool"}"#), "{changed}");
+    assert!(
+        changed.ends_with(r#""BlobTags":{"k":"v"},"Metadata":{"a":"1"},"BlobTier":"Cool"}"#),
+        "{changed}"
+    );
 }

@@ -17,7 +17,10 @@ fn violation(schema: &Value, value: &Value) -> Option<String> {
     let wrong = |what: &str| Some(format!("{value} {what}: {schema}"));
     let keywords = ["type", "const", "enum", "minimum", "properties", "required", "additionalProperties"];
     for keyword in schema.as_object().unwrap().keys() {
-        assert!(keywords.contains(&keyword.as_str()) || keyword == "description", "{keyword} is not looked at");
+        assert!(
+            keywords.contains(&keyword.as_str()) || keyword == "description",
+            "{keyword} is not looked at"
+        );
     }
     let is_type = match schema["type"].as_str() {
         None => true,
@@ -92,12 +95,8 @@ fn the_checker_finds_what_is_wrong() {
 
 #[test]
 fn every_event_is_a_line_as_the_schema_says() {
-    let outcome = |object| Outcome {
-        id: TransferId { part: 1, index: 2 },
-        bytes: 3,
-        object,
-        result: Ok(Done::Whole),
-    };
+    let outcome =
+        |object| Outcome { id: TransferId { part: 1, index: 2 }, bytes: 3, object, result: Ok(Done::Whole) };
     let planned = |action, bytes, modified_s| Planned { action, transfer: transfer(), bytes, modified_s };
     let events = [
         Event::Done(outcome(None)),
@@ -127,10 +126,7 @@ fn the_schema_knows_no_type_that_is_never_written() {
         .iter()
         .map(|line| line["properties"]["type"]["const"].as_str().unwrap().to_owned())
         .collect();
-    let sources = [
-        include_str!("../ndjson.rs"),
-        include_str!("../../environment.rs"),
-    ];
+    let sources = [include_str!("../ndjson.rs"), include_str!("../../environment.rs")];
     for kind in &types {
         let call = format!("line(\"{kind}\"");
         assert!(sources.iter().any(|source| source.contains(&call)), "{kind}");

@@ -1,11 +1,12 @@
-//! The MD5 of a large object whose pieces come in any order.
+//! Pieces that come in any order, for those who want them in the object's: an MD5, or a pipe.
 //!
-//! MD5 knows one order only and does some 0.7 GiB/s, less than everything else together, so each object that wants it has
-//! a thread for it. Pieces that come early are kept in memory up to a share of the buffers; beyond it they are read again
-//! from their file when their turn comes. So no piece ever waits for memory that a later one holds.
+//! MD5 does some 0.7 GiB/s, less than everything else together, and a pipe may not be read at all, so each object that
+//! wants order has a thread for it. Pieces that come early are kept in memory up to a share of the buffers; beyond it they
+//! are read again from their file when their turn comes. So no piece ever waits for memory that a later one holds. What cannot
+//! be read again belongs to one lane, which acquires memory in the order of the pieces: the first of them always has its own.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -49,34 +50,82 @@ impl Held {
 /// A piece on its way to the thread: where it begins, its length, and its bytes unless they are to be read again.
 type Piece = (u64, u64, Option<Bytes>);
 
-/// The checksum of one object.
-pub(crate) struct Md5InOrder {
+/// Who takes the bytes.
+pub(crate) trait Consumer: Send + 'static {
+    /// What is left when there are no more.
+    type End: Send + 'static;
+
+    /// Takes the next bytes.
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// There are no more.
+    fn end(self) -> io::Result<Self::End>;
+}
+
+impl Consumer for Md5 {
+    type End = [u8; 16];
+
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.update(bytes);
+        Ok(())
+    }
+
+    fn end(self) -> io::Result<[u8; 16]> {
+        Ok(self.finalize().into())
+    }
+}
+
+/// A pipe.
+impl Consumer for Box<dyn Write + Send> {
+    type End = ();
+
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+/// The bytes of one object on their way to a consumer.
+pub(crate) struct InOrder<C: Consumer> {
     /// `None` once all pieces are there.
     pieces: Mutex<Option<Sender<Piece>>>,
-    sum: Mutex<Option<oneshot::Receiver<io::Result<[u8; 16]>>>>,
+    end: Mutex<Option<oneshot::Receiver<io::Result<C::End>>>>,
     held: Arc<Held>,
     can_read_again: bool,
 }
 
-impl Md5InOrder {
+impl InOrder<Md5> {
+    /// The checksum of an object.
+    ///
     /// # Errors
     /// When the system refuses a thread.
-    pub(crate) fn start(read_again: Option<ReadAgain>, held: &Arc<Held>) -> io::Result<Self> {
+    pub(crate) fn md5(read_again: Option<ReadAgain>, held: &Arc<Held>) -> io::Result<Self> {
+        Self::start(Md5::new(), read_again, held)
+    }
+}
+
+impl<C: Consumer> InOrder<C> {
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(crate) fn start(consumer: C, read_again: Option<ReadAgain>, held: &Arc<Held>) -> io::Result<Self> {
         // Bounded by the pieces under way: each sends one message per buffer.
         let (pieces, inbox) = unbounded();
-        let (tell, sum) = oneshot::channel();
+        let (tell, end) = oneshot::channel();
         let can_read_again = read_again.is_some();
         let theirs = Arc::clone(held);
-        std::thread::Builder::new().name("md5".to_owned()).spawn(move || {
+        std::thread::Builder::new().name("in-order".to_owned()).spawn(move || {
             // Nobody listens when the object was given up.
-            let _ = tell.send(sum_up(&inbox, read_again.as_ref(), &theirs));
+            let _ = tell.send(consume(consumer, &inbox, read_again.as_ref(), &theirs));
         })?;
-        let (pieces, sum) = (Mutex::new(Some(pieces)), Mutex::new(Some(sum)));
-        Ok(Self { pieces, sum, held: Arc::clone(held), can_read_again })
+        let (pieces, end) = (Mutex::new(Some(pieces)), Mutex::new(Some(end)));
+        Ok(Self { pieces, end, held: Arc::clone(held), can_read_again })
     }
 
-    /// Takes the next piece that is there.
-    pub(crate) fn take(&self, at: u64, bytes: Bytes) {
+    /// Takes a piece; `false`: the consumer has failed, and [`InOrder::finish`] says why.
+    pub(crate) fn take(&self, at: u64, bytes: Bytes) -> bool {
         let len = bytes.len() as u64;
         // What cannot be read again is kept: its object is one lane's alone, whose pieces come nearly in order.
         let kept = if self.held.take(len) {
@@ -87,33 +136,36 @@ impl Md5InOrder {
             self.held.now.fetch_add(len, Ordering::Relaxed);
             Some(bytes)
         };
-        if let Some(pieces) = &*self.pieces.lock().expect("nothing panics while the lock is held") {
-            let _ = pieces.send((at, len, kept));
-        }
+        let pieces = self.pieces.lock().expect("nothing panics while the lock is held");
+        pieces.as_ref().is_some_and(|pieces| pieces.send((at, len, kept)).is_ok())
     }
 
-    /// The checksum, after the last piece.
+    /// What the consumer has made of all pieces.
     ///
     /// # Errors
-    /// When a piece could not be read again.
-    pub(crate) async fn finish(&self) -> io::Result<[u8; 16]> {
+    /// The consumer's, or that of a piece that could not be read again.
+    pub(crate) async fn finish(&self) -> io::Result<C::End> {
         self.pieces.lock().expect("nothing panics while the lock is held").take();
-        let sum = self.sum.lock().expect("nothing panics while the lock is held").take();
-        let sum = sum.expect("the checksum is asked for once");
-        sum.await.map_err(|_| io::Error::other("the thread that computes the MD5 has died"))?
+        let end = self.end.lock().expect("nothing panics while the lock is held").take();
+        let end = end.expect("the end is asked for once");
+        end.await.map_err(|_| io::Error::other("the thread that takes the bytes in order has died"))?
     }
 }
 
-fn sum_up(inbox: &Receiver<Piece>, read_again: Option<&ReadAgain>, held: &Held) -> io::Result<[u8; 16]> {
+fn consume<C: Consumer>(
+    mut consumer: C,
+    inbox: &Receiver<Piece>,
+    read_again: Option<&ReadAgain>,
+    held: &Held,
+) -> io::Result<C::End> {
     let mut waiting = Waiting { pieces: BTreeMap::new(), held };
-    let mut md5 = Md5::new();
     let mut next = 0;
     let mut buffer = Vec::new();
     for (at, len, bytes) in inbox {
         waiting.pieces.insert(at, (len, bytes));
         while let Some((len, bytes)) = waiting.take(next) {
             match bytes {
-                Some(bytes) => md5.update(&bytes),
+                Some(bytes) => consumer.take(&bytes)?,
                 None => {
                     let read = read_again.expect("only what can be read again was let go");
                     buffer.resize(READ_BYTES, 0);
@@ -121,7 +173,7 @@ fn sum_up(inbox: &Receiver<Piece>, read_again: Option<&ReadAgain>, held: &Held) 
                     while done < len {
                         let part = &mut buffer[..READ_BYTES.min((len - done) as usize)];
                         read(part, next + done)?;
-                        md5.update(&*part);
+                        consumer.take(part)?;
                         done += part.len() as u64;
                     }
                 }
@@ -129,7 +181,7 @@ fn sum_up(inbox: &Receiver<Piece>, read_again: Option<&ReadAgain>, held: &Held) 
             next += len;
         }
     }
-    Ok(md5.finalize().into())
+    consumer.end()
 }
 
 /// What came early.
@@ -156,7 +208,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// The MD5 of parts that are in memory.
-pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
+pub(crate) fn md5_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
     let mut md5 = Md5::new();
     for part in parts {
         md5.update(part);
@@ -171,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn pieces_in_any_order_give_the_sum_of_the_whole() {
         let whole: Vec<u8> = (0..1_000_003u32).map(|i| (i % 251) as u8).collect();
-        let want = of_parts([&whole[..]]);
+        let want = md5_of_parts([&whole[..]]);
         // With room for everything, for little, and for nothing.
         for limit in [u64::MAX / 2, 70_000, 0] {
             let held = Held::new(limit);
@@ -180,11 +232,11 @@ mod tests {
                 out.copy_from_slice(&source[at as usize..][..out.len()]);
                 Ok(())
             });
-            let sum = Md5InOrder::start(Some(read), &held).unwrap();
+            let sum = InOrder::md5(Some(read), &held).unwrap();
             let mut pieces: Vec<_> = whole.chunks(33_333).enumerate().collect();
             fastrand::Rng::with_seed(7).shuffle(&mut pieces);
             for (n, piece) in pieces {
-                sum.take(n as u64 * 33_333, Bytes::copy_from_slice(piece));
+                assert!(sum.take(n as u64 * 33_333, Bytes::copy_from_slice(piece)));
             }
             assert_eq!(sum.finish().await.unwrap(), want);
             assert_eq!(held.now.load(Ordering::SeqCst), 0);
@@ -194,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_again_is_told() {
         let read: ReadAgain = Box::new(|_, _| Err(io::Error::other("gone")));
-        let sum = Md5InOrder::start(Some(read), &Held::new(0)).unwrap();
+        let sum = InOrder::md5(Some(read), &Held::new(0)).unwrap();
         sum.take(0, Bytes::from_static(b"abc"));
         assert_eq!(sum.finish().await.unwrap_err().to_string(), "gone");
     }

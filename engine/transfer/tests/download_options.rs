@@ -1,0 +1,269 @@
+//! What can be asked of a download, from a real server to a real file system.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod kit;
+
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use azsim::Seed;
+use azuring_plan::filter::{Filter, FilterSpec};
+use azuring_transfer::{
+    CheckMd5, Credential, DEVSTORE_ACCOUNT, Event, FailureKind, Job, JobOptions, ListOfFiles, PosixStyle,
+    StopHandle, Symlinks,
+};
+
+use kit::{Bench, bytes, files, text};
+
+fn failures(events: &[Event]) -> Vec<(String, FailureKind)> {
+    let mut all: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Failed(failure) => Some((failure.object.clone(), failure.kind)),
+            _ => None,
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn plant(bench: &Bench, seed: Seed) {
+    bench.server.plant(DEVSTORE_ACCOUNT, "cont", [seed]);
+}
+
+#[test]
+fn a_stored_md5_is_compared_as_asked() {
+    use md5::Digest;
+    let bench = Bench::new();
+    // Of one request, and of several ranges that come in any order.
+    for (name, len) in [("small", 10_000), ("large", 9_000_001)] {
+        let content = bytes(len);
+        let right = md5::Md5::digest(&content).into();
+        let seed = |kind: &str, content_md5| Seed {
+            name: format!("{name}-{kind}"),
+            content: vec![content.clone().into()],
+            content_md5,
+            ..Seed::default()
+        };
+        plant(&bench, seed("right", Some(right)));
+        plant(&bench, seed("wrong", Some([7; 16])));
+        plant(&bench, seed("none", None));
+    }
+    let wrong = [("large-wrong", FailureKind::Integrity), ("small-wrong", FailureKind::Integrity)];
+    let none = [("large-none", FailureKind::Integrity), ("small-none", FailureKind::Integrity)];
+    let both = [none[0], wrong[0], none[1], wrong[1]];
+    let cases: [(CheckMd5, &[(&str, FailureKind)]); 4] = [
+        (CheckMd5::NoCheck, &[]),
+        (CheckMd5::LogOnly, &[]),
+        (CheckMd5::FailIfDifferent, &wrong),
+        (CheckMd5::FailIfDifferentOrMissing, &both),
+    ];
+    for (check_md5, want) in cases {
+        for keep in [true, false] {
+            let to = bench.dir.path().join(format!("{check_md5:?}"));
+            let to = if keep { to.as_path() } else { Path::new("/dev/null") };
+            let (report, events) =
+                bench.download("/*", to, JobOptions { check_md5, ..JobOptions::default() });
+            let want: Vec<_> = want.iter().map(|&(name, kind)| (name.to_owned(), kind)).collect();
+            assert_eq!(failures(&events), want, "{check_md5:?}");
+            assert_eq!(report.counts.done, 6 - want.len() as u64);
+            let notices = events.iter().filter(|event| matches!(event, Event::Notice(_))).count();
+            assert_eq!(notices, if check_md5 == CheckMd5::LogOnly { 2 } else { 0 });
+            if keep {
+                // What failed is not there, under no name.
+                assert_eq!(files(to).len() as u64, report.counts.done);
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_blobs_are_unpacked_and_lose_their_suffix() {
+    let bench = Bench::new();
+    let (small, large) = (bytes(5_000), bytes(30_000_000));
+    let gzip = |content: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        packer.write_all(content).unwrap();
+        packer.finish().unwrap()
+    };
+    let zlib = |content: &[u8]| {
+        let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(content).unwrap();
+        packer.finish().unwrap()
+    };
+    let seeds = [
+        ("a.txt.gz", "gzip", gzip(&small)),
+        ("b.GZIP", "gzip", gzip(&large)),
+        ("c.zz", "deflate", zlib(&small)),
+        ("d.gz", "", gzip(&small)),
+        ("e.gz", "br", small.clone()),
+        ("f.txt", "gzip", gzip(&small)),
+        ("broken.gz", "gzip", small.clone()),
+    ];
+    for (name, encoding, content) in seeds.clone() {
+        let (name, content_encoding) = (name.to_owned(), encoding.to_owned());
+        plant(&bench, Seed { name, content_encoding, content: vec![content.into()], ..Seed::default() });
+    }
+    let to = bench.dir.path().join("to");
+    let (_, events) = bench.download("/*", &to, JobOptions { decompress: true, ..JobOptions::default() });
+    assert_eq!(failures(&events), [("broken.gz".to_owned(), FailureKind::Destination)]);
+    let got = files(&to);
+    assert_eq!(got.keys().collect::<Vec<_>>(), ["a.txt", "b", "c", "d.gz", "e.gz", "f.txt"]);
+    for name in ["a.txt", "c", "f.txt"] {
+        assert_eq!(got[name], small, "{name}");
+    }
+    assert_eq!(got["b"], large);
+    assert_eq!(got["d.gz"], seeds[3].2);
+    assert_eq!(got["e.gz"], small);
+}
+
+#[test]
+fn times_modes_and_links_come_back() {
+    let bench = Bench::new();
+    let meta = |pairs: &[(&str, &str)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let dated = |name: &str, metadata| Seed { modified_s: Some(1_600_000_000), metadata, ..text(name, name) };
+    plant(&bench, dated("plain", vec![]));
+    // -rwxr-x--- in decimal with the type, as AzCopy stores it.
+    plant(&bench, dated("posix", meta(&[("permissions", "33256"), ("modtime", "1500000000123456789")])));
+    plant(&bench, Seed { name: "link".into(), ..dated("plain", meta(&[("is_symlink", "true")])) });
+    plant(
+        &bench,
+        Seed {
+            metadata: meta(&[("hdi_isfolder", "true")]),
+            ..Seed { name: "dir".into(), ..Seed::default() }
+        },
+    );
+    let look = |to: &str, options| {
+        let to = bench.dir.path().join(to);
+        let (report, events) = bench.download("/*", &to, options);
+        assert_eq!(report.counts.failed, 0, "{events:?}");
+        to
+    };
+    let to = look("plain", JobOptions::default());
+    assert!(std::fs::metadata(to.join("plain")).unwrap().mtime() > 1_700_000_000);
+    assert!(!to.join("link").is_symlink() && !to.join("dir").exists());
+    let to = look("lmt", JobOptions { preserve_last_modified_time: true, ..JobOptions::default() });
+    assert_eq!(std::fs::metadata(to.join("plain")).unwrap().mtime(), 1_600_000_000);
+    let posix = JobOptions {
+        preserve_posix: Some(PosixStyle::Standard),
+        symlinks: Symlinks::Preserve,
+        directory_stubs: true,
+        ..JobOptions::default()
+    };
+    let to = look("posix", posix);
+    let kept = std::fs::metadata(to.join("posix")).unwrap();
+    assert_eq!((kept.mode() & 0o7777, kept.mtime(), kept.mtime_nsec()), (0o750, 1_500_000_000, 123_456_789));
+    assert_eq!(std::fs::read_link(to.join("link")).unwrap(), Path::new("plain"));
+    assert!(to.join("dir").is_dir());
+}
+
+#[test]
+fn lists_and_filters_choose_and_what_is_missing_is_told() {
+    let bench = Bench::new();
+    for name in ["a/1.txt", "a/2.log", "a/b/3.txt", "ab/4.txt", "c d%41/5.txt", "large"] {
+        plant(&bench, text(name, name));
+    }
+    plant(&bench, Seed { name: "large".into(), content: vec![bytes(9_000_001).into()], ..Seed::default() });
+    plant(&bench, Seed { name: "empty".into(), ..Seed::default() });
+    let list = bench.dir.path().join("list");
+    std::fs::write(&list, "\u{feff}a/1.txt\r\n\nmissing\nc d%41/5.txt\n../a\nlarge\nempty").unwrap();
+    let to = bench.dir.path().join("listed");
+    let (report, events) =
+        bench.download_with("/*", &to, |job| job.list_of_files(ListOfFiles::File(list.clone())));
+    assert_eq!(failures(&events).iter().map(|f| f.0.as_str()).collect::<Vec<_>>(), ["../a", "missing"]);
+    let got = files(&to);
+    assert_eq!(got.keys().collect::<Vec<_>>(), ["a/1.txt", "c d%41/5.txt", "empty", "large"]);
+    assert_eq!(got["large"], bytes(9_000_001));
+    // Nothing was asked that was not to be read: one request each, one more for each further range and for the empty one.
+    assert_eq!(report.counts.requests, 5 + 2);
+
+    let cases: [(FilterSpec, &[&str]); 5] = [
+        (
+            FilterSpec { include_pattern: some("*.txt"), ..spec() },
+            &["a/1.txt", "a/b/3.txt", "ab/4.txt", "c d%41/5.txt"],
+        ),
+        (FilterSpec { exclude_path: some("a;large;empty"), ..spec() }, &["ab/4.txt", "c d%41/5.txt"]),
+        (FilterSpec { include_path: some("a/b;ab/4.txt"), ..spec() }, &["a/b/3.txt", "ab/4.txt"]),
+        (FilterSpec { include_regex: some("^a.*[34]"), ..spec() }, &["a/b/3.txt", "ab/4.txt"]),
+        (FilterSpec { include_after_ns: Some(i128::from(i64::MAX)), ..spec() }, &[]),
+    ];
+    for (spec, want) in cases {
+        let to = bench.dir.path().join("filtered");
+        std::fs::create_dir(&to).unwrap();
+        let filter = Filter::new(&spec).unwrap();
+        let (report, _) = bench.download_with("/*", &to, |job| job.recursive(true).filter(filter));
+        assert_eq!(files(&to).keys().collect::<Vec<_>>(), want, "{spec:?}");
+        assert_eq!(report.counts.found, want.len() as u64);
+        std::fs::remove_dir_all(&to).unwrap();
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn spec() -> FilterSpec {
+    FilterSpec::default()
+}
+
+#[test]
+fn an_excluded_directory_is_not_listed() {
+    let bench = Bench::new();
+    let many = (0..12_000).map(|n| text(&format!("skip/{n}"), ""));
+    bench.server.plant(DEVSTORE_ACCOUNT, "cont", many);
+    plant(&bench, text("keep/1", "x"));
+    let filter = Filter::new(&FilterSpec { exclude_path: some("skip"), ..spec() }).unwrap();
+    let to = bench.dir.path().join("to");
+    let (report, _) = bench.download_with("/*", &to, |job| job.recursive(true).filter(filter));
+    assert_eq!(files(&to).keys().collect::<Vec<_>>(), ["keep/1"]);
+    // The top, what is in `keep`, and the one blob; 12,001 names would have been three pages.
+    assert_eq!(report.counts.requests, 3);
+}
+
+#[derive(Clone, Default)]
+struct Pipe(Arc<Mutex<Vec<u8>>>, Option<usize>);
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut all = self.0.lock().unwrap();
+        if self.1.is_some_and(|limit| all.len() >= limit) {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
+        }
+        all.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_pipe_gets_the_bytes_in_their_order() {
+    let bench = Bench::new();
+    for len in [0, 5, 4 << 20, 50_000_001] {
+        let content = bytes(len);
+        plant(&bench, Seed { name: "blob".into(), content: vec![content.clone().into()], ..Seed::default() });
+        for limit in [None, Some(1_000_000)] {
+            let pipe = Pipe(Arc::default(), limit);
+            let url = bench.url("/blob");
+            let credential = Credential::find(&url, |_| None).unwrap();
+            let job = Job::download_to(url, credential, pipe.clone()).build().unwrap();
+            let report = job.run(&StopHandle::new(), |_| {});
+            let fits = limit.is_none_or(|limit| content.len() <= limit);
+            assert_eq!(report.counts.done, u64::from(fits), "{len} {limit:?}");
+            if fits {
+                assert!(*pipe.0.lock().unwrap() == content);
+            } else {
+                assert_eq!(report.kinds, [FailureKind::Destination]);
+            }
+        }
+    }
+    let url = bench.url("");
+    let credential = Credential::find(&url, |_| None).unwrap();
+    let report =
+        Job::download_to(url, credential, Pipe::default()).build().unwrap().run(&StopHandle::new(), |_| {});
+    assert_eq!(report.fatal.unwrap().kind, FailureKind::Usage);
+}
