@@ -29,11 +29,11 @@ pub(crate) struct Size {
     /// Bytes in the large cases.
     pub(crate) large_bytes: u64,
     /// Blobs to list.
-    listed: usize,
+    pub(crate) listed: usize,
     /// Blobs to remove.
-    removed: usize,
+    pub(crate) removed: usize,
     /// Files of the dry run.
-    dry: usize,
+    pub(crate) dry: usize,
 }
 
 impl Size {

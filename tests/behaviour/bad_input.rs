@@ -47,7 +47,8 @@ fn urls_that_are_wrong() {
     );
     told(&to("https://account.blob.core.windows.net/cont?sv=1&se=2&sig=short"), 3, &["signature (sig)"]);
     told(&to("not-a-url"), 2, &["neither source nor destination is a URL"]);
-    told(&fixture.run(["copy", "https://a.blob.core.windows.net/c/x", "/tmp"]), 2, &["source is a URL"]);
+    let between = ["copy", "https://a.blob.core.windows.net/c/x", "https://b.blob.core.windows.net/c"];
+    told(&fixture.run(between), 2, &["the source is a URL and so is the destination"]);
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn flags_that_are_wrong() {
         (&["--block-size-mb=abc"][..], &["abc"][..]),
         (&["--block-size-mb=9999"], &["9999"]),
         (&["--metadata=a-b=1"], &["a-b", "metadata"]),
-        (&["--metadata=a"], &["`a` has no `=`"]),
+        (&["--metadata=a"], &["--metadata: a: it has no `=`"]),
         (&["--block-blob-tier=Warm"], &["Warm", "Hot, Cool, Cold or Archive"]),
         (&["--memory=1M"], &["at least 64 MiB"]),
         (&["--memory=64M", "--block-size-mb=100"], &["--memory"]),
@@ -281,8 +282,12 @@ fn urls_in_the_wrong_place_are_not_repeated_with_their_secrets() {
         (&["copy", file, base, &url][..], 2, &["unexpected argument", "cont?REDACTED"][..]),
         (&["copy", "file1", "file2", base], 2, &["in quotes", "'dir/*'"]),
         (&[&url], 2, &["unrecognized subcommand", "cont?REDACTED"]),
-        (&["copy", file, base, &flag("from-to")], 2, &["invalid value", "cont?REDACTED"]),
-        (&["copy", file, base, "--from-to", &typo], 2, &["invalid value", "sig=REDACTED"]),
+        (
+            &["copy", file, base, &flag("from-to")],
+            2,
+            &["not a combination of source and destination", "cont?REDACTED"],
+        ),
+        (&["copy", file, base, "--from-to", &typo], 2, &["not a combination", "sig=REDACTED"]),
         (&["copy", file, base, &flag("concurrency")], 2, &["invalid value", "REDACTED"]),
         (&["copy", file, base, &flag("block-size-mb")], 2, &["REDACTED"]),
         (&["copy", file, base, &flag("block-blob-tier")], 2, &["is not a tier", "REDACTED"]),
@@ -292,7 +297,7 @@ fn urls_in_the_wrong_place_are_not_repeated_with_their_secrets() {
         (&[user], 2, &["unrecognized subcommand", "//REDACTED@host.example/cont"]),
         (&["copy", file, base, user], 2, &["//REDACTED@host.example/cont"]),
         (&["copy", &one_slash, base], 4, &["no such file"]),
-        (&["copy", &url, "/tmp"], 2, &["source is a URL"]),
+        (&["copy", &url, base], 2, &["source is a URL"]),
         (&["demo", &url], 1, &["azuring demo", "no such file"]),
     ] {
         let outcome = fixture.run(args);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use azuring_tests::{Azuring, Fixture, Outcome, Stdin, azuring};
+use azuring_tests::{AzCopy, Azuring, Fixture, Outcome, Stdin, azuring};
 use serde_json::Value;
 
 /// Asserts the exit code and that one line of stderr holds all of `parts`.
@@ -169,7 +169,7 @@ fn a_job_in_ndjson_names_every_object() {
     let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["start", "done", "summary"]);
     assert_eq!(lines[1]["bytes"], 5);
-    assert_eq!(lines[1]["object"], "tree/a b");
+    assert_eq!(lines[1]["object"], "a b");
     assert_eq!((&lines[2]["done"], &lines[2]["exit_code"]), (&1.into(), &0.into()));
     let destination = lines[1]["destination"].as_str().unwrap();
     assert!(destination.ends_with("/data/tree/a%20b"), "encoded and without SAS: {destination}");
@@ -268,4 +268,35 @@ fn keys_that_cannot_be_used_are_refused() {
     told(&copy(other, &["--cpk-by-value"]), 3, &["SHA-256"]);
     let both = copy(azuring!().env("CPK_ENCRYPTION_KEY", key), &["--cpk-by-value", "--cpk-by-name=s"]);
     told(&both, 2, &["cannot be used with"]);
+}
+
+/// The rows of the compatibility ledger that are AzCopy's say what its help says: a flag that a newer AzCopy brings
+/// fails here.
+#[test]
+fn the_ledger_has_every_flag_of_azcopys_help() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/azuring/compatibility.json");
+    let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let has = |item: &str| rows.iter().any(|row| row["item"] == item);
+    let azcopy = AzCopy::new();
+    let mut flags = 0;
+    for command in ["copy", "list", "make", "remove", "set-properties"] {
+        let help = azcopy.run([command, "--help"]);
+        for line in help.expect_code(0).stdout.lines() {
+            let Some(flag) = line.trim_start().strip_prefix("--").filter(|_| line.starts_with(' ')) else {
+                continue;
+            };
+            let flag = flag.split([' ', '=']).next().unwrap();
+            flags += 1;
+            assert!(
+                has(&format!("{command}.{flag}")) || has(&format!("global.{flag}")),
+                "{command} --{flag}"
+            );
+        }
+    }
+    assert!(flags > 100, "{flags} flags are few: has the help another form?");
+    for line in azcopy.run(["env"]).expect_code(0).stdout.lines() {
+        if let Some(name) = line.strip_prefix("INFO: Name: ") {
+            assert!(has(&format!("variable.{name}")), "{name}");
+        }
+    }
 }

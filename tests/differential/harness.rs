@@ -60,7 +60,7 @@ fn azcopy_agrees_with_itself() {
 #[test]
 fn a_planted_difference_is_found_and_only_that() {
     let dir = tempfile::tempdir().unwrap();
-    let program = wrapper(&dir, "exec -a azcopy \"$AZURING\" \"$@\" --content-language=xx");
+    let program = wrapper(&dir, "exec \"$AZURING\" \"$@\" --content-language=xx");
     let verdict = judge(&program, plain());
     assert_eq!(found(&verdict), [(Aspect::Headers, "dir/sub/a.bin"), (Aspect::Headers, "dir/top.txt")]);
     assert!(verdict.wrong.is_empty() && !verdict.is_right());

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use azsim::Seed;
-use azuring_tests::differential::{Aspect, Case, Remote, Service, assert_same};
+use azuring_tests::differential::{Case, Remote, Service, assert_same};
 
 #[test]
 fn commands_do_the_same() {

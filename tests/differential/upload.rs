@@ -9,6 +9,19 @@ const YEAR_2020: u64 = 1_577_836_800;
 const YEAR_2022: u64 = 1_640_995_200;
 const YEAR_2025: u64 = 1_735_689_600;
 
+/// Why azuring differs on purpose.
+const PREFIX: &str =
+    "AzCopy excludes every name that begins so; azuring excludes the path and what is below it";
+const LISTED: &str = "AzCopy ignores a line it cannot follow; azuring fails it";
+const COUNTED: &str = "AzCopy leaves links out without a word; azuring counts them";
+const DANGLING: &str = "AzCopy leaves out a link to nowhere that it was to follow; azuring fails it";
+const NAMED: &str = "AzCopy refuses a link as the source; azuring takes the file it leads to";
+const PIPE: &str = "AzCopy makes an empty blob of a named pipe; azuring skips and counts it";
+const DECODED: &str =
+    "AzCopy shows a destination as it was typed and all others decoded; azuring decodes all";
+const REGEX: &str = "AzCopy takes a regex that is none for one that matches nothing; azuring refuses it";
+const SAYS_WHY: &str = "AzCopy does not say why everything fails; azuring does";
+
 #[test]
 fn uploads_are_the_same() {
     let cases: Vec<Case> = [
@@ -103,7 +116,7 @@ fn filters() -> Vec<Case> {
         upload("exclude-pattern", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-pattern=*.txt;b"),
         upload("include-path", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-path=sub;top.txt"),
         upload("exclude-path", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-path=sub/deep;zero"),
-        upload("exclude-path that is the start of a name", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-path=sub"),
+        upload("exclude-path that is the start of a name", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-path=sub").differs(Aspect::Name, "dir/subway/c.txt", "there", PREFIX).differs(Aspect::Count, "*", "*", PREFIX),
         upload("include-regex", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-regex=^sub/;txt$"),
         upload("exclude-regex", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --exclude-regex=^sub;\\.txt$"),
         upload("filters of all kinds", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-pattern=*.txt;*.bin --exclude-pattern=a* --exclude-path=subway --include-regex=t"),
@@ -113,11 +126,11 @@ fn filters() -> Vec<Case> {
         Case::new("include-before", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-before=2022-01-01T00:00:00Z").source(dated),
         Case::new("include-after and include-before", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-after=2021-06-01 --include-before=2023-06-01T12").source(dated),
         upload("list-of-files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --list-of-files={SRC}/list").source(listed),
-        upload("list-of-files not recursive", "copy {SRC}/dir {URL} --from-to=LocalBlob --list-of-files={SRC}/list").source(listed),
+        upload("list-of-files not recursive", "copy {SRC}/dir {URL} --from-to=LocalBlob --list-of-files={SRC}/list").source(listed).differs(Aspect::Exit, "", "1", LISTED).differs(Aspect::Count, "*", "*", LISTED),
         upload("list-of-files with a missing line", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --list-of-files={SRC}/list").source(|source| {
             tree(source);
             source.file("list", "top.txt\nmissing.txt\nsub\n");
-        }),
+        }).differs(Aspect::Exit, "", "1", LISTED).differs(Aspect::Count, "*", "*", LISTED),
     ]
 }
 
@@ -246,7 +259,10 @@ fn linked(source: &Local) {
 
 fn links() -> Vec<Case> {
     vec![
-        Case::new("links are skipped", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive").source(linked),
+        Case::new("links are skipped", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive")
+            .source(linked)
+            .differs(Aspect::Count, "Number of Symbolic Links Skipped", "3", COUNTED)
+            .differs(Aspect::Count, "Final Job Status", "CompletedWithSkipped", COUNTED),
         Case::new(
             "follow-symlinks",
             "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --follow-symlinks",
@@ -264,24 +280,33 @@ fn links() -> Vec<Case> {
         .source(|source| {
             source.file("dir/sub/file", "content");
             source.link("dir/sub/up", "..");
-        }),
+        })
+        .differs(Aspect::Count, "Number of Symbolic Links Skipped", "1", COUNTED)
+        .differs(Aspect::Count, "Final Job Status", "CompletedWithSkipped", COUNTED),
         Case::new(
             "follow-symlinks to nowhere",
             "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --follow-symlinks",
         )
-        .source(linked),
+        .source(linked)
+        .differs(Aspect::Exit, "", "1", DANGLING)
+        .differs(Aspect::Count, "*", "*", DANGLING),
         Case::new(
             "preserve-symlinks",
             "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --preserve-symlinks",
         )
         .source(linked),
-        Case::new("a link that is named", "copy {SRC}/dir/to-file {URL} --from-to=LocalBlob").source(linked),
-        Case::new("a named pipe among files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive").source(
-            |source| {
+        Case::new("a link that is named", "copy {SRC}/dir/to-file {URL} --from-to=LocalBlob")
+            .source(linked)
+            .differs(Aspect::Exit, "", "0", NAMED)
+            .differs(Aspect::Count, "*", "*", NAMED)
+            .differs(Aspect::Name, "to-file", "there", NAMED),
+        Case::new("a named pipe among files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive")
+            .source(|source| {
                 source.file("dir/file", "content");
                 source.fifo("dir/pipe");
-            },
-        ),
+            })
+            .differs(Aspect::Name, "dir/pipe", "", PIPE)
+            .differs(Aspect::Count, "*", "*", PIPE),
         upload(
             "include-directory-stub",
             "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-directory-stub",
@@ -298,7 +323,9 @@ fn output() -> Vec<Case> {
         ),
         upload("quiet output", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --output-level=quiet"),
         upload("dry run", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --dry-run"),
-        upload("dry run of one file", "copy {SRC}/dir/top.txt {URL/x%20y} --from-to=LocalBlob --dry-run"),
+        upload("dry run of one file", "copy {SRC}/dir/top.txt {URL/x%20y} --from-to=LocalBlob --dry-run")
+            .differs(Aspect::Line, "DRYRUN: copy SRC/dir/top.txt to URL/x y", "1", DECODED)
+            .differs(Aspect::Line, "DRYRUN: copy SRC/dir/top.txt to URL/x%20y", "", DECODED),
         upload(
             "dry run in JSON",
             "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --dry-run --output-type=json --metadata=a=1 --blob-tags=k=v",
@@ -307,7 +334,9 @@ fn output() -> Vec<Case> {
         upload(
             "no such container in JSON",
             "copy {SRC}/dir {GONE} --from-to=LocalBlob --recursive --output-type=json",
-        ),
+        )
+        .differs(Aspect::Count, "ErrorMsg", "*", SAYS_WHY)
+        .differs(Aspect::Line, "Error message", "1", SAYS_WHY),
     ]
 }
 
@@ -325,7 +354,7 @@ fn refused() -> Vec<Case> {
         upload("eleven tags", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --blob-tags=a=1&b=1&c=1&d=1&e=1&f=1&g=1&h=1&i=1&j=1&k=1")
             .says("at-most 10 tags can be associated with a blob"),
         upload("include-path and list-of-files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-path=sub --list-of-files={SRC}/dir/top.txt"),
-        upload("a bad regex", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-regex=("),
+        upload("a bad regex", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-regex=(").differs(Aspect::Exit, "", "1", REGEX).differs(Aspect::Count, "*", "*", REGEX),
         upload("a bad date", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-after=yesterday"),
         upload("a bad tier", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --block-blob-tier=Lukewarm"),
     ]

@@ -139,8 +139,8 @@ impl Case {
         self
     }
 
-    /// Declares a difference: `ours` is azuring's value of the fact, `""` where it has none, `"*"` for any.
-    /// Where a name or a path differs, its other aspects may.
+    /// Declares a difference: `ours` is azuring's value of the fact, `""` where it has none, `"*"` for any. The subject
+    /// `"*"` stands for all facts of the aspect. Where a blob or a path is on one side only, nothing else of it is compared.
     #[must_use]
     pub fn differs(
         mut self,
@@ -155,17 +155,13 @@ impl Case {
 
     fn is_declared(&self, difference: &Difference) -> bool {
         let ours = difference.azuring.as_deref().unwrap_or("");
-        let exactly = |declared: &Declared| {
-            declared.aspect == difference.aspect
-                && declared.subject == difference.subject
-                && (declared.ours == "*" || declared.ours == ours)
-        };
-        let whole = |declared: &Declared| {
-            matches!(declared.aspect, Aspect::Name | Aspect::Path)
-                && !matches!(difference.aspect, Aspect::Name | Aspect::Path)
-                && declared.subject == difference.subject
-        };
-        self.differs.iter().any(|declared| exactly(declared) || whole(declared))
+        self.differs.iter().any(|it| it.covers(difference) && (it.ours == "*" || it.ours == ours))
+    }
+}
+
+impl Declared {
+    fn covers(&self, difference: &Difference) -> bool {
+        self.aspect == difference.aspect && (self.subject == "*" || self.subject == difference.subject)
     }
 }
 
@@ -275,17 +271,8 @@ impl Suite {
         let (azcopy, _) = self.facts_of(Tool::AzCopy, number, case, &place);
         let (azuring, output) = self.facts_of(Tool::Azuring, number, case, &place);
         let all = differences(&azcopy, &azuring);
-        if let Ok(dump) = std::env::var("D_DUMP") {
-            fs::write(
-                format!("{dump}/{}", case.name.replace('/', "_")),
-                format!("{}\n\nAZCOPY {azcopy:#?}\n\nAZURING {azuring:#?}\n", case.line),
-            )
-            .unwrap();
-        } // DEV
         let undeclared: Vec<_> = all.iter().filter(|found| !case.is_declared(found)).cloned().collect();
-        let stale = case.differs.iter().filter(|declared| {
-            !all.iter().any(|found| found.aspect == declared.aspect && found.subject == declared.subject)
-        });
+        let stale = case.differs.iter().filter(|declared| !all.iter().any(|found| declared.covers(found)));
         let mut wrong: Vec<String> = stale
             .map(|Declared { aspect, subject, reason, .. }| {
                 format!("{aspect:?} {subject:?} is declared to differ and does not ({reason})")
@@ -343,8 +330,6 @@ impl Suite {
 pub fn assert_same(program: &str, cases: &[Case]) {
     let only = std::env::var(ONLY).unwrap_or_default();
     let cases: Vec<Case> = cases.iter().filter(|case| case.name.contains(&only)).cloned().collect();
-    let other = std::env::var("D_PROGRAM").unwrap_or(program.to_owned()); // DEV
-    let program = other.as_str(); // DEV
     let verdicts = Suite::new(Path::new(program), &cases).judge(&cases);
     let failed: Vec<_> = verdicts.iter().filter(|verdict| !verdict.is_right()).collect();
     let report: String = failed.iter().map(ToString::to_string).collect();

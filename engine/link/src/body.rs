@@ -112,7 +112,8 @@ impl Progress {
 
     /// Returns when nothing has moved for too long, and the link was not held back by a limit of bytes per second.
     pub(crate) async fn stalled(&self) {
-        while self.clock.get().saturating_sub(self.last_s.get().max(self.link.paced_s.get())) <= self.limit_s {
+        while self.clock.get().saturating_sub(self.last_s.get().max(self.link.paced_s.get())) <= self.limit_s
+        {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }

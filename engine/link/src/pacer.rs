@@ -36,7 +36,8 @@ impl Pacer {
 
     /// Hands out `bytes`: when those handed out before have passed, and when these will have.
     fn hand_out(&self, bytes: usize, now: Instant) -> (Instant, Instant) {
-        let takes = Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second).unwrap_or(Duration::MAX);
+        let takes =
+            Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second).unwrap_or(Duration::MAX);
         let mut free = self.free.lock().expect("nothing panics while the lock is held");
         let begin = free.map_or(now, |free| free.max(now));
         // A rate so low that it reaches past the end of time.
@@ -159,9 +160,9 @@ mod tests {
             }
         };
         let (a, b, c) = tokio::join!(link(50_000), link(50_000), reader);
-        // 150,000 bytes at 100,000 a second; the last pieces of all three go within the last moments.
-        for ended in [a, b, c] {
-            assert!((1.4..1.51).contains(&ended.as_secs_f64()), "{ended:?}");
-        }
+        // 150,000 bytes at 100,000 a second, and nobody is done long before the others.
+        let ended = [a, b, c].map(|ended| ended.as_secs_f64());
+        assert!(ended.iter().all(|&ended| (1.2..1.52).contains(&ended)), "{ended:?}");
+        assert!(ended.iter().any(|&ended| ended > 1.45), "{ended:?}");
     }
 }

@@ -170,6 +170,15 @@ impl LocalError {
         }
     }
 
+    /// What the kernel answered, where that is all there is to say.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Io { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+
     pub(crate) fn new(path: PathBuf, operation: &'static str, errno: Errno) -> Self {
         match errno {
             Errno::NOENT => Self::Missing { path },

@@ -101,7 +101,7 @@ impl FileRing for ThreadFiles {
             .await
     }
 
-    async fn store(&self, names: Names, parts: Vec<Lease>, finish: Finish) -> io::Result<()> {
+    async fn store(&self, names: Names, parts: Arc<Vec<Lease>>, finish: Finish) -> io::Result<()> {
         self.blocking.run(1, move || store::store(&names, &parts, &finish)).await
     }
 

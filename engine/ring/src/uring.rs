@@ -133,7 +133,7 @@ impl FileRing for UringFiles {
         Ok(lease)
     }
 
-    async fn store(&self, names: Names, parts: Vec<Lease>, finish: Finish) -> io::Result<()> {
+    async fn store(&self, names: Names, parts: Arc<Vec<Lease>>, finish: Finish) -> io::Result<()> {
         self.blocking.run(1, move || store::store(&names, &parts, &finish)).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, Wanted};
 use azuring_link::TlsSetup;
@@ -11,8 +11,8 @@ use azuring_plan::download::RemotePath;
 use azuring_plan::filter::Filter;
 use azuring_ring::probe;
 
-use crate::change::Remove;
-use crate::choices::{ListOfFiles, PropertyChange};
+use crate::change::{Remove, SetProperties};
+use crate::choices::{ListOfFiles, PropertyChange, Symlinks};
 use crate::collector::Progress;
 use crate::download::Download;
 use crate::in_order::Held;
@@ -134,7 +134,8 @@ impl JobBuilder {
             What::Upload(source) => {
                 let found = Source::resolve(source, self.url.path(), &self.local_options())?;
                 let (root, naming, root_path) = (found.root, found.naming, found.root_path);
-                let task = Task::Upload(Upload { root, naming, root_path });
+                let (held, asking) = (held(&shares), Mutex::new(()));
+                let task = Task::Upload(Upload { root, naming, root_path, held, asking });
                 let source = source.to_string_lossy().into_owned();
                 (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
             }
@@ -151,11 +152,11 @@ impl JobBuilder {
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
             What::Remove => {
-                let task = Task::Remove(Remove {});
+                let task = Task::Remove(Remove::default());
                 (Verb::Remove, place, String::new(), false, task, self.remote(true)?)
             }
             What::SetProperties(change) => {
-                let task = Task::SetProperties(change.clone());
+                let task = Task::SetProperties(SetProperties::new(change.clone()));
                 (Verb::SetProperties, place, String::new(), false, task, self.remote(true)?)
             }
         };
@@ -204,22 +205,20 @@ impl JobBuilder {
     }
 
     fn download_task(&self, destination: &Path, shares: &[LaneShare], job: uuid::Uuid) -> Download {
-        // A quarter of the smallest lane's buffers, so that no lane is ever without.
-        let held = shares.iter().map(|share| share.pool_bytes as u64 / 4).min().unwrap_or_default();
         let (range_bytes, dry_run) = (self.range_bytes(), self.options.dry_run);
         let mode = 0o666 & !azuring_local::umask();
-        let held = Held::new(held);
-        Download::new(destination, self.naming, dry_run, range_bytes, held, mode, job.into_bytes())
+        Download::new(destination, self.naming, dry_run, range_bytes, held(shares), mode, job.into_bytes())
     }
 
     fn remote(&self, stubs: bool) -> Result<Finder, JobError> {
-        Ok(Finder::Remote(Box::new(RemoteSource {
+        Ok(Finder::Remote(Arc::new(RemoteSource {
             path: RemotePath::parse(self.url.raw_path())?,
             recursive: self.naming.recursive,
             filter: self.filter.clone(),
             list: self.list_of_files.clone(),
             versions: self.list_of_versions.clone(),
             stubs,
+            links: !matches!(self.what, What::Download(_)) || self.options.symlinks == Symlinks::Preserve,
             permanent: self.options.permanent_delete,
             wanted: match self.what {
                 What::Download(_) | What::Pipe(_) => download::wanted(),
@@ -232,4 +231,9 @@ impl JobBuilder {
     fn range_bytes(&self) -> u64 {
         self.options.blocks.block_size.unwrap_or(azuring_azure::MAX_CRC64_RANGE_BYTES)
     }
+}
+
+/// What may wait to be summed: a quarter of the smallest lane's buffers, so that no lane is ever without.
+fn held(shares: &[LaneShare]) -> Arc<Held> {
+    Held::new(shares.iter().map(|share| share.pool_bytes as u64 / 4).min().unwrap_or_default())
 }

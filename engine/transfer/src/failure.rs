@@ -76,6 +76,11 @@ impl Failure {
         }
     }
 
+    /// The service says that there is no such object.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.status == Some(404) && self.code.as_deref() != Some("ContainerNotFound")
+    }
+
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use azuring_azure::{BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, UrlError};
 use azuring_link::{TlsError, TlsSetup};
-use azuring_local::LocalError;
+use azuring_local::{KNOWN_DIRECTORIES, LocalError};
 use azuring_plan::PlanError;
 use azuring_ring::IoPath;
 
@@ -15,8 +16,9 @@ use crate::choices::PropertyChange;
 use crate::collector::{self, Progress};
 use crate::lane::{self, LaneShare, new_histogram};
 use crate::options::JobOptions;
-use crate::outcome::{Event, Report};
+use crate::outcome::{Event, Report, TransferId};
 use crate::queue::WorkQueue;
+use crate::remote::RemoteSource;
 use crate::session::Session;
 use crate::source::Finder;
 use crate::task::Task;
@@ -60,6 +62,21 @@ pub(crate) struct Shared {
     pub(crate) task: Task,
     pub(crate) session: Session,
     pub(crate) queue: Arc<WorkQueue>,
+    /// What the planner lists, when the source is remote.
+    pub(crate) remote: Option<Arc<RemoteSource>>,
+    next_id: AtomicU64,
+}
+
+impl Shared {
+    /// The number of the next object.
+    pub(crate) fn next_id(&self) -> TransferId {
+        TransferId::nth(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether no object has been found yet.
+    pub(crate) fn nothing_found(&self) -> bool {
+        self.next_id.load(Ordering::Relaxed) == 0
+    }
 }
 
 /// What a job does.
@@ -159,7 +176,8 @@ impl Job {
     pub fn run(self, stop: &StopHandle, tell: impl FnMut(Event)) -> Report {
         let begun = Instant::now();
         let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
-        threads::allow_descriptors(lane::descriptors(&self.shares));
+        let held = if self.plan.verb == Verb::Download { KNOWN_DIRECTORIES as u64 } else { 0 };
+        threads::allow_descriptors(lane::descriptors(&self.shares) + held);
         let verdict = Verdict::new(stop.clone());
         let progress = Arc::clone(&self.progress);
         let shared = Arc::new(Shared {
@@ -168,6 +186,11 @@ impl Job {
             task: self.task,
             session: Session::new(self.options, self.target, self.tls, verdict, progress),
             queue: Arc::new(WorkQueue::new(lanes)),
+            remote: match &self.finder {
+                Finder::Remote(source) => Some(Arc::clone(source)),
+                Finder::Local(_) => None,
+            },
+            next_id: AtomicU64::new(0),
         });
         let (messages, inbox) = collector::channel();
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);

@@ -22,8 +22,8 @@ use crate::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
 use crate::queue::{Busy, Entry, Large, Work};
 use crate::request::Sender;
 use crate::session::Session;
-use crate::task::{Found, Task};
-use crate::{download, upload};
+use crate::task::{BlobItem, Found, Known, Task};
+use crate::{change, download, expand, upload};
 
 /// File tasks per lane at least: a cold cache needs this many opens and reads under way.
 const MIN_TASKS: usize = 64;
@@ -77,6 +77,8 @@ pub(crate) struct Lane<R> {
     window_sum: Cell<(usize, u64)>,
     local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
     refill: tokio::sync::Mutex<()>,
+    /// Names of a list that are no blobs and may be directories.
+    unresolved: RefCell<Vec<(TransferId, Box<BlobItem>)>>,
     outbox: RefCell<Vec<Outcome>>,
     messages: channel::Sender<Message>,
     notice: Box<dyn Fn(&str)>,
@@ -86,6 +88,7 @@ pub(crate) struct Lane<R> {
 /// A piece of work for one task of the lane.
 enum Item {
     One(Entry, Rc<Busy>),
+    Batch(Vec<Entry>, Busy),
     Help(Large, Busy),
 }
 
@@ -102,20 +105,34 @@ pub(crate) enum Ended {
     Elsewhere,
 }
 
+/// Transfers one object and reports its outcome.
+pub(crate) async fn one<R: FileRing>(lane: &Rc<Lane<R>>, Entry { id, found }: Entry) {
+    let result = match (&lane.shared.task, &found) {
+        (Task::Upload(task), found) => upload::object(lane, task, id, found).await,
+        (Task::Download(task), Found::Blob(blob)) => {
+            let result = download::blob(lane, task, id, blob).await;
+            match result {
+                Err(failure) if failure.is_missing() && blob.known == Known::Named => {
+                    expand::directory(lane, blob).await.map(|()| Ended::Elsewhere)
+                }
+                result => result,
+            }
+        }
+        _ => unreachable!("the planner of a task finds what the task works on"),
+    };
+    lane.finish(id, found, result);
+}
+
 /// Does one piece of work and reports its outcome.
 async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
     match (&lane.shared.task, item) {
-        (Task::Upload(task), Item::One(Entry { id, found: Found::File(path) }, _busy)) => {
-            let result = upload::file(lane, task, id, path.as_bytes()).await;
-            lane.finish(id, Found::File(path), result);
-        }
-        (Task::Download(task), Item::One(Entry { id, found: Found::Blob(blob) }, _busy)) => {
-            let result = download::blob(lane, task, id, &blob).await;
-            lane.finish(id, Found::Blob(blob), result);
-        }
+        (Task::Upload(_) | Task::Download(_), Item::One(entry, _busy)) => one(lane, entry).await,
         (Task::Upload(task), Item::Help(Large::Up(file), _busy)) => upload::help(lane, task, &file).await,
         (Task::Download(task), Item::Help(Large::Down(blob), _busy)) => {
-            download::help(lane, task, &blob).await
+            download::help(lane, task, &blob).await;
+        }
+        (Task::Remove(_) | Task::SetProperties(_), Item::Batch(entries, _busy)) => {
+            change::blobs(lane, entries).await;
         }
         _ => unreachable!("the planner of a task finds what the task works on"),
     }
@@ -183,6 +200,7 @@ async fn drive<R: FileRing>(
         window_sum: Cell::new((0, 0)),
         local: RefCell::default(),
         refill: tokio::sync::Mutex::new(()),
+        unresolved: RefCell::default(),
         outbox: RefCell::default(),
         notice: {
             let messages = messages.clone();
@@ -268,6 +286,10 @@ impl<R: FileRing> Lane<R> {
         self.shared.queue.offer(self.index, large, most);
     }
 
+    pub(crate) fn unresolved(&self) -> &RefCell<Vec<(TransferId, Box<BlobItem>)>> {
+        &self.unresolved
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.shared.session
     }
@@ -301,6 +323,9 @@ impl<R: FileRing> Lane<R> {
             }
             match self.shared.queue.next(self.index).await? {
                 (Work::Help(large), busy) => return Some(Item::Help(large, busy)),
+                (Work::Files(batch), busy) if self.shared.task.takes_batches() => {
+                    return Some(Item::Batch(batch, busy));
+                }
                 (Work::Files(batch), busy) => {
                     let busy = Rc::new(busy);
                     let entries = batch.into_iter().map(|entry| (entry, Rc::clone(&busy)));

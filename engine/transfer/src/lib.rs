@@ -13,7 +13,8 @@
 //!
 //! **Invariants.**
 //! - Every object that was found ends in exactly one [`Outcome`], or is counted as not started when the job stops.
-//! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged.
+//! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged. (Page
+//!   and append blobs are visible from their first byte on the service itself: one that fails is removed again.)
 //! - The pools of all lanes together stay within [`Limits::memory_bytes`]; every queue is bounded.
 //! - No lock and no wake-up of another thread on the path of a small file: work and outcomes travel in batches.
 //!
@@ -44,14 +45,19 @@ mod builder;
 mod change;
 mod choices;
 mod collector;
+mod command;
 mod control;
 mod download;
+mod expand;
 mod failure;
 mod in_order;
 mod job;
 mod lane;
+mod list;
+mod make;
 mod options;
 mod outcome;
+mod patience;
 mod pieces;
 mod planner;
 mod queue;
@@ -66,7 +72,9 @@ mod threads;
 mod upload;
 mod verdict;
 
-pub use azuring_azure::{BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError};
+pub use azuring_azure::{
+    BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
+};
 pub use azuring_link::{HttpChoice, TlsError};
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
@@ -78,12 +86,16 @@ pub use choices::{
     PosixStyle, PropertyChange, RehydratePriority, Symlinks,
 };
 pub use collector::{Progress, ProgressView};
+pub use command::CommandError;
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobError, JobPlan, Verb};
+pub use list::{ListOptions, ListTotals, ListedBlob, list};
+pub use make::make_container;
 pub use options::{ContentTypePolicy, JobOptions, Limits, RetryPolicy};
 pub use outcome::{
     Action, Counts, Done, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer, TransferId,
 };
+pub use upload::upload_from;
 pub use verdict::StopHandle;
 
 pub mod read_back;

@@ -71,6 +71,8 @@ pub enum SkippedKind {
     Exists,
     /// The destination's was modified later, or at the same time.
     NotNewer,
+    /// It is to be removed, has snapshots, and nothing was said of these ([`crate::DeleteSnapshots`]).
+    HasSnapshots,
 }
 
 /// What a dry run would do with an object.

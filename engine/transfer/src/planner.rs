@@ -7,7 +7,7 @@ use crossbeam::channel::Sender;
 use crate::collector::Message;
 use crate::failure::Failure;
 use crate::job::Shared;
-use crate::outcome::{Event, SkippedKind, Transfer, TransferId};
+use crate::outcome::{Event, Outcome, SkippedKind, Transfer};
 use crate::queue::{BATCH_FILES, Entry};
 use crate::remote;
 use crate::source::Finder;
@@ -19,7 +19,7 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     let _closing = Closing(shared);
     let batch_size = shared.task.batch_size().unwrap_or(BATCH_FILES);
     let batch = Vec::with_capacity(batch_size);
-    let mut planner = Planner { shared, messages, next: 0, batch_size, batch };
+    let mut planner = Planner { shared, messages, batch_size, batch };
     match finder {
         Finder::Local(finder) => finder.plan(&mut planner),
         Finder::Remote(source) => remote::plan(&source, &mut planner),
@@ -43,7 +43,6 @@ impl Drop for Closing<'_> {
 pub(crate) struct Planner<'a> {
     pub(crate) shared: &'a Shared,
     messages: &'a Sender<Message>,
-    next: u64,
     batch_size: usize,
     batch: Vec<Entry>,
 }
@@ -51,12 +50,20 @@ pub(crate) struct Planner<'a> {
 impl Planner<'_> {
     /// Hands over an object; `false`: the job is stopping.
     pub(crate) fn push(&mut self, found: Found) -> bool {
-        self.batch.push(Entry { id: TransferId::nth(self.next), found });
-        self.next += 1;
+        self.batch.push(Entry { id: self.shared.next_id(), found });
         self.batch.len() < self.batch_size || self.flush()
     }
 
-    /// Tells of something that cannot be transferred; `false`: the job is stopping.
+    /// Tells of an object that was asked for by name and cannot be transferred; `false`: the job is stopping.
+    pub(crate) fn refuse(&mut self, failure: Failure) -> bool {
+        self.shared.session.progress.found.fetch_add(1, Ordering::SeqCst);
+        let id = self.shared.next_id();
+        let outcome = Outcome { id, bytes: 0, object: None, result: Err(Box::new(failure)) };
+        let _ = self.messages.send(Message::Outcomes(vec![outcome]));
+        !self.shared.session.verdict.stopping()
+    }
+
+    /// Tells of something that cannot be read; `false`: the job is stopping.
     pub(crate) fn fail(&mut self, failure: Failure) -> bool {
         self.tell(Event::Failed(failure))
     }
@@ -68,7 +75,7 @@ impl Planner<'_> {
 
     /// The source cannot be read any further.
     pub(crate) fn halt(&mut self, failure: Failure) {
-        if self.next == 0 {
+        if self.shared.nothing_found() {
             self.shared.session.verdict.stop_for(&failure);
         } else {
             self.fail(failure);

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::choices::{ListOfFiles, PermanentDelete};
 use crate::failure::{Failure, FailureKind};
 use crate::lane::new_histogram;
+use crate::outcome::SkippedKind;
 use crate::planner::Planner;
 use crate::request::{Begin, GaveUp, Sender, request};
 use crate::task::{BlobItem, Found, Known, Task};
@@ -30,8 +31,42 @@ pub(crate) struct RemoteSource {
     pub(crate) versions: Option<PathBuf>,
     /// Take the stubs of directories as well.
     pub(crate) stubs: bool,
+    /// Take the stubs of symbolic links as well.
+    pub(crate) links: bool,
     pub(crate) permanent: Option<PermanentDelete>,
     pub(crate) wanted: Wanted,
+}
+
+impl RemoteSource {
+    /// Whether a listed blob is to be transferred.
+    pub(crate) fn wants(&self, item: &BlobItem) -> bool {
+        let entry = &item.entry;
+        if let Some(permanent) = self.permanent {
+            let is_version = entry.snapshot.is_none();
+            let wanted = match permanent {
+                PermanentDelete::Snapshots => !is_version,
+                PermanentDelete::Versions => is_version && !entry.is_current_version,
+                PermanentDelete::SnapshotsAndVersions => !is_version || !entry.is_current_version,
+            };
+            if !entry.deleted || !wanted {
+                return false;
+            }
+        } else if entry.is_folder() && !self.stubs {
+            return false;
+        }
+        !self.leaves_out_link(item) && self.passes(item)
+    }
+
+    /// Whether it stands for a symbolic link, which only those who preserve links want; AzCopy leaves them out as well.
+    fn leaves_out_link(&self, item: &BlobItem) -> bool {
+        !self.links && item.entry.facts.is_symlink() && self.passes(item)
+    }
+
+    fn passes(&self, item: &BlobItem) -> bool {
+        let modified_ns = i128::from(item.entry.facts.last_modified) * 1_000_000_000;
+        self.filter.passes(item.relative().as_bytes(), Some(modified_ns))
+            && self.filter.passes_type(plan_type(&item.entry))
+    }
 }
 
 /// Why the planner goes no further.
@@ -117,54 +152,33 @@ impl Remote<'_> {
             self.begin(planner, shape)?;
             return self.listed(planner).await;
         }
-        let mut found = 0;
-        let mut begun = false;
         let base = self.base.clone();
         let included: Vec<String> = match source.filter.include_paths() {
             // Paths that are not UTF-8 name no blob.
-            Some(paths) => {
-                paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect()
-            }
-            None => vec![base.clone()],
+            Some(paths) => paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect(),
+            None => vec![base],
         };
+        let mut begun = false;
         for prefix in included {
-            let mut stack = vec![prefix];
-            while let Some(prefix) = stack.pop() {
-                let delimiter = !source.recursive || self.excludes_below(&prefix);
-                let mut below = Vec::new();
-                let mut marker = None;
-                loop {
-                    let page = self.page(planner, &prefix, delimiter, marker.as_deref()).await?;
-                    if !begun && !page.items.is_empty() {
-                        // Only now is it known that the directory exists.
-                        self.begin(planner, shape)?;
-                        begun = true;
-                    }
-                    found += page.items.len();
-                    for item in page.items {
-                        match item {
-                            ListItem::Blob(entry) => self.offer(planner, entry)?,
-                            ListItem::Prefix(name) if source.recursive && !self.prunes(&name) => {
-                                below.push(name)
-                            }
-                            ListItem::Prefix(_) => {}
-                        }
-                    }
-                    match page.next {
-                        Some(next) => marker = Some(next),
-                        None => break,
-                    }
+            let mut tree = Tree::new(prefix);
+            while let Some(page) = tree.next_page(&self, planner).await? {
+                if !begun && tree.seen {
+                    // Only now is it known that the directory exists.
+                    self.begin(planner, shape)?;
+                    begun = true;
                 }
-                below.reverse();
-                stack.append(&mut below);
+                for entry in page {
+                    self.offer(planner, entry)?;
+                }
             }
         }
-        if found == 0 && is_directory {
+        // As AzCopy has it, there being nothing to remove or to change is no error.
+        if !begun && is_directory && matches!(planner.shared.task, Task::Download(_)) {
             let url = planner.shared.session.target.url().to_string();
             let text = format!("there is no blob and no directory at {url}");
             return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
         }
-        if !begun {
+        if !begun && matches!(planner.shared.task, Task::Download(_)) {
             self.begin(planner, shape)?;
         }
         Ok(())
@@ -175,13 +189,8 @@ impl Remote<'_> {
         let recursive = self.source.recursive || self.source.list.is_some();
         match &planner.shared.task {
             Task::Download(task) => task.begin(shape, recursive)?,
-            Task::Remove(_) | Task::SetProperties(_) => match shape {
-                RemoteShape::Directory { .. } | RemoteShape::Container { .. } if !recursive => {
-                    return Err(Box::new(Failure::plan_of_source(&PlanError::DirectoryNotRecursive)).into());
-                }
-                _ => {}
-            },
-            Task::Upload(_) => {}
+            // Without recursion a removal or change takes the blobs directly below, as AzCopy does.
+            Task::Remove(_) | Task::SetProperties(_) | Task::Upload(_) => {}
         }
         Ok(())
     }
@@ -261,27 +270,16 @@ impl Remote<'_> {
     /// Hands a listed blob over if the filters let it pass.
     fn offer(&self, planner: &mut Planner<'_>, entry: Box<BlobEntry>) -> Result<(), Halt> {
         let source = self.source;
-        let Some(relative) = entry.name.strip_prefix(&self.base) else { return Ok(()) };
-        if source.permanent.is_some() {
-            let is_version = entry.snapshot.is_none();
-            let wanted = match source.permanent {
-                Some(PermanentDelete::Snapshots) => !is_version,
-                Some(PermanentDelete::Versions) => is_version && !entry.is_current_version,
-                _ => !is_version || !entry.is_current_version,
-            };
-            if !entry.deleted || !wanted {
-                return Ok(());
-            }
-        } else if entry.is_folder() && !source.stubs {
-            return Ok(());
-        }
-        let modified_ns = i128::from(entry.facts.last_modified) * 1_000_000_000;
-        let filter = &source.filter;
-        if !filter.passes(relative.as_bytes(), Some(modified_ns)) || !filter.passes_type(plan_type(&entry)) {
+        if !entry.name.starts_with(&self.base) {
             return Ok(());
         }
         let known = if source.permanent.is_some() { Known::Version } else { Known::Listed };
-        self.hand_over(planner, BlobItem { relative_at: self.base.len(), entry, known })
+        let item = BlobItem { relative_at: self.base.len(), entry, known };
+        if source.leaves_out_link(&item) {
+            let transfer = planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
+            return if planner.skip(transfer, SkippedKind::Symlink) { Ok(()) } else { Err(Halt::Stopping) };
+        }
+        if source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) }
     }
 
     fn hand_over(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
@@ -297,23 +295,48 @@ impl Remote<'_> {
                 let path = match entry {
                     Ok(path) => path,
                     Err(error) => {
-                        planner.fail(Failure::new(FailureKind::Name, &error.text, error.to_string()));
+                        planner.refuse(Failure::new(FailureKind::Name, &error.text, error.to_string()));
                         continue;
                     }
                 };
                 let name = String::from_utf8(path).map(|path| self.base.clone() + &path);
                 match name {
                     Ok(name) if check(&name).is_ok() => {
-                        let directory = name.ends_with('/');
+                        if !self.source.filter.passes_name(&name.as_bytes()[self.base.len()..]) {
+                            continue;
+                        }
+                        if name.ends_with('/') {
+                            self.listed_directory(planner, name).await?;
+                            continue;
+                        }
                         let entry = BlobEntry { name, is_current_version: true, ..BlobEntry::default() };
-                        let known = if directory { Known::Directory } else { Known::Named };
                         let (relative_at, entry) = (self.base.len(), Box::new(entry));
-                        self.hand_over(planner, BlobItem { entry, relative_at, known })?;
+                        self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })?;
                     }
-                    Ok(name) => drop(planner.fail(bad_name(name.as_bytes()))),
-                    Err(error) => drop(planner.fail(bad_name(error.as_bytes()))),
+                    Ok(name) => drop(planner.refuse(bad_name(name.as_bytes()))),
+                    Err(error) => drop(planner.refuse(bad_name(error.as_bytes()))),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A line that says itself that it is a directory.
+    async fn listed_directory(&self, planner: &mut Planner<'_>, name: String) -> Result<(), Halt> {
+        let object = escape(name[self.base.len()..].as_bytes());
+        if !self.source.recursive {
+            let text = "a directory in a list of files needs --recursive";
+            planner.refuse(Failure::new(FailureKind::Usage, &object, text));
+            return Ok(());
+        }
+        let mut tree = Tree::new(name);
+        while let Some(page) = tree.next_page(self, planner).await? {
+            for entry in page {
+                self.offer(planner, entry)?;
+            }
+        }
+        if !tree.seen {
+            planner.refuse(Failure::new(FailureKind::Missing, &object, "there is no such directory"));
         }
         Ok(())
     }
@@ -341,12 +364,55 @@ impl Remote<'_> {
                         self.hand_over(planner, BlobItem { entry, relative_at, known })?;
                     }
                     Err(error) => {
-                        planner.fail(Failure::new(FailureKind::Name, &error.text, error.to_string()));
+                        planner.refuse(Failure::new(FailureKind::Name, &error.text, error.to_string()));
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The blobs below a prefix, page by page, in the order of their names; without those below excluded directories.
+struct Tree {
+    /// Prefixes still to be listed, the next one last.
+    stack: Vec<String>,
+    marker: Option<String>,
+    below: Vec<String>,
+    /// There is something, be it only a prefix.
+    seen: bool,
+}
+
+impl Tree {
+    fn new(prefix: String) -> Self {
+        Self { stack: vec![prefix], marker: None, below: Vec::new(), seen: false }
+    }
+
+    /// The blobs of the next page, which may be none; `None` after the last one.
+    async fn next_page(
+        &mut self,
+        remote: &Remote<'_>,
+        planner: &Planner<'_>,
+    ) -> Result<Option<Vec<Box<BlobEntry>>>, Halt> {
+        let Some(prefix) = self.stack.last() else { return Ok(None) };
+        let recursive = remote.source.recursive;
+        let delimiter = !recursive || remote.excludes_below(prefix);
+        let page = remote.page(planner, prefix, delimiter, self.marker.as_deref()).await?;
+        self.seen |= !page.items.is_empty();
+        let mut blobs = Vec::with_capacity(page.items.len());
+        for item in page.items {
+            match item {
+                ListItem::Blob(entry) => blobs.push(entry),
+                ListItem::Prefix(name) if recursive && !remote.prunes(&name) => self.below.push(name),
+                ListItem::Prefix(_) => {}
+            }
+        }
+        self.marker = page.next;
+        if self.marker.is_none() {
+            self.stack.pop();
+            self.stack.extend(self.below.drain(..).rev());
+        }
+        Ok(Some(blobs))
     }
 }
 

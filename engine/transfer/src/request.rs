@@ -39,9 +39,19 @@ impl GaveUp {
         matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.not_found())
     }
 
-    /// Whether the service refused, and what it said.
+    /// What the service said, if it was the service that refused.
     pub(crate) fn service(&self) -> Option<&ServiceError> {
         self.error.as_ref().and_then(RequestError::service)
+    }
+
+    /// The object was to be new, and is there.
+    pub(crate) fn already_exists(&self) -> bool {
+        self.error.as_ref().is_some_and(RequestError::already_exists)
+    }
+
+    /// The append blob is not as long as it was to be.
+    pub(crate) fn append_position_differs(&self) -> bool {
+        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.append_position_differs())
     }
 
     /// Whether an earlier attempt was made, whose answer may have been lost.
@@ -114,7 +124,7 @@ pub(crate) async fn request<T>(
         let error = match attempt {
             Ok(answer) => {
                 session.verdict.accepted();
-                if with_crc64 {
+                if with_crc64 && body_bytes > 0 {
                     session.crc64_accepted();
                 }
                 return Ok(answer);
@@ -149,7 +159,7 @@ pub(crate) async fn request<T>(
 }
 
 /// Waits; `false` when the job stopped meanwhile.
-async fn pause_for(pause: Duration, stopping: impl Fn() -> bool) -> bool {
+pub(crate) async fn pause_for(pause: Duration, stopping: impl Fn() -> bool) -> bool {
     let until = Instant::now() + pause;
     while !stopping() {
         let left = until.saturating_duration_since(Instant::now());

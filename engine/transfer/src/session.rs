@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) rate: Option<RequestRate>,
     /// Cleared when the server turns out not to take checksums.
     crc64: AtomicBool,
+    /// Cleared when it turns out not to compute those of ranges.
+    range_crc64: AtomicBool,
     /// Set when it has taken one: later refusals have other reasons.
     crc64_taken: AtomicBool,
 }
@@ -41,7 +43,8 @@ impl Session {
         let pacer = options.cap_bytes_per_second.map(Pacer::new);
         let rate = options.cap_requests_per_second.map(RequestRate::new);
         let crc64_taken = AtomicBool::new(false);
-        Self { options, target, tls, verdict, progress, pacer, rate, crc64, crc64_taken }
+        let range_crc64 = AtomicBool::new(options.crc64);
+        Self { range_crc64, options, target, tls, verdict, progress, pacer, rate, crc64, crc64_taken }
     }
 
     /// A client with links of its own, for the calling thread. Needs a lane's runtime.
@@ -63,6 +66,16 @@ impl Session {
 
     pub(crate) fn sends_crc64(&self) -> bool {
         self.crc64.load(Ordering::Relaxed)
+    }
+
+    /// Whether to ask for the checksums of ranges.
+    pub(crate) fn asks_crc64(&self) -> bool {
+        self.range_crc64.load(Ordering::Relaxed)
+    }
+
+    /// The server does not compute them. `true` for the first one to find out.
+    pub(crate) fn asks_no_crc64(&self) -> bool {
+        self.range_crc64.swap(false, Ordering::SeqCst)
     }
 
     /// The server has taken a checksum.

@@ -28,7 +28,7 @@ pub(crate) enum Finder {
     /// Those of a local source.
     Local(LocalFinder),
     /// Those of a remote source.
-    Remote(Box<RemoteSource>),
+    Remote(Arc<RemoteSource>),
 }
 
 /// Gives out local files.
@@ -277,7 +277,7 @@ impl Take<'_> {
                 let goes_on = match entry {
                     Ok(path) => self.line(planner, &path, options),
                     Err(error) => {
-                        planner.fail(Failure::new(FailureKind::Name, &error.text, error.to_string()))
+                        planner.refuse(Failure::new(FailureKind::Name, &error.text, error.to_string()))
                     }
                 };
                 if !goes_on {
@@ -293,7 +293,7 @@ impl Take<'_> {
         match std::fs::symlink_metadata(&full) {
             Ok(meta) if meta.is_dir() && !options.naming.recursive => {
                 let text = "a directory in a list of files needs --recursive";
-                planner.fail(Failure::new(FailureKind::Usage, &azuring_plan::name::escape(path), text))
+                planner.refuse(Failure::new(FailureKind::Usage, &azuring_plan::name::escape(path), text))
             }
             Ok(meta) if meta.is_dir() => match options.unfiltered().walk(full).start() {
                 Ok(stream) => self.walk(planner, stream, path),

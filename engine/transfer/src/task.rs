@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use azuring_azure::{BlobEntry, Which};
 use azuring_local::RelPath;
@@ -10,9 +11,9 @@ use azuring_plan::destination::Naming;
 use azuring_plan::name::{encode_path_into, escape};
 use azuring_ring::SourceDir;
 
-use crate::change::{MAX_BATCH, Remove};
-use crate::choices::PropertyChange;
+use crate::change::{MAX_BATCH, Remove, SetProperties};
 use crate::download::Download;
+use crate::in_order::Held;
 use crate::outcome::{Action, Planned, Transfer};
 use crate::session::Session;
 
@@ -47,8 +48,6 @@ pub(crate) enum Known {
     Listed,
     /// Somebody says that it is there.
     Named,
-    /// Somebody says that it is a directory.
-    Directory,
     /// This version or snapshot of it is meant, and no other.
     Version,
 }
@@ -80,7 +79,7 @@ pub(crate) enum Task {
     Upload(Upload),
     Download(Box<Download>),
     Remove(Remove),
-    SetProperties(PropertyChange),
+    SetProperties(SetProperties),
 }
 
 /// Local files become blobs.
@@ -89,12 +88,21 @@ pub(crate) struct Upload {
     pub(crate) naming: Naming,
     /// The root's path as the user named it.
     pub(crate) root_path: PathBuf,
+    /// Bytes that wait for their turn to be summed.
+    pub(crate) held: Arc<Held>,
+    /// One question at a time.
+    pub(crate) asking: Mutex<()>,
 }
 
 impl Task {
     /// Objects that a lane takes at once, where that is not the usual number.
     pub(crate) fn batch_size(&self) -> Option<usize> {
-        matches!(self, Self::Remove(_)).then_some(MAX_BATCH)
+        self.takes_batches().then_some(MAX_BATCH)
+    }
+
+    /// Whether a task of a lane takes all of a batch, and not one object after the other.
+    pub(crate) fn takes_batches(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::SetProperties(_))
     }
 
     /// The object's names for messages and lists.

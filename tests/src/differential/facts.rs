@@ -93,11 +93,27 @@ pub(super) struct Facts {
     pub(super) text: String,
 }
 
-/// Every fact that is not the same in both.
+/// Every fact that is not the same in both. Of what is on one side only, that alone.
 pub(super) fn differences(azcopy: &Facts, azuring: &Facts) -> Vec<Difference> {
     let keys: BTreeSet<_> = azcopy.facts.keys().chain(azuring.facts.keys()).collect();
+    let differs = |key: &(Aspect, String)| azcopy.facts.get(key) != azuring.facts.get(key);
+    let alone = |(aspect, subject): &(Aspect, String)| {
+        let presence = match aspect {
+            Aspect::Bytes | Aspect::Mtime | Aspect::Mode => Aspect::Path,
+            Aspect::Content
+            | Aspect::BlobType
+            | Aspect::ContentType
+            | Aspect::Headers
+            | Aspect::Md5
+            | Aspect::Metadata
+            | Aspect::Tier
+            | Aspect::Tags => Aspect::Name,
+            _ => return false,
+        };
+        differs(&(presence, subject.clone()))
+    };
     keys.into_iter()
-        .filter(|key| azcopy.facts.get(key) != azuring.facts.get(key))
+        .filter(|key| differs(key) && !alone(key))
         .map(|key| Difference {
             aspect: key.0,
             subject: key.1.clone(),
@@ -110,8 +126,8 @@ pub(super) fn differences(azcopy: &Facts, azuring: &Facts) -> Vec<Difference> {
 impl Facts {
     /// Exit code, counters, data lines. `neutral` takes out what is different for each tool.
     pub(super) fn of_output(outcome: &Outcome, neutral: impl Fn(&str) -> String) -> Self {
-        let mut facts = Self::default();
-        facts.text = neutral(&format!("{}{}", outcome.stdout, outcome.stderr));
+        let text = neutral(&format!("{}{}", outcome.stdout, outcome.stderr));
+        let mut facts = Self { text, ..Self::default() };
         facts.add(Aspect::Exit, "", outcome.code.map_or("by a signal".to_owned(), |code| code.to_string()));
         let mut jobs_own = false;
         for line in neutral(&outcome.stdout).lines() {

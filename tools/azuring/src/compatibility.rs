@@ -53,7 +53,7 @@ impl Status {
 }
 
 fn rows() -> Vec<Row> {
-    serde_json::from_str(ROWS).unwrap()
+    serde_json::from_str(ROWS).expect("the rows are JSON")
 }
 
 fn root() -> PathBuf {
@@ -73,7 +73,7 @@ fn defined() -> BTreeSet<String> {
                 Some("Engine") => "engine",
                 _ => command.get_name(),
             };
-            items.insert(format!("{group}.{}", flag.get_long().unwrap()));
+            items.insert(format!("{group}.{}", flag.get_long().expect("flags have long names")));
         }
     }
     items.extend(VARIABLES.iter().map(|variable| format!("variable.{}", variable.name)));

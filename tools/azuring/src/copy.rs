@@ -1,5 +1,7 @@
 //! `azuring copy`.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use azuring_plan::blob_type::BlobType;
@@ -15,7 +17,7 @@ use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteAr
 use crate::cli::global::{GlobalArgs, OutputType};
 use crate::exit::Exit;
 use crate::options::{self, BLOCK_TIERS, PAGE_TIERS};
-use crate::output::{Output, notice};
+use crate::output::{self, Output, notice};
 use crate::prompt;
 use crate::refused::{self, Refused, usage};
 use crate::run;
@@ -101,6 +103,10 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<(J
     let mut job = match (places.from_to.from, places.from_to.to) {
         (Location::Local, _) => Job::upload(local, url, credential),
         (_, Location::Local) => Job::download(url, credential, local),
+        (_, Location::Pipe) => {
+            output::stdout_is_data();
+            Job::download_to(url, credential, stdout()?)
+        }
         _ => return Err(usage(format!("{}: not in this version", places.from_to))),
     };
     job = job.recursive(args.recursive.0).as_subdir(args.as_subdir.0);
@@ -112,6 +118,12 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<(J
         job = job.list_of_versions(versions);
     }
     Ok((job.options(options).build()?, facts))
+}
+
+/// stdout without the buffer of the standard library, which looks for ends of lines.
+fn stdout() -> Result<File, Refused> {
+    let owned = std::io::stdout().as_fd().try_clone_to_owned();
+    owned.map(File::from).map_err(|error| Refused { text: format!("stdout: {error}"), exit: Exit::Failures })
 }
 
 /// Whether commands or answers are read from stdin.
@@ -228,6 +240,7 @@ fn facts(args: &CopyArgs, from_to: FromTo, options: &JobOptions) -> Result<Facts
     };
     Ok(Facts {
         dry_run: args.dry_run.0,
+        pipe: [from_to.from, from_to.to].contains(&Location::Pipe),
         from_to: Some(from_to),
         blob_type: blob_type.to_owned(),
         tags: tags::parse(args.blob.blob_tags.as_deref().unwrap_or_default())?,

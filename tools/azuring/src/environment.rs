@@ -195,7 +195,7 @@ pub(crate) fn run(args: &EnvArgs) -> Exit {
         let shown = shown(variable, value(variable.name), args.show_sensitive.0);
         match Output::get().kind {
             OutputType::Json => {
-                say!("{}", json::message("Info", &format!("INFO: {}", text(variable, &shown))))
+                say!("{}", json::message("Info", &format!("INFO: {}", text(variable, &shown))));
             }
             OutputType::Ndjson => say!("{}", object(variable, &shown)),
             OutputType::Text | OutputType::None => say!("INFO: {}", text(variable, &shown)),

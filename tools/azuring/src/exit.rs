@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use azuring_transfer::{FailureKind, JobError, Report, UrlError};
+use azuring_transfer::{CommandError, FailureKind, JobError, Report, UrlError};
 
 /// How the process ends. The numbers never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,16 @@ pub(crate) fn of_error(error: &JobError) -> Exit {
     }
 }
 
+/// The code of a command that is no job and was not carried out.
+pub(crate) fn of_command(error: &CommandError) -> Exit {
+    match error {
+        CommandError::Start(error) => of_error(error),
+        CommandError::Failed(failure) => of_kind(failure.kind),
+        CommandError::NotAContainer => Exit::Usage,
+        _ => Exit::Failures,
+    }
+}
+
 /// The code of a job that has ended.
 pub(crate) fn of_report(report: &Report) -> Exit {
     if report.interrupted {
@@ -61,7 +71,7 @@ pub(crate) fn of_report(report: &Report) -> Exit {
     match report.kinds.as_slice() {
         [] => Exit::Done,
         // Several kinds, or one that concerns single objects.
-        [FailureKind::Authentication] if report.counts.done > 0 => Exit::Failures,
+        [FailureKind::Authentication | FailureKind::Missing] if report.counts.done > 0 => Exit::Failures,
         [one] => of_kind(*one),
         kinds if kinds.iter().all(|kind| of_kind(*kind) == Exit::GaveUp) => Exit::GaveUp,
         _ => Exit::Failures,
@@ -74,6 +84,8 @@ fn of_kind(kind: FailureKind) -> Exit {
         FailureKind::Throttled | FailureKind::Network => Exit::GaveUp,
         FailureKind::Integrity => Exit::Integrity,
         FailureKind::Limit => Exit::Limit,
+        FailureKind::Missing => Exit::Source,
+        FailureKind::Usage => Exit::Usage,
         FailureKind::Interrupted => Exit::Interrupted,
         _ => Exit::Failures,
     }

@@ -26,6 +26,9 @@ mod environment;
 mod exit;
 mod failures;
 mod leftovers;
+mod list;
+mod listing;
+mod make;
 mod options;
 mod output;
 mod pages;
@@ -88,6 +91,8 @@ fn prepare(global: &GlobalArgs) -> Result<(), Refused> {
 fn dispatch(global: &GlobalArgs, command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(global, &args),
+        Command::List(args) => list::run(global, &args),
+        Command::Make(args) => make::run(global, &args),
         Command::Remove(args) => remove::run(global, &args),
         Command::SetProperties(args) => set_properties::run(global, &args),
         Command::Env(args) => environment::run(&args),
@@ -96,8 +101,6 @@ fn dispatch(global: &GlobalArgs, command: Command) -> Exit {
         Command::Doc(args) => pages::doc(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
-        Command::List(_) => later("list"),
-        Command::Make(_) => later("make"),
         Command::Sync(_) => later("sync"),
         Command::Jobs(_) => later("jobs"),
         Command::Login(_) => later("login"),

@@ -3,8 +3,10 @@
 //! Data goes to stdout in the form `--output-type` asks for; what is for a person goes to stderr.
 
 use std::fmt::Arguments;
-use std::io::{Write, stderr, stdout};
+use std::io::{BufWriter, IsTerminal, Stdout, Write, stderr, stdout};
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::global::{OutputLevel, OutputType};
 use crate::view::{json, ndjson};
@@ -52,9 +54,18 @@ impl Output {
     }
 }
 
+/// Set when stdout carries a blob: nothing may be mixed with it.
+static STDOUT_IS_DATA: AtomicBool = AtomicBool::new(false);
+
+/// From now on stdout carries a blob, and nothing is said there.
+pub(crate) fn stdout_is_data() {
+    STDOUT_IS_DATA.store(true, Ordering::Relaxed);
+}
+
 pub(crate) fn to_stdout(line: Arguments<'_>) {
     let output = Output::get();
-    if output.level == OutputLevel::Quiet || output.kind == OutputType::None {
+    let silent = output.level == OutputLevel::Quiet || output.kind == OutputType::None;
+    if silent || STDOUT_IS_DATA.load(Ordering::Relaxed) {
         return;
     }
     let mut out = stdout().lock();
@@ -67,6 +78,39 @@ pub(crate) fn to_stderr(line: Arguments<'_>) {
     }
     // In one piece: stderr has no buffer, and the parts would be mixed with those of other processes.
     let _ = stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Many lines on stdout: in large pieces, but line by line on a terminal.
+pub(crate) struct Sink {
+    out: BufWriter<Stdout>,
+    each: bool,
+    silent: bool,
+}
+
+/// A piece.
+const PIECE_BYTES: usize = 64 << 10;
+
+impl Sink {
+    pub(crate) fn stdout() -> Self {
+        let output = Output::get();
+        let silent = output.level == OutputLevel::Quiet || output.kind == OutputType::None;
+        Self { out: BufWriter::with_capacity(PIECE_BYTES, stdout()), each: stdout().is_terminal(), silent }
+    }
+
+    /// Writes a line; breaks when nobody reads any more.
+    pub(crate) fn line(&mut self, line: &str) -> ControlFlow<()> {
+        if self.silent {
+            return ControlFlow::Continue(());
+        }
+        let written = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
+        let written = if self.each { written.and_then(|()| self.out.flush()) } else { written };
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    /// Writes what waits.
+    pub(crate) fn end(mut self) {
+        let _ = self.out.flush();
+    }
 }
 
 /// Tells why the command ends without having done its work.

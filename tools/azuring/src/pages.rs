@@ -102,7 +102,7 @@ fn markdown(command: &Command, name: &str) -> String {
         add("| command | |\n|---|---|");
         for command in commands {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            write!(text, "| `{}` | {} |\n", command.get_name(), cell(&about))
+            writeln!(text, "| `{}` | {} |", command.get_name(), cell(&about))
                 .expect("a String takes everything");
         }
     }
@@ -112,7 +112,7 @@ fn markdown(command: &Command, name: &str) -> String {
         add("| argument | |\n|---|---|");
         for argument in arguments {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-            write!(text, "| `{}` | {} |\n", written(argument), cell(&help))
+            writeln!(text, "| `{}` | {} |", written(argument), cell(&help))
                 .expect("a String takes everything");
         }
     }

@@ -101,9 +101,9 @@ pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>
         ));
     }
     if from_to.is_upload() {
-        check_upload(args)?
+        check_upload(args)?;
     } else {
-        check_download(args)?
+        check_download(args)?;
     }
     Ok(notices)
 }
@@ -126,7 +126,7 @@ fn check_upload(args: &CopyArgs) -> Result<(), Refused> {
 fn check_download(args: &CopyArgs) -> Result<(), Refused> {
     let blob = &args.blob;
     let only_up = [
-        ("follow-symlinks", args.upload.follow_symlinks.0),
+        ("follow-symlinks flag", args.upload.follow_symlinks.0),
         ("blob-tier", blob.block_blob_tier.is_some() || blob.page_blob_tier.is_some()),
         ("no-guess-mime-type", blob.no_guess_mime_type.0),
         ("content-type", blob.content_type.is_some()),

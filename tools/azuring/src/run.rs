@@ -58,9 +58,9 @@ pub(crate) fn ignore_interrupts() {
 
 /// Announces the job, runs it, shows its progress and prints its summary.
 pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
-    let (is_dry, mut view) = (facts.dry_run, view::of(facts));
+    let (speaks, mut view) = (!facts.dry_run && !facts.pipe, view::of(facts));
     view.begin(job.plan(), job.progress());
-    if !is_dry {
+    if speaks {
         announce(job.plan());
     }
     let (plan, report) = watch(job, stop, &mut *view);
@@ -78,7 +78,7 @@ pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
         output::failed(&format!("the job was stopped: {fatal}"));
     }
     view.end(&plan, &report, exit);
-    if !is_dry {
+    if speaks {
         tell!("{}", summary::closing_line(plan.verb, &report));
     }
     exit

@@ -28,6 +28,8 @@ pub(crate) trait View {
 pub(crate) struct Facts {
     /// Whether nothing is done.
     pub(crate) dry_run: bool,
+    /// Whether stdin or stdout are one end: a success says nothing.
+    pub(crate) pipe: bool,
     /// What goes where.
     pub(crate) from_to: Option<FromTo>,
     /// The type of the blobs, as AzCopy names it.
@@ -43,6 +45,7 @@ pub(crate) struct Facts {
 /// The view that was asked for.
 pub(crate) fn of(facts: Facts) -> Box<dyn View> {
     match Output::get().kind {
+        _ if facts.pipe => Box::new(Silent),
         OutputType::Text => Box::new(text::TextView::new(facts.dry_run)),
         OutputType::Json => Box::new(json::JsonView::new(facts)),
         OutputType::Ndjson => Box::new(ndjson::NdjsonView::default()),

@@ -4,6 +4,7 @@ use super::*;
 use crate::{FileRing, Finish, Loaded, Names, Pool, SlotClass, SourceDir, ThreadFiles, UringFiles};
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 fn paths() -> Vec<IoPath> {
     let threads = IoPath::Threads { reason: String::new() };
@@ -150,17 +151,17 @@ fn a_file_appears_under_its_name_only_when_it_is_complete() {
         let times = (1_000_000_001_i128, 1_700_000_000_123_456_789_i128);
         let finish = Finish { mode: 0o640, owner: None, times_ns: Some(times), replace: false };
         let parts = vec![lease(b"hello ").await, lease(b"world").await];
-        ring.store(at("small"), parts, finish).await.unwrap();
+        ring.store(at("small"), Arc::new(parts), finish).await.unwrap();
         let path = dir.path().join("small");
         assert_eq!(std::fs::read(&path).unwrap(), b"hello world");
         let meta = std::fs::metadata(&path).unwrap();
         assert_eq!(meta.mode() & 0o7777, 0o640);
         assert_eq!((meta.mtime(), meta.mtime_nsec()), (1_700_000_000, 123_456_789));
         // What is there stays, unless it is to be replaced; an empty file is a file.
-        let taken = ring.store(at("small"), vec![lease(b"x").await], finish).await.unwrap_err();
+        let taken = ring.store(at("small"), Arc::new(vec![lease(b"x").await]), finish).await.unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&path).unwrap(), b"hello world");
-        ring.store(at("small"), vec![], Finish { replace: true, ..finish }).await.unwrap();
+        ring.store(at("small"), Arc::default(), Finish { replace: true, ..finish }).await.unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
 
         // Ranges in any order; the name last.
@@ -182,7 +183,7 @@ fn a_file_appears_under_its_name_only_when_it_is_complete() {
         drop(file);
         // A link under the temporary name is not followed.
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join(".tmp-link")).unwrap();
-        let refused = ring.store(at("link"), vec![], finish).await.unwrap_err();
+        let refused = ring.create(at("link"), 5).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         let mut left: Vec<_> =
             std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();

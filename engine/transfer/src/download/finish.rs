@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use azuring_azure::BlobFacts;
 use azuring_plan::download::LocalName;
@@ -12,6 +13,7 @@ use crate::choices::{CheckMd5, Symlinks};
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
+use crate::patience::patiently;
 use crate::session::Session;
 use crate::task::BlobItem;
 
@@ -147,7 +149,10 @@ pub(crate) async fn whole<R: FileRing>(
     let finish = look(lane, task, target, facts, &object);
     let written = match packing(session, facts) {
         Some(packing) => unpack(packing, parts, names.clone(), finish).await,
-        None => lane.ring.store(names.clone(), parts, finish).await,
+        None => {
+            let parts = Arc::new(parts);
+            patiently(async || lane.ring.store(names.clone(), Arc::clone(&parts), finish).await).await
+        }
     };
     written.map_err(|error| Failure::write(&object, &error).into())
 }

@@ -14,6 +14,7 @@ use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
+use crate::patience::patiently;
 use crate::pieces::Pieces;
 use crate::queue::Large;
 use crate::task::{BlobItem, Found, Known};
@@ -62,7 +63,7 @@ pub(crate) async fn begin<R: FileRing>(
     let count = u32::try_from(facts.len.div_ceil(task.range_bytes)).map_err(|_| too_large())?;
     let file = match &target.names {
         Some(names) => {
-            let made = lane.ring.create(names.clone(), facts.len).await;
+            let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
             Some(made.map_err(|error| Failure::write(&object, &error))?)
         }
         None => None,

@@ -11,6 +11,7 @@ mod unpack;
 
 use std::ffi::{CString, OsStr};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -29,6 +30,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::in_order::Held;
 use crate::lane::{Ended, Lane};
 use crate::outcome::{SkippedKind, TransferId};
+use crate::patience::patiently;
 use crate::task::{BlobItem, Known};
 
 pub(crate) use large::{LargeBlob, help};
@@ -155,7 +157,8 @@ impl Download {
         let tree = if self.is_null() || self.dry_run || self.to_pipe {
             None
         } else {
-            Some(TargetTree::open(&root).map_err(|error| Failure::target("", &error))?)
+            let tree = TargetTree::open(&root).map_err(|error| Failure::target("", &error))?;
+            Some(tree.holding(known_directories()))
         };
         // The planner begins once.
         let _ = self.begun.set(Begun { naming, root, tree });
@@ -213,11 +216,6 @@ pub(crate) async fn blob<R: FileRing>(
     item: &BlobItem,
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
-    if item.known == Known::Directory {
-        let text = "it ends in a slash: a directory in a list of files is not expanded";
-        let advice = "give its blobs, or use --include-path";
-        return Err(Box::new(Failure::new(FailureKind::Usage, &object, text).advise(advice)));
-    }
     let local = task.local_name(item).map_err(|error| Failure::name(&object, &error))?;
     let tree = task.tree();
     let in_the_way = |error| Failure::target(&object, &error);
@@ -239,7 +237,7 @@ pub(crate) async fn blob<R: FileRing>(
         if let Some(kind) = kept(lane, task, tree, item, &mut target).map_err(in_the_way)? {
             return Ok(Ended::Skipped(kind));
         }
-        let dir = tree.dir_of(&target.local).map_err(in_the_way)?;
+        let dir = directory(tree, &target.local).await.map_err(in_the_way)?;
         target.names = Some(Names {
             dir: SourceDir::from(dir),
             temporary: temporary_name(&task.job, id),
@@ -255,6 +253,22 @@ pub(crate) async fn blob<R: FileRing>(
         return Ok(Ended::Done { bytes: 0 });
     }
     get(lane, task, item, target).await
+}
+
+/// The directory that holds `local`, made if it is missing.
+async fn directory(tree: &TargetTree, local: &LocalName) -> Result<Arc<OwnedFd>, LocalError> {
+    let mut refused = None;
+    let opened = patiently(async || {
+        tree.dir_of(local).map_err(|error| {
+            let told = error.raw_os_error().map_or(std::io::ErrorKind::Other.into(), std::io::Error::from_raw_os_error);
+            refused = Some(error);
+            told
+        })
+    });
+    match opened.await {
+        Ok(dir) => Ok(dir),
+        Err(_) => Err(refused.expect("an attempt has failed")),
+    }
 }
 
 /// Reads the first range, which for most blobs is all of it.
@@ -337,6 +351,13 @@ fn kept<R: FileRing>(
             (!ask(&path)).then_some(SkippedKind::Exists)
         }
     })
+}
+
+/// Directories to hold open: no more than an eighth of the descriptors.
+fn known_directories() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 8).unwrap_or(usize::MAX).clamp(4, azuring_local::KNOWN_DIRECTORIES)
 }
 
 /// The name of a file that is not complete: of the job's and the transfer's numbers, so that it is short whatever the

@@ -58,17 +58,25 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
     let sender = lane.sender();
     // Of a blob of which nothing is known the beginning is asked for; an empty one has none.
     let mut is_empty = false;
-    let facts = request(&sender, 0, Begin::UnlessStopping, async |with_crc64| {
+    let session = lane.session();
+    let facts = request(&sender, 0, Begin::UnlessStopping, async |_| {
         let get = Get {
             range: (!is_empty).then(|| (range.offset, range.offset + range.len.max(1) - 1)),
             if_match: range.etag,
             which: range.which,
-            range_crc64: with_crc64 && range.len <= RANGE_BYTES && !is_empty,
+            range_crc64: session.asks_crc64() && range.len <= RANGE_BYTES && !is_empty,
         };
         let reply = match lane.client.get_blob(range.blob, &get).await {
             Err(RequestError::Service(refusal)) if refusal.status == 416 && !range.exact && !is_empty => {
                 is_empty = true;
                 lane.client.get_blob(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
+            }
+            // Told once; every range that was refused for it is asked for again without.
+            Err(RequestError::Service(refusal)) if get.range_crc64 && refusal.refuses_crc64() => {
+                if session.asks_no_crc64() {
+                    (sender.notice)("the server does not compute CRC64 checksums: going on without them");
+                }
+                lane.client.get_blob(range.blob, &Get { range_crc64: false, ..get }).await?
             }
             reply => reply?,
         };

@@ -1,40 +1,399 @@
-//! A file that is sent in blocks, by all lanes together.
+//! A file that is sent in parts, by all lanes together: the blocks of a block blob, or the pages of a page blob.
 
 use std::ffi::CString;
-use std::sync::OnceLock;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 
+use azuring_azure::{Body, Delete, MAX_PUT_PAGE_BYTES, PAGE_BYTES};
+use azuring_local::RelPath;
 use azuring_plan::blocks::BlockId;
-use azuring_ring::FileMeta;
+use azuring_ring::{FileMeta, FileRing, OpenFile};
+use bytes::Bytes;
+use md5::Md5;
+use tokio::task::JoinSet;
 
+use crate::collector::add;
+use crate::failure::{Failure, FailureKind};
+use crate::in_order::{InOrder, ReadAgain};
+use crate::lane::{Ended, Lane};
 use crate::outcome::TransferId;
 use crate::pieces::Pieces;
+use crate::queue::Large;
+use crate::request::{Begin, request};
+use crate::task::{Found, Upload};
+
+use super::put::{self, Verdict};
+use super::{Place, content_type, first_of, metadata_of, read};
 
 /// What the lanes share about one large file.
-#[derive(Debug)]
 pub(crate) struct LargeFile {
-    pub(crate) id: TransferId,
+    id: TransferId,
     /// The job, part of every block's name.
-    pub(crate) job: [u8; 16],
-    /// The path below the source, for messages.
-    pub(crate) object: String,
+    job: [u8; 16],
     /// The path below the source, for the kernel.
-    pub(crate) path: CString,
-    /// The blob's name, percent-encoded.
-    pub(crate) blob: String,
+    path: CString,
+    /// The blob's name.
+    name: String,
+    /// The same, percent-encoded.
+    blob: String,
+    parts: Parts,
     /// What the file was when it was found to be large; every lane compares.
-    pub(crate) meta: FileMeta,
-    pub(crate) blocks: Pieces,
+    meta: FileMeta,
+    pieces: Pieces,
     /// Known from the name, or set by whoever reads the first block.
-    pub(crate) content_type: OnceLock<Option<String>>,
+    content_type: OnceLock<Option<String>>,
+    /// The blob's own, beside the job's.
+    metadata: Vec<(String, String)>,
+    /// The checksum of the whole, where it is stored.
+    md5: Option<InOrder<Md5>>,
+}
+
+/// What a large file is sent as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parts {
+    /// Blocks, invisible until they are listed.
+    Blocks {
+        /// Only if there is no blob of the name by then.
+        only_new: bool,
+    },
+    /// Pages of a blob that is there already.
+    Pages,
+}
+
+impl std::fmt::Debug for LargeFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LargeFile")
+            .field("blob", &self.blob)
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LargeFile {
+    fn new<R: FileRing>(
+        lane: &Lane<R>,
+        task: &Upload,
+        id: TransferId,
+        place: Place<'_>,
+        file: &OpenFile,
+        parts: Parts,
+        pieces: Pieces,
+    ) -> Result<Self, Box<Failure>> {
+        let metadata = metadata_of(lane, &place, file)?;
+        let md5 = start_md5(lane, task, file).map_err(|error| place.not_read(&error))?;
+        Ok(Self {
+            id,
+            job: lane.shared.id,
+            path: place.c_path,
+            name: place.name,
+            blob: place.blob,
+            parts,
+            meta: file.meta,
+            pieces,
+            content_type: OnceLock::new(),
+            metadata,
+            md5,
+        })
+    }
+
+    fn place(&self) -> Place<'_> {
+        let (c_path, name, blob) = (self.path.clone(), self.name.clone(), self.blob.clone());
+        Place { path: self.path.as_bytes(), c_path, name, blob }
+    }
+
+    /// The path below the source, for messages.
+    fn object(&self) -> String {
+        azuring_plan::name::escape(self.path.as_bytes())
+    }
+
+    fn not_read(&self, error: &io::Error) -> Box<Failure> {
+        Box::new(Failure::read(&self.object(), error))
+    }
+
     /// The service's name for a block.
-    pub(crate) fn block_id(&self, block: u32) -> String {
+    fn block_id(&self, block: u32) -> String {
         let mut id = String::with_capacity(BlockId::LEN);
         BlockId::new(self.job, self.id.part, self.id.index, block).encode_into(&mut id);
         id
     }
+
+    /// What the whole blob is given.
+    fn body(&self, only_new: bool) -> Body<'_> {
+        Body {
+            content_type: self.content_type.get().and_then(Option::as_deref),
+            metadata: &self.metadata,
+            if_none_match_any: only_new,
+            ..Body::default()
+        }
+    }
+}
+
+/// Sends a file as blocks.
+pub(super) async fn blocks<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Upload,
+    id: TransferId,
+    place: Place<'_>,
+    file: OpenFile,
+    block_size: u64,
+    count: u32,
+) -> Result<Ended, Box<Failure>> {
+    let len = file.meta.len;
+    let only_new = match put::verdict(lane, task, &place, file.meta.mtime_ns, len).await? {
+        Verdict::Write { only_new } => only_new,
+        Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
+    };
+    let pieces = Pieces::new(len, block_size, count);
+    let large = LargeFile::new(lane, task, id, place, &file, Parts::Blocks { only_new }, pieces)?;
+    Ok(share(lane, large, file).await)
+}
+
+/// Sends a file as pages.
+pub(super) async fn pages<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Upload,
+    id: TransferId,
+    place: Place<'_>,
+    file: OpenFile,
+) -> Result<Ended, Box<Failure>> {
+    let len = file.meta.len;
+    let limit = |text: String| Failure::new(FailureKind::Limit, &place.object(), text);
+    if !len.is_multiple_of(PAGE_BYTES) {
+        let text =
+            format!("a page blob's length is a multiple of {PAGE_BYTES}, and the file has {len} bytes");
+        return Err(Box::new(limit(text).advise("use --blob-type=BlockBlob")));
+    }
+    let options = &lane.session().options;
+    let size = options.blocks.block_size.unwrap_or(MAX_PUT_PAGE_BYTES).min(MAX_PUT_PAGE_BYTES);
+    let size = (size / PAGE_BYTES).max(1) * PAGE_BYTES;
+    let count = u32::try_from(len.div_ceil(size)).map_err(|_| {
+        Box::new(limit(format!("{len} bytes are too many pieces of {size}")).advise("raise --block-size-mb"))
+    })?;
+    let only_new = match put::verdict(lane, task, &place, file.meta.mtime_ns, u64::MAX).await? {
+        Verdict::Write { only_new } => only_new,
+        Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
+    };
+    let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
+    let pieces = Pieces::new(len, size, count);
+    let large = LargeFile::new(lane, task, id, place, &file, Parts::Pages, pieces)?;
+    let found = content_type(&options.content_type, large.path.as_bytes(), &first);
+    large.content_type.get_or_init(|| found.map(str::to_owned));
+    drop(first);
+    let tier = options.page_blob_tier.as_deref();
+    let made = request(&lane.sender(), 0, Begin::UnlessStopping, async |_| {
+        lane.client.create_page_blob(&large.blob, len, tier, large.body(only_new)).await
+    })
+    .await;
+    if let Err(gave_up) = made
+        && let Ended::Skipped(kind) = put::not_made(lane, &large.place(), gave_up, len, None).await?
+    {
+        return Ok(Ended::Skipped(kind));
+    }
+    if count > 0 {
+        return Ok(share(lane, large, file).await);
+    }
+    commit(lane, &large, &file).await
+}
+
+/// Begins to send the pieces and asks the other lanes for help.
+async fn share<R: FileRing>(lane: &Rc<Lane<R>>, large: LargeFile, file: OpenFile) -> Ended {
+    let large = Arc::new(large);
+    add(&lane.counters().large_begun, large.meta.len);
+    lane.offer(&Large::Up(Arc::clone(&large)), large.pieces.count);
+    send_pieces(lane, &large, file).await;
+    Ended::Elsewhere
+}
+
+/// Sends pieces of a large file that another lane has begun.
+pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Upload, large: &Arc<LargeFile>) {
+    // Where it cannot be opened any more, the lane that began it has it open and goes on.
+    if let Ok(open) = lane.ring.open(&task.root, &large.path).await {
+        send_pieces(lane, large, open).await;
+    }
+}
+
+/// Sends pieces of `large` until none is left to claim; completes the blob if this lane reports the last one.
+async fn send_pieces<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, file: OpenFile) {
+    if !file.meta.same_content(&large.meta) {
+        let other = io::Error::other("the file was replaced or modified while it was read");
+        large.pieces.lose(*large.not_read(&other));
+    }
+    let file = Rc::new(file);
+    let mut tasks = JoinSet::new();
+    let mut last = false;
+    loop {
+        // One piece at least, so that no file waits for the others of its lane.
+        while (tasks.is_empty() || lane.has_room_for_block())
+            && let Some(piece) = large.pieces.claim()
+        {
+            lane.blocks().update(|blocks| blocks + 1);
+            let (lane, large, file) = (Rc::clone(lane), Arc::clone(large), Rc::clone(&file));
+            tasks.spawn_local(async move {
+                if !large.pieces.is_lost() {
+                    if lane.session().verdict.stopping() {
+                        large.pieces.lose(Failure::interrupted(&large.object()));
+                    } else if let Err(failure) = send_piece(&lane, &large, &file, piece).await {
+                        large.pieces.lose(*failure);
+                    }
+                }
+                lane.blocks().update(|blocks| blocks - 1);
+                add(&lane.counters().large_ended, large.pieces.range(piece).1);
+                large.pieces.report()
+            });
+        }
+        match tasks.join_next().await {
+            None => break,
+            Some(Ok(was_last)) => {
+                last |= was_last;
+                lane.sample_window(large.pieces.size);
+            }
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+    if last {
+        let result = complete(lane, large, &file).await;
+        lane.finish(large.id, Found::File(RelPath::new(large.path.as_bytes())), result);
+    }
+}
+
+async fn send_piece<R: FileRing>(
+    lane: &Lane<R>,
+    large: &LargeFile,
+    file: &OpenFile,
+    piece: u32,
+) -> Result<(), Box<Failure>> {
+    let (offset, len) = large.pieces.range(piece);
+    let read = read::read_range(lane, file, offset, len).await;
+    let (payload, crc64) = read.map_err(|error| large.not_read(&error))?;
+    if piece == 0 && large.content_type.get().is_none() {
+        let policy = &lane.session().options.content_type;
+        let found = content_type(policy, large.path.as_bytes(), first_of(&payload));
+        large.content_type.get_or_init(|| found.map(str::to_owned));
+    }
+    sum_up(large.md5.as_ref(), offset, payload.parts());
+    let sent = match large.parts {
+        // They are zeros already.
+        Parts::Pages if payload.parts().iter().all(|part| is_zero(part)) => Ok(()),
+        parts => {
+            let id = large.block_id(piece);
+            request(&lane.sender(), len, Begin::UnlessStopping, async |with_crc64| {
+                let body = Body { crc64: crc64.filter(|_| with_crc64), ..Body::default() };
+                match parts {
+                    Parts::Blocks { .. } => {
+                        lane.client.put_block(&large.blob, &id, payload.clone(), body).await
+                    }
+                    Parts::Pages => lane.client.put_page(&large.blob, offset, payload.clone(), body).await,
+                }
+            })
+            .await
+        }
+    };
+    sent.map_err(|gave_up| gave_up.for_object(lane.session(), &large.object()))?;
+    add(&lane.counters().bytes, len);
+    Ok(())
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // A machine word at a time, and an end at the first piece that is not.
+    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
+/// Completes a blob whose pieces are all reported, or takes back what is visible of it.
+async fn complete<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    large: &LargeFile,
+    file: &OpenFile,
+) -> Result<Ended, Box<Failure>> {
+    let result = match large.pieces.take_failure() {
+        Some(failure) => Err(Box::new(failure)),
+        None => commit(lane, large, file).await,
+    };
+    if result.is_err() && large.parts == Parts::Pages {
+        discard(lane, &large.blob).await;
+    }
+    result
+}
+
+async fn commit<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    large: &LargeFile,
+    file: &OpenFile,
+) -> Result<Ended, Box<Failure>> {
+    file.check_unchanged().map_err(|error| large.not_read(&error))?;
+    let content_md5 = match &large.md5 {
+        Some(md5) => Some(md5.finish().await.map_err(|error| large.not_read(&error))?),
+        None => None,
+    };
+    let bytes = large.meta.len;
+    let Parts::Blocks { only_new } = large.parts else {
+        if content_md5.is_some() {
+            set_md5(lane, large.object(), &large.blob, Body { content_md5, ..large.body(false) }).await?;
+        }
+        return Ok(Ended::Done { bytes });
+    };
+    // Also while the job stops: everything is there but the list.
+    let listed = request(&lane.sender(), 0, Begin::Always, async |with_crc64| {
+        let ids = (0..large.pieces.count).map(|block| large.block_id(block));
+        let body = Body { content_md5, ..large.body(only_new) };
+        lane.client.put_block_list(&large.blob, ids, body, with_crc64).await
+    })
+    .await;
+    match listed {
+        Ok(()) => {}
+        Err(gave_up) if only_new => {
+            return put::not_made(lane, &large.place(), gave_up, bytes, content_md5).await;
+        }
+        Err(gave_up) => return Err(gave_up.for_object(lane.session(), &large.object())),
+    }
+    put::check_length(lane, &large.place(), bytes).await?;
+    Ok(Ended::Done { bytes })
+}
+
+/// Begins to sum up a file, if that is wanted.
+pub(super) fn start_md5<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Upload,
+    file: &OpenFile,
+) -> io::Result<Option<InOrder<Md5>>> {
+    if !lane.session().options.put_md5 {
+        return Ok(None);
+    }
+    let again = std::fs::File::from(file.as_fd().try_clone_to_owned()?);
+    let read_again: ReadAgain = Box::new(move |out, at| again.read_exact_at(out, at));
+    InOrder::md5(Some(read_again), &task.held).map(Some)
+}
+
+/// Hands over the parts that begin at `offset`. What goes wrong is told when the sum is asked for.
+pub(super) fn sum_up(md5: Option<&InOrder<Md5>>, mut offset: u64, parts: &[Bytes]) {
+    let Some(md5) = md5 else { return };
+    for part in parts {
+        md5.take(offset, part.clone());
+        offset += part.len() as u64;
+    }
+}
+
+/// Stores the MD5 of a blob that is complete.
+pub(super) async fn set_md5<R: FileRing>(
+    lane: &Lane<R>,
+    object: String,
+    blob: &str,
+    body: Body<'_>,
+) -> Result<(), Box<Failure>> {
+    let sender = lane.sender();
+    let set = request(&sender, 0, Begin::Always, async |_| lane.client.set_properties(blob, body).await);
+    set.await.map_err(|gave_up| gave_up.for_object(lane.session(), &object))
+}
+
+/// Removes what is visible of a blob that will not be complete. Where that fails too, its own failure says enough.
+pub(super) async fn discard<R: FileRing>(lane: &Lane<R>, blob: &str) {
+    let removed = request(&lane.sender(), 0, Begin::Always, async |_| {
+        lane.client.delete_blob(blob, &Delete::default()).await
+    })
+    .await;
+    drop(removed);
 }
 
 #[cfg(test)]
@@ -46,14 +405,28 @@ mod tests {
         let file = LargeFile {
             id: TransferId { part: 0, index: 0 },
             job: [7; 16],
-            object: "x".into(),
             path: c"x".into(),
+            name: "x".into(),
             blob: "x".into(),
+            parts: Parts::Blocks { only_new: false },
             meta: FileMeta { len: 10, mtime_ns: 0, ctime_ns: 0, identity: (0, 0), regular: true },
-            blocks: Pieces::new(10, 5, 2),
+            pieces: Pieces::new(10, 5, 2),
             content_type: OnceLock::new(),
+            metadata: Vec::new(),
+            md5: None,
         };
         assert_ne!(file.block_id(1), file.block_id(2));
         assert_eq!(file.block_id(1).len(), file.block_id(49_999).len());
+    }
+
+    #[test]
+    fn only_zeros_are_zero() {
+        let mut bytes = vec![0; 10_000];
+        assert!(is_zero(&bytes) && is_zero(&[]));
+        for at in [0, 4095, 4096, 9_999] {
+            bytes[at] = 1;
+            assert!(!is_zero(&bytes), "{at}");
+            bytes[at] = 0;
+        }
     }
 }

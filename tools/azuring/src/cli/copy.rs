@@ -63,10 +63,10 @@ pub(crate) struct CopyArgs {
     pub(crate) keys: KeyArgs,
 
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) refused: RefusedArgs,
 
     #[command(flatten)]
-    pub(crate) refused: RefusedArgs,
+    pub(crate) engine: EngineArgs,
 }
 
 /// When an object that exists is replaced.
@@ -264,6 +264,7 @@ pub(crate) enum CheckMd5Arg {
 /// AzCopy's flags for other places and other systems: understood, and refused with the reason when they ask for
 /// something.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Other places and systems")]
 pub(crate) struct RefusedArgs {
     /// Only with these Windows attributes
     #[arg(long, value_name = "ATTRIBUTES", hide = true)]

@@ -38,6 +38,14 @@ pub(crate) struct RemoveArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) list_of_versions: Option<PathBuf>,
 
+    /// Clear the read-only attribute before removing; refused: only for Azure Files
+    #[arg(long, default_value = "false", hide = true)]
+    pub(crate) force_if_read_only: Switch,
+
+    /// Dots at the end of names in shares; refused: only for Azure Files
+    #[arg(long, value_name = "HOW", hide = true)]
+    pub(crate) trailing_dot: Option<String>,
+
     #[command(flatten)]
     pub(crate) names: NameArgs,
 
@@ -49,14 +57,6 @@ pub(crate) struct RemoveArgs {
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-
-    /// Clear the read-only attribute before removing; refused: only for Azure Files
-    #[arg(long, default_value = "false", hide = true)]
-    pub(crate) force_if_read_only: Switch,
-
-    /// Dots at the end of names in shares; refused: only for Azure Files
-    #[arg(long, value_name = "HOW", hide = true)]
-    pub(crate) trailing_dot: Option<String>,
 }
 
 /// Which snapshots are removed.

@@ -44,15 +44,15 @@ pub(crate) struct SetPropertiesArgs {
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 
+    /// Dots at the end of names in shares; refused: only for Azure Files
+    #[arg(long, value_name = "HOW", hide = true)]
+    pub(crate) trailing_dot: Option<String>,
+
     #[command(flatten)]
     pub(crate) names: NameArgs,
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-
-    /// Dots at the end of names in shares; refused: only for Azure Files
-    #[arg(long, value_name = "HOW", hide = true)]
-    pub(crate) trailing_dot: Option<String>,
 }
 
 /// How soon an archived blob comes back.

@@ -26,7 +26,7 @@ fn flags_that_cannot_be_honoured_are_refused_with_the_reason() {
         (UP, "--decompress", "decompress is not supported while uploading"),
         (UP, "--s2s-preserve-properties=true", "s2s-preserve-properties is not supported while uploading"),
         (DOWN, "--s2s-preserve-blob-tags", "s2s-preserve-blob-tags is not supported while downloading"),
-        (DOWN, "--follow-symlinks", "follow-symlinks is not supported while downloading"),
+        (DOWN, "--follow-symlinks", "follow-symlinks flag is not supported while downloading"),
         (DOWN, "--block-blob-tier=Hot", "blob-tier is not supported while downloading"),
         (DOWN, "--no-guess-mime-type", "no-guess-mime-type is not supported while downloading"),
         (DOWN, "--metadata=a=b", "metadata is not supported while downloading"),

@@ -179,8 +179,8 @@ impl Ended {
     fn failed(failure: &Failure) -> Self {
         let src = if failure.source.is_empty() { &failure.object } else { &failure.source };
         Self {
-            src: shown(src),
-            dst: shown(&failure.destination),
+            src: src.clone(),
+            dst: failure.destination.clone(),
             is_folder_properties: false,
             transfer_status: "Failed",
             transfer_size: 0,
@@ -192,11 +192,12 @@ impl Ended {
     fn skipped(transfer: &Transfer, kind: SkippedKind) -> Option<Self> {
         let transfer_status = match kind {
             SkippedKind::Exists | SkippedKind::NotNewer => "SkippedEntityAlreadyExists",
+            SkippedKind::HasSnapshots => "SkippedBlobHasSnapshots",
             _ => return None,
         };
         Some(Self {
-            src: shown(&transfer.source),
-            dst: shown(&transfer.destination),
+            src: transfer.source.clone(),
+            dst: transfer.destination.clone(),
             is_folder_properties: false,
             transfer_status,
             transfer_size: 0,

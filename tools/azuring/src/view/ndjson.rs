@@ -151,6 +151,7 @@ fn reason(kind: SkippedKind) -> &'static str {
         SkippedKind::Special => "special",
         SkippedKind::Exists => "exists",
         SkippedKind::NotNewer => "not_newer",
+        SkippedKind::HasSnapshots => "has_snapshots",
         _ => "other",
     }
 }

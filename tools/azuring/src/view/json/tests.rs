@@ -99,6 +99,7 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
     let pairs = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let facts = |name: &str| Facts {
         dry_run: true,
+        pipe: false,
         from_to: Some(azuring_plan::from_to::FromTo::parse(name).unwrap()),
         blob_type: "Detect".to_owned(),
         tags: pairs("k", "v"),

@@ -105,13 +105,15 @@ fn every_event_is_a_line_as_the_schema_says() {
         Event::Skipped { transfer: Box::new(transfer()), kind: SkippedKind::Special },
         Event::Skipped { transfer: Box::new(transfer()), kind: SkippedKind::Exists },
         Event::Skipped { transfer: Box::new(transfer()), kind: SkippedKind::NotNewer },
+        Event::Skipped { transfer: Box::new(transfer()), kind: SkippedKind::HasSnapshots },
         Event::Planned(vec![planned(Action::Copy, Some(3), Some(-5)), planned(Action::Remove, None, None)]),
         Event::Planned(vec![planned(Action::SetProperties, None, None)]),
         Event::Notice("n".to_owned()),
     ];
     let types: Vec<_> = events.iter().flat_map(lines).map(|line| type_of_valid(&line)).collect();
     let want = [
-        "done", "done", "skipped", "skipped", "skipped", "skipped", "planned", "planned", "planned", "notice",
+        "done", "done", "skipped", "skipped", "skipped", "skipped", "skipped", "planned", "planned",
+        "planned", "notice",
     ];
     assert_eq!(types, want);
     assert_eq!(type_of_valid(&error("e")), "error");
@@ -126,7 +128,12 @@ fn the_schema_knows_no_type_that_is_never_written() {
         .iter()
         .map(|line| line["properties"]["type"]["const"].as_str().unwrap().to_owned())
         .collect();
-    let sources = [include_str!("../ndjson.rs"), include_str!("../../environment.rs")];
+    let sources = [
+        include_str!("../ndjson.rs"),
+        include_str!("../../environment.rs"),
+        include_str!("../../listing.rs"),
+        include_str!("../../make.rs"),
+    ];
     for kind in &types {
         let call = format!("line(\"{kind}\"");
         assert!(sources.iter().any(|source| source.contains(&call)), "{kind}");

@@ -1,0 +1,129 @@
+//! Commands that are no jobs: one thread, no files, no lanes.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use azuring_azure::{BlobClient, BlobUrl, Credential, RequestError, Target};
+use azuring_link::TlsSetup;
+use azuring_ring::{IoPath, LaneRuntime};
+use hdrhistogram::Histogram;
+use tokio::sync::Semaphore;
+
+use crate::collector::Progress;
+use crate::failure::{Failure, FailureKind};
+use crate::job::JobError;
+use crate::lane::new_histogram;
+use crate::options::JobOptions;
+use crate::request::{Begin, GaveUp, Sender, request};
+use crate::session::Session;
+use crate::verdict::{StopHandle, Verdict};
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// It cannot be begun with this URL, credential or options.
+    #[error(transparent)]
+    Start(#[from] JobError),
+    /// It was begun and not completed; [`Failure::kind`] says what kind of thing went wrong.
+    #[error("{0}")]
+    Failed(Box<Failure>),
+    /// A container is to be made, and the URL names something in one.
+    #[error("please provide a valid top-level(ex: File System or Container) resource URL")]
+    NotAContainer,
+    /// The container that is to be made is there.
+    #[error("the container already exists")]
+    ContainerExists,
+}
+
+impl CommandError {
+    /// What kind of thing went wrong; of a command that cannot be begun, [`FailureKind::Usage`].
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Failed(failure) => failure.kind,
+            Self::Start(_) | Self::NotAContainer => FailureKind::Usage,
+            Self::ContainerExists => FailureKind::Service,
+        }
+    }
+
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+/// What the requests of a command share.
+pub(crate) struct Command {
+    pub(crate) session: Session,
+    permits: Semaphore,
+    latency_us: RefCell<Histogram<u64>>,
+}
+
+impl Command {
+    /// `at_once`: requests in flight.
+    pub(crate) fn new(
+        url: &BlobUrl,
+        credential: &Credential,
+        options: &JobOptions,
+        stop: &StopHandle,
+        at_once: usize,
+    ) -> Result<Self, CommandError> {
+        let tls = match url.endpoint().tls {
+            true => Some(TlsSetup::new(options.ca_file.as_deref()).map_err(JobError::from)?),
+            false => None,
+        };
+        let target = Target::new(url.clone(), credential.clone(), &options.properties);
+        let mut target = target.map_err(JobError::from)?;
+        if let Some(encryption) = &options.encryption {
+            target = target.with_encryption(encryption).map_err(JobError::from)?;
+        }
+        let verdict = Verdict::new(stop.clone());
+        let session = Session::new(options.clone(), target, tls, verdict, Arc::new(Progress::new(0)));
+        let latency_us = RefCell::new(new_histogram());
+        Ok(Self { session, permits: Semaphore::new(at_once), latency_us })
+    }
+
+    /// Runs `work` with a client on the calling thread.
+    pub(crate) fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(BlobClient) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let runtime = LaneRuntime::new(&IoPath::Threads { reason: String::new() }).map_err(|error| {
+            let text = format!("the command could not be started: {error}");
+            CommandError::failed(Failure::new(FailureKind::Limit, "", text))
+        })?;
+        runtime.block_on(async { work(self.session.client()).await })
+    }
+
+    /// One request, repeated as the options say.
+    pub(crate) async fn ask<T>(
+        &self,
+        mut send: impl AsyncFnMut() -> Result<T, RequestError>,
+    ) -> Result<T, GaveUp> {
+        request(&self.sender(), 0, Begin::UnlessStopping, async |_| send().await).await
+    }
+
+    /// Sends requests of other kinds.
+    pub(crate) fn sender(&self) -> Sender<'_> {
+        Sender {
+            session: &self.session,
+            counters: self.session.progress.planner(),
+            permits: &self.permits,
+            latency_us: &self.latency_us,
+            notice: &|_| {},
+        }
+    }
+
+    /// How long requests took.
+    pub(crate) fn latency_us(&self) -> Histogram<u64> {
+        self.latency_us.borrow().clone()
+    }
+
+    /// The error of a command whose request failed.
+    pub(crate) fn failed(&self, gave_up: GaveUp) -> CommandError {
+        let mut failure = gave_up.for_object(&self.session, "");
+        if failure.code.as_deref() == Some("ContainerNotFound") {
+            failure.kind = FailureKind::Missing;
+        }
+        CommandError::Failed(failure)
+    }
+}

@@ -1,0 +1,373 @@
+//! Listing blobs for a reader: streaming, and of what is large several places at once.
+//!
+//! A listing is a chain of pages, each of which names the next, so one chain goes no faster than one request after the other.
+//! What does not fit into one page is cut at its directories:
+//!
+//! ```text
+//!   all below a prefix: first page ─> told ─> was it the last? ── yes ──> done
+//!                                              │ no, and few pieces wait
+//!                                              ▼
+//!                         its level, with a delimiter ─> 1 to 256 directories not told yet? ── no ──> page after page
+//!                                              │ yes
+//!                                              ▼
+//!                         blobs of the level: told; each directory: a piece of its own, the same way
+//! ```
+//!
+//! Nothing is told twice and nothing left out: a cut remembers what its first page has told, 5,000 names at most. It
+//! takes one thing for granted of the order of a listing: that the names below a directory follow each other. So they do
+//! where names are ordered by their bytes, and in a hierarchical namespace, which orders each directory by itself.
+//! What is told of a page but its last name is complete, all versions and snapshots included; the last name is kept back.
+
+mod seen;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use azuring_azure::{
+    BlobClient, BlobEntry, BlobUrl, Credential, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which,
+};
+use azuring_plan::download::RemotePath;
+use azuring_plan::name::encode_path;
+use tokio::sync::Notify;
+
+use crate::command::{Command, CommandError};
+use crate::failure::{Failure, FailureKind};
+use crate::job::JobError;
+use crate::options::JobOptions;
+use crate::verdict::StopHandle;
+use seen::Seen;
+
+/// Requests in flight. Each may have a page of 4 to 5 MB on its way, and all of them share 64 MB.
+const AT_ONCE: usize = 8;
+/// Directories of one level that are listed each for itself. Where there are more, they are small, or one page after the
+/// other is as good.
+const MAX_PREFIXES: usize = 256;
+
+/// How to list.
+#[derive(Clone, Debug)]
+pub struct ListOptions {
+    /// HTTP version, repeats, certificate authorities; the rest does not matter here.
+    pub engine: JobOptions,
+    /// Show earlier versions as well.
+    pub include_versions: bool,
+    /// Properties to read beside length, time of change, type, tier and metadata.
+    pub wanted: Wanted,
+    /// Several requests at once; what is told then comes in no order. Otherwise in the service's order.
+    pub parallel: bool,
+}
+
+impl Default for ListOptions {
+    fn default() -> Self {
+        let engine = JobOptions::default();
+        Self { engine, include_versions: false, wanted: Wanted::default(), parallel: true }
+    }
+}
+
+/// A blob of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedBlob {
+    /// Its name below the directory that is listed; empty when the URL names the blob itself.
+    pub path: String,
+    /// All that is known of it.
+    pub entry: Box<BlobEntry>,
+}
+
+/// The sum of a listing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListTotals {
+    /// Blobs and versions.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Requests sent, repeats included.
+    pub requests: u64,
+}
+
+/// Lists what is at `url`: a blob, or all that is below a directory or in a container, without the stubs that stand for
+/// directories. `tell` is called on this thread for every blob; when it breaks, the listing ends there.
+///
+/// # Errors
+/// [`CommandError`]: of kind [`FailureKind::Missing`] when there is no such container, blob or directory, and
+/// [`FailureKind::Interrupted`] after `stop`.
+pub fn list(
+    url: &BlobUrl,
+    credential: &Credential,
+    options: &ListOptions,
+    stop: &StopHandle,
+    tell: impl FnMut(ListedBlob) -> ControlFlow<()>,
+) -> Result<ListTotals, CommandError> {
+    let path = RemotePath::parse(url.raw_path()).map_err(JobError::from)?;
+    let at_once = if options.parallel { AT_ONCE } else { 1 };
+    let command = Command::new(url, credential, &options.engine, stop, at_once)?;
+    let mut totals = command.run(async |client| {
+        let listing = Listing {
+            command: &command,
+            client,
+            options,
+            base: String::new(),
+            tell: RefCell::new(tell),
+            totals: Cell::default(),
+            found: Cell::new(false),
+            waiting: RefCell::default(),
+            working: Cell::new(0),
+            changed: Notify::new(),
+        };
+        listing.run(&path, at_once).await
+    })?;
+    totals.requests = command.session.progress.planner().requests.load(Ordering::Relaxed);
+    Ok(totals)
+}
+
+/// Why a listing ends before its end.
+enum End {
+    /// Whoever is told wants no more.
+    Enough,
+    Failed(CommandError),
+}
+
+impl From<CommandError> for End {
+    fn from(error: CommandError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Takes one piece after the other.
+type Worker<'a> = Pin<Box<dyn Future<Output = Result<(), End>> + 'a>>;
+
+/// Something to be listed.
+enum Piece {
+    /// All below a prefix but these names, in order.
+    All { prefix: String, told: Vec<Box<str>> },
+    /// The further pages of a level.
+    Level { prefix: String, marker: String, seen: Rc<Seen> },
+}
+
+struct Listing<'a, F> {
+    command: &'a Command,
+    client: BlobClient,
+    options: &'a ListOptions,
+    /// What the paths leave out.
+    base: String,
+    tell: RefCell<F>,
+    totals: Cell<ListTotals>,
+    /// Whether there was anything at all.
+    found: Cell<bool>,
+    waiting: RefCell<VecDeque<Piece>>,
+    working: Cell<usize>,
+    /// A piece was added or is done.
+    changed: Notify,
+}
+
+impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
+    async fn run(mut self, path: &RemotePath, at_once: usize) -> Result<ListTotals, CommandError> {
+        let mut unseen = None;
+        match path {
+            RemotePath::Container => {}
+            RemotePath::Contents { prefix } => self.base.clone_from(prefix),
+            RemotePath::Object { name } => {
+                if !name.ends_with('/') {
+                    match self.single(name).await {
+                        Ok(true) => return Ok(self.totals.get()),
+                        Ok(false) => {}
+                        Err(error) => unseen = Some(error),
+                    }
+                }
+                self.base = format!("{}/", name.trim_end_matches('/'));
+            }
+        }
+        self.waiting.get_mut().push_back(Piece::All { prefix: self.base.clone(), told: Vec::new() });
+        match self.work_together(at_once).await {
+            Ok(()) | Err(End::Enough) => {}
+            Err(End::Failed(error)) => return Err(error),
+        }
+        if self.found.get() || !matches!(path, RemotePath::Object { .. }) {
+            return Ok(self.totals.get());
+        }
+        Err(unseen.unwrap_or_else(|| {
+            let url = self.command.session.target.url();
+            let text = format!("there is no blob and no directory at {url}");
+            CommandError::failed(Failure::new(FailureKind::Missing, "", text))
+        }))
+    }
+
+    /// Tells of the one blob of this name, if there is one that is not the stub of a directory. An error is no reason not
+    /// to list: a credential may be good for listings alone.
+    async fn single(&self, name: &str) -> Result<bool, CommandError> {
+        let blob = encode_path(name);
+        match self.command.ask(async || self.client.head_blob(&blob, Which::default()).await).await {
+            Ok(facts) => {
+                self.found.set(true);
+                if facts.hdi_isfolder() {
+                    return Ok(false);
+                }
+                let name = name.to_owned();
+                let entry = BlobEntry { name, is_current_version: true, facts, ..BlobEntry::default() };
+                // There is nothing more to be told anyway.
+                let _ = self.tell(String::new(), Box::new(entry));
+                Ok(true)
+            }
+            Err(gave_up) if gave_up.not_found() => Ok(false),
+            Err(gave_up) => Err(self.command.failed(gave_up)),
+        }
+    }
+
+    /// Works off all pieces, so many at a time; the first error ends it.
+    async fn work_together(&self, at_once: usize) -> Result<(), End> {
+        let mut workers: Vec<Worker<'_>> = Vec::new();
+        workers.resize_with(at_once, || Box::pin(self.work()));
+        std::future::poll_fn(|context| {
+            let mut result = Ok(());
+            workers.retain_mut(|worker| match worker.as_mut().poll(context) {
+                _ if result.is_err() => false,
+                Poll::Pending => true,
+                Poll::Ready(ended) => {
+                    result = ended;
+                    false
+                }
+            });
+            if workers.is_empty() || result.is_err() { Poll::Ready(result) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    async fn work(&self) -> Result<(), End> {
+        loop {
+            // Made before the look, so that no change since then is missed.
+            let changed = self.changed.notified();
+            let piece = self.waiting.borrow_mut().pop_front();
+            match piece {
+                Some(piece) => {
+                    self.working.update(|working| working + 1);
+                    match piece {
+                        Piece::All { prefix, told } => self.all(prefix, told).await?,
+                        Piece::Level { prefix, marker, seen } => self.further(prefix, &marker, seen).await?,
+                    }
+                    self.working.update(|working| working - 1);
+                    self.changed.notify_waiters();
+                }
+                None if self.working.get() == 0 => return Ok(()),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Lists all below a prefix but what was told of it.
+    async fn all(&self, prefix: String, told: Vec<Box<str>>) -> Result<(), End> {
+        let mut page = self.page(&prefix, false, None).await?;
+        let few_wait = self.options.parallel && self.waiting.borrow().len() < AT_ONCE;
+        if page.next.is_some()
+            && few_wait
+            && let Some((seen, kept_back)) = Seen::of(&mut page.items, &told)
+        {
+            self.tell_all(std::mem::take(&mut page.items), &told)?;
+            if self.cut(&prefix, seen).await? {
+                return Ok(());
+            }
+            page.items = kept_back;
+        }
+        loop {
+            self.tell_all(page.items, &told)?;
+            let Some(marker) = page.next else { return Ok(()) };
+            page = self.page(&prefix, false, Some(&marker)).await?;
+        }
+    }
+
+    /// Cuts what is below a prefix at its directories, the blobs between them told; `false`: there is nothing to be
+    /// gained, and nothing was told.
+    async fn cut(&self, prefix: &str, seen: Seen) -> Result<bool, End> {
+        let mut prefix = prefix.to_owned();
+        loop {
+            let page = self.page(&prefix, true, None).await?;
+            let (mut open, mut blobs) = (Vec::new(), false);
+            for item in &page.items {
+                match item {
+                    ListItem::Prefix(below) if seen.is_open(below) => open.push(below),
+                    ListItem::Prefix(_) => {}
+                    ListItem::Blob(entry) => blobs |= !seen.has(&entry.name),
+                }
+            }
+            match open[..] {
+                [] => return Ok(false),
+                // A corridor: where it leads is known, so its first page would tell nothing new.
+                [only] if page.next.is_none() && !blobs => prefix = only.clone(),
+                _ if open.len() > MAX_PREFIXES => return Ok(false),
+                _ => {
+                    self.level(prefix, page, Rc::new(seen))?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    async fn further(&self, prefix: String, marker: &str, seen: Rc<Seen>) -> Result<(), End> {
+        let page = self.page(&prefix, true, Some(marker)).await?;
+        self.level(prefix, page, seen)
+    }
+
+    /// Tells the blobs of a page of a level, and takes its directories for pieces.
+    fn level(&self, prefix: String, page: ListPage, seen: Rc<Seen>) -> Result<(), End> {
+        let mut pieces = Vec::new();
+        for item in page.items {
+            match item {
+                ListItem::Blob(entry) if seen.has(&entry.name) => {}
+                ListItem::Blob(entry) => self.offer(entry)?,
+                ListItem::Prefix(below) if seen.is_open(&below) => {
+                    let told = seen.below(&below).to_vec();
+                    pieces.push(Piece::All { prefix: below, told });
+                }
+                ListItem::Prefix(_) => {}
+            }
+        }
+        pieces.extend(page.next.map(|marker| Piece::Level { prefix, marker, seen }));
+        self.waiting.borrow_mut().extend(pieces);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn page(&self, prefix: &str, delimiter: bool, marker: Option<&str>) -> Result<ListPage, End> {
+        let versions = self.options.include_versions;
+        // Metadata tell the stubs of directories from blobs.
+        let include = ListInclude { metadata: true, versions, ..ListInclude::default() };
+        let wanted = self.options.wanted;
+        let list = ListRequest { prefix, delimiter, marker, include, max_results: None, wanted };
+        let page = self.command.ask(async || self.client.list_blobs(&list).await).await;
+        let page = page.map_err(|gave_up| self.command.failed(gave_up))?;
+        if !page.items.is_empty() {
+            self.found.set(true);
+        }
+        Ok(page)
+    }
+
+    fn tell_all(&self, items: Vec<ListItem>, told: &[Box<str>]) -> Result<(), End> {
+        for item in items {
+            if let ListItem::Blob(entry) = item
+                && (told.is_empty() || told.binary_search_by(|name| (**name).cmp(&entry.name)).is_err())
+            {
+                self.offer(entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn offer(&self, entry: Box<BlobEntry>) -> Result<(), End> {
+        if entry.is_folder() {
+            return Ok(());
+        }
+        let path = entry.name.strip_prefix(&self.base).unwrap_or(&entry.name).to_owned();
+        self.tell(path, entry)
+    }
+
+    fn tell(&self, path: String, entry: Box<BlobEntry>) -> Result<(), End> {
+        let ListTotals { files, bytes, requests } = self.totals.get();
+        self.totals.set(ListTotals { files: files + 1, bytes: bytes + entry.facts.len, requests });
+        match (self.tell.borrow_mut())(ListedBlob { path, entry }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(End::Enough),
+        }
+    }
+}

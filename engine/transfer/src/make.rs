@@ -1,0 +1,31 @@
+//! Making a container.
+
+use azuring_azure::{BlobClient, BlobUrl, Credential};
+
+use crate::command::{Command, CommandError};
+use crate::options::JobOptions;
+use crate::verdict::StopHandle;
+
+/// Makes the container that `url` names.
+///
+/// # Errors
+/// [`CommandError::NotAContainer`], [`CommandError::ContainerExists`], and what any command can meet.
+pub fn make_container(
+    url: &BlobUrl,
+    credential: &Credential,
+    options: &JobOptions,
+) -> Result<(), CommandError> {
+    if !url.raw_path().is_empty() {
+        return Err(CommandError::NotAContainer);
+    }
+    let command = Command::new(url, credential, options, &StopHandle::new(), 1)?;
+    let made = async |client: BlobClient| {
+        let Err(gave_up) = command.ask(async || client.create_container().await).await else { return Ok(()) };
+        if gave_up.service().is_none_or(|refusal| refusal.code != "ContainerAlreadyExists") {
+            return Err(command.failed(gave_up));
+        }
+        // After a lost answer nobody can tell who made it: it is there, as it was to be.
+        if gave_up.repeated() { Ok(()) } else { Err(CommandError::ContainerExists) }
+    };
+    command.run(made)
+}

@@ -1,0 +1,159 @@
+use std::io::{self, Read};
+
+use azsim::{DEVSTORE_KEY, Fault, Faults, NameMatch, Operation, Rule, Server};
+use azuring_azure::{AccountKey, DEVSTORE_ACCOUNT, Secret};
+use azuring_plan::blocks::BlockRules;
+
+use super::*;
+use crate::in_order::md5_of_parts;
+
+const MIB: usize = 1 << 20;
+
+fn server() -> Server {
+    let server = Server::builder().threads(1).start().unwrap();
+    server.create_container(DEVSTORE_ACCOUNT, "cont");
+    server
+}
+
+fn send(
+    server: &Server,
+    name: &str,
+    input: impl Read + Send + 'static,
+    options: &JobOptions,
+    stop: &StopHandle,
+) -> Result<Report, CommandError> {
+    let url = BlobUrl::parse(&format!("{}/cont/{name}", server.url(DEVSTORE_ACCOUNT))).unwrap();
+    let key = AccountKey::new(DEVSTORE_ACCOUNT, &Secret::new(DEVSTORE_KEY)).unwrap();
+    upload_from(input, &url, &Credential::SharedKey(Box::new(key)), options, stop)
+}
+
+fn noise(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    fastrand::Rng::with_seed(3).fill(&mut bytes);
+    bytes
+}
+
+fn blocks_of(size: usize) -> JobOptions {
+    let blocks = BlockRules { block_size: Some(size as u64), put_blob_size: None };
+    JobOptions { blocks, ..JobOptions::default() }
+}
+
+/// Gives a few bytes at a time, as pipes do.
+struct Trickle(io::Cursor<Vec<u8>>);
+
+impl Read for Trickle {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let most = out.len().min(7001);
+        self.0.read(&mut out[..most])
+    }
+}
+
+#[test]
+fn a_stream_becomes_one_request_or_as_many_blocks_as_it_needs() {
+    let size = 300_000;
+    for (len, blocks) in [(0, 0), (1, 0), (size, 0), (size + 1, 2), (3 * size, 3), (3 * size + 5, 4)] {
+        let server = server();
+        let bytes = noise(len);
+        let options = JobOptions { put_md5: true, ..blocks_of(size) };
+        let report =
+            send(&server, "x", Trickle(io::Cursor::new(bytes.clone())), &options, &StopHandle::new())
+                .unwrap();
+        let blobs = server.blobs(DEVSTORE_ACCOUNT, "cont");
+        assert_eq!(server.content(DEVSTORE_ACCOUNT, "cont", "x").unwrap(), bytes, "{len}");
+        assert_eq!((blobs.len(), blobs[0].blocks.len()), (1, blocks), "{len}");
+        assert_eq!(blobs[0].content_md5, Some(md5_of_parts([&bytes[..]])));
+        let requests = if blocks == 0 { 1 } else { blocks as u64 + 1 };
+        assert_eq!((report.counts.done, report.counts.bytes), (1, len as u64));
+        assert_eq!((report.counts.requests, server.stats().requests), (requests, requests));
+    }
+}
+
+#[test]
+fn an_append_blob_grows_in_order_also_when_an_answer_is_lost() {
+    let server = server();
+    let lost = Rule {
+        name: NameMatch::Exact("log".to_owned()),
+        operation: Some(Operation::AppendBlock),
+        fault: Fault::CutHeaders,
+        skip: 1,
+        count: 1,
+    };
+    server.set_faults(Faults { rules: vec![lost], ..Faults::default() });
+    let bytes = noise(5 * MIB + 3);
+    let options = JobOptions { blob_type: BlobTypeChoice::Append, ..blocks_of(MIB) };
+    send(&server, "log", io::Cursor::new(bytes.clone()), &options, &StopHandle::new()).unwrap();
+    let blobs = server.blobs(DEVSTORE_ACCOUNT, "cont");
+    assert_eq!((blobs[0].blob_type.as_str(), blobs[0].blocks.len()), ("AppendBlob", 6));
+    assert_eq!(server.content(DEVSTORE_ACCOUNT, "cont", "log").unwrap(), bytes);
+}
+
+/// Breaks after some bytes, or stops the job and goes on for ever.
+struct Ends {
+    left: usize,
+    stop: Option<StopHandle>,
+}
+
+impl Read for Ends {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = out.len().min(self.left);
+        self.left -= n;
+        match (n, &self.stop) {
+            (0, None) => Err(io::Error::other("the pipe burst")),
+            (0, Some(stop)) => {
+                stop.stop();
+                std::thread::park();
+                Ok(0)
+            }
+            _ => Ok(n),
+        }
+    }
+}
+
+#[test]
+fn what_breaks_off_or_is_stopped_leaves_nothing() {
+    for blob_type in [BlobTypeChoice::Detect, BlobTypeChoice::Append] {
+        for left in [10, 3 * MIB + 10] {
+            let server = server();
+            let options = JobOptions { blob_type, ..blocks_of(MIB) };
+            let error =
+                send(&server, "x", Ends { left, stop: None }, &options, &StopHandle::new()).unwrap_err();
+            assert_eq!(error.to_string(), "reading the input: the pipe burst");
+            let stop = StopHandle::new();
+            let error =
+                send(&server, "x", Ends { left, stop: Some(stop.clone()) }, &options, &stop).unwrap_err();
+            assert_eq!(error.kind(), FailureKind::Interrupted);
+            assert_eq!(server.blobs(DEVSTORE_ACCOUNT, "cont"), []);
+        }
+    }
+}
+
+#[test]
+fn what_is_there_stays_if_that_is_wanted() {
+    let server = server();
+    let text = |text: &'static str| io::Cursor::new(text.as_bytes());
+    let options = JobOptions { overwrite: Overwrite::Never, ..JobOptions::default() };
+    assert_eq!(send(&server, "x", text("one"), &options, &StopHandle::new()).unwrap().counts.done, 1);
+    let report = send(&server, "x", text("two"), &options, &StopHandle::new()).unwrap();
+    assert_eq!((report.counts.done, report.counts.skipped_existing), (0, 1));
+    assert_eq!(server.content(DEVSTORE_ACCOUNT, "cont", "x").unwrap(), "one");
+}
+
+#[test]
+fn pages_and_nameless_blobs_are_refused() {
+    let server = server();
+    let page = JobOptions { blob_type: BlobTypeChoice::Page, ..JobOptions::default() };
+    let error = send(&server, "x", io::empty(), &page, &StopHandle::new()).unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Usage);
+    let error = send(&server, "", io::empty(), &JobOptions::default(), &StopHandle::new()).unwrap_err();
+    assert_eq!(error.to_string(), "the blob name is empty");
+    assert_eq!(server.stats().requests, 0);
+}
+
+#[test]
+fn blocks_grow_before_there_are_too_many() {
+    assert_eq!(block_size(8, 1000, 0), 8);
+    assert_eq!(block_size(8, 1000, 9_999), 8);
+    assert_eq!(block_size(8, 1000, 10_000), 16);
+    assert_eq!(block_size(8, 1000, 49_999), 128);
+    assert_eq!(block_size(8, 100, 49_999), 100);
+}

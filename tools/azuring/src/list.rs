@@ -1,0 +1,98 @@
+//! `azuring list`.
+
+use std::ops::ControlFlow;
+
+use azuring_plan::from_to::Location;
+use azuring_transfer::{CommandError, FailureKind, ListOptions, ListTotals, StopHandle};
+
+use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::other::ListArgs;
+use crate::exit::{self, Exit};
+use crate::listing::Listing;
+use crate::output::{self, Output, Sink, notice, say, tell};
+use crate::refused::{self, Refused, usage};
+use crate::view::json;
+use crate::{options, remove, run};
+
+pub(crate) fn run(global: &GlobalArgs, args: &ListArgs) -> Exit {
+    let stop = run::stop_on_signals(|| {});
+    let (listing, listed) = match listed(global, args, &stop) {
+        Ok(listed) => listed,
+        Err(refused) => return refused.tell(),
+    };
+    let totals = match listed {
+        Ok(totals) => totals,
+        // To the service a directory without blobs and one that never was are the same; a container is not.
+        Err(CommandError::Failed(failure))
+            if failure.kind == FailureKind::Missing && failure.code.is_none() =>
+        {
+            tell!("azuring: {failure}");
+            ListTotals::default()
+        }
+        Err(error) => {
+            output::failed(&error.to_string());
+            return exit::of_command(&error);
+        }
+    };
+    if args.running_tally.0 {
+        let (files, bytes) = (totals.files, totals.bytes);
+        match Output::get().kind {
+            OutputType::Json => say!("{}", listing.tally_json(files, bytes)),
+            OutputType::Ndjson => say!("{}", Listing::tally_ndjson(files, bytes)),
+            OutputType::Text | OutputType::None => say!("{}", listing.tally_text(files, bytes)),
+        }
+    }
+    if Output::get().kind == OutputType::Json {
+        say!("{}", json::message("EndOfJob", ""));
+    }
+    Exit::Done
+}
+
+type Listed = (Listing, Result<ListTotals, CommandError>);
+
+fn listed(global: &GlobalArgs, args: &ListArgs, stop: &StopHandle) -> Result<Listed, Refused> {
+    check_location(args)?;
+    refused::check_trailing_dot(args.trailing_dot.as_deref())?;
+    remove::listen(global, None, stop)?;
+    let (listing, unknown) = Listing::new(args);
+    if !unknown.is_empty() {
+        notice(&format!("there are no such properties: {}", unknown.join(", ")));
+    }
+    let (url, credential) = options::remote(&args.target)?;
+    let options = ListOptions {
+        engine: options::common(global, &args.engine)?,
+        include_versions: listing.versions(),
+        wanted: listing.wanted(),
+        parallel: !options::flat_listing(),
+    };
+    let mut sink = Sink::stdout();
+    let kind = Output::get().kind;
+    let totals = azuring_transfer::list(&url, &credential, &options, stop, |blob| {
+        let (path, facts) = (&blob.path, &blob.entry.facts);
+        match kind {
+            OutputType::Text => sink.line(&listing.text(path, facts)),
+            OutputType::Json => sink.line(&listing.json(path, facts)),
+            OutputType::Ndjson => sink.line(&listing.ndjson(path, facts)),
+            OutputType::None => ControlFlow::Continue(()),
+        }
+    });
+    sink.end();
+    Ok((listing, totals))
+}
+
+fn check_location(args: &ListArgs) -> Result<(), Refused> {
+    let is_blob = match &args.location {
+        Some(location) => location.eq_ignore_ascii_case("blob"),
+        None => match Location::of(&args.target) {
+            Location::Blob => true,
+            Location::Local => {
+                return Err(usage(format!(
+                    "{} is not a URL: it looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS",
+                    args.target
+                )));
+            }
+            _ => false,
+        },
+    };
+    if is_blob { Ok(()) } else { Err(usage("list: this version lists Blob storage")) }
+}

@@ -1,0 +1,40 @@
+//! `azuring make`.
+
+use azuring_plan::from_to::Location;
+use azuring_transfer::make_container;
+use serde_json::json;
+
+use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::other::MakeArgs;
+use crate::exit::{self, Exit};
+use crate::options;
+use crate::output::{self, Output, say};
+use crate::refused::{Refused, usage};
+use crate::view::{json, ndjson};
+
+/// AzCopy's words.
+const MADE: &str = "Successfully created the resource.";
+
+pub(crate) fn run(global: &GlobalArgs, args: &MakeArgs) -> Exit {
+    make(global, args).unwrap_or_else(|refused| refused.tell())
+}
+
+fn make(global: &GlobalArgs, args: &MakeArgs) -> Result<Exit, Refused> {
+    if args.quota_gb != 0 {
+        return Err(usage("--quota-gb is only for Azure Files"));
+    }
+    if Location::of(&args.target) != Location::Blob {
+        return Err(usage("make: this version makes containers of Blob storage"));
+    }
+    let (url, credential) = options::remote(&args.target)?;
+    if let Err(error) = make_container(&url, &credential, &options::common(global, &args.engine)?) {
+        output::failed(&error.to_string());
+        return Ok(exit::of_command(&error));
+    }
+    match Output::get().kind {
+        OutputType::Json => say!("{}", json::message("EndOfJob", MADE)),
+        OutputType::Ndjson => say!("{}", ndjson::line("made", json!({ "url": url.to_string() }))),
+        OutputType::Text | OutputType::None => say!("\n{MADE}"),
+    }
+    Ok(Exit::Done)
+}
