@@ -300,3 +300,51 @@ fn the_ledger_has_every_flag_of_azcopys_help() {
         }
     }
 }
+
+#[test]
+fn pipes_carry_blobs_both_ways_and_nothing_else() {
+    let fixture = Fixture::new(azuring!().stdin(Stdin::Bytes(b"some\nbytes")));
+    let url = fixture.url_of("data", "piped");
+    for args in [&["copy", "-", &url][..], &["copy", &url, "--from-to=PipeBlob", "--output-type=json"]] {
+        let outcome = fixture.run(args);
+        assert_eq!(outcome.expect_code(0).stdout, "");
+        assert_eq!(fixture.content("piped"), b"some\nbytes");
+    }
+    for args in [&["copy", &url, "-"][..], &["copy", &url, "--from-to=BlobPipe", "--output-type=json"]] {
+        let outcome = fixture.run(args);
+        assert_eq!(outcome.expect_code(0).stdout, "some\nbytes");
+    }
+    let missing = fixture.url_of("data", "missing");
+    let outcome = fixture.run(["copy", &missing, "-", "--output-type=json"]);
+    assert_ne!(outcome.code, Some(0));
+    assert_eq!(outcome.stdout, "", "an error is no data");
+    told(&fixture.run(["copy", "-", &url, "--dry-run"]), 2, &["dry-run", "pipe"]);
+}
+
+#[test]
+fn a_container_is_made_listed_and_emptied() {
+    let fixture = Fixture::new(azuring!());
+    let url = fixture.url_of("fresh", "");
+    let made = fixture.run(["make", &url]);
+    assert_eq!(made.expect_code(0).stdout, "\nSuccessfully created the resource.\n");
+    told(&fixture.run(["make", &url]), 1, &["the container already exists"]);
+    told(&fixture.run(["mk", &fixture.url_of("fresh", "x")]), 2, &["top-level"]);
+    let file = fixture.file("tree/a b", b"12345");
+    fixture.run(["copy", file.to_str().unwrap(), &url]).expect_code(0);
+
+    let listed = fixture.run(["list", &url, "--running-tally", "--machine-readable"]);
+    assert_eq!(listed.expect_code(0).stdout, "a b; Content Length: 5\n\nFile count: 1\nTotal file size: 5\n");
+    let lines = json(fixture.run(["ls", &url, "--output-type=ndjson", "--running-tally"]).expect_code(0));
+    assert_eq!((&lines[0]["path"], &lines[0]["bytes"]), (&"a b".into(), &5.into()));
+    assert_eq!(lines[1]["type"], "list_summary");
+    let nowhere = fixture.run(["ls", &fixture.url_of("fresh", "nowhere")]);
+    told(&nowhere, 0, &["there is no blob and no directory"]);
+    assert_eq!(nowhere.stdout, "");
+    told(&fixture.run(["ls", &fixture.url_of("missing", "")]), 4, &["ContainerNotFound"]);
+
+    let planned = fixture.run(["rm", &url, "--recursive", "--dry-run"]);
+    assert!(planned.expect_code(0).stdout.starts_with("DRYRUN: remove http://"), "{}", planned.stdout);
+    assert!(planned.stdout.ends_with("/fresh/a b\n"), "{}", planned.stdout);
+    fixture.run(["rm", &url, "--recursive"]).expect_code(0);
+    assert_eq!(fixture.run(["ls", &url]).expect_code(0).stdout, "");
+}

@@ -101,6 +101,9 @@ impl BlobClient {
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from_parts(parts).expect("scheme, authority and path are there");
         *request.headers_mut() = headers;
+        if let Some(spelling) = &target.spelling {
+            request.extensions_mut().insert(spelling.clone());
+        }
         let reply = self.links.send(request, payload).await?;
         if reply.status().is_success() {
             return Ok(reply);

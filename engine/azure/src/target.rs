@@ -1,5 +1,6 @@
 //! Where and as whom requests go.
 
+use azuring_link::Spelling;
 use http::header::{HOST, HeaderName, USER_AGENT};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue};
@@ -24,6 +25,8 @@ pub struct Target {
     pub(crate) container_path: String,
     /// Headers of every request.
     pub(crate) common: HeaderMap,
+    /// How names of metadata are spelled.
+    pub(crate) spelling: Option<Spelling>,
     /// Headers of the requests that make a blob.
     pub(crate) properties: HeaderMap,
     pub(crate) encryption: EncryptionHeaders,
@@ -43,16 +46,18 @@ impl Target {
         let agent = concat!("azuring/", env!("CARGO_PKG_VERSION"));
         common.insert(USER_AGENT, HeaderValue::from_static(agent));
         common.insert(X_MS_VERSION, HeaderValue::from_static(SERVICE_VERSION));
-        Ok(Self {
+        let target = Self {
             scheme: if url.endpoint().tls { Scheme::HTTPS } else { Scheme::HTTP },
             authority: authority.parse().expect("a parsed URL has a valid authority"),
             container_path: url.container_path(),
+            spelling: None,
             properties: properties.headers()?,
             url,
             credential,
             common,
             encryption: EncryptionHeaders::default(),
-        })
+        };
+        Ok(target.spelling(&properties.metadata))
     }
 
     /// The same with encryption under a key or scope of the customer: for all that reads or writes a blob's bytes,
@@ -63,6 +68,13 @@ impl Target {
     pub fn with_encryption(mut self, encryption: &Encryption) -> Result<Self, EncryptionError> {
         self.encryption = encryption.headers(&self.url)?;
         Ok(self)
+    }
+
+    /// Writes the names of this metadata as they are spelled, where HTTP allows it.
+    pub fn spelling(mut self, metadata: &[(String, String)]) -> Self {
+        let names: Vec<_> = metadata.iter().map(|(name, _)| format!("x-ms-meta-{name}")).collect();
+        self.spelling = Spelling::new(names.iter().map(String::as_str));
+        self
     }
 
     /// The URL the target was made from.

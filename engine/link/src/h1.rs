@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -29,6 +30,27 @@ const HEADERS_LIMIT: usize = 100;
 const READ_BYTES: usize = 8 << 10;
 /// Pieces handed to the kernel in one call.
 const SLICES: usize = 16;
+
+/// How names of headers are to be written on HTTP/1.1, where their case is not to be lost (HTTP/2 has lower case only).
+/// An extension of the request.
+#[derive(Clone, Debug, Default)]
+pub struct Spelling(Arc<[(HeaderName, Box<str>)]>);
+
+impl Spelling {
+    /// Each name in the case it is to have; `None` when all are in lower case anyway.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let spelled: Vec<_> = names
+            .into_iter()
+            .filter(|name| name.bytes().any(|byte| byte.is_ascii_uppercase()))
+            .filter_map(|name| Some((HeaderName::from_bytes(name.as_bytes()).ok()?, name.into())))
+            .collect();
+        (!spelled.is_empty()).then(|| Self(spelled.into()))
+    }
+
+    fn of(&self, name: &HeaderName) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, spelled)| &**spelled)
+    }
+}
 
 /// A connection between two exchanges, or in one.
 pub(crate) struct Connection {
@@ -200,8 +222,10 @@ impl Connection {
         out.push(b' ');
         out.extend_from_slice(head.uri.path_and_query().map_or("/", |path| path.as_str()).as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
+        let spelling = head.extensions.get::<Spelling>();
         for (name, value) in &head.headers {
-            out.extend_from_slice(name.as_str().as_bytes());
+            let name = spelling.and_then(|spelling| spelling.of(name)).unwrap_or(name.as_str());
+            out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
             out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");

@@ -35,6 +35,7 @@ mod tls;
 pub use body::{FRAME_BYTES, Payload};
 pub use connect::Endpoint;
 pub use error::LinkError;
+pub use h1::Spelling;
 pub use links::{HttpChoice, LinkSettings, LinkStats, Links, Timing};
 pub use pacer::Pacer;
 pub use reply::{Answer, Reply};

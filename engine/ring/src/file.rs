@@ -211,7 +211,12 @@ pub trait FileRing: 'static {
     /// # Errors
     /// The kernel's; `AlreadyExists` when there is a file of that name and `finish` says not to replace it. Nothing is
     /// left behind.
-    fn store(&self, names: Names, parts: Arc<Vec<Lease>>, finish: Finish) -> impl Future<Output = io::Result<()>>;
+    fn store(
+        &self,
+        names: Names,
+        parts: Arc<Vec<Lease>>,
+        finish: Finish,
+    ) -> impl Future<Output = io::Result<()>>;
 
     /// Makes a file of `len` bytes under its temporary name, its space reserved.
     ///

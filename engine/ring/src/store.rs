@@ -152,7 +152,12 @@ impl NewFile {
 /// Writes a whole small file. Where the file system can, the file has no name at all until it is complete: that is one
 /// change of the directory instead of three, a quarter of the whole cost on ext4, and nothing is left by a crash.
 pub(crate) fn store(names: &Names, parts: &[Lease], finish: &Finish) -> io::Result<()> {
-    match openat(&names.dir, c".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR) {
+    match openat(
+        &names.dir,
+        c".",
+        OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC,
+        Mode::RUSR | Mode::WUSR,
+    ) {
         Ok(fd) => {
             write_parts(&fd, parts)?;
             dress(&fd, finish)?;

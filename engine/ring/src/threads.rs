@@ -8,8 +8,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::file::{
-    Cached, FileRing, Loaded, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached,
-    shrank,
+    Cached, FileRing, Loaded, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached, shrank,
 };
 use crate::pool::Lease;
 use crate::store::{self, Finish, Names, NewFile};

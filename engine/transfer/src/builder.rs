@@ -157,7 +157,14 @@ impl JobBuilder {
             }
             What::SetProperties(change) => {
                 let task = Task::SetProperties(SetProperties::new(change.clone()));
-                (Verb::SetProperties, place, String::new(), false, task, self.remote(true)?)
+                (
+                    Verb::SetProperties,
+                    place,
+                    String::new(),
+                    false,
+                    task,
+                    self.remote(self.options.directory_stubs)?,
+                )
             }
         };
         let endpoint = self.url.endpoint();
@@ -165,6 +172,9 @@ impl JobBuilder {
         let mut target = Target::new(self.url, self.credential, &self.options.properties)?;
         if let Some(encryption) = &self.options.encryption {
             target = target.with_encryption(encryption)?;
+        }
+        if let What::SetProperties(PropertyChange { metadata: Some(metadata), .. }) = &self.what {
+            target = target.spelling(metadata);
         }
         let lanes = shares.len();
         Ok(Job {
@@ -197,7 +207,7 @@ impl JobBuilder {
             naming: self.naming,
             filter: self.filter.clone(),
             symlinks: options.symlinks,
-            directories: options.directory_stubs,
+            directories: options.directory_stubs || options.preserve_posix.is_some(),
             specials: options.preserve_posix.is_some(),
             names_bytes: budget::names_bytes(&options.limits),
             list: self.list_of_files.clone(),

@@ -7,7 +7,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::utils::CachePadded;
 
 use crate::failure::FailureKind;
-use crate::outcome::{Counts, Done, Event, Outcome, SkippedKind};
+use crate::outcome::{Counts, Done, Entity, Event, Outcome, SkippedKind};
 
 /// Messages that may wait for the caller. A lane that finds no room waits: a caller that cannot take events
 /// slows the job instead of filling the memory.
@@ -51,6 +51,8 @@ pub(crate) fn add(counter: &AtomicU64, n: u64) {
 pub struct Progress {
     lanes: Vec<CachePadded<LaneCounters>>,
     pub(crate) found: AtomicU64,
+    pub(crate) found_folders: AtomicU64,
+    pub(crate) found_links: AtomicU64,
     pub(crate) scanned: AtomicBool,
 }
 
@@ -83,6 +85,8 @@ impl Progress {
             // One more for the planner's own requests.
             lanes: (0..=lanes).map(|_| CachePadded::default()).collect(),
             found: AtomicU64::new(0),
+            found_folders: AtomicU64::new(0),
+            found_links: AtomicU64::new(0),
             scanned: AtomicBool::new(false),
         }
     }
@@ -134,9 +138,11 @@ pub(crate) fn collect(
         match message {
             Message::Outcomes(outcomes) => {
                 for outcome in outcomes {
+                    let is_folder = outcome.entity == Entity::Folder;
+                    counts.bytes_found += outcome.bytes;
                     match outcome.result {
                         Ok(Done::Whole) => {
-                            counts.done += 1;
+                            *(if is_folder { &mut counts.folders_done } else { &mut counts.done }) += 1;
                             counts.bytes += outcome.bytes;
                             tell(Event::Done(outcome));
                         }
@@ -145,7 +151,7 @@ pub(crate) fn collect(
                             tell(Event::Skipped { transfer: outcome.object.unwrap_or_default(), kind });
                         }
                         Err(failure) => {
-                            counts.failed += 1;
+                            *(if is_folder { &mut counts.folders_failed } else { &mut counts.failed }) += 1;
                             seen(failure.kind);
                             tell(Event::Failed(*failure));
                         }
@@ -167,6 +173,8 @@ pub(crate) fn collect(
         }
     }
     counts.found = progress.found.load(Ordering::SeqCst);
+    counts.found_folders = progress.found_folders.load(Ordering::SeqCst);
+    counts.found_links = progress.found_links.load(Ordering::SeqCst);
     counts.bytes_sent = progress.sum(|lane| &lane.bytes_sent);
     counts.requests = progress.sum(|lane| &lane.requests);
     counts.retries = progress.sum(|lane| &lane.retries);

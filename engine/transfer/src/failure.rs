@@ -44,6 +44,8 @@ pub struct Failure {
     pub source: String,
     /// Where it was to go; empty when it goes nowhere.
     pub destination: String,
+    /// Its length, as far as it is known.
+    pub bytes: u64,
     /// What kind.
     pub kind: FailureKind,
     /// What happened.
@@ -66,6 +68,7 @@ impl Failure {
             object: object.to_owned(),
             source: String::new(),
             destination: String::new(),
+            bytes: 0,
             kind,
             reason: reason.into(),
             advice: None,

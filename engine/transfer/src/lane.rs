@@ -337,18 +337,20 @@ impl<R: FileRing> Lane<R> {
 
     /// Reports how a transfer ended.
     pub(crate) fn finish(&self, id: TransferId, found: Found, result: Result<Ended, Box<Failure>>) {
-        let counters = self.counters();
-        let transfer = || Box::new(self.shared.task.transfer(self.session(), &found));
+        let (counters, task, session) = (self.counters(), &self.shared.task, self.session());
+        let transfer = || Box::new(task.transfer(session, &found));
+        let entity = found.entity();
         let outcome = match result {
             Ok(Ended::Elsewhere) => return,
             Ok(Ended::Done { bytes }) => {
                 add(&counters.done, 1);
-                let object = self.session().options.report_objects.then(transfer);
-                Outcome { id, bytes, object, result: Ok(Done::Whole) }
+                let object = session.options.report_objects.then(transfer);
+                Outcome { id, entity, bytes, object, result: Ok(Done::Whole) }
             }
             Ok(Ended::Skipped(kind)) => {
                 add(&counters.skipped, 1);
-                Outcome { id, bytes: 0, object: Some(transfer()), result: Ok(Done::Skipped(kind)) }
+                let (bytes, object) = (task.length(&found), Some(transfer()));
+                Outcome { id, entity, bytes, object, result: Ok(Done::Skipped(kind)) }
             }
             // Nothing of it was sent before the job stopped: it counts as not started.
             Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => return,
@@ -357,7 +359,8 @@ impl<R: FileRing> Lane<R> {
                 let transfer = *transfer();
                 failure.source = transfer.source;
                 failure.destination = transfer.destination;
-                Outcome { id, bytes: 0, object: None, result: Err(failure) }
+                failure.bytes = task.length(&found);
+                Outcome { id, entity, bytes: failure.bytes, object: None, result: Err(failure) }
             }
         };
         let mut outbox = self.outbox.borrow_mut();

@@ -93,7 +93,8 @@ pub use list::{ListOptions, ListTotals, ListedBlob, list};
 pub use make::make_container;
 pub use options::{ContentTypePolicy, JobOptions, Limits, RetryPolicy};
 pub use outcome::{
-    Action, Counts, Done, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer, TransferId,
+    Action, Counts, Done, Entity, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer,
+    TransferId,
 };
 pub use upload::upload_from;
 pub use verdict::StopHandle;

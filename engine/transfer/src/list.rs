@@ -111,6 +111,7 @@ pub fn list(
             options,
             base: String::new(),
             tell: RefCell::new(tell),
+            enough: Cell::new(false),
             totals: Cell::default(),
             found: Cell::new(false),
             waiting: RefCell::default(),
@@ -154,6 +155,8 @@ struct Listing<'a, F> {
     /// What the paths leave out.
     base: String,
     tell: RefCell<F>,
+    /// The caller wants no more.
+    enough: Cell<bool>,
     totals: Cell<ListTotals>,
     /// Whether there was anything at all.
     found: Cell<bool>,
@@ -363,11 +366,18 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
     }
 
     fn tell(&self, path: String, entry: Box<BlobEntry>) -> Result<(), End> {
+        if self.enough.get() {
+            // Another piece was being read when the caller had enough.
+            return Err(End::Enough);
+        }
         let ListTotals { files, bytes, requests } = self.totals.get();
         self.totals.set(ListTotals { files: files + 1, bytes: bytes + entry.facts.len, requests });
         match (self.tell.borrow_mut())(ListedBlob { path, entry }) {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(End::Enough),
+            ControlFlow::Break(()) => {
+                self.enough.set(true);
+                Err(End::Enough)
+            }
         }
     }
 }

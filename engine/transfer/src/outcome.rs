@@ -37,12 +37,26 @@ pub struct Transfer {
     pub destination: String,
 }
 
+/// What kind of object a transfer is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entity {
+    /// A file, or a blob with content.
+    #[default]
+    File,
+    /// A directory, or the stub of one.
+    Folder,
+    /// A symbolic link, or the stub of one.
+    Symlink,
+}
+
 /// How one transfer ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Which.
     pub id: TransferId,
-    /// Bytes of the object, when it was transferred.
+    /// What kind of object it is.
+    pub entity: Entity,
+    /// Bytes of the object, as far as they are known when it was not transferred.
     pub bytes: u64,
     /// The object, when [`crate::JobOptions::report_objects`] asks for it.
     pub object: Option<Box<Transfer>>,
@@ -123,13 +137,21 @@ pub enum Event {
 /// What a job did, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Files found.
+    /// Objects found.
     pub found: u64,
-    /// Files transferred.
+    /// Of these, directories.
+    pub found_folders: u64,
+    /// Of these, symbolic links.
+    pub found_links: u64,
+    /// Files and links transferred.
     pub done: u64,
-    /// Files that failed.
+    /// Files and links that failed.
     pub failed: u64,
-    /// Of the files found, those that the destination keeps as they are.
+    /// Directories transferred.
+    pub folders_done: u64,
+    /// Directories that failed.
+    pub folders_failed: u64,
+    /// Of the objects found, those that the destination keeps as they are.
     pub skipped_existing: u64,
     /// Directories that could not be read, and other problems that are no file's.
     pub problems: u64,
@@ -139,6 +161,8 @@ pub struct Counts {
     pub skipped_special: u64,
     /// Bytes of the files that were transferred.
     pub bytes: u64,
+    /// Bytes of all files that were found, as far as they are known.
+    pub bytes_found: u64,
     /// Bytes sent in request bodies, repeats included.
     pub bytes_sent: u64,
     /// Requests sent, repeats included.
@@ -148,9 +172,10 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Files found that were not transferred, did not fail and were not skipped: the job stopped first.
+    /// Objects found that were not transferred, did not fail and were not skipped: the job stopped first.
     pub fn not_started(&self) -> u64 {
-        self.found.saturating_sub(self.done + self.failed + self.skipped_existing)
+        let ended = self.done + self.failed + self.folders_done + self.folders_failed + self.skipped_existing;
+        self.found.saturating_sub(ended)
     }
 }
 
@@ -203,7 +228,7 @@ impl Report {
     pub fn status(&self) -> JobStatus {
         let counts = &self.counts;
         let skipped = counts.skipped_symlinks + counts.skipped_special + counts.skipped_existing > 0;
-        let errors = counts.failed + counts.problems > 0;
+        let errors = counts.failed + counts.folders_failed + counts.problems > 0;
         match () {
             () if self.interrupted => JobStatus::Cancelled,
             () if self.fatal.is_some() || (errors && counts.done == 0) => JobStatus::Failed,

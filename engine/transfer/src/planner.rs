@@ -7,7 +7,7 @@ use crossbeam::channel::Sender;
 use crate::collector::Message;
 use crate::failure::Failure;
 use crate::job::Shared;
-use crate::outcome::{Event, Outcome, SkippedKind, Transfer};
+use crate::outcome::{Entity, Event, Outcome, SkippedKind, Transfer};
 use crate::queue::{BATCH_FILES, Entry};
 use crate::remote;
 use crate::source::Finder;
@@ -58,7 +58,8 @@ impl Planner<'_> {
     pub(crate) fn refuse(&mut self, failure: Failure) -> bool {
         self.shared.session.progress.found.fetch_add(1, Ordering::SeqCst);
         let id = self.shared.next_id();
-        let outcome = Outcome { id, bytes: 0, object: None, result: Err(Box::new(failure)) };
+        let outcome =
+            Outcome { id, entity: Entity::File, bytes: 0, object: None, result: Err(Box::new(failure)) };
         let _ = self.messages.send(Message::Outcomes(vec![outcome]));
         !self.shared.session.verdict.stopping()
     }
@@ -95,7 +96,11 @@ impl Planner<'_> {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
         let session = &self.shared.session;
         // Counted before it is handed over, so that nobody sees more done than found.
-        session.progress.found.fetch_add(batch.len() as u64, Ordering::SeqCst);
+        let progress = &session.progress;
+        let of = |kind| batch.iter().filter(|entry| entry.found.entity() == kind).count() as u64;
+        progress.found_folders.fetch_add(of(Entity::Folder), Ordering::SeqCst);
+        progress.found_links.fetch_add(of(Entity::Symlink), Ordering::SeqCst);
+        progress.found.fetch_add(batch.len() as u64, Ordering::SeqCst);
         if session.options.dry_run {
             let planned = batch.iter().map(|entry| self.shared.task.planned(session, &entry.found)).collect();
             return self.tell(Event::Planned(planned));

@@ -1,6 +1,6 @@
 //! What a remote source holds, found by listing it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -96,6 +96,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
                 permits: Semaphore::new(2),
                 latency_us: RefCell::new(new_histogram()),
                 base: String::new(),
+                stub: Cell::new(None),
             };
             remote.run(planner).await
         }),
@@ -116,6 +117,8 @@ struct Remote<'a> {
     latency_us: RefCell<hdrhistogram::Histogram<u64>>,
     /// What the relative paths of the blobs leave out.
     base: String,
+    /// The stub of the directory that is the source.
+    stub: Cell<Option<Box<BlobEntry>>>,
 }
 
 impl Remote<'_> {
@@ -155,7 +158,9 @@ impl Remote<'_> {
         let base = self.base.clone();
         let included: Vec<String> = match source.filter.include_paths() {
             // Paths that are not UTF-8 name no blob.
-            Some(paths) => paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect(),
+            Some(paths) => {
+                paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect()
+            }
             None => vec![base],
         };
         let mut begun = false;
@@ -171,6 +176,13 @@ impl Remote<'_> {
                     self.offer(planner, entry)?;
                 }
             }
+        }
+        if let (Some(entry), Task::Remove(_), true) =
+            (self.stub.take(), &planner.shared.task, source.recursive)
+        {
+            // After everything below it.
+            let relative_at = entry.name.rfind('/').map_or(0, |slash| slash + 1);
+            return self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Listed });
         }
         // As AzCopy has it, there being nothing to remove or to change is no error.
         if !begun && is_directory && matches!(planner.shared.task, Task::Download(_)) {
@@ -276,7 +288,8 @@ impl Remote<'_> {
         let known = if source.permanent.is_some() { Known::Version } else { Known::Listed };
         let item = BlobItem { relative_at: self.base.len(), entry, known };
         if source.leaves_out_link(&item) {
-            let transfer = planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
+            let transfer =
+                planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
             return if planner.skip(transfer, SkippedKind::Symlink) { Ok(()) } else { Err(Halt::Stopping) };
         }
         if source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) }

@@ -36,6 +36,8 @@ pub(crate) struct LocalFinder {
     pub(crate) names: Names,
     filter: Filter,
     root: PathBuf,
+    /// The source itself is a directory whose stub is wanted.
+    root_stub: bool,
 }
 
 /// Where the names of local files come from.
@@ -130,6 +132,7 @@ impl Source {
         };
         let name = shape_name.as_deref().map(OsStr::as_bytes);
         let is_pattern = matches!(shape, Shape::Matches);
+        let is_directory = matches!(shape, Shape::Directory);
         let shape = match shape {
             Shape::Directory => SourceShape::Directory { name },
             Shape::Contents => SourceShape::Contents,
@@ -148,7 +151,11 @@ impl Source {
             Some(list) => Names::List(list.clone(), options.clone()),
             None => Names::Walk(Box::new(walk.start()?)),
         };
-        let finder = LocalFinder { names, filter: options.filter.clone(), root: root_path.clone() };
+        // A directory that is recreated under the destination has a stub there as well.
+        let root_stub =
+            options.directories && options.naming.as_subdir && is_directory && options.list.is_none();
+        let finder =
+            LocalFinder { names, filter: options.filter.clone(), root: root_path.clone(), root_stub };
         Ok(Self { root, root_path, naming, finder, is_pattern })
     }
 
@@ -168,6 +175,7 @@ impl Source {
                 names: Names::One(RelPath::new(name.as_bytes())),
                 filter: options.filter.clone(),
                 root: parent.to_owned(),
+                root_stub: false,
             },
             is_pattern: false,
         })
@@ -191,8 +199,11 @@ fn open_root(path: &Path) -> Result<SourceDir, JobError> {
 impl LocalFinder {
     /// Hands everything over that the filters let pass.
     pub(crate) fn plan(self, planner: &mut Planner<'_>) {
-        let Self { names, filter, root } = self;
+        let Self { names, filter, root, root_stub } = self;
         let take = Take { filter: &filter, root: &root };
+        if root_stub && filter.is_empty() && !planner.push(Found::Directory(RelPath::new(&b""[..]))) {
+            return;
+        }
         match names {
             Names::One(path) => {
                 take.one(planner, local::Found::File(path));

@@ -14,7 +14,7 @@ use azuring_ring::SourceDir;
 use crate::change::{MAX_BATCH, Remove, SetProperties};
 use crate::download::Download;
 use crate::in_order::Held;
-use crate::outcome::{Action, Planned, Transfer};
+use crate::outcome::{Action, Entity, Planned, Transfer};
 use crate::session::Session;
 
 /// One object of a job, as the planner found it.
@@ -30,6 +30,23 @@ pub(crate) enum Found {
     Special(RelPath),
     /// A blob.
     Blob(Box<BlobItem>),
+}
+
+impl Found {
+    /// What kind of object it is.
+    pub(crate) fn entity(&self) -> Entity {
+        match self {
+            Self::File(_) | Self::Special(_) => Entity::File,
+            Self::Link(_) => Entity::Symlink,
+            Self::Directory(_) => Entity::Folder,
+            Self::Blob(blob) if blob.entry.facts.metadata.is_empty() && !blob.entry.is_directory => {
+                Entity::File
+            }
+            Self::Blob(blob) if blob.entry.is_folder() => Entity::Folder,
+            Self::Blob(blob) if blob.entry.facts.is_symlink() => Entity::Symlink,
+            Self::Blob(_) => Entity::File,
+        }
+    }
 }
 
 /// A blob of a job.
@@ -121,6 +138,17 @@ impl Task {
                 Transfer { object: blob.object(), source, destination }
             }
             _ => Transfer::default(),
+        }
+    }
+
+    /// The length of an object that was not transferred, as far as it can be known without a request.
+    pub(crate) fn length(&self, found: &Found) -> u64 {
+        match (self, found) {
+            (Self::Upload(upload), Found::File(path)) => {
+                std::fs::symlink_metadata(upload.root_path.join(path.as_path())).map_or(0, |meta| meta.len())
+            }
+            (_, Found::Blob(blob)) => blob.entry.facts.len,
+            _ => 0,
         }
     }
 

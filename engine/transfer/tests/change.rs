@@ -101,8 +101,10 @@ fn many_blobs_are_removed_with_few_requests() {
     assert_eq!((bench.requests(Operation::BlobBatch), bench.requests(Operation::DeleteBlob)), (4, 1001));
     assert_eq!(bench.names(), [""; 0]);
 
+    // As with AzCopy, there being nothing to remove is no failure.
     let (report, _) = run(bench.remove("/e"));
-    assert_eq!(report.fatal.unwrap().kind, FailureKind::Missing);
+    assert!(report.fatal.is_none());
+    assert_eq!((report.counts.found, report.status()), (0, JobStatus::Completed));
 }
 
 #[test]
@@ -276,12 +278,22 @@ fn a_list_of_files_is_removed_without_asking_for_them() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("list");
     std::fs::write(&file, "0001\n0003\nnone\nsub/\n").unwrap();
-    let list = azuring_transfer::ListOfFiles::File(file);
+    let list = azuring_transfer::ListOfFiles::File(file.clone());
     let (report, events) = run(bench.remove("/d").list_of_files(list));
-    assert_eq!((report.counts.done, report.counts.failed, report.counts.problems), (5, 0, 0), "{events:?}");
+    assert_eq!((report.counts.done, report.counts.failed, report.counts.problems), (4, 1, 0), "{events:?}");
     assert_eq!(bench.names(), ["d/0000", "d/0002", "d/0004"]);
-    // A listing of the directory, and a batch; what is not there is removed.
-    assert_eq!(report.counts.requests, 2);
+    // A listing of each directory, also of the one that is none, and a batch.
+    assert_eq!(report.counts.requests, 3);
+
+    // A directory is found whether or not it says that it is one; without recursion it is none.
+    bench.plant(["d/sub/x", "d/sub/y"]);
+    std::fs::write(&file, "sub\n0000\n").unwrap();
+    let list = || azuring_transfer::ListOfFiles::File(file.clone());
+    let (report, _) = run(bench.remove("/d").recursive(false).list_of_files(list()));
+    assert_eq!((report.counts.done, report.counts.failed), (1, 1));
+    let (report, _) = run(bench.remove("/d").list_of_files(list()));
+    assert_eq!((report.counts.done, report.counts.failed), (2, 1));
+    assert_eq!(bench.names(), ["d/0002", "d/0004"]);
 }
 
 #[test]

@@ -9,13 +9,13 @@ use azuring_plan::filter::Filter;
 use azuring_plan::from_to::{FromTo, Location};
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{
-    BlobProperties, BlobTypeChoice, BlockRules, CheckMd5, ContentTypePolicy, Job, JobOptions, Overwrite,
-    PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes,
+    BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckMd5, ContentTypePolicy, Credential, Job,
+    JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes, upload_from,
 };
 
 use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg};
 use crate::cli::global::{GlobalArgs, OutputType};
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::options::{self, BLOCK_TIERS, PAGE_TIERS};
 use crate::output::{self, Output, notice};
 use crate::prompt;
@@ -29,10 +29,37 @@ const PIPE: &str = "-";
 
 pub(crate) fn run(global: &GlobalArgs, args: &CopyArgs) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    let prepared = prepare(global, args, &stop);
-    match prepared {
-        Ok((job, facts)) => run::run(job, &stop, facts),
+    match prepare(global, args, &stop) {
+        Ok(Prepared::Job(job, facts)) => run::run(*job, &stop, facts),
+        Ok(Prepared::Input { url, credential, options }) => upload(&url, &credential, &options, &stop),
         Err(refused) => refused.tell(),
+    }
+}
+
+/// What is to be done.
+enum Prepared {
+    Job(Box<Job>, Facts),
+    /// What comes on stdin becomes a blob.
+    Input {
+        url: BlobUrl,
+        credential: Credential,
+        options: Box<JobOptions>,
+    },
+}
+
+/// A success says nothing, as in AzCopy.
+fn upload(url: &BlobUrl, credential: &Credential, options: &JobOptions, stop: &StopHandle) -> Exit {
+    let input = std::io::stdin().as_fd().try_clone_to_owned();
+    let input = match input {
+        Ok(input) => File::from(input),
+        Err(error) => return Refused { text: format!("stdin: {error}"), exit: Exit::Source }.tell(),
+    };
+    match upload_from(input, url, credential, options, stop) {
+        Ok(report) => exit::of_report(&report),
+        Err(error) => {
+            output::failed(&error.to_string());
+            exit::of_command(&error)
+        }
     }
 }
 
@@ -83,13 +110,16 @@ fn infer(source: &Path, destination: &Path) -> Result<FromTo, Refused> {
     Ok(from_to)
 }
 
-fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<(Job, Facts), Refused> {
+fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<Prepared, Refused> {
     let places = places(args)?;
     refused::check_places(places.from_to)?;
     for text in refused::check_copy(args, places.from_to)? {
         notice(&text);
     }
     let downloads = places.from_to.is_download();
+    if args.dry_run.0 && [places.from_to.from, places.from_to.to].contains(&Location::Pipe) {
+        return Err(usage("--dry-run says which files would be transferred: a pipe has none"));
+    }
     for text in options::notices_of_variables(downloads) {
         notice(&text);
     }
@@ -100,6 +130,9 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<(J
     let (local, url) =
         if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
     let (url, credential) = options::remote(&url.to_string_lossy())?;
+    if places.from_to.from == Location::Pipe {
+        return Ok(Prepared::Input { url, credential, options: Box::new(options) });
+    }
     let mut job = match (places.from_to.from, places.from_to.to) {
         (Location::Local, _) => Job::upload(local, url, credential),
         (_, Location::Local) => Job::download(url, credential, local),
@@ -117,7 +150,7 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<(J
     if let Some(versions) = &args.which.list_of_versions {
         job = job.list_of_versions(versions);
     }
-    Ok((job.options(options).build()?, facts))
+    Ok(Prepared::Job(Box::new(job.options(options).build()?), facts))
 }
 
 /// stdout without the buffer of the standard library, which looks for ends of lines.

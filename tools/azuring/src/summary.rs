@@ -9,14 +9,14 @@ pub(crate) fn text(plan: &JobPlan, report: &Report) -> String {
     let minutes = report.elapsed.as_secs_f64() / 60.0;
     let mut text = format!("\nJob {} summary\nElapsed Time (Minutes): {minutes:.4}\n", plan.id);
     let fields = [
-        ("Number of File Transfers", counts.found),
-        ("Number of Folder Property Transfers", 0),
-        ("Number of Symlink Transfers", 0),
+        ("Number of File Transfers", counts.found - counts.found_folders - counts.found_links),
+        ("Number of Folder Property Transfers", counts.found_folders),
+        ("Number of Symlink Transfers", counts.found_links),
         ("Total Number of Transfers", counts.found),
         ("Number of File Transfers Completed", counts.done),
-        ("Number of Folder Transfers Completed", 0),
+        ("Number of Folder Transfers Completed", counts.folders_done),
         ("Number of File Transfers Failed", counts.failed),
-        ("Number of Folder Transfers Failed", counts.problems),
+        ("Number of Folder Transfers Failed", counts.folders_failed + counts.problems),
         ("Number of File Transfers Skipped", counts.not_started() + counts.skipped_existing),
         ("Number of Folder Transfers Skipped", 0),
         ("Number of Symbolic Links Skipped", counts.skipped_symlinks),

@@ -54,7 +54,9 @@ async fn talk_and_read(
     let activity = Rc::new(Activity::default());
     let stream = Stream::plain(tcp, Rc::new(Cell::new(0)), Rc::clone(&activity));
     let mut link = Connection::new(stream, activity);
-    let request = http::Request::put("http://h/c/b?x=y").header("host", "h").body(()).unwrap();
+    let request = http::Request::put("http://h/c/b?x=y").header("host", "h").header("x-ms-meta-Bee", "1");
+    let spelling = Spelling::new(["x-ms-meta-Bee", "host"]).unwrap();
+    let request = request.extension(spelling).body(()).unwrap();
     let (head, ()) = request.into_parts();
     let outcome = async {
         let (raw, mut body) = link.exchange(&head, &payload).await.map_err(|f| format!("{:?}", f.error))?;
@@ -96,7 +98,10 @@ async fn the_request_is_written_as_http_wants_it() {
         talk(one("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n"), Payload::from_parts(parts), true)
             .await;
     assert_eq!(got, Ok((201, vec![], true)));
-    assert_eq!(seen, "PUT /c/b?x=y HTTP/1.1\r\nhost: h\r\ncontent-length: 11\r\n\r\nhello world");
+    assert_eq!(
+        seen,
+        "PUT /c/b?x=y HTTP/1.1\r\nhost: h\r\nx-ms-meta-Bee: 1\r\ncontent-length: 11\r\n\r\nhello world"
+    );
     let (_, seen) =
         talk(one("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n"), Payload::default(), true).await;
     assert!(seen.ends_with("content-length: 0\r\n\r\n"), "{seen}");

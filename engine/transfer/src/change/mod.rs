@@ -13,8 +13,8 @@ use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
 use tokio::task::JoinSet;
 
-use crate::expand;
 use crate::choices::{DeleteSnapshots, PropertyChange, RehydratePriority};
+use crate::expand;
 use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
 use crate::options::JobOptions;

@@ -260,7 +260,9 @@ async fn directory(tree: &TargetTree, local: &LocalName) -> Result<Arc<OwnedFd>,
     let mut refused = None;
     let opened = patiently(async || {
         tree.dir_of(local).map_err(|error| {
-            let told = error.raw_os_error().map_or(std::io::ErrorKind::Other.into(), std::io::Error::from_raw_os_error);
+            let told = error
+                .raw_os_error()
+                .map_or(std::io::ErrorKind::Other.into(), std::io::Error::from_raw_os_error);
             refused = Some(error);
             told
         })

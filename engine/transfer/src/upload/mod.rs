@@ -49,7 +49,11 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn new<R: FileRing>(lane: &Lane<R>, task: &Upload, path: &'a [u8]) -> Result<Self, Box<Failure>> {
         let object = || escape(path);
-        let name = task.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
+        let mut name = task.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
+        if path.is_empty() {
+            // The source itself, for its stub.
+            name.truncate(name.trim_end_matches('/').len());
+        }
         let stored = stored_as(&name);
         if lane.session().is_service() && stored != name {
             let text =
@@ -58,7 +62,8 @@ impl<'a> Place<'a> {
             return Err(Box::new(failure.advise("rename the file")));
         }
         let blob = encode_path(&name);
-        let c_path = CString::new(path).expect("a path from the file system has no NUL");
+        let in_root: &[u8] = if path.is_empty() { b"." } else { path };
+        let c_path = CString::new(in_root).expect("a path from the file system has no NUL");
         Ok(Self { path, c_path, name, blob })
     }
 

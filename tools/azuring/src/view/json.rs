@@ -10,8 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azuring_transfer::{
-    Action, Event, Failure, JobPlan, JobStatus, Planned, Progress, ProgressView, Report, SkippedKind,
-    Transfer,
+    Action, Event, Failure, JobPlan, Planned, Progress, ProgressView, Report, SkippedKind, Transfer,
 };
 use serde::{Serialize, Serializer};
 
@@ -320,9 +319,11 @@ impl JsonView {
         let counts = &report.counts;
         let skipped = counts.not_started() + counts.skipped_existing;
         let seconds = report.elapsed.as_secs_f64().max(1e-9);
-        let status = report.status();
-        let whole = status == JobStatus::Completed || counts.found == 0;
-        let percent = if whole { 100.0 } else { counts.done as f32 * 100.0 / counts.found as f32 };
+        // Of bytes, as in AzCopy.
+        let percent = match counts.bytes_found {
+            0 => 100.0,
+            found => (counts.bytes as f32 * 100.0 / found as f32).min(100.0),
+        };
         let fatal = report.fatal.as_ref().map(ToString::to_string).unwrap_or_default();
         nested(
             "EndOfJob",
@@ -331,21 +332,21 @@ impl JsonView {
                 job_id: &plan.id,
                 active_connections: 0,
                 complete_job_ordered: !report.interrupted,
-                job_status: status.to_string(),
+                job_status: report.status().to_string(),
                 total_transfers: counts.found,
-                file_transfers: counts.found,
-                folder_property_transfers: 0,
-                symlink_transfers: 0,
-                folders_completed: 0,
+                file_transfers: counts.found - counts.found_folders - counts.found_links,
+                folder_property_transfers: counts.found_folders,
+                symlink_transfers: counts.found_links,
+                folders_completed: counts.folders_done,
                 transfers_completed: counts.done,
-                folders_failed: counts.problems,
+                folders_failed: counts.folders_failed + counts.problems,
                 transfers_failed: counts.failed,
                 folders_skipped: 0,
                 transfers_skipped: skipped,
                 bytes_over_wire: counts.bytes_sent.max(counts.bytes),
                 total_bytes_transferred: counts.bytes,
-                total_bytes_enumerated: counts.bytes,
-                total_bytes_expected: counts.bytes,
+                total_bytes_enumerated: counts.bytes_found,
+                total_bytes_expected: counts.bytes_found,
                 percent_complete: percent,
                 average_iops: (counts.requests as f64 / seconds) as u64,
                 average_e2e_milliseconds: (report.latency_us.mean() / 1000.0) as u64,

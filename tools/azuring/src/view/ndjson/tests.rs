@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use azuring_transfer::{Done, Outcome, Planned, Transfer, TransferId};
+use azuring_transfer::{Done, Entity, Outcome, Planned, Transfer, TransferId};
 
 use super::*;
 
@@ -95,8 +95,13 @@ fn the_checker_finds_what_is_wrong() {
 
 #[test]
 fn every_event_is_a_line_as_the_schema_says() {
-    let outcome =
-        |object| Outcome { id: TransferId { part: 1, index: 2 }, bytes: 3, object, result: Ok(Done::Whole) };
+    let outcome = |object| Outcome {
+        id: TransferId { part: 1, index: 2 },
+        entity: Entity::File,
+        bytes: 3,
+        object,
+        result: Ok(Done::Whole),
+    };
     let planned = |action, bytes, modified_s| Planned { action, transfer: transfer(), bytes, modified_s };
     let events = [
         Event::Done(outcome(None)),
@@ -138,4 +143,34 @@ fn the_schema_knows_no_type_that_is_never_written() {
         let call = format!("line(\"{kind}\"");
         assert!(sources.iter().any(|source| source.contains(&call)), "{kind}");
     }
+}
+
+#[test]
+fn a_summary_is_a_line_as_the_schema_says() {
+    let plan = JobPlan {
+        id: "id".to_owned(),
+        verb: Verb::Upload,
+        source: "/a".to_owned(),
+        is_pattern: false,
+        destination: "http://h/a/c".to_owned(),
+        credential: "a SAS".to_owned(),
+        lanes: 1,
+        concurrency: 2,
+        memory_bytes: 3,
+        io: azuring_transfer::IoPath::Threads { reason: String::new() },
+    };
+    assert_eq!(type_of_valid(&start(&plan)), "start");
+    let report = Report {
+        counts: azuring_transfer::Counts { found: 2, done: 1, ..Default::default() },
+        elapsed: Duration::from_millis(1500),
+        fatal: None,
+        interrupted: false,
+        kinds: Vec::new(),
+        latency_us: hdrhistogram::Histogram::new(2).unwrap(),
+        links_opened: 1,
+        pool_bytes: 0,
+    };
+    let line = summary(&plan, &report, Exit::Failures);
+    assert_eq!(type_of_valid(&line), "summary");
+    assert!(line.contains("\"seconds\":1.5") && line.contains("\"exit_code\":1"), "{line}");
 }
