@@ -18,6 +18,9 @@ const SLASH: &str =
 const SUMMARY: &str = "AzCopy ends without a summary; azuring shows that nothing was done";
 const PUT_MD5: &str =
     "AzCopy takes the flag, fails every transfer and leaves empty files; azuring refuses it";
+const UNPACKED: &str =
+    "AzCopy's help says that the suffix is removed, and what is unpacked is no .gz; AzCopy leaves it";
+const LEFT_OUT: &str = "links that are left out are counted, as in uploads; AzCopy says nothing of them";
 const EMPTY: &str = "AzCopy forgets the stub of a directory with nothing in it; azuring makes it";
 
 #[test]
@@ -303,15 +306,23 @@ fn kinds() -> Vec<Case> {
         Case::new("compressed blobs as they are", "copy {URL/z} {DST} --from-to=BlobLocal --recursive")
             .blobs(zipped),
         Case::new("decompress", "copy {URL/z} {DST} --from-to=BlobLocal --recursive --decompress")
-            .blobs(zipped),
+            .blobs(zipped)
+            .differs(Aspect::Path, "z/named.txt", "file", UNPACKED)
+            .differs(Aspect::Path, "z/named.txt.gz", "", UNPACKED),
         Case::new("stubs are not files", "copy {URL/s} {DST} --from-to=BlobLocal --recursive").blobs(stubs),
         Case::new(
             "include-directory-stub",
             "copy {URL/s} {DST} --from-to=BlobLocal --recursive --include-directory-stub",
         )
         .blobs(stubs)
-        .differs(Aspect::Path, "s/empty", "directory", EMPTY),
-        Case::new("links as files", "copy {URL/l} {DST} --from-to=BlobLocal --recursive").blobs(linked),
+        .differs(Aspect::Path, "s/empty", "directory", EMPTY)
+        .differs(Aspect::Count, "Number of Folder Property Transfers", "2", EMPTY)
+        .differs(Aspect::Count, "Number of Folder Transfers Completed", "2", EMPTY)
+        .differs(Aspect::Count, "Total Number of Transfers", "4", EMPTY),
+        Case::new("links as files", "copy {URL/l} {DST} --from-to=BlobLocal --recursive")
+            .blobs(linked)
+            .differs(Aspect::Count, "Number of Symbolic Links Skipped", "1", LEFT_OUT)
+            .differs(Aspect::Count, "Final Job Status", "CompletedWithSkipped", LEFT_OUT),
         Case::new(
             "preserve-symlinks",
             "copy {URL/l} {DST} --from-to=BlobLocal --recursive --preserve-symlinks",

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use azuring_plan::name::escape;
 
-/// A path relative to the root of a walk: bytes, `/`-separated, no leading or trailing `/`, never empty.
+/// A path relative to the root of a walk: bytes, `/`-separated, no leading or trailing `/`; empty for the root itself,
+/// which a walk never gives out.
 ///
 /// One allocation of exactly its length (16 bytes beside it). A shared directory prefix would save the copy
 /// but not be contiguous, and keep the prefix, or the whole listing, alive as long as any path of it.
@@ -22,7 +23,7 @@ impl RelPath {
     #[must_use]
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
         let bytes = bytes.into();
-        debug_assert!(!bytes.is_empty() && bytes.first() != Some(&b'/') && bytes.last() != Some(&b'/'));
+        debug_assert!(bytes.first() != Some(&b'/') && bytes.last() != Some(&b'/'));
         Self(bytes)
     }
 

@@ -39,6 +39,15 @@ pub fn encode_path_into(name: &str, out: &mut String) {
     out.extend(utf8_percent_encode(name, PATH));
 }
 
+/// What Go's `url.PathEscape` leaves as it is, and the separator.
+const PATH_FOR_PEOPLE: &AsciiSet =
+    &PATH.remove(b'$').remove(b'&').remove(b'+').remove(b'=').remove(b':').remove(b'@');
+
+/// Appends `name` as AzCopy shows it in URLs: fewer characters are encoded than in what is sent.
+pub fn encode_path_for_people(name: &str, out: &mut String) {
+    out.extend(utf8_percent_encode(name, PATH_FOR_PEOPLE));
+}
+
 /// [`encode_path_into`] a new string.
 #[must_use]
 pub fn encode_path(name: &str) -> String {
@@ -174,6 +183,13 @@ mod tests {
         assert_eq!(encode_path("a b%#?+&\\\n/ü"), "a%20b%25%23%3F%2B%26%5C%0A/%C3%BC");
         let every: String = (0_u8..128).map(char::from).collect();
         assert_eq!(percent_decode_str(&encode_path(&every)).decode_utf8().unwrap(), every);
+    }
+
+    #[test]
+    fn people_see_urls_as_azcopy_writes_them() {
+        let mut url = String::new();
+        encode_path_for_people("a b%20+&.txt/x=1:2@3$#?;,ü", &mut url);
+        assert_eq!(url, "a%20b%2520+&.txt/x=1:2@3$%23%3F%3B%2C%C3%BC");
     }
 
     #[test]

@@ -231,7 +231,8 @@ impl JobBuilder {
             links: !matches!(self.what, What::Download(_)) || self.options.symlinks == Symlinks::Preserve,
             permanent: self.options.permanent_delete,
             wanted: match self.what {
-                What::Download(_) | What::Pipe(_) => download::wanted(),
+                What::Download(_) | What::Pipe(_) if !self.options.dry_run => download::wanted(),
+                _ if self.options.dry_run && self.options.plan_facts => Wanted::ALL,
                 _ => Wanted::default(),
             },
         })))

@@ -139,7 +139,7 @@ pub(crate) fn collect(
             Message::Outcomes(outcomes) => {
                 for outcome in outcomes {
                     let is_folder = outcome.entity == Entity::Folder;
-                    counts.bytes_found += outcome.bytes;
+                    counts.bytes_found += outcome.length;
                     match outcome.result {
                         Ok(Done::Whole) => {
                             *(if is_folder { &mut counts.folders_done } else { &mut counts.done }) += 1;

@@ -345,12 +345,14 @@ impl<R: FileRing> Lane<R> {
             Ok(Ended::Done { bytes }) => {
                 add(&counters.done, 1);
                 let object = session.options.report_objects.then(transfer);
-                Outcome { id, entity, bytes, object, result: Ok(Done::Whole) }
+                let length =
+                    if matches!(found, Found::Blob(_)) { task.length(&found).max(bytes) } else { bytes };
+                Outcome { id, entity, bytes, length, object, result: Ok(Done::Whole) }
             }
             Ok(Ended::Skipped(kind)) => {
                 add(&counters.skipped, 1);
-                let (bytes, object) = (task.length(&found), Some(transfer()));
-                Outcome { id, entity, bytes, object, result: Ok(Done::Skipped(kind)) }
+                let (length, object) = (task.length(&found), Some(transfer()));
+                Outcome { id, entity, bytes: 0, length, object, result: Ok(Done::Skipped(kind)) }
             }
             // Nothing of it was sent before the job stopped: it counts as not started.
             Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => return,
@@ -360,7 +362,8 @@ impl<R: FileRing> Lane<R> {
                 failure.source = transfer.source;
                 failure.destination = transfer.destination;
                 failure.bytes = task.length(&found);
-                Outcome { id, entity, bytes: failure.bytes, object: None, result: Err(failure) }
+                let length = failure.bytes;
+                Outcome { id, entity, bytes: 0, length, object: None, result: Err(failure) }
             }
         };
         let mut outbox = self.outbox.borrow_mut();

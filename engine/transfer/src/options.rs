@@ -122,6 +122,8 @@ pub struct JobOptions {
     pub overwrite: Overwrite,
     /// Say what would be done ([`crate::Event::Planned`]) and do nothing.
     pub dry_run: bool,
+    /// In a dry run, look up the length of local files and all properties of blobs.
+    pub plan_facts: bool,
     /// Name the object in every [`crate::Outcome`]; costs an allocation each.
     pub report_objects: bool,
     /// Store the MD5 of each file with its blob.
@@ -170,6 +172,7 @@ impl Default for JobOptions {
             ca_file: None,
             overwrite: Overwrite::Always,
             dry_run: false,
+            plan_facts: false,
             report_objects: false,
             put_md5: false,
             check_md5: CheckMd5::default(),

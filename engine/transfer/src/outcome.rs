@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use azuring_azure::BlobFacts;
 use hdrhistogram::Histogram;
 
 use crate::failure::{Failure, FailureKind};
@@ -56,8 +57,10 @@ pub struct Outcome {
     pub id: TransferId,
     /// What kind of object it is.
     pub entity: Entity,
-    /// Bytes of the object, as far as they are known when it was not transferred.
+    /// Bytes that were transferred.
     pub bytes: u64,
+    /// Length of the object, as far as it is known.
+    pub length: u64,
     /// The object, when [`crate::JobOptions::report_objects`] asks for it.
     pub object: Option<Box<Transfer>>,
     /// Done, or why not.
@@ -107,10 +110,12 @@ pub struct Planned {
     pub action: Action,
     /// Which, from where to where.
     pub transfer: Transfer,
-    /// Its length, where it is known without a further question.
+    /// Its length: of a blob that a listing tells of, and with [`crate::JobOptions::plan_facts`] of a local file.
     pub bytes: Option<u64>,
     /// When it was modified, seconds since 1970, where that is known.
     pub modified_s: Option<i64>,
+    /// What a listing tells of a blob; its content properties only with [`crate::JobOptions::plan_facts`].
+    pub facts: Option<Box<BlobFacts>>,
 }
 
 /// Something that happened in a job.

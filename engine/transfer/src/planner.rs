@@ -58,8 +58,14 @@ impl Planner<'_> {
     pub(crate) fn refuse(&mut self, failure: Failure) -> bool {
         self.shared.session.progress.found.fetch_add(1, Ordering::SeqCst);
         let id = self.shared.next_id();
-        let outcome =
-            Outcome { id, entity: Entity::File, bytes: 0, object: None, result: Err(Box::new(failure)) };
+        let outcome = Outcome {
+            id,
+            entity: Entity::File,
+            bytes: 0,
+            length: 0,
+            object: None,
+            result: Err(Box::new(failure)),
+        };
         let _ = self.messages.send(Message::Outcomes(vec![outcome]));
         !self.shared.session.verdict.stopping()
     }
@@ -102,7 +108,8 @@ impl Planner<'_> {
         progress.found_links.fetch_add(of(Entity::Symlink), Ordering::SeqCst);
         progress.found.fetch_add(batch.len() as u64, Ordering::SeqCst);
         if session.options.dry_run {
-            let planned = batch.iter().map(|entry| self.shared.task.planned(session, &entry.found)).collect();
+            let planned =
+                batch.into_iter().map(|entry| self.shared.task.planned(session, entry.found)).collect();
             return self.tell(Event::Planned(planned));
         }
         self.shared.queue.push(batch, &session.verdict)

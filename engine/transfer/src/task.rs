@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use azuring_azure::{BlobEntry, Which};
 use azuring_local::RelPath;
 use azuring_plan::destination::Naming;
-use azuring_plan::name::{encode_path_into, escape};
+use azuring_plan::name::{encode_path_for_people, escape};
 use azuring_ring::SourceDir;
 
 use crate::change::{MAX_BATCH, Remove, SetProperties};
@@ -132,7 +132,8 @@ impl Task {
             (task, Found::Blob(blob)) => {
                 let destination = match task {
                     Self::Download(download) => download.destination_of(&blob.entry.name),
-                    _ => String::new(),
+                    // AzCopy's word for where a blob goes that goes nowhere.
+                    _ => blob.relative().to_owned(),
                 };
                 let source = blob_url(session, &blob.entry.name);
                 Transfer { object: blob.object(), source, destination }
@@ -153,21 +154,27 @@ impl Task {
     }
 
     /// What a dry run says of the object.
-    pub(crate) fn planned(&self, session: &Session, found: &Found) -> Planned {
+    pub(crate) fn planned(&self, session: &Session, found: Found) -> Planned {
         let action = match self {
             Self::Upload(_) | Self::Download(_) => Action::Copy,
             Self::Remove(_) => Action::Remove,
             Self::SetProperties(_) => Action::SetProperties,
         };
-        let facts = match found {
-            Found::Blob(blob) if blob.known == Known::Listed => Some(&blob.entry.facts),
+        let mut transfer = self.transfer(session, &found);
+        if matches!(self, Self::Remove(_) | Self::SetProperties(_)) {
+            transfer.destination.clear();
+        }
+        let bytes = match &found {
+            Found::File(_) => session.options.plan_facts.then(|| self.length(&found)),
             _ => None,
         };
-        Planned {
-            action,
-            transfer: self.transfer(session, found),
-            bytes: facts.map(|facts| facts.len),
-            modified_s: facts.map(|facts| facts.last_modified),
+        match found {
+            Found::Blob(blob) if blob.known == Known::Listed => {
+                let facts = blob.entry.facts;
+                let (bytes, modified_s) = (Some(facts.len), Some(facts.last_modified));
+                Planned { action, transfer, bytes, modified_s, facts: Some(Box::new(facts)) }
+            }
+            _ => Planned { action, transfer, bytes, modified_s: None, facts: None },
         }
     }
 }
@@ -193,6 +200,6 @@ pub(crate) fn blob_url(session: &Session, name: &str) -> String {
     let mut url = String::with_capacity(container.len() + 1 + name.len() + 16);
     url.push_str(&container);
     url.push('/');
-    encode_path_into(name, &mut url);
+    encode_path_for_people(name, &mut url);
     url
 }

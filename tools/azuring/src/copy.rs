@@ -125,12 +125,16 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<Pr
     }
     let uses_stdin = stdin_users(global, args, places.from_to)?;
     let lines = uses_stdin.then(|| Lines::start(global.cancel_from_stdin.0.then(|| stop.clone())));
-    let options = job_options(global, args, lines)?;
+    let mut options = job_options(global, args, lines)?;
     let facts = facts(args, places.from_to, &options)?;
     let (local, url) =
         if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
     let (url, credential) = options::remote(&url.to_string_lossy())?;
     if places.from_to.from == Location::Pipe {
+        if matches!(options.content_type, ContentTypePolicy::Guess(_)) {
+            // AzCopy does not guess what comes through a pipe.
+            options.content_type = ContentTypePolicy::None;
+        }
         return Ok(Prepared::Input { url, credential, options: Box::new(options) });
     }
     let mut job = match (places.from_to.from, places.from_to.to) {

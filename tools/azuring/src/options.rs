@@ -14,7 +14,7 @@ use azuring_transfer::{
 
 use crate::cli::engine::{EngineArgs, Http, Io};
 use crate::cli::filter::{KeyArgs, NameArgs, RegexArgs, TimeArgs};
-use crate::cli::global::GlobalArgs;
+use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::value::Concurrency;
 use crate::refused::{self, Refused, usage};
 
@@ -62,6 +62,8 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
         ca_file: engine.ca_file.clone(),
         cap_bytes_per_second: positive(global.cap_mbps).map(|mbps| mbps * 1e6 / 8.0),
         cap_requests_per_second: positive(engine.cap_rps),
+        // People want the names; programs want what can be known.
+        plan_facts: matches!(global.output_type, OutputType::Json | OutputType::Ndjson),
         ..JobOptions::default()
     })
 }

@@ -10,7 +10,7 @@ use azuring_ring::FileRing;
 use super::{Part, Step, each, singly};
 use crate::collector::add;
 use crate::failure::Failure;
-use crate::lane::Lane;
+use crate::lane::{Ended, Lane};
 use crate::options::RetryPolicy;
 use crate::request::{Begin, pause_for, request};
 use crate::retry::{self, Next};
@@ -64,7 +64,13 @@ fn next_try(policy: &RetryPolicy, step: Step<'_>, error: &RequestError, tries: u
 /// Does the task's step to all of `parts`, and reports each.
 pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Part>, begin: Begin) {
     let session = lane.session();
-    let Some((step, batches)) = Step::of(&lane.shared.task, &session.options) else { return };
+    let Some((step, batches)) = Step::of(&lane.shared.task, &session.options) else {
+        // Nothing was asked for, and that is done.
+        for part in parts {
+            part.finish(lane, Ok(Ended::Done { bytes: 0 }));
+        }
+        return;
+    };
     let mut tries = 0;
     // What is left of a batch goes as one again, though it be a single blob: its attempts are counted here.
     while parts.len() > 1 || (tries > 0 && !parts.is_empty()) {

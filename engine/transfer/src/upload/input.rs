@@ -27,13 +27,12 @@ use crate::collector::add;
 use crate::command::{Command, CommandError};
 use crate::failure::{Failure, FailureKind};
 use crate::job::JobError;
-use crate::options::JobOptions;
+use crate::options::{ContentTypePolicy, JobOptions};
 use crate::outcome::{Counts, Report};
 use crate::request::{Begin, GaveUp, PAUSE_STEP, request};
 use crate::task::blob_url;
 use crate::verdict::StopHandle;
 
-use super::content_type;
 use reader::{Filled, Reader};
 
 /// After so many blocks their size is doubled: 50,000 of them hold 31 times what as many of the first size would.
@@ -147,9 +146,11 @@ impl Input {
             return Ok(Counts { skipped_existing: 1, ..Counts::default() });
         };
         let first = self.next(0).await?;
-        let start = first.payload.parts().first().cloned().unwrap_or_default();
-        let content_type =
-            content_type(&options.content_type, self.name.as_bytes(), &start).map(str::to_owned);
+        // A pipe has no name that could tell, and AzCopy does not look at its bytes.
+        let content_type = match &options.content_type {
+            ContentTypePolicy::Fixed(fixed) => Some(fixed.clone()),
+            _ => None,
+        };
         let body =
             Body { content_type: content_type.as_deref(), if_none_match_any: only_new, ..Body::default() };
         let bytes = if options.blob_type == BlobTypeChoice::Append {
@@ -158,7 +159,6 @@ impl Input {
             self.whole(first, body).await?
         } else {
             // Freed with its block: the pool may hold no more than two.
-            drop(start);
             self.blocks(first, body).await?
         };
         self.check_length(bytes).await?;

@@ -9,9 +9,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use azuring_azure::{AccessTier, BlobFacts};
 use azuring_transfer::{
     Action, Event, Failure, JobPlan, Planned, Progress, ProgressView, Report, SkippedKind, Transfer,
 };
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Serialize, Serializer};
 
 use super::{Facts, View, shown};
@@ -174,12 +177,30 @@ struct Ended {
     error_code: u16,
 }
 
+/// A URL with the reserved characters that Go leaves as they are in a path (`net/url`, `shouldEscape`); a path as it is.
+fn as_go_writes(place: &str) -> String {
+    if !azuring_transfer::BlobUrl::looks_like(place) {
+        return place.to_owned();
+    }
+    let left = [
+        ("%24", "$"),
+        ("%26", "&"),
+        ("%2B", "+"),
+        ("%2C", ","),
+        ("%3A", ":"),
+        ("%3B", ";"),
+        ("%3D", "="),
+        ("%40", "@"),
+    ];
+    left.into_iter().fold(place.to_owned(), |url, (encoded, plain)| url.replace(encoded, plain))
+}
+
 impl Ended {
     fn failed(failure: &Failure) -> Self {
         let src = if failure.source.is_empty() { &failure.object } else { &failure.source };
         Self {
-            src: src.clone(),
-            dst: failure.destination.clone(),
+            src: as_go_writes(src),
+            dst: as_go_writes(&failure.destination),
             is_folder_properties: false,
             transfer_status: "Failed",
             transfer_size: 0,
@@ -195,8 +216,8 @@ impl Ended {
             _ => return None,
         };
         Some(Self {
-            src: transfer.source.clone(),
-            dst: transfer.destination.clone(),
+            src: as_go_writes(&transfer.source),
+            dst: as_go_writes(&transfer.destination),
             is_folder_properties: false,
             transfer_status,
             transfer_size: 0,
@@ -222,6 +243,41 @@ struct DryRun<'a> {
     metadata: Pairs<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     blob_tier: Option<&'a str>,
+    #[serde(flatten)]
+    content: DryRunContent<'a>,
+}
+
+/// What AzCopy repeats of the properties of a blob.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DryRunContent<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_encoding: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_language: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_disposition: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<&'a str>,
+    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
+    content_md5: Option<String>,
+}
+
+impl<'a> DryRunContent<'a> {
+    fn of(facts: &'a BlobFacts) -> Self {
+        let content_md5 = facts.content_md5.map(|md5| BASE64_STANDARD.encode(md5));
+        let Some(content) = &facts.content else { return Self { content_md5, ..Self::default() } };
+        Self {
+            content_type: content.content_type.as_deref(),
+            content_encoding: content.encoding.as_deref(),
+            content_language: content.language.as_deref(),
+            content_disposition: content.disposition.as_deref(),
+            cache_control: content.cache_control.as_deref(),
+            content_md5,
+        }
+    }
 }
 
 /// Names and values, written as an object.
@@ -242,18 +298,29 @@ impl Serialize for Pairs<'_> {
 fn dry_run(planned: &Planned, facts: &Facts) -> String {
     // AzCopy repeats of an upload's properties the tags alone.
     let changes = planned.action == Action::SetProperties;
+    let blob = planned.facts.as_deref();
+    let of_blob = match (planned.action, blob) {
+        (Action::SetProperties, _) | (_, None) => &[][..],
+        (_, Some(blob)) => &blob.metadata,
+    };
+    let tier = match planned.action {
+        Action::Copy => blob.and_then(|blob| blob.tier.as_ref()).map(AccessTier::name),
+        Action::SetProperties => facts.tier.as_deref(),
+        Action::Remove => None,
+    };
     nested(
         "Dryrun",
         &DryRun {
             entity_type: "File",
-            blob_type: &facts.blob_type,
+            blob_type: blob.map_or(&*facts.blob_type, |blob| blob.blob_type.name()),
             from_to: facts.from_to.map(|from_to| from_to.to_string()).unwrap_or_default(),
             source: shown(&planned.transfer.source),
             destination: shown(&planned.transfer.destination),
             source_size: planned.bytes.filter(|&bytes| bytes > 0),
             blob_tags: Pairs(&facts.tags),
-            metadata: Pairs(if changes { &facts.metadata } else { &[] }),
-            blob_tier: facts.tier.as_deref().filter(|_| changes),
+            metadata: Pairs(if changes { &facts.metadata } else { of_blob }),
+            blob_tier: tier,
+            content: blob.map_or_else(DryRunContent::default, DryRunContent::of),
         },
     )
 }

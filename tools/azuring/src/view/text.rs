@@ -63,7 +63,7 @@ mod tests {
         let line = |action, source: &str, destination: &str| {
             let (object, source) = (String::new(), source.to_owned());
             let transfer = Transfer { object, source, destination: destination.to_owned() };
-            dry_run_line(&Planned { action, transfer, bytes: None, modified_s: None })
+            dry_run_line(&Planned { action, transfer, bytes: None, modified_s: None, facts: None })
         };
         let url = "http://127.0.0.1:1/devstoreaccount1/c/dir/a%20b%25.txt";
         let copied = line(Action::Copy, "/src/dir/a b%.txt", url);

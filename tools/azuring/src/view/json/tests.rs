@@ -107,7 +107,7 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
         tier: Some("Cool".to_owned()),
     };
     let told = |action, bytes, name| {
-        let planned = Planned { action, transfer: transfer.clone(), bytes, modified_s: None };
+        let planned = Planned { action, transfer: transfer.clone(), bytes, modified_s: None, facts: None };
         let envelope: Value = serde_json::from_str(&dry_run(&planned, &facts(name))).unwrap();
         assert_eq!(envelope["MessageType"], "Dryrun");
         envelope["MessageContent"].as_str().unwrap().to_owned()
@@ -122,4 +122,10 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
         changed.ends_with(r#""BlobTags":{"k":"v"},"Metadata":{"a":"1"},"BlobTier":"Cool"}"#),
         "{changed}"
     );
+}
+
+#[test]
+fn urls_of_transfers_are_encoded_as_go_does() {
+    assert_eq!(as_go_writes("http://h/c/a%20b%2520%2B%26.txt"), "http://h/c/a%20b%2520+&.txt");
+    assert_eq!(as_go_writes("/src/%2B"), "/src/%2B", "a path is no URL");
 }

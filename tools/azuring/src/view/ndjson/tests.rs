@@ -43,7 +43,7 @@ fn violation(schema: &Value, value: &Value) -> Option<String> {
     if schema["minimum"].as_f64().is_some_and(|least| value.as_f64().unwrap() < least) {
         return wrong("is too small");
     }
-    let Some(fields) = value.as_object() else { return None };
+    let fields = value.as_object()?;
     for required in schema["required"].as_array().into_iter().flatten() {
         if !fields.contains_key(required.as_str().unwrap()) {
             return wrong(&format!("has no {required}"));
@@ -99,10 +99,12 @@ fn every_event_is_a_line_as_the_schema_says() {
         id: TransferId { part: 1, index: 2 },
         entity: Entity::File,
         bytes: 3,
+        length: 3,
         object,
         result: Ok(Done::Whole),
     };
-    let planned = |action, bytes, modified_s| Planned { action, transfer: transfer(), bytes, modified_s };
+    let planned =
+        |action, bytes, modified_s| Planned { action, transfer: transfer(), bytes, modified_s, facts: None };
     let events = [
         Event::Done(outcome(None)),
         Event::Done(outcome(Some(Box::new(transfer())))),
