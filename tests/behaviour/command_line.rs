@@ -1,9 +1,11 @@
 //! Commands, flags and variables that are no transfers: what they print, and how they end.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::thread;
 
 use azuring_tests::{AzCopy, Azuring, Fixture, Outcome, Stdin, azuring};
 use serde_json::Value;
@@ -96,7 +98,7 @@ fn pages_are_written() {
     told(&azuring.run(["man", "nothing"]), 2, &["no command nothing"]);
     azuring.run(["doc", "--output-location=md"]).expect_code(0);
     let text = std::fs::read_to_string(dir.path().join("md/azuring_copy.md")).unwrap();
-    assert!(text.contains("| `--recursive=BOOL` | Enter directories |"), "{text}");
+    assert!(text.contains("| `--recursive=BOOL` | Take directories with all that is below them |"), "{text}");
     told(&azuring.run(["doc", "--output-location=/dev/null/x"]), 1, &["/dev/null/x"]);
     let script = azuring.run(["completion", "bash"]);
     assert!(script.expect_code(0).stdout.contains("_azuring()"));
@@ -184,6 +186,87 @@ fn under_the_name_azcopy_there_are_two_exit_codes() {
     azcopy.run(["env"]).expect_code(0);
     azcopy.run(["copy", "/no/such/file", URL]).expect_code(1);
     azcopy.run(["copy", "/x", URL, "--no-such-flag"]).expect_code(1);
+
+    let fixture = Fixture::new(azcopy);
+    let file = fixture.file("x", b"x");
+    fixture.upload(&file, &[]).expect_code(0);
+    fixture.run(["list", &fixture.url_of("missing", "")]).expect_code(1);
+    let missing = fixture.url_of("data", "missing");
+    fixture.run(["copy", &missing, "/dev/null"]).expect_code(1);
+}
+
+#[test]
+fn a_list_of_files_comes_on_stdin() {
+    let fixture = Fixture::new(azuring!().stdin(Stdin::Bytes(b"a\nsub/b\nmissing\n")));
+    for name in ["a", "b", "sub/a", "sub/b"] {
+        fixture.file(&format!("tree/{name}"), b"x");
+    }
+    let tree = fixture.path().join("tree");
+    let outcome = fixture.upload(&tree, &["--list-of-files=-", "--as-subdir=false"]);
+    told(&outcome, 1, &["failed:", "missing"]);
+    assert_eq!(fixture.names(), ["a", "sub/b"]);
+    // As `git ls-files | azuring copy . URL --list-of-files=-` does it.
+    let there = Azuring::new(env!("CARGO_BIN_EXE_azuring-under-test"))
+        .current_dir(&tree)
+        .stdin(Stdin::Bytes(b"b\nsub/a\n"));
+    there.run(["copy", ".", &fixture.url(), "--list-of-files=-"]).expect_code(0);
+    assert_eq!(fixture.names(), ["a", "b", "sub/a", "sub/b"]);
+    let removed = fixture.run(["remove", &fixture.url(), "--list-of-files=-"]);
+    assert_eq!(removed.field("Number of File Transfers Completed"), Some("2"), "{}", removed.stderr);
+    assert_eq!(fixture.names(), ["b", "sub/a"]);
+}
+
+#[test]
+fn a_cap_below_one_block_still_moves_bytes() {
+    let fixture = Fixture::new(azuring!());
+    let content: Vec<u8> = (0..700_000_u32).map(|n| n as u8).collect();
+    let file = fixture.file("x", &content);
+    // 500,000 bytes a second, and a block of 8 MiB.
+    fixture.upload(&file, &["--cap-mbps=4"]).expect_code(0);
+    assert_eq!(fixture.content("x"), content);
+    let down = fixture.path().join("down");
+    let url = fixture.url_of("data", "x");
+    fixture.run(["copy", &url, down.to_str().unwrap(), "--cap-mbps=4"]).expect_code(0);
+    assert_eq!(std::fs::read(down).unwrap(), content);
+}
+
+/// Answers one request, and returns its head.
+fn answer_one(listener: TcpListener) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let len = stream.read(&mut buffer).unwrap();
+        assert_ne!(len, 0, "the request is cut off");
+        head.extend_from_slice(&buffer[..len]);
+    }
+    stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").unwrap();
+    String::from_utf8(head).unwrap()
+}
+
+#[test]
+fn variables_reach_the_requests() {
+    let sas = Fixture::new(azuring!()).url().split_once('?').unwrap().1.to_owned();
+    let make = |azuring: Azuring| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/devstoreaccount1/cont?{sas}", listener.local_addr().unwrap());
+        let server = thread::spawn(move || answer_one(listener));
+        azuring.run(["make", &url]).expect_code(0);
+        server.join().unwrap().to_ascii_lowercase()
+    };
+    assert!(make(azuring!()).contains("\r\nuser-agent: azuring/"));
+    let head = make(azuring!().env("AZCOPY_USER_AGENT_PREFIX", "mine/1.0"));
+    assert!(head.contains("\r\nuser-agent: mine/1.0 azuring/"), "{head}");
+    let wrong = azuring!().env("AZCOPY_USER_AGENT_PREFIX", "a\nb");
+    told(&wrong.run(["list", &format!("{URL}?{sas}")]), 2, &["user-agent", "printable ASCII"]);
+
+    let other = azuring!().env("AZCOPY_DEFAULT_SERVICE_API_VERSION", "2019-02-02");
+    told(
+        &other.run(["make", &format!("{URL}?{sas}")]),
+        2,
+        &["AZCOPY_DEFAULT_SERVICE_API_VERSION", "2019-02-02", "2025-07-05"],
+    );
+    let same = make(azuring!().env("AZCOPY_DEFAULT_SERVICE_API_VERSION", "2025-07-05"));
+    assert!(same.contains("\r\nx-ms-version: 2025-07-05\r\n"), "{same}");
 }
 
 #[test]
@@ -232,14 +315,14 @@ fn variables_set_limits() {
 fn content_types_come_from_the_map() {
     let dir = tempfile::tempdir().unwrap();
     let map = dir.path().join("map.json");
-    write(&map, r#"{"MIMETypeMapping":{".data":"application/x-test","odd":"text/odd"}}"#);
+    write(&map, r#"{"MIMETypeMapping":{".data":"application/x-test","odd":"text/odd",".html":"text/mine"}}"#);
     let fixture = Fixture::new(azuring!().env("AZCOPY_CONTENT_TYPE_MAP", &map));
-    for name in ["a.data", "b.odd"] {
+    for name in ["a.data", "b.odd", "c.HTML"] {
         fixture.file(&format!("tree/{name}"), b"x");
     }
     fixture.upload(&fixture.path().join("tree"), &[]).expect_code(0);
     let types: Vec<_> = fixture.blobs().into_iter().map(|blob| blob.content_type).collect();
-    assert_eq!(types, ["application/x-test", "text/odd"]);
+    assert_eq!(types, ["application/x-test", "text/odd", "text/mine"]);
     write(&map, "{");
     told(&fixture.upload(&fixture.path().join("tree"), &[]), 2, &["AZCOPY_CONTENT_TYPE_MAP", "map.json"]);
 }

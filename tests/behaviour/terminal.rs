@@ -1,7 +1,13 @@
-//! A terminal or a pipe that goes away changes nothing about the job.
+//! A terminal answers questions; a terminal or a pipe that goes away changes nothing about the job.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::thread;
+
 use azuring_tests::{Azuring, Fixture, Outcome, azuring};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
 const FILES: usize = 50;
 
@@ -53,5 +59,117 @@ fn wrong_arguments_and_help_are_not_a_panic_either() {
         let program = env!("CARGO_BIN_EXE_azuring-under-test");
         let outcome = Azuring::new("bash").run(["-c", &script, "sh", program]);
         outcome.expect_code(code);
+    }
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_the_download() {
+    let fixture = Fixture::new(azuring!());
+    // More than a pipe and a reader's buffer hold.
+    let file = fixture.file("large", &vec![7; 24 << 20]);
+    fixture.upload(&file, &[]).expect_code(0);
+    let url = fixture.url_of("data", "large");
+    let script = r#""$@" | head -c 1000 >/dev/null; exit "${PIPESTATUS[0]}""#;
+    let program = env!("CARGO_BIN_EXE_azuring-under-test");
+    let outcome = Azuring::new("bash").run(["-c", script, "sh", program, "copy", &url, "-"]);
+    outcome.expect_code(1);
+    assert!(outcome.stderr.contains("Broken pipe"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+}
+
+/// What stands behind a question.
+const CONFIRM: &str = "Please confirm with: [Y] Yes  [N] No  [A] Yes for all  [L] No for all";
+
+/// Runs azuring with a terminal as stdin and stderr, on which `answer` types a line behind each question; it is given the
+/// name of the blob. Returns what stood on the terminal, too.
+fn on_terminal(args: &[String], mut answer: impl FnMut(&str) -> &'static str + Send) -> (Outcome, String) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    // Held open until the program has ended: a terminal that nobody has open is at its end.
+    let slave = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let mut terminal = File::from(master);
+    thread::scope(|scope| {
+        let typist = scope.spawn(move || {
+            let (mut screen, mut answered, mut buffer) = (String::new(), 0, [0; 4096]);
+            while let Ok(len @ 1..) = terminal.read(&mut buffer) {
+                screen += &String::from_utf8_lossy(&buffer[..len]);
+                while let Some(at) = screen[answered..].find(CONFIRM) {
+                    let question = &screen[answered..answered + at];
+                    let url = question.rsplit_once(" already exists").unwrap().0;
+                    writeln!(terminal, "{}", answer(url.rsplit('/').next().unwrap())).unwrap();
+                    answered += at + CONFIRM.len();
+                }
+            }
+            screen
+        });
+        let script = r#"tty=$1; shift; exec "$@" <"$tty" 2>"$tty""#;
+        let program = env!("CARGO_BIN_EXE_azuring-under-test");
+        let line = ["-c", script, "sh", name.to_str().unwrap(), program].map(str::to_owned);
+        let outcome = Azuring::new("bash").run(line.iter().chain(args));
+        drop(slave);
+        (outcome, typist.join().unwrap())
+    })
+}
+
+/// Five blobs `old`, the same five files `new`, and `copy --overwrite=prompt` of these.
+fn five() -> (Fixture, Vec<String>) {
+    let fixture = Fixture::new(azuring!());
+    for content in ["old", "new"] {
+        for name in ["a", "b", "c", "d", "e"] {
+            fixture.file(&format!("tree/{name}"), content.as_bytes());
+        }
+        if content == "old" {
+            fixture.upload(&fixture.path().join("tree"), &["--as-subdir=false"]).expect_code(0);
+        }
+    }
+    let args =
+        fixture.upload_args(&fixture.path().join("tree"), &["--as-subdir=false", "--overwrite=prompt"]);
+    (fixture, args.into_iter().map(|arg| arg.into_string().unwrap()).collect())
+}
+
+fn contents(fixture: &Fixture) -> Vec<String> {
+    fixture.names().iter().map(|name| String::from_utf8(fixture.content(name)).unwrap()).collect()
+}
+
+#[test]
+fn each_blob_that_exists_is_asked_about() {
+    let (fixture, args) = five();
+    let mut asked = Vec::new();
+    let (outcome, screen) = on_terminal(&args, |name| {
+        asked.push(name.to_owned());
+        match name {
+            // The first answer is none, and the question comes again.
+            "c" if asked.iter().filter(|asked| *asked == "c").count() == 1 => "what?",
+            "a" | "c" => "y",
+            "e" => "Yes",
+            _ => "N",
+        }
+    });
+    outcome.expect_code(0);
+    assert_eq!(contents(&fixture), ["new", "old", "new", "old", "new"], "{screen}");
+    asked.sort_unstable();
+    assert_eq!(asked, ["a", "b", "c", "c", "d", "e"]);
+    assert_eq!(outcome.field("Number of File Transfers Completed"), Some("3"));
+    assert_eq!(outcome.field("Number of File Transfers Skipped"), Some("2"));
+    assert!(
+        screen.contains("/data/a already exists at the destination. Do you wish to overwrite? "),
+        "{screen}"
+    );
+}
+
+#[test]
+fn an_answer_for_all_ends_the_questions() {
+    for (answer, content, skipped) in [("a", "new", "0"), ("L", "old", "5")] {
+        let (fixture, args) = five();
+        let mut asked = 0;
+        let (outcome, screen) = on_terminal(&args, |_| {
+            asked += 1;
+            answer
+        });
+        outcome.expect_code(0);
+        assert_eq!(asked, 1, "{screen}");
+        assert_eq!(contents(&fixture), [content; 5]);
+        assert_eq!(outcome.field("Number of File Transfers Skipped"), Some(skipped));
     }
 }

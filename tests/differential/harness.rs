@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use azuring_tests::Peers;
-use azuring_tests::differential::{Aspect, Case, Local, Suite, Verdict};
+use azuring_tests::differential::{Aspect, Case, Local, Suite, Verdict, unlisted};
 use tempfile::TempDir;
 
 const AZURING: &str = env!("CARGO_BIN_EXE_azuring-under-test");
@@ -95,4 +95,15 @@ fn a_declared_difference_that_is_none_fails_the_case() {
             "azuring does not print \"no such text\"",
         ]
     );
+}
+
+#[test]
+fn a_declared_difference_that_the_ledger_does_not_list_is_found() {
+    let listed = "AzCopy excludes every name that begins so; azuring excludes the path and what is below it";
+    let name = "exclude-path that is the start of a name";
+    let case = |name, reason| Case::new(name, "").differs(Aspect::Exit, "", "1", reason);
+    assert_eq!(unlisted(&[plain(), case(name, listed)]), [""; 0]);
+    let others =
+        [case("another", listed), case(name, "nobody knows").differs(Aspect::Md5, "", "", "nobody knows")];
+    assert_eq!(unlisted(&others), [format!("another: {listed}"), format!("{name}: nobody knows")]);
 }

@@ -15,6 +15,7 @@
 //! AzCopy takes two seconds at least for anything that transfers, most of it asleep: cases run side by side.
 
 mod facts;
+mod ledger;
 mod stage;
 
 use std::collections::VecDeque;
@@ -27,6 +28,7 @@ use tempfile::TempDir;
 
 pub use facts::Aspect;
 use facts::{Facts, differences};
+pub use ledger::unlisted;
 pub use stage::{Local, Remote};
 use stage::{Servers, Tool};
 
@@ -326,8 +328,10 @@ impl Suite {
 /// Runs the cases and panics with a report of those that fail.
 ///
 /// # Panics
-/// When a case fails.
+/// When a case fails, or declares a difference that the compatibility ledger does not list.
 pub fn assert_same(program: &str, cases: &[Case]) {
+    let unlisted = unlisted(cases);
+    assert!(unlisted.is_empty(), "not in the ledger (tools/azuring/compatibility.json): {unlisted:#?}");
     let only = std::env::var(ONLY).unwrap_or_default();
     let cases: Vec<Case> = cases.iter().filter(|case| case.name.contains(&only)).cloned().collect();
     let verdicts = Suite::new(Path::new(program), &cases).judge(&cases);

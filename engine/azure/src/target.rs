@@ -13,6 +13,9 @@ use crate::url::BlobUrl;
 /// The REST version every request names. The one AzCopy 10.32 uses; Azurite 3.37 knows it too.
 pub const SERVICE_VERSION: &str = "2025-07-05";
 
+/// What the requests say of who sends them.
+const AGENT: &str = concat!("azuring/", env!("CARGO_PKG_VERSION"));
+
 const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
 
 /// Where and as whom a job's requests go; what they have in common, rendered once. Shared by all lanes.
@@ -43,8 +46,7 @@ impl Target {
         let authority = url.authority();
         let mut common = HeaderMap::new();
         common.insert(HOST, value("host", &authority)?);
-        let agent = concat!("azuring/", env!("CARGO_PKG_VERSION"));
-        common.insert(USER_AGENT, HeaderValue::from_static(agent));
+        common.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         common.insert(X_MS_VERSION, HeaderValue::from_static(SERVICE_VERSION));
         let target = Self {
             scheme: if url.endpoint().tls { Scheme::HTTPS } else { Scheme::HTTP },
@@ -67,6 +69,15 @@ impl Target {
     /// [`EncryptionError::NeedsTls`], [`EncryptionError::Scope`].
     pub fn with_encryption(mut self, encryption: &Encryption) -> Result<Self, EncryptionError> {
         self.encryption = encryption.headers(&self.url)?;
+        Ok(self)
+    }
+
+    /// The same with `prefix` and a space before the `User-Agent`, as AzCopy writes AZCOPY_USER_AGENT_PREFIX.
+    ///
+    /// # Errors
+    /// [`PropertyError`] when it cannot be put into a header.
+    pub fn with_user_agent_prefix(mut self, prefix: &str) -> Result<Self, PropertyError> {
+        self.common.insert(USER_AGENT, value("user-agent", &format!("{prefix} {AGENT}"))?);
         Ok(self)
     }
 

@@ -5,6 +5,8 @@
 //! and reads the socket itself. Bodies are written from where they lie; an answer's headers are only taken apart when
 //! somebody asks for more than the few that frame it.
 
+mod framing;
+
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -22,10 +24,15 @@ use crate::body::Payload;
 use crate::error::LinkError;
 use crate::stream::{Activity, Stream};
 
+use framing::{Framing, Taken};
+pub(crate) use framing::{Incoming, take_front};
+
 /// Largest head of an answer.
 const HEAD_LIMIT_BYTES: usize = 64 << 10;
-/// Most headers of an answer.
+/// Most headers of an answer, and most trailers.
 const HEADERS_LIMIT: usize = 100;
+/// Most answers of status 1xx before the real one: a server that sends nothing else would hold the exchange for ever.
+const INTERIM_LIMIT: usize = 16;
 /// Room for a read: an answer to an upload is a few hundred bytes.
 const READ_BYTES: usize = 8 << 10;
 /// Pieces handed to the kernel in one call.
@@ -124,39 +131,6 @@ fn lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// How the end of a body is known (RFC 9112 section 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    Length(u64),
-    Chunk { left: u64, state: Chunk },
-    UntilClose,
-}
-
-/// Where in a chunked body the reader is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chunk {
-    Size,
-    Data,
-    AfterData,
-    Trailer,
-}
-
-/// The body of an answer under way.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    framing: Framing,
-    /// Whether the connection can be used again after this body.
-    keep: bool,
-    /// Taken out of a chunk and not yet handed over.
-    rest: Bytes,
-}
-
-impl Incoming {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.framing == Framing::Length(0)
-    }
-}
-
 impl Connection {
     pub(crate) fn new(stream: Stream, activity: Rc<Activity>) -> Self {
         Self { stream, activity, input: BytesMut::new(), output: Vec::with_capacity(1024) }
@@ -186,12 +160,13 @@ impl Connection {
     ) -> Result<(RawHead, Incoming), Failed> {
         self.render(head, payload.len());
         let mut sending = Sending { head: 0, part: 0, offset: 0, done: false, failed: None };
+        let mut interim = 0;
         let (raw, whole) = poll_fn(|cx| {
             if self.activity.stalled.get() {
                 return Poll::Ready(Err(Fault::Cut));
             }
             self.poll_send(cx, &mut sending, payload);
-            match self.poll_head(cx) {
+            match self.poll_head(cx, &mut interim) {
                 Poll::Ready(Ok(raw)) => Poll::Ready(Ok((raw, sending.done))),
                 Poll::Ready(Err(fault)) => Poll::Ready(Err(fault)),
                 Poll::Pending => match sending.failed.take() {
@@ -210,7 +185,8 @@ impl Connection {
             let error = Fault::Broken("success was answered before the whole request was sent".to_owned());
             return Err(Failed { error, unsent: false });
         }
-        let incoming = frame(&raw, &head.method, whole).map_err(|error| Failed { error, unsent: false })?;
+        let incoming =
+            framing::frame(&raw, &head.method, whole).map_err(|error| Failed { error, unsent: false })?;
         Ok((raw, incoming))
     }
 
@@ -258,12 +234,17 @@ impl Connection {
         }
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawHead, Fault>> {
+    /// The head of the real answer; `interim` counts those of status 1xx that come before it.
+    fn poll_head(&mut self, cx: &mut Context<'_>, interim: &mut usize) -> Poll<Result<RawHead, Fault>> {
         loop {
             while let Some(raw) = self.take_head()? {
-                // 1xx answers come before the real one.
                 if !raw.status.is_informational() {
                     return Poll::Ready(Ok(raw));
+                }
+                *interim += 1;
+                if *interim > INTERIM_LIMIT {
+                    let text = format!("more than {INTERIM_LIMIT} answers of status 1xx and no other");
+                    return Poll::Ready(Err(Fault::Broken(text)));
                 }
             }
             match self.poll_fill(cx) {
@@ -433,122 +414,6 @@ impl Sending {
             self.offset = 0;
         }
     }
-}
-
-/// Decides how the body ends and whether the connection can be kept.
-fn frame(head: &RawHead, method: &Method, request_sent: bool) -> Result<Incoming, Fault> {
-    let has = |value: &[u8], token: &[u8]| {
-        value.split(|&b| b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
-    };
-    let mut keep = request_sent && head.bytes.starts_with(b"HTTP/1.1");
-    let (mut chunked, mut length) = (false, None);
-    for (name, value) in lines(&head.bytes) {
-        // The lengths tell most names apart without a comparison.
-        match name.len() {
-            10 if name.eq_ignore_ascii_case(b"connection") => keep &= !has(value, b"close"),
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
-                let text = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-                length =
-                    Some(text.ok_or_else(|| Fault::Broken("the answer's length is no number".to_owned()))?);
-            }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => chunked = has(value, b"chunked"),
-            _ => {}
-        }
-    }
-    let bodyless = *method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
-    let framing = match length {
-        _ if bodyless => Framing::Length(0),
-        _ if chunked => Framing::Chunk { left: 0, state: Chunk::Size },
-        Some(length) => Framing::Length(length),
-        None => Framing::UntilClose,
-    };
-    Ok(Incoming { framing, keep: keep && framing != Framing::UntilClose, rest: Bytes::new() })
-}
-
-enum Taken {
-    Piece(Bytes),
-    End,
-    More,
-}
-
-impl Incoming {
-    /// Takes the next piece out of what was read.
-    fn take(&mut self, input: &mut BytesMut) -> Result<Taken, Fault> {
-        match &mut self.framing {
-            Framing::Length(0) => Ok(Taken::End),
-            Framing::Length(left) => Ok(take_piece(left, input)),
-            Framing::UntilClose if input.is_empty() => Ok(Taken::More),
-            Framing::UntilClose => Ok(Taken::Piece(input.split().freeze())),
-            Framing::Chunk { left, state } => loop {
-                match state {
-                    Chunk::Data => {
-                        if *left > 0 {
-                            return Ok(take_piece(left, input));
-                        }
-                        *state = Chunk::AfterData;
-                    }
-                    Chunk::Size | Chunk::AfterData | Chunk::Trailer => {
-                        let Some(line) = take_line(input)? else { return Ok(Taken::More) };
-                        match state {
-                            Chunk::AfterData if line.is_empty() => *state = Chunk::Size,
-                            Chunk::AfterData => {
-                                return Err(Fault::Broken("a chunk of the answer is too long".to_owned()));
-                            }
-                            Chunk::Trailer if line.is_empty() => {
-                                self.framing = Framing::Length(0);
-                                return Ok(Taken::End);
-                            }
-                            Chunk::Trailer => {}
-                            Chunk::Size | Chunk::Data => {
-                                *left = chunk_size(&line)?;
-                                *state = if *left == 0 { Chunk::Trailer } else { Chunk::Data };
-                            }
-                        }
-                    }
-                }
-            },
-        }
-    }
-}
-
-/// Moves what fits from the front of `rest` into `out`.
-pub(crate) fn take_front(rest: &mut Bytes, out: &mut [u8]) -> usize {
-    let len = rest.len().min(out.len());
-    rest.split_to(len).copy_to_slice(&mut out[..len]);
-    len
-}
-
-fn take_piece(left: &mut u64, input: &mut BytesMut) -> Taken {
-    if input.is_empty() {
-        return Taken::More;
-    }
-    let len = (*left).min(input.len() as u64) as usize;
-    *left -= len as u64;
-    Taken::Piece(input.split_to(len).freeze())
-}
-
-/// A line without its end, if there is a whole one.
-fn take_line(input: &mut BytesMut) -> Result<Option<BytesMut>, Fault> {
-    let Some(end) = input.iter().position(|&b| b == b'\n') else {
-        if input.len() > HEAD_LIMIT_BYTES {
-            return Err(Fault::Broken("a line of the answer does not end".to_owned()));
-        }
-        return Ok(None);
-    };
-    let mut line = input.split_to(end);
-    input.advance(1);
-    if line.last() == Some(&b'\r') {
-        line.truncate(line.len() - 1);
-    }
-    Ok(Some(line))
-}
-
-fn chunk_size(line: &[u8]) -> Result<u64, Fault> {
-    let digits = line.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
-    std::str::from_utf8(digits)
-        .ok()
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| Fault::Broken("a chunk of the answer has no size".to_owned()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Content types by AzCopy's order: a fixed table, the system's tables, the first bytes.
+//! Content types by AzCopy's order: the user's own, a fixed table, the system's tables, the first bytes.
 //!
+//! 0. [`ContentTypes::with_overrides`]: what the user says (extension in any case).
 //! 1. The fixed table below (extension in any case).
 //! 2. What Go's `mime.TypeByExtension` answers, without its parameters: Go's own table, then either the
 //!    *first* of [`GLOBS2_PATHS`] that exists (it adds, it never replaces) or, if none does, *all* of
@@ -48,6 +49,8 @@ const GO_BUILT_IN: &[(&str, &str)] = &[(".avif", "image/avif"), (".json", "appli
 /// Content types by file name. Cheap to look up, meant to be built once per job and shared.
 #[derive(Debug, Clone, Default)]
 pub struct ContentTypes {
+    /// What goes before everything: extension with its dot in lower case.
+    overrides: HashMap<Box<str>, Box<str>>,
     /// Extension with its dot, as the tables write it.
     exact: HashMap<Box<str>, Box<str>>,
     /// Extension with its dot in lower case.
@@ -104,6 +107,19 @@ impl ContentTypes {
         self
     }
 
+    /// Adds types that go before all tables: pairs of an extension, with or without its dot, and a type. A later pair
+    /// replaces an earlier one; what is no type is passed over.
+    #[must_use]
+    pub fn with_overrides<'a>(mut self, types: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        for (extension, content_type) in types {
+            let extension = format!(".{}", extension.trim_start_matches('.').to_lowercase());
+            if let Some(content_type) = essence(content_type) {
+                self.overrides.insert(extension.into(), content_type.into());
+            }
+        }
+        self
+    }
+
     /// The type that the name alone tells, without parameters; `None` where the content must decide. Only the
     /// last extension counts (`.gz` of `a.tar.gz`), and a name that is all extension has one (`.css`).
     #[must_use]
@@ -112,6 +128,11 @@ impl ContentTypes {
         let dot = base.iter().rposition(|&b| b == b'.')?;
         // No table has an extension that is not UTF-8.
         let extension = std::str::from_utf8(&base[dot..]).ok()?;
+        if !self.overrides.is_empty()
+            && let Some(content_type) = self.overrides.get(extension.to_lowercase().as_str())
+        {
+            return Some(content_type);
+        }
         if let Some(content_type) = fixed(extension) {
             return Some(content_type);
         }
@@ -182,6 +203,21 @@ mod tests {
             assert_eq!(types.for_name(name.as_bytes()), Some(expected), "{name}");
         }
         assert_eq!(FIXED.len(), 14);
+    }
+
+    #[test]
+    fn what_the_user_says_wins_over_everything() {
+        let types = ContentTypes::new().with_mime_types("text/plain txt\n").with_overrides([
+            (".HTML", "text/x-mine"),
+            ("txt", "Text/Other; charset=x"),
+            (".css", "no type"),
+        ]);
+        let name = |name: &str| types.for_name(name.as_bytes());
+        assert_eq!(name("a.html"), Some("text/x-mine"));
+        assert_eq!(name("a.Html"), Some("text/x-mine"));
+        assert_eq!(name("a.htm"), Some("text/html"));
+        assert_eq!(name("a.TXT"), Some("text/other"));
+        assert_eq!(name("a.css"), Some("text/css"), "what cannot be a header is passed over");
     }
 
     #[test]

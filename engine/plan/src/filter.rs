@@ -94,6 +94,12 @@ impl Filter {
         self.after_ns.is_some() || self.before_ns.is_some()
     }
 
+    /// Whether anything but the name is looked at: the time, or the type.
+    #[must_use]
+    pub fn needs_facts(&self) -> bool {
+        self.needs_mtime() || !self.exclude_blob_types.is_empty()
+    }
+
     /// Whether the object at `rel` takes part. Where a time is asked for ([`Filter::needs_mtime`]), one that is not known
     /// does not pass; use [`Filter::passes_name`] before it is known.
     #[must_use]

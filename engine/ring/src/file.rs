@@ -209,8 +209,8 @@ pub trait FileRing: 'static {
     /// Writes a small file whole, under its temporary name, and gives it its own.
     ///
     /// # Errors
-    /// The kernel's; `AlreadyExists` when there is a file of that name and `finish` says not to replace it. Nothing is
-    /// left behind.
+    /// The kernel's; `AlreadyExists` when there is a file of that name and `finish` says not to replace it;
+    /// [`InTheWay`](crate::InTheWay) when there is something else. Nothing is left behind.
     fn store(
         &self,
         names: Names,

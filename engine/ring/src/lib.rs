@@ -19,7 +19,8 @@
 //!   come first served. Nothing else in the data plane allocates per byte.
 //! - Memory in a slot is always initialised (it comes zeroed from the kernel and is only overwritten).
 //! - A [`Lease`] is the only owner of its slot from `acquire` until the last `Bytes` made of it is dropped.
-//! - A file is written under a temporary name and gets its own when it is complete.
+//! - A file is written under a temporary name and gets its own when it is complete. It takes the place of a file or a
+//!   symbolic link, never of a directory, pipe, socket or device.
 //! - A file operation that was submitted is awaited to its end: tasks that use a [`FileRing`] are never
 //!   cancelled in flight (a dropped open would leak its descriptor).
 //!
@@ -42,6 +43,6 @@ mod workers;
 pub use file::{FileMeta, FileRing, Loaded, OpenFile, SourceDir};
 pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};
 pub use runtime::{IoChoice, IoPath, LaneRuntime, probe};
-pub use store::{Finish, Names, NewFile};
+pub use store::{Finish, InTheWay, Names, NewFile};
 pub use threads::ThreadFiles;
 pub use uring::UringFiles;

@@ -4,13 +4,14 @@
 //! file is made with `O_EXCL` and mode 0600. The functions here block; [`crate::FileRing`] decides where they run.
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, FallocateFlags, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, fallocate, fchmod,
-    fchown, ftruncate, futimens, linkat, openat, renameat, renameat_with, unlinkat,
+    AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, fallocate,
+    fchmod, fchown, ftruncate, futimens, linkat, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -37,8 +38,60 @@ pub struct Finish {
     pub owner: Option<(u32, u32)>,
     /// Times of access and modification, nanoseconds since 1970.
     pub times_ns: Option<(i128, i128)>,
-    /// Whether it takes the place of a file of the same name. Otherwise there being one is `AlreadyExists`.
+    /// Whether it takes the place of a file or symbolic link of the same name; anything else there is [`InTheWay`].
+    /// Otherwise there being one is `AlreadyExists`.
     pub replace: bool,
+}
+
+/// What stands under the name of a file that is to be written, and is not replaced by it. The inner error of an
+/// [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InTheWay {
+    /// A directory.
+    Directory,
+    /// A named pipe: whoever reads it would wait for ever.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A device node, or what the file system calls by another name.
+    Device,
+}
+
+impl InTheWay {
+    /// What a file of this type is; `None` for those that are replaced.
+    fn of(kind: FileType) -> Option<Self> {
+        match kind {
+            FileType::RegularFile | FileType::Symlink => None,
+            FileType::Directory => Some(Self::Directory),
+            FileType::Fifo => Some(Self::Pipe),
+            FileType::Socket => Some(Self::Socket),
+            _ => Some(Self::Device),
+        }
+    }
+}
+
+impl fmt::Display for InTheWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Directory => "directory",
+            Self::Pipe => "named pipe",
+            Self::Socket => "socket",
+            Self::Device => "device",
+        };
+        write!(f, "there is a {what} of that name, and only files and symbolic links are replaced")
+    }
+}
+
+impl std::error::Error for InTheWay {}
+
+impl From<InTheWay> for io::Error {
+    fn from(there: InTheWay) -> Self {
+        let kind = match there {
+            InTheWay::Directory => io::ErrorKind::IsADirectory,
+            InTheWay::Pipe | InTheWay::Socket | InTheWay::Device => io::ErrorKind::Unsupported,
+        };
+        Self::new(kind, there)
+    }
 }
 
 /// A file that is being written.
@@ -110,9 +163,18 @@ impl NewFile {
     /// Reads what was written before; for checksums that need the bytes in order.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's; `UnexpectedEof` where the file ends before.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&std::fs::File::from(self.fd.try_clone()?), buffer, offset)
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match rustix::io::pread(&self.fd, &mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => filled += n,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// The descriptor that takes `len` bytes at `offset` around the page cache, and the length rounded up to what it
@@ -163,6 +225,7 @@ pub(crate) fn store(names: &Names, parts: &[Lease], finish: &Finish) -> io::Resu
             dress(&fd, finish)?;
             match link(&fd, names, &names.name) {
                 Err(Errno::EXIST) if finish.replace => {
+                    check_replaceable(names)?;
                     link(&fd, names, &names.temporary)?;
                     let renamed = renameat(&names.dir, &names.temporary, &names.dir, &names.name);
                     return Ok(renamed.inspect_err(|_| discard(names))?);
@@ -254,16 +317,29 @@ fn dress(fd: &OwnedFd, finish: &Finish) -> io::Result<()> {
 fn publish(fd: &OwnedFd, names: &Names, finish: &Finish) -> io::Result<()> {
     dress(fd, finish)?;
     let Names { dir, temporary, name } = names;
-    if finish.replace {
-        return Ok(renameat(dir, temporary, dir, name)?);
-    }
+    // Most names are new, and then this is all: what is there is only looked at where there is something.
     match renameat_with(dir, temporary, dir, name, RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) if finish.replace => {
+            check_replaceable(names)?;
+            Ok(renameat(dir, temporary, dir, name)?)
+        }
         // Not every file system knows the flag; a second name for the file does the same in two steps.
         Err(Errno::INVAL | Errno::NOSYS) => {
             linkat(dir, temporary, dir, name, AtFlags::empty())?;
             Ok(unlinkat(dir, temporary, AtFlags::empty())?)
         }
         done => Ok(done?),
+    }
+}
+
+/// Whether a rename over the name takes away nothing but a file, a symbolic link, or nothing at all.
+fn check_replaceable(names: &Names) -> io::Result<()> {
+    match statat(&names.dir, &names.name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => {
+            InTheWay::of(FileType::from_raw_mode(stat.st_mode)).map_or(Ok(()), |there| Err(there.into()))
+        }
+        Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

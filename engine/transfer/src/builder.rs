@@ -141,7 +141,8 @@ impl JobBuilder {
             }
             What::Download(destination) => {
                 let task = self.download_task(destination, &shares, id);
-                let finder = self.remote(self.options.directory_stubs)?;
+                let finder =
+                    self.remote(self.options.directory_stubs || self.options.preserve_posix.is_some())?;
                 let destination = destination.to_string_lossy().into_owned();
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
@@ -170,6 +171,9 @@ impl JobBuilder {
         let endpoint = self.url.endpoint();
         let tls = if endpoint.tls { Some(TlsSetup::new(self.options.ca_file.as_deref())?) } else { None };
         let mut target = Target::new(self.url, self.credential, &self.options.properties)?;
+        if let Some(prefix) = &self.options.user_agent_prefix {
+            target = target.with_user_agent_prefix(prefix)?;
+        }
         if let Some(encryption) = &self.options.encryption {
             target = target.with_encryption(encryption)?;
         }

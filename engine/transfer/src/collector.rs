@@ -20,8 +20,11 @@ pub(crate) enum Message {
     Event(Event),
 }
 
-pub(crate) fn channel() -> (Sender<Message>, Receiver<Message>) {
-    bounded(WAITING_MESSAGES)
+/// The same for a dry run, whose messages are full of names: 64 batches of 64 are some 2 MB.
+const WAITING_PLANS: usize = 64;
+
+pub(crate) fn channel(dry_run: bool) -> (Sender<Message>, Receiver<Message>) {
+    bounded(if dry_run { WAITING_PLANS } else { WAITING_MESSAGES })
 }
 
 /// Counters of one lane. It alone writes them, so they cost a store each.
@@ -148,7 +151,8 @@ pub(crate) fn collect(
                         }
                         Ok(Done::Skipped(kind)) => {
                             counts.skipped_existing += 1;
-                            tell(Event::Skipped { transfer: outcome.object.unwrap_or_default(), kind });
+                            let (transfer, bytes) = (outcome.object.unwrap_or_default(), outcome.length);
+                            tell(Event::Skipped { transfer, bytes, kind });
                         }
                         Err(failure) => {
                             *(if is_folder { &mut counts.folders_failed } else { &mut counts.failed }) += 1;

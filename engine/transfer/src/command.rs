@@ -73,6 +73,9 @@ impl Command {
         };
         let target = Target::new(url.clone(), credential.clone(), &options.properties);
         let mut target = target.map_err(JobError::from)?;
+        if let Some(prefix) = &options.user_agent_prefix {
+            target = target.with_user_agent_prefix(prefix).map_err(JobError::from)?;
+        }
         if let Some(encryption) = &options.encryption {
             target = target.with_encryption(encryption).map_err(JobError::from)?;
         }

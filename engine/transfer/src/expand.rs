@@ -49,6 +49,9 @@ pub(crate) async fn directory<R: FileRing>(lane: &Rc<Lane<R>>, item: &BlobItem) 
         let mut entries = Vec::new();
         for entry in page.items {
             let ListItem::Blob(entry) = entry else { continue };
+            if !entry.name.starts_with(&prefix) {
+                continue;
+            }
             let item = BlobItem { entry, relative_at: item.relative_at, known: Known::Listed };
             if source.wants(&item) {
                 let id = lane.shared.next_id();

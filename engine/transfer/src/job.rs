@@ -192,7 +192,7 @@ impl Job {
             },
             next_id: AtomicU64::new(0),
         });
-        let (messages, inbox) = collector::channel();
+        let (messages, inbox) = collector::channel(shared.session.options.dry_run);
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
         let (counts, kinds) = collector::collect(&inbox, &self.progress, tell);
         let verdict = &shared.session.verdict;

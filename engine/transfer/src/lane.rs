@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::change::Unresolved;
 use crate::collector::{LaneCounters, Message, add};
 use crate::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
 use crate::failure::{Failure, FailureKind};
@@ -22,7 +23,7 @@ use crate::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
 use crate::queue::{Busy, Entry, Large, Work};
 use crate::request::Sender;
 use crate::session::Session;
-use crate::task::{BlobItem, Found, Known, Task};
+use crate::task::{Found, Known, Task};
 use crate::{change, download, expand, upload};
 
 /// File tasks per lane at least: a cold cache needs this many opens and reads under way.
@@ -77,8 +78,7 @@ pub(crate) struct Lane<R> {
     window_sum: Cell<(usize, u64)>,
     local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
     refill: tokio::sync::Mutex<()>,
-    /// Names of a list that are no blobs and may be directories.
-    unresolved: RefCell<Vec<(TransferId, Box<BlobItem>)>>,
+    unresolved: RefCell<Vec<Unresolved>>,
     outbox: RefCell<Vec<Outcome>>,
     messages: channel::Sender<Message>,
     notice: Box<dyn Fn(&str)>,
@@ -286,7 +286,8 @@ impl<R: FileRing> Lane<R> {
         self.shared.queue.offer(self.index, large, most);
     }
 
-    pub(crate) fn unresolved(&self) -> &RefCell<Vec<(TransferId, Box<BlobItem>)>> {
+    /// Names of a list that the lane's tasks have still to look up.
+    pub(crate) fn unresolved(&self) -> &RefCell<Vec<Unresolved>> {
         &self.unresolved
     }
 

@@ -54,6 +54,7 @@ mod in_order;
 mod job;
 mod lane;
 mod list;
+mod list_reader;
 mod make;
 mod options;
 mod outcome;

@@ -25,7 +25,7 @@ pub fn make_container(
             return Err(command.failed(gave_up));
         }
         // After a lost answer nobody can tell who made it: it is there, as it was to be.
-        if gave_up.repeated() { Ok(()) } else { Err(CommandError::ContainerExists) }
+        if gave_up.maybe_done() { Ok(()) } else { Err(CommandError::ContainerExists) }
     };
     command.run(made)
 }

@@ -156,6 +156,8 @@ pub struct JobOptions {
     pub delete_snapshots: Option<DeleteSnapshots>,
     /// What a removal removes for good.
     pub permanent_delete: Option<PermanentDelete>,
+    /// Put before the `User-Agent` of every request.
+    pub user_agent_prefix: Option<String>,
 }
 
 impl Default for JobOptions {
@@ -189,6 +191,7 @@ impl Default for JobOptions {
             encryption: None,
             delete_snapshots: None,
             permanent_delete: None,
+            user_agent_prefix: None,
         }
     }
 }

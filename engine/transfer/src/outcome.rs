@@ -130,6 +130,8 @@ pub enum Event {
     Skipped {
         /// Which.
         transfer: Box<Transfer>,
+        /// Its length, as far as it is known.
+        bytes: u64,
         /// Why.
         kind: SkippedKind,
     },

@@ -77,7 +77,7 @@ impl Planner<'_> {
 
     /// Tells of something that is left out; `false`: the job is stopping.
     pub(crate) fn skip(&mut self, transfer: Transfer, kind: SkippedKind) -> bool {
-        self.tell(Event::Skipped { transfer: Box::new(transfer), kind })
+        self.tell(Event::Skipped { transfer: Box::new(transfer), bytes: 0, kind })
     }
 
     /// The source cannot be read any further.

@@ -1,21 +1,19 @@
 //! What a remote source holds, found by listing it.
 
 use std::cell::{Cell, RefCell};
-use std::io::Read;
 use std::path::PathBuf;
 
 use azuring_azure::{BlobClient, BlobEntry, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which};
 use azuring_plan::download::{RemotePath, RemoteShape};
 use azuring_plan::filter::Filter;
-use azuring_plan::list_of_files::ListOfFiles as Lines;
 use azuring_plan::name::{check, encode_path, escape};
-use azuring_plan::{PlanError, list_of_files};
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::sync::Semaphore;
 
 use crate::choices::{ListOfFiles, PermanentDelete};
 use crate::failure::{Failure, FailureKind};
 use crate::lane::new_histogram;
+use crate::list_reader::ListReader;
 use crate::outcome::SkippedKind;
 use crate::planner::Planner;
 use crate::request::{Begin, GaveUp, Sender, request};
@@ -83,6 +81,11 @@ impl From<Box<Failure>> for Halt {
     }
 }
 
+/// What the planner has answered: whether the job goes on.
+fn going(on: bool) -> Result<(), Halt> {
+    if on { Ok(()) } else { Err(Halt::Stopping) }
+}
+
 /// Finds the objects of `source` and hands them to `planner`.
 pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
     let threads = IoPath::Threads { reason: String::new() };
@@ -97,6 +100,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
                 latency_us: RefCell::new(new_histogram()),
                 base: String::new(),
                 stub: Cell::new(None),
+                refused: Cell::new(None),
             };
             remote.run(planner).await
         }),
@@ -119,6 +123,8 @@ struct Remote<'a> {
     base: String,
     /// The stub of the directory that is the source.
     stub: Cell<Option<Box<BlobEntry>>>,
+    /// Why it is not known whether the source is a blob.
+    refused: Cell<Option<Box<Failure>>>,
 }
 
 impl Remote<'_> {
@@ -134,12 +140,15 @@ impl Remote<'_> {
             RemotePath::Object { name } if name.ends_with('/') || source.list.is_some() => {
                 RemoteShape::Directory { prefix: name }
             }
+            RemotePath::Object { name } if source.permanent.is_some() => {
+                return self.states_of(planner, name).await;
+            }
             RemotePath::Object { name } => match self.single(planner, name).await? {
                 Some(entry) => {
                     self.begin(planner, RemoteShape::Blob { name })?;
                     let at = name.rfind('/').map_or(0, |slash| slash + 1);
                     let item = BlobItem { entry, relative_at: at, known: Known::Listed };
-                    return self.hand_over(planner, item);
+                    return if source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) };
                 }
                 None => RemoteShape::Directory { prefix: name },
             },
@@ -177,6 +186,9 @@ impl Remote<'_> {
                 }
             }
         }
+        if let (false, Some(refused)) = (begun, self.refused.take()) {
+            return Err(refused.into());
+        }
         if let (Some(entry), Task::Remove(_), true) =
             (self.stub.take(), &planner.shared.task, source.recursive)
         {
@@ -192,6 +204,21 @@ impl Remote<'_> {
         }
         if !begun && matches!(planner.shared.task, Task::Download(_)) {
             self.begin(planner, shape)?;
+        }
+        Ok(())
+    }
+
+    /// The deleted snapshots and versions of one blob, and of what is below a directory of that name.
+    async fn states_of(mut self, planner: &mut Planner<'_>, name: &str) -> Result<(), Halt> {
+        self.base = name[..name.rfind('/').map_or(0, |slash| slash + 1)].to_owned();
+        let mut tree = Tree::new(name.to_owned());
+        while let Some(page) = tree.next_page(&self, planner).await? {
+            for entry in page {
+                let rest = entry.name.strip_prefix(name);
+                if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                    self.offer(planner, entry)?;
+                }
+            }
         }
         Ok(())
     }
@@ -212,17 +239,27 @@ impl Remote<'_> {
         let blob = encode_path(name);
         let asked = self.ask(planner, async || self.client.head_blob(&blob, Which::default()).await).await;
         match asked {
-            Ok(facts) if facts.hdi_isfolder() && !self.is_change(planner) => Ok(None),
             Ok(facts) => {
+                let is_stub = facts.hdi_isfolder() && !self.is_change(planner);
                 let entry = BlobEntry {
                     name: name.to_owned(),
                     is_current_version: true,
                     facts,
                     ..BlobEntry::default()
                 };
+                if is_stub {
+                    self.stub.set(Some(Box::new(entry)));
+                    return Ok(None);
+                }
                 Ok(Some(Box::new(entry)))
             }
             Err(gave_up) if gave_up.not_found() => Ok(None),
+            // A credential that may list and not read: what is below can be found all the same.
+            Err(gave_up) if gave_up.forbidden() => {
+                let failure = Failure::request("", &gave_up.error.expect("it was just seen"), 1);
+                self.refused.set(Some(Box::new(failure)));
+                Ok(None)
+            }
             Err(gave_up) => Err(gave_up.for_object(&planner.shared.session, "").into()),
         }
     }
@@ -290,25 +327,36 @@ impl Remote<'_> {
         if source.leaves_out_link(&item) {
             let transfer =
                 planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
-            return if planner.skip(transfer, SkippedKind::Symlink) { Ok(()) } else { Err(Halt::Stopping) };
+            return going(planner.skip(transfer, SkippedKind::Symlink));
         }
-        if source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) }
+        if !source.wants(&item) {
+            return Ok(());
+        }
+        if let Task::Download(task) = &planner.shared.task
+            && !task.claims(&item)
+        {
+            let text = "another blob has the same name on this file system, where empty segments disappear";
+            let failure = Failure::new(FailureKind::Name, &item.object(), text);
+            return going(planner.refuse(failure.advise("rename one of them")));
+        }
+        self.hand_over(planner, item)
     }
 
     fn hand_over(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
-        if planner.push(Found::Blob(Box::new(item))) { Ok(()) } else { Err(Halt::Stopping) }
+        going(planner.push(Found::Blob(Box::new(item))))
     }
 
     /// The blobs named in a list. None of them is asked for: whoever transfers one finds out whether it is there.
     async fn listed(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
-        let mut lines = list_lines(self.source.list.as_ref())?;
+        let mut lines = ListReader::open(self.source.list.as_ref().expect("there is a list"))?;
         let mut entries = Vec::new();
-        while lines.next(&mut entries)? {
+        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
             for entry in entries.drain(..) {
                 let path = match entry {
                     Ok(path) => path,
                     Err(error) => {
-                        planner.refuse(Failure::new(FailureKind::Name, &error.text, error.to_string()));
+                        let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
+                        going(planner.refuse(failure))?;
                         continue;
                     }
                 };
@@ -322,16 +370,27 @@ impl Remote<'_> {
                             self.listed_directory(planner, name).await?;
                             continue;
                         }
-                        let entry = BlobEntry { name, is_current_version: true, ..BlobEntry::default() };
-                        let (relative_at, entry) = (self.base.len(), Box::new(entry));
-                        self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })?;
+                        self.line(planner, name).await?;
                     }
-                    Ok(name) => drop(planner.refuse(bad_name(name.as_bytes()))),
-                    Err(error) => drop(planner.refuse(bad_name(error.as_bytes()))),
+                    Ok(name) => going(planner.refuse(bad_name(name.as_bytes())))?,
+                    Err(error) => going(planner.refuse(bad_name(error.as_bytes())))?,
                 }
             }
         }
         Ok(())
+    }
+
+    /// A line that may be a blob. It is asked for only when its time or type decides.
+    async fn line(&self, planner: &mut Planner<'_>, name: String) -> Result<(), Halt> {
+        let relative_at = self.base.len();
+        if self.source.filter.needs_facts()
+            && let Some(entry) = self.single(planner, &name).await?
+        {
+            let item = BlobItem { entry, relative_at, known: Known::Listed };
+            return if self.source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) };
+        }
+        let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
+        self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })
     }
 
     /// A line that says itself that it is a directory.
@@ -339,8 +398,7 @@ impl Remote<'_> {
         let object = escape(name[self.base.len()..].as_bytes());
         if !self.source.recursive {
             let text = "a directory in a list of files needs --recursive";
-            planner.refuse(Failure::new(FailureKind::Usage, &object, text));
-            return Ok(());
+            return going(planner.refuse(Failure::new(FailureKind::Usage, &object, text)));
         }
         let mut tree = Tree::new(name);
         while let Some(page) = tree.next_page(self, planner).await? {
@@ -349,7 +407,8 @@ impl Remote<'_> {
             }
         }
         if !tree.seen {
-            planner.refuse(Failure::new(FailureKind::Missing, &object, "there is no such directory"));
+            let failure = Failure::new(FailureKind::Missing, &object, "there is no such directory");
+            return going(planner.refuse(failure));
         }
         Ok(())
     }
@@ -360,13 +419,13 @@ impl Remote<'_> {
             let text = "versions are listed for one blob: the URL names a container or a directory";
             return Err(Box::new(Failure::new(FailureKind::Usage, "", text)).into());
         };
-        let list = self.source.versions.clone().map(ListOfFiles::File);
-        let mut lines = list_lines(list.as_ref())?;
+        let list = ListOfFiles::File(self.source.versions.clone().expect("there is a list"));
+        let mut lines = ListReader::open(&list)?;
         if let Task::Download(task) = &planner.shared.task {
             task.begin_versions()?;
         }
         let mut entries = Vec::new();
-        while lines.next(&mut entries)? {
+        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
             for entry in entries.drain(..) {
                 match entry.map(|line| String::from_utf8_lossy(&line).trim().to_owned()) {
                     Ok(id) => {
@@ -377,7 +436,8 @@ impl Remote<'_> {
                         self.hand_over(planner, BlobItem { entry, relative_at, known })?;
                     }
                     Err(error) => {
-                        planner.refuse(Failure::new(FailureKind::Name, &error.text, error.to_string()));
+                        let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
+                        going(planner.refuse(failure))?;
                     }
                 }
             }
@@ -386,19 +446,18 @@ impl Remote<'_> {
     }
 }
 
-/// The blobs below a prefix, page by page, in the order of their names; without those below excluded directories.
+/// The blobs below a prefix, page by page, nearly in the order of their names; without those below excluded directories.
 struct Tree {
-    /// Prefixes still to be listed, the next one last.
-    stack: Vec<String>,
-    marker: Option<String>,
-    below: Vec<String>,
+    /// Listings still to be read, with the marker of their next page; the next one last. At most a page of prefixes for
+    /// each level.
+    stack: Vec<(String, Option<String>)>,
     /// There is something, be it only a prefix.
     seen: bool,
 }
 
 impl Tree {
     fn new(prefix: String) -> Self {
-        Self { stack: vec![prefix], marker: None, below: Vec::new(), seen: false }
+        Self { stack: vec![(prefix, None)], seen: false }
     }
 
     /// The blobs of the next page, which may be none; `None` after the last one.
@@ -407,24 +466,24 @@ impl Tree {
         remote: &Remote<'_>,
         planner: &Planner<'_>,
     ) -> Result<Option<Vec<Box<BlobEntry>>>, Halt> {
-        let Some(prefix) = self.stack.last() else { return Ok(None) };
-        let recursive = remote.source.recursive;
-        let delimiter = !recursive || remote.excludes_below(prefix);
-        let page = remote.page(planner, prefix, delimiter, self.marker.as_deref()).await?;
+        let Some((prefix, marker)) = self.stack.pop() else { return Ok(None) };
+        let recursive = remote.source.recursive || remote.source.permanent.is_some();
+        let delimiter = !recursive || remote.excludes_below(&prefix);
+        let page = remote.page(planner, &prefix, delimiter, marker.as_deref()).await?;
         self.seen |= !page.items.is_empty();
+        if page.next.is_some() {
+            self.stack.push((prefix, page.next));
+        }
+        let begin = self.stack.len();
         let mut blobs = Vec::with_capacity(page.items.len());
         for item in page.items {
             match item {
                 ListItem::Blob(entry) => blobs.push(entry),
-                ListItem::Prefix(name) if recursive && !remote.prunes(&name) => self.below.push(name),
+                ListItem::Prefix(name) if recursive && !remote.prunes(&name) => self.stack.push((name, None)),
                 ListItem::Prefix(_) => {}
             }
         }
-        self.marker = page.next;
-        if self.marker.is_none() {
-            self.stack.pop();
-            self.stack.extend(self.below.drain(..).rev());
-        }
+        self.stack[begin..].reverse();
         Ok(Some(blobs))
     }
 }
@@ -440,53 +499,4 @@ fn plan_type(entry: &BlobEntry) -> azuring_plan::blob_type::BlobType {
         azuring_azure::BlobType::Page => Planned::Page,
         azuring_azure::BlobType::Append => Planned::Append,
     }
-}
-
-/// Reads a list of files piece by piece.
-pub(crate) struct ListReader {
-    input: Box<dyn Read + Send>,
-    name: String,
-    /// `None` once the list has ended.
-    lines: Option<Lines>,
-}
-
-fn list_lines(list: Option<&ListOfFiles>) -> Result<ListReader, Box<Failure>> {
-    ListReader::open(list.expect("there is a list"))
-}
-
-impl ListReader {
-    pub(crate) fn open(list: &ListOfFiles) -> Result<Self, Box<Failure>> {
-        let (name, input): (_, Box<dyn Read + Send>) = match list {
-            ListOfFiles::Stdin => ("standard input".to_owned(), Box::new(std::io::stdin())),
-            ListOfFiles::File(path) => {
-                let name = path.display().to_string();
-                let file = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
-                (name, Box::new(file))
-            }
-        };
-        Ok(Self { input, name, lines: Some(Lines::new()) })
-    }
-
-    /// Appends the next entries; `false` at the end.
-    pub(crate) fn next(&mut self, out: &mut Vec<list_of_files::ListEntry>) -> Result<bool, Box<Failure>> {
-        let mut buffer = [0; 16 << 10];
-        let Some(lines) = &mut self.lines else { return Ok(false) };
-        let told = |error: PlanError| Box::new(Failure::new(FailureKind::Usage, "", error.to_string()));
-        match self.input.read(&mut buffer).map_err(|error| unreadable(&self.name, &error))? {
-            0 => {
-                let lines = self.lines.take().expect("it was just seen");
-                lines.finish(out).map_err(told)?;
-            }
-            got => lines.feed(&buffer[..got], out).map_err(told)?,
-        }
-        Ok(true)
-    }
-}
-
-fn unreadable(name: &str, error: &std::io::Error) -> Box<Failure> {
-    Box::new(Failure::new(
-        FailureKind::Missing,
-        "",
-        format!("the list of files {name} cannot be read: {error}"),
-    ))
 }

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use azuring_azure::{RequestError, ServiceError};
+use azuring_azure::{Class, RequestError, ServiceError};
+use azuring_link::LinkError;
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
 
@@ -31,12 +32,19 @@ pub(crate) struct GaveUp {
     pub(crate) error: Option<RequestError>,
     tries: u32,
     stop_job: bool,
+    maybe_done: bool,
 }
 
 impl GaveUp {
+    /// The credential may not do this.
+    pub(crate) fn forbidden(&self) -> bool {
+        matches!(&self.error, Some(RequestError::Service(refusal))
+            if refusal.status == 403 && refusal.class() != Class::Fatal)
+    }
+
     /// The service says that there is no such object (the container being there).
     pub(crate) fn not_found(&self) -> bool {
-        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.not_found())
+        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.status == 404)
     }
 
     /// What the service said, if it was the service that refused.
@@ -54,9 +62,9 @@ impl GaveUp {
         matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.append_position_differs())
     }
 
-    /// Whether an earlier attempt was made, whose answer may have been lost.
-    pub(crate) fn repeated(&self) -> bool {
-        self.tries > 1
+    /// Whether an earlier attempt may have been carried out, its answer having been lost.
+    pub(crate) fn maybe_done(&self) -> bool {
+        self.maybe_done
     }
 
     /// The object is not the one that was meant any more.
@@ -99,7 +107,7 @@ pub(crate) async fn request<T>(
     mut send: impl AsyncFnMut(bool) -> Result<T, RequestError>,
 ) -> Result<T, GaveUp> {
     let Sender { session, counters, .. } = *sender;
-    let mut tries = 0;
+    let (mut tries, mut maybe_done) = (0, false);
     loop {
         if let Some(rate) = &session.rate {
             // What completes something does not wait any more when the job stops.
@@ -109,7 +117,7 @@ pub(crate) async fn request<T>(
         let attempt = {
             let _permit = sender.permits.acquire().await.expect("the semaphore is never closed");
             if begin == Begin::UnlessStopping && session.verdict.stopping() {
-                return Err(GaveUp { error: None, tries, stop_job: false });
+                return Err(GaveUp { error: None, tries, stop_job: false, maybe_done });
             }
             add(&counters.in_flight, 1);
             add(&counters.requests, 1);
@@ -143,18 +151,34 @@ pub(crate) async fn request<T>(
         }
         let reached = session.verdict.ever_accepted();
         match retry::next(&session.options.retry, &error, tries, reached, fastrand::f64()) {
-            Next::GiveUp => return Err(GaveUp { error: Some(error), tries, stop_job: false }),
-            Next::StopJob => return Err(GaveUp { error: Some(error), tries, stop_job: true }),
+            Next::GiveUp => return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done }),
+            Next::StopJob => return Err(GaveUp { error: Some(error), tries, stop_job: true, maybe_done }),
             Next::After(pause) => {
                 add(&counters.retries, 1);
-                if matches!(error.class(), azuring_azure::Class::Throttle) {
+                if matches!(error.class(), Class::Throttle) {
                     add(&counters.throttled, 1);
                 }
                 if !pause_for(pause, || session.verdict.stopping()).await {
-                    return Err(GaveUp { error: Some(error), tries, stop_job: false });
+                    return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
                 }
+                maybe_done |= leaves_open(&error);
             }
         }
+    }
+}
+
+/// Whether the service may have done what it was asked for, though the attempt failed: its answer was lost or damaged, or
+/// is one of those that do not tell. A service that is too busy, or was never reached, has done nothing.
+pub(crate) fn leaves_open(error: &RequestError) -> bool {
+    match error {
+        RequestError::Link(error) => {
+            matches!(error, LinkError::Stalled(_) | LinkError::Broken(_) | LinkError::TooLarge { .. })
+        }
+        RequestError::Service(refusal) => {
+            matches!(refusal.status, 408 | 500 | 502 | 504) && refusal.class() == Class::Retry
+        }
+        RequestError::Integrity => true,
+        _ => false,
     }
 }
 
@@ -169,4 +193,40 @@ pub(crate) async fn pause_for(pause: Duration, stopping: impl Fn() -> bool) -> b
         tokio::time::sleep(left.min(PAUSE_STEP)).await;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn only_an_answer_that_was_lost_leaves_open_what_was_done() {
+        let service = |status, code: &str| {
+            let code = code.to_owned();
+            RequestError::from(ServiceError {
+                status,
+                code,
+                message: None,
+                request_id: None,
+                retry_after: None,
+            })
+        };
+        let broken = RequestError::Link(LinkError::Broken("reset".to_owned()));
+        let stalled = RequestError::Link(LinkError::Stalled(Duration::from_secs(30)));
+        let failed = [(500, "InternalError"), (500, "OperationTimedOut"), (504, "Gateway Timeout")];
+        let failed = failed.map(|(status, code)| service(status, code));
+        assert!([broken, stalled].iter().chain(&failed).all(leaves_open));
+        let source = ErrorKind::ConnectionRefused.into();
+        let unreached = RequestError::Link(LinkError::Connect { peer: "h:1".to_owned(), source });
+        let refused = [
+            (503, "ServerBusy"),
+            (429, "TooManyRequests"),
+            (400, "Crc64Mismatch"),
+            (500, "FeatureNotSupported"),
+            (404, "BlobNotFound"),
+        ];
+        let refused = refused.map(|(status, code)| service(status, code));
+        assert!(![unreached].iter().chain(&refused).any(leaves_open));
+    }
 }

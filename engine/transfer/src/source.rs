@@ -17,10 +17,11 @@ use azuring_ring::SourceDir;
 use crate::choices::{ListOfFiles, Symlinks};
 use crate::failure::{Failure, FailureKind};
 use crate::job::JobError;
+use crate::list_reader::ListReader;
 use crate::outcome::SkippedKind;
 use crate::planner::Planner;
 use crate::queue::BATCH_FILES;
-use crate::remote::{ListReader, RemoteSource};
+use crate::remote::RemoteSource;
 use crate::task::Found;
 
 /// Gives out the objects of a job.
@@ -279,7 +280,7 @@ impl Take<'_> {
             Err(failure) => return planner.halt(*failure),
         };
         loop {
-            match lines.next(&mut entries) {
+            match lines.next(&mut entries, &|| planner.shared.session.verdict.stopping()) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(failure) => return planner.halt(*failure),

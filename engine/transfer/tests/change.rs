@@ -200,7 +200,7 @@ fn blobs_with_snapshots_stay_unless_something_is_said_of_these() {
     let mut skipped: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Skipped { transfer, kind } => Some((transfer.object.as_str(), *kind)),
+            Event::Skipped { transfer, kind, .. } => Some((transfer.object.as_str(), *kind)),
             _ => None,
         })
         .collect();
@@ -294,6 +294,35 @@ fn a_list_of_files_is_removed_without_asking_for_them() {
     let (report, _) = run(bench.remove("/d").list_of_files(list()));
     assert_eq!((report.counts.done, report.counts.failed), (2, 1));
     assert_eq!(bench.names(), ["d/0002", "d/0004"]);
+}
+
+#[test]
+fn names_of_a_list_whose_removal_lost_its_answer_were_removed() {
+    for (names, lost) in [(&["0001", "0003"][..], Operation::BlobBatch), (&["0001"], Operation::DeleteBlob)] {
+        let bench = Bench::new(false);
+        bench.plant_many(5);
+        bench.plant(["d/sub/x", "d/sub/y"]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let list = || azuring_transfer::ListOfFiles::File(file.path().to_owned());
+        std::fs::write(file.path(), names.join("\n")).unwrap();
+        bench.strike("", lost, Fault::CutHeaders, 1);
+        let (report, events) = run(bench.remove("/d").list_of_files(list()));
+        assert_eq!((report.counts.done, report.counts.failed), (names.len() as u64, 0), "{events:?}");
+        assert_eq!((report.counts.retries, bench.names().len()), (1, 7 - names.len()));
+
+        // What was a directory all the time is not taken for a blob that was removed.
+        std::fs::write(file.path(), "sub\n0000").unwrap();
+        bench.strike("", lost, Fault::CutHeaders, 1);
+        let (report, events) = run(bench.remove("/d").list_of_files(list()));
+        assert_eq!((report.counts.done, report.counts.failed), (3, 0), "{events:?}");
+        assert!(!bench.names().iter().any(|name| name.starts_with("d/sub") || name == "d/0000"));
+
+        // A service that is busy has removed nothing.
+        std::fs::write(file.path(), "none\n0004").unwrap();
+        bench.strike("", lost, Fault::error(503, "ServerBusy"), 1);
+        let (report, events) = run(bench.remove("/d").list_of_files(list()));
+        assert_eq!((report.counts.done, report.counts.failed), (1, 1), "{events:?}");
+    }
 }
 
 #[test]

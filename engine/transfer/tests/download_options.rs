@@ -267,3 +267,115 @@ fn a_pipe_gets_the_bytes_in_their_order() {
         Job::download_to(url, credential, Pipe::default()).build().unwrap().run(&StopHandle::new(), |_| {});
     assert_eq!(report.fatal.unwrap().kind, FailureKind::Usage);
 }
+
+#[test]
+fn a_list_means_what_it_names_however_much_is_there_already() {
+    use azuring_transfer::Overwrite;
+    let bench = Bench::new();
+    let folder = vec![("hdi_isfolder".to_owned(), "true".to_owned())];
+    plant(&bench, Seed { name: "dir".into(), metadata: folder, ..Seed::default() });
+    for name in ["dir/old", "dir/new", "file", "packed.gz"] {
+        plant(&bench, text(name, name));
+    }
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(b"unpacked").unwrap();
+    let content = vec![packer.finish().unwrap().into()];
+    plant(
+        &bench,
+        Seed {
+            content_encoding: "gzip".into(),
+            content,
+            ..Seed { name: "packed.gz".into(), ..Seed::default() }
+        },
+    );
+    let list = bench.dir.path().join("list");
+    let to = bench.dir.path().join("to");
+    let run = |lines: &str, options: JobOptions| {
+        std::fs::write(&list, lines).unwrap();
+        let list = ListOfFiles::File(list.clone());
+        bench.download_with("/*", &to, |job| job.recursive(true).list_of_files(list).options(options))
+    };
+    // A directory's stub is no file, whether or not the directory is there already.
+    let never = || JobOptions { overwrite: Overwrite::Never, ..JobOptions::default() };
+    for options in [JobOptions::default(), never()] {
+        let _ = std::fs::remove_dir_all(&to);
+        std::fs::create_dir_all(to.join("dir")).unwrap();
+        std::fs::write(to.join("dir/old"), "kept").unwrap();
+        let kept = matches!(options.overwrite, Overwrite::Never);
+        let (report, events) = run("dir\nfile\n", options);
+        assert_eq!((report.counts.failed, report.counts.problems), (0, 0), "{events:?}");
+        assert_eq!(report.counts.done, if kept { 2 } else { 3 });
+        assert_eq!(std::fs::read(to.join("dir/new")).unwrap(), b"dir/new");
+        let old: &[u8] = if kept { b"kept" } else { b"dir/old" };
+        assert_eq!(std::fs::read(to.join("dir/old")).unwrap(), old);
+    }
+    // Newer and older are told by asking.
+    let age = |name: &str, seconds: u64| {
+        let file = std::fs::File::options().write(true).open(to.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(seconds)).unwrap();
+    };
+    age("file", 1_000_000);
+    std::fs::write(to.join("dir/old"), "younger").unwrap();
+    let newer = JobOptions { overwrite: Overwrite::IfSourceNewer, ..JobOptions::default() };
+    let (report, _) = run("file\ndir/old\n", newer);
+    assert_eq!((report.counts.done, report.counts.skipped_existing), (1, 1));
+    // What is packed is known before it is named; what is missing makes no directory.
+    let (_, events) =
+        run("packed.gz\nno/such/blob\n", JobOptions { decompress: true, ..JobOptions::default() });
+    assert_eq!(failures(&events), [("no/such/blob".to_owned(), FailureKind::Missing)]);
+    assert_eq!(std::fs::read(to.join("packed")).unwrap(), b"unpacked");
+    assert!(!to.join("packed.gz").exists() && !to.join("no").exists());
+    // Times decide about lines as well.
+    let spec = FilterSpec { include_before_ns: Some(0), ..spec() };
+    std::fs::write(&list, "file\ndir\n").unwrap();
+    let (report, _) = bench.download_with("/*", &to, |job| {
+        let filter = Filter::new(&spec).unwrap();
+        job.recursive(true).filter(filter).list_of_files(ListOfFiles::File(list.clone()))
+    });
+    assert_eq!((report.counts.found, report.counts.failed), (0, 0));
+}
+
+#[test]
+fn one_blob_is_filtered_too_and_blobs_of_one_local_name_are_not_mixed() {
+    let bench = Bench::new();
+    for name in ["one.txt", "/x", "x", "a//b", "a/b", "a///b"] {
+        plant(&bench, text(name, name));
+    }
+    let to = bench.dir.path().join("to");
+    let filter = Filter::new(&FilterSpec { exclude_pattern: some("*.txt"), ..spec() }).unwrap();
+    let (report, _) = bench.download_with("/one.txt", &to, |job| job.filter(filter));
+    assert_eq!((report.counts.found, report.counts.failed), (0, 0));
+    let (report, events) = bench.download("/*", &to, JobOptions::default());
+    // The first of each name is there, the others are told.
+    assert_eq!((report.counts.done, report.counts.failed), (3, 3), "{events:?}");
+    let got = files(&to);
+    assert_eq!(got["x"], b"/x");
+    assert_eq!(got["a/b"], b"a///b");
+    let kinds: Vec<_> = failures(&events).into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(kinds, [FailureKind::Name; 3]);
+}
+
+#[test]
+fn a_stop_is_heard_while_a_list_gives_nothing() {
+    let bench = Bench::new();
+    let list = bench.dir.path().join("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &list,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    // Somebody holds it open and writes nothing.
+    let _writer = std::fs::File::options().read(true).write(true).open(&list).unwrap();
+    let url = bench.url("/*");
+    let credential = Credential::find(&url, |_| None).unwrap();
+    let to = bench.dir.path().join("to");
+    let job = Job::download(url, credential, &to).list_of_files(ListOfFiles::File(list)).build().unwrap();
+    let stop = StopHandle::new();
+    let theirs = stop.clone();
+    let running = std::thread::spawn(move || job.run(&theirs, |_| {}));
+    stop.stop();
+    assert!(running.join().unwrap().interrupted);
+}

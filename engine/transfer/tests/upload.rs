@@ -70,7 +70,7 @@ impl Bench {
         let (mut failures, mut skipped) = (Vec::new(), Vec::new());
         let report = job.options(options).build().unwrap().run(&StopHandle::new(), |event| match event {
             Event::Failed(failure) => failures.push(failure),
-            Event::Skipped { transfer, kind } => skipped.push((transfer.object, kind)),
+            Event::Skipped { transfer, kind, .. } => skipped.push((transfer.object, kind)),
             _ => {}
         });
         Ran { report, failures, skipped }

@@ -3,6 +3,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod engine;
+mod examples;
 pub(crate) mod filter;
 pub(crate) mod global;
 pub(crate) mod other;
@@ -22,9 +23,13 @@ use other::{
 use remove::RemoveArgs;
 use set_properties::SetPropertiesArgs;
 
-/// Bulk transfer for Azure Storage.
+/// Bulk transfer for Azure Storage
+///
+/// Copies millions of small files, or a few huge ones, between this machine and Blob storage; lists, removes and
+/// changes blobs. Understands AzCopy's commands and flags.
 #[derive(Debug, Parser)]
-#[command(name = "azuring", version, about, max_term_width = 100, disable_version_flag = true)]
+#[command(name = "azuring", version, about, long_about, max_term_width = 100, disable_version_flag = true)]
+#[command(after_long_help = examples::TOP)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -43,24 +48,30 @@ pub(crate) enum Command {
     ///
     /// A directory is recreated below the destination; `dir/*` copies what is in it. Every file arrives whole or not at
     /// all: a blob is committed, and a file renamed to its name, when all its bytes have been checked.
-    #[command(visible_aliases = ["cp", "c"])]
+    #[command(visible_aliases = ["cp", "c"], after_long_help = examples::COPY)]
     Copy(Box<CopyArgs>),
     /// List blobs, one a line
-    #[command(visible_alias = "ls")]
+    ///
+    /// Names are relative to the URL. Lines come while the listing goes on, several parts of it at once, in no order.
+    #[command(visible_alias = "ls", after_long_help = examples::LIST)]
     List(Box<ListArgs>),
     /// Make a container
+    ///
+    /// One that is there already is an error.
     #[command(visible_aliases = ["mk", "mkdir"])]
     Make(Box<MakeArgs>),
     /// Remove blobs, 256 a request
     ///
     /// A blob that is gone already counts as removed. Without --recursive only the blobs of the directory itself are
     /// removed.
-    #[command(visible_aliases = ["rm", "r"])]
+    #[command(visible_aliases = ["rm", "r"], after_long_help = examples::REMOVE)]
     Remove(Box<RemoveArgs>),
     /// Change tier, metadata or tags of blobs
-    #[command(visible_aliases = ["set-props", "sp", "setprops"])]
+    ///
+    /// Metadata and tags are replaced as a whole; what is not named stays as it is.
+    #[command(visible_aliases = ["set-props", "sp", "setprops"], after_long_help = examples::SET_PROPERTIES)]
     SetProperties(Box<SetPropertiesArgs>),
-    /// Show the environment variables: value, meaning, and whether they are honoured
+    /// Show the environment variables: value, meaning, and what they do here
     Env(EnvArgs),
     /// Print the completion script of a shell
     Completion(CompletionArgs),
@@ -68,7 +79,7 @@ pub(crate) enum Command {
     Man(ManArgs),
     /// Write the commands and flags as Markdown
     Doc(DocArgs),
-    /// Upload a generated tree (or DIR) to a built-in server, read it back, and show the figures
+    /// Try it without an account: upload a tree to a built-in server, read it back, show figures
     Demo(DemoArgs),
     #[command(hide = true)]
     DemoServer(DemoServerArgs),

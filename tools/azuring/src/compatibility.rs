@@ -1,5 +1,5 @@
 //! The compatibility ledger: `compatibility.json` has one row for each command, flag and variable of AzCopy and of
-//! azuring, with what becomes of it and the test that shows it; `engine/COMPATIBILITY.md` is rendered from it. These tests
+//! azuring, with what becomes of it, the test that shows it, and what differs; `engine/COMPATIBILITY.md` is rendered from it. These tests
 //! keep rows, definitions, tests and the rendered page in step. To render it anew:
 //!
 //! ```sh
@@ -28,6 +28,19 @@ struct Row {
     note: String,
     /// `FILE::NAME`: a function of that name, or a differential case, in that file.
     test: String,
+    /// In what it is not as in AzCopy; the differential tests demand each that they declare.
+    #[serde(default)]
+    differences: Vec<Declared>,
+}
+
+/// A difference that differential cases declare.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    /// As the cases say it.
+    reason: String,
+    /// Their names.
+    cases: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -112,6 +125,26 @@ fn every_row_names_a_test_that_exists() {
     }
 }
 
+/// The other direction is looked at where the cases are run.
+#[test]
+fn every_difference_is_declared_by_a_case() {
+    let files: Vec<_> = fs::read_dir(root().join("tests/differential"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    let quoted = |text: &str| format!("\"{text}\"");
+    for Row { item, differences, .. } in rows() {
+        for Declared { reason, cases } in differences {
+            for case in &cases {
+                let declares =
+                    |text: &String| text.contains(&quoted(&reason)) && text.contains(&quoted(case));
+                assert!(files.iter().any(declares), "{item}: no case {case} says that {reason}");
+            }
+            assert!(!cases.is_empty(), "{item}: {reason}");
+        }
+    }
+}
+
 #[test]
 fn what_is_refused_says_why() {
     for Row { item, status, note, .. } in rows() {
@@ -128,6 +161,7 @@ fn rows_and_variables_agree() {
         let agree = match variable.effect {
             Effect::Honoured => matches!(row.status, Status::Same | Status::Superset),
             Effect::Ignored(_) => matches!(row.status, Status::Refused | Status::NotOnLinux),
+            Effect::Refused(_) => row.status == Status::Refused,
             Effect::Later => row.status == Status::Later,
         };
         assert!(agree, "{name} is {:?} and its row says {:?}", variable.effect, row.status);
@@ -179,6 +213,21 @@ fn render(rows: &[Row]) -> String {
         let status = row.status.shown();
         page += &format!("| {name} | {status} | {note} | [{test}](../{file}) |\n");
     }
+    page + &render_differences(rows)
+}
+
+fn render_differences(rows: &[Row]) -> String {
+    let mut page = "\n## Differences\n\n\
+        Where the same command line ends otherwise than with AzCopy, on purpose, and the cases of `tests/differential` that \
+        show it; every fact is compared, and these are all that differ.\n\n\
+        | | | cases |\n|---|---|---|\n"
+        .to_owned();
+    for row in rows {
+        let name = row.item.replacen('.', " --", 1);
+        for Declared { reason, cases } in &row.differences {
+            page += &format!("| `{name}` | {} | {} |\n", reason.replace('|', "\\|"), cases.join("; "));
+        }
+    }
     page
 }
 
@@ -189,6 +238,10 @@ fn a_page_has_a_table_for_each_group() {
         status,
         note: note.to_owned(),
         test: "a/b.rs::c".to_owned(),
+        differences: vec![Declared {
+            reason: format!("{item} differs"),
+            cases: vec!["c".to_owned(), "d".to_owned()],
+        }],
     };
     let page = render(&[
         row("copy", Status::Same, ""),
@@ -196,6 +249,7 @@ fn a_page_has_a_table_for_each_group() {
         row("variable.Y", Status::Later, ""),
     ]);
     let tables: Vec<_> = page.lines().filter(|line| line.starts_with("## ")).collect();
-    assert_eq!(tables, ["## Commands", "## Flags of `copy`", "## Environment variables"]);
+    assert_eq!(tables, ["## Commands", "## Flags of `copy`", "## Environment variables", "## Differences"]);
+    assert!(page.contains("| `copy --x` | copy.x differs | c; d |"), "{page}");
     assert!(page.contains("| `--x` | not on Linux | a\\|b | [c](../a/b.rs) |"), "{page}");
 }

@@ -92,6 +92,14 @@ fn places(args: &CopyArgs) -> Result<Places<'_>, Refused> {
         Some(from_to) => from_to,
         None => infer(source, destination)?,
     };
+    for (end, path, stands_for) in [(from_to.from, source, "stdin"), (from_to.to, destination, "stdout")] {
+        if end == Location::Pipe && path != pipe {
+            let path = path.display();
+            return Err(usage(format!(
+                "{from_to}: `-` stands for {stands_for}, {path} is a name: leave it out"
+            )));
+        }
+    }
     Ok(Places { source, destination, from_to })
 }
 
@@ -117,15 +125,12 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<Pr
         notice(&text);
     }
     let downloads = places.from_to.is_download();
-    if args.dry_run.0 && [places.from_to.from, places.from_to.to].contains(&Location::Pipe) {
-        return Err(usage("--dry-run says which files would be transferred: a pipe has none"));
-    }
     for text in options::notices_of_variables(downloads) {
         notice(&text);
     }
     let uses_stdin = stdin_users(global, args, places.from_to)?;
     let lines = uses_stdin.then(|| Lines::start(global.cancel_from_stdin.0.then(|| stop.clone())));
-    let mut options = job_options(global, args, lines)?;
+    let mut options = job_options(global, args, lines, stop)?;
     let facts = facts(args, places.from_to, &options)?;
     let (local, url) =
         if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
@@ -190,7 +195,12 @@ fn filter(args: &CopyArgs) -> Result<Filter, Refused> {
     Ok(Filter::new(&spec)?)
 }
 
-fn job_options(global: &GlobalArgs, args: &CopyArgs, lines: Option<Lines>) -> Result<JobOptions, Refused> {
+fn job_options(
+    global: &GlobalArgs,
+    args: &CopyArgs,
+    lines: Option<Lines>,
+    stop: &StopHandle,
+) -> Result<JobOptions, Refused> {
     let mib = |text: &Option<String>| -> Result<Option<u64>, PlanError> {
         text.as_deref().map(mib_to_bytes).transpose()
     };
@@ -214,7 +224,9 @@ fn job_options(global: &GlobalArgs, args: &CopyArgs, lines: Option<Lines>) -> Re
         overwrite: match args.overwrite {
             OverwriteArg::False => Overwrite::Never,
             OverwriteArg::IfSourceNewer => Overwrite::IfSourceNewer,
-            OverwriteArg::Prompt => lines.map_or(Overwrite::Never, prompt::overwrite),
+            OverwriteArg::Prompt => {
+                lines.map_or(Overwrite::Never, |lines| prompt::overwrite(lines, stop.clone()))
+            }
             OverwriteArg::True | OverwriteArg::PosixProperties => Overwrite::Always,
         },
         dry_run: args.dry_run.0,
@@ -278,6 +290,7 @@ fn facts(args: &CopyArgs, from_to: FromTo, options: &JobOptions) -> Result<Facts
     Ok(Facts {
         dry_run: args.dry_run.0,
         pipe: [from_to.from, from_to.to].contains(&Location::Pipe),
+        asks: args.overwrite == OverwriteArg::Prompt,
         from_to: Some(from_to),
         blob_type: blob_type.to_owned(),
         tags: tags::parse(args.blob.blob_tags.as_deref().unwrap_or_default())?,
@@ -318,6 +331,12 @@ mod tests {
         );
         assert!(placed("azuring copy a").unwrap_err().starts_with("fatal: from-to argument required"));
         assert!(placed("azuring copy a --from-to=LocalBlob").unwrap_err().contains("needs a source and a"));
+        for (line, name) in [
+            (format!("azuring copy {url} /d/out --from-to=BlobPipe"), "/d/out is a name"),
+            (format!("azuring copy /d/in {url} --from-to=PipeBlob"), "/d/in is a name"),
+        ] {
+            assert!(placed(&line).unwrap_err().contains(name), "{line}");
+        }
     }
 
     #[test]

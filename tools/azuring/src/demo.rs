@@ -54,7 +54,7 @@ fn demo(args: &DemoArgs, leftovers: &Leftovers) -> Result<Exit, Fault> {
 
     say!("uploading {} to {url}", redact(&source.to_string_lossy()));
     let before = cpu_time();
-    let (_plan, report) = run::watch(job(&source, &url)?, &stop, &mut view::Silent);
+    let (_plan, report) = run::watch(job(&source, &url)?, &stop, &mut view::Silent, true);
     let cpu = cpu_time() - before;
     if stop.is_stopped() {
         return Ok(Exit::Interrupted);

@@ -15,6 +15,8 @@ pub(crate) enum Effect {
     Honoured,
     /// Nothing, and why that is no loss.
     Ignored(&'static str),
+    /// The command ends with an error, and why.
+    Refused(&'static str),
     /// Nothing in this version.
     Later,
 }
@@ -38,6 +40,10 @@ const fn secret(name: &'static str, description: &'static str) -> Variable {
 
 const fn ignored(name: &'static str, why: &'static str, description: &'static str) -> Variable {
     Variable { name, description, effect: Effect::Ignored(why), secret: false }
+}
+
+const fn refused(name: &'static str, why: &'static str, description: &'static str) -> Variable {
+    Variable { name, description, effect: Effect::Refused(why), secret: false }
 }
 
 const fn later(name: &'static str, description: &'static str) -> Variable {
@@ -71,7 +77,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     honoured(
         "AZCOPY_DISABLE_HIERARCHICAL_SCAN",
-        "List blobs one page after the other instead of several prefixes at once: fewer list requests, slower. Set to true.",
+        "Set to true: `list` asks for one page after the other instead of several prefixes at once: fewer requests, slower. Jobs list so as they are.",
     ),
     ignored(
         "AZCOPY_PARALLEL_STAT_FILES",
@@ -118,11 +124,12 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "it is for Windows",
         "Cache proxy server lookups at hostname level.",
     ),
-    later(
+    refused(
         "AZCOPY_DEFAULT_SERVICE_API_VERSION",
+        "azuring speaks 2025-07-05 only, which its checksums need",
         "Overrides the service API version for custom environments such as Azure Stack.",
     ),
-    later("AZCOPY_USER_AGENT_PREFIX", "A prefix to the User-Agent, for telemetry."),
+    honoured("AZCOPY_USER_AGENT_PREFIX", "A prefix to the User-Agent, for telemetry."),
     ignored(
         "AZCOPY_DISABLE_INCOMPLETE_BLOB_TRANSFER",
         "incomplete transfers are not resumed",
@@ -168,7 +175,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     honoured(
         "AZCOPY_CONTENT_TYPE_MAP",
-        "A JSON file {\"MIMETypeMapping\": {\".ext\": \"type\"}} of content types that go before the machine's.",
+        "A JSON file {\"MIMETypeMapping\": {\".ext\": \"type\"}} of content types that go before all others.",
     ),
     ignored(
         "AZCOPY_DOWNLOAD_TO_TEMP_PATH",
@@ -220,6 +227,7 @@ fn text(variable: &Variable, value: &str) -> String {
     let effect = match variable.effect {
         Effect::Honoured => "Honoured.".to_owned(),
         Effect::Ignored(why) => format!("Not used: {why}."),
+        Effect::Refused(why) => format!("Refused: {why}."),
         Effect::Later => "Not in this version.".to_owned(),
     };
     let Variable { name, description, .. } = variable;
@@ -252,6 +260,8 @@ mod tests {
         assert!(lines[2].starts_with("Description: Overrides the number of files"));
         assert!(lines[2].ends_with("Not used: files in progress follow from --concurrency."));
         assert!(told.ends_with('\n'));
+        let refused = text(of("AZCOPY_DEFAULT_SERVICE_API_VERSION"), "");
+        assert!(refused.contains(&format!("Refused: azuring speaks {}", azuring_azure::SERVICE_VERSION)));
     }
 
     #[test]

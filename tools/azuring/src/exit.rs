@@ -59,11 +59,12 @@ pub(crate) fn of_command(error: &CommandError) -> Exit {
 
 /// The code of a job that has ended.
 pub(crate) fn of_report(report: &Report) -> Exit {
-    if report.interrupted {
-        return Exit::Interrupted;
-    }
+    // Damage is told even of a job that was interrupted.
     if report.kinds.contains(&FailureKind::Integrity) {
         return Exit::Integrity;
+    }
+    if report.interrupted {
+        return Exit::Interrupted;
     }
     if let Some(fatal) = &report.fatal {
         return of_kind(fatal.kind);
@@ -94,6 +95,35 @@ fn of_kind(kind: FailureKind) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use azuring_transfer::Counts;
+    use hdrhistogram::Histogram;
+
+    fn ended(interrupted: bool, kinds: &[FailureKind]) -> Exit {
+        of_report(&Report {
+            counts: Counts::default(),
+            elapsed: std::time::Duration::ZERO,
+            fatal: None,
+            interrupted,
+            kinds: kinds.to_vec(),
+            latency_us: Histogram::new(3).unwrap(),
+            links_opened: 0,
+            pool_bytes: 0,
+        })
+    }
+
+    #[test]
+    fn damage_wins_over_every_other_end() {
+        use FailureKind::{Integrity, Interrupted, Network, Service, Throttled};
+        for interrupted in [false, true] {
+            assert_eq!(ended(interrupted, &[Integrity]), Exit::Integrity);
+            assert_eq!(ended(interrupted, &[Interrupted, Service, Integrity]), Exit::Integrity);
+        }
+        assert_eq!(ended(true, &[]), Exit::Interrupted);
+        assert_eq!(ended(true, &[Service, Network]), Exit::Interrupted);
+        assert_eq!(ended(false, &[Throttled, Network]), Exit::GaveUp);
+        assert_eq!(ended(false, &[Service, Network]), Exit::Failures);
+        assert_eq!(ended(false, &[]), Exit::Done);
+    }
 
     #[test]
     fn under_azcopys_name_there_are_two_codes() {

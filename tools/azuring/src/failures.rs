@@ -8,6 +8,8 @@ use azuring_transfer::FailureKind;
 const SHOWN: usize = 1000;
 /// Failures for one reason that are printed while that reason may yet stop the whole job.
 const ALIKE: u64 = 3;
+/// Reasons that are told apart; a job can have as many as objects. What has another is printed at once.
+const REASONS: usize = 1000;
 
 /// Decides what is printed. A wrong key meets every file in flight: those lines would all be the same, and the reason
 /// for which the job stops is told at its end. Only a job that has achieved nothing stops for a refusal, so once
@@ -33,9 +35,14 @@ impl FailureLog {
         // These concern their object alone.
         let own = matches!(
             kind,
-            FailureKind::Source | FailureKind::Name | FailureKind::Integrity | FailureKind::Interrupted
+            FailureKind::Source
+                | FailureKind::Destination
+                | FailureKind::Name
+                | FailureKind::Integrity
+                | FailureKind::Interrupted
         );
-        if !own && !self.achieved {
+        let told_apart = self.seen.len() < REASONS || self.seen.contains_key(reason);
+        if !own && !self.achieved && told_apart {
             let seen = self.seen.entry(reason.to_owned()).or_default();
             *seen += 1;
             if *seen > ALIKE {
@@ -53,6 +60,7 @@ impl FailureLog {
     /// The lines that were held back until something was transferred.
     pub(crate) fn achieved(&mut self) -> Vec<String> {
         self.achieved = true;
+        self.seen = HashMap::new();
         let held = std::mem::take(&mut self.held);
         held.into_iter().filter_map(|line| self.show(line)).collect()
     }
@@ -116,6 +124,22 @@ mod tests {
         let missing =
             |log: &mut FailureLog| log.failed(FailureKind::Source, "gone", "x".to_owned(), false).len();
         assert_eq!((0..10).map(|_| missing(&mut log)).sum::<usize>(), 10);
+    }
+
+    #[test]
+    fn reasons_without_number_are_not_kept() {
+        let mut log = FailureLog::default();
+        for n in 0..3 * REASONS {
+            let (service, path) = (format!("no {n}"), format!("/dst/{n}: Permission denied"));
+            log.failed(FailureKind::Service, &service, "x".to_owned(), false);
+            log.failed(FailureKind::Destination, &path, "x".to_owned(), false);
+        }
+        assert_eq!(log.seen.len(), REASONS);
+        assert!(log.seen.keys().all(|reason| reason.starts_with("no ")));
+        // Those that are kept are still told apart.
+        let again = |log: &mut FailureLog| log.failed(FailureKind::Service, "no 7", "x".to_owned(), false);
+        (0..5).for_each(|_| drop(again(&mut log)));
+        assert_eq!(log.end(true), ["failed: … and 3 more like it: no 7"]);
     }
 
     #[test]

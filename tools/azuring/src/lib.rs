@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Data and summaries go to stdout, as text, as AzCopy's JSON or as flat JSON; progress, notices and failures to stderr; a
-//! stream that nobody reads any more does not change how a job ends. Stdin is read only where it is asked for: a pipe,
+//! stream that nobody reads any more does not change how a job ends; a list, a plan or a page that stdout does not take
+//! whole is a failure. Stdin is read only where it is asked for: a pipe,
 //! a list of files, a prompt, `--cancel-from-stdin`, `--await-continue`. The hidden server of the demo watches its own, a
 //! pipe from the demo, to end with it.
 #![forbid(unsafe_code)]
@@ -91,13 +92,13 @@ fn prepare(global: &GlobalArgs) -> Result<(), Refused> {
 fn dispatch(global: &GlobalArgs, command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(global, &args),
-        Command::List(args) => list::run(global, &args),
+        Command::List(args) => output::complete(list::run(global, &args)),
         Command::Make(args) => make::run(global, &args),
         Command::Remove(args) => remove::run(global, &args),
         Command::SetProperties(args) => set_properties::run(global, &args),
-        Command::Env(args) => environment::run(&args),
-        Command::Completion(args) => pages::completion(&args),
-        Command::Man(args) => pages::man(&args),
+        Command::Env(args) => output::complete(environment::run(&args)),
+        Command::Completion(args) => output::complete(pages::completion(&args)),
+        Command::Man(args) => output::complete(pages::man(&args)),
         Command::Doc(args) => pages::doc(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),

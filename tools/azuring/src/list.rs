@@ -34,6 +34,10 @@ pub(crate) fn run(global: &GlobalArgs, args: &ListArgs) -> Exit {
             return exit::of_command(&error);
         }
     };
+    // No total stands below a list that is cut.
+    if !output::is_whole() {
+        return Exit::Done;
+    }
     if args.running_tally.0 {
         let (files, bytes) = (totals.files, totals.bytes);
         match Output::get().kind {

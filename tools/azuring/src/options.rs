@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use azuring_azure::{Cpk, Secret};
+use azuring_azure::{Cpk, SERVICE_VERSION, Secret};
 use azuring_plan::PlanError;
 use azuring_plan::date::{self, Bound};
 use azuring_plan::filter::FilterSpec;
@@ -47,6 +47,7 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
         (None, None) => STALL,
     };
     let positive = |rate: f64| (rate > 0.0).then_some(rate);
+    service_version()?;
     Ok(JobOptions {
         limits: limits(engine)?,
         retry: RetryPolicy { max_tries: engine.max_tries, stall, ..RetryPolicy::default() },
@@ -64,8 +65,20 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
         cap_requests_per_second: positive(engine.cap_rps),
         // People want the names; programs want what can be known.
         plan_facts: matches!(global.output_type, OutputType::Json | OutputType::Ndjson),
+        user_agent_prefix: variable("AZCOPY_USER_AGENT_PREFIX"),
         ..JobOptions::default()
     })
+}
+
+/// That AZCOPY_DEFAULT_SERVICE_API_VERSION asks for the version that is spoken, if for any.
+fn service_version() -> Result<(), Refused> {
+    match variable("AZCOPY_DEFAULT_SERVICE_API_VERSION") {
+        Some(version) if version.trim() != SERVICE_VERSION => Err(usage(format!(
+            "AZCOPY_DEFAULT_SERVICE_API_VERSION is {version}: azuring speaks {SERVICE_VERSION} only, which its checksums \
+             need; unset it"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn limits(engine: &EngineArgs) -> Result<Limits, Refused> {
@@ -158,16 +171,13 @@ pub(crate) const BLOCK_TIERS: [&str; 4] = ["Hot", "Cool", "Cold", "Archive"];
 /// Tiers of page blobs.
 pub(crate) const PAGE_TIERS: [&str; 8] = ["P4", "P6", "P10", "P15", "P20", "P30", "P40", "P50"];
 
-/// The content types of this machine, and those of AZCOPY_CONTENT_TYPE_MAP before them.
+/// The content types of this machine, and those of AZCOPY_CONTENT_TYPE_MAP before all others.
 pub(crate) fn content_types(of_system: ContentTypes) -> Result<ContentTypes, Refused> {
     let Some(path) = variable("AZCOPY_CONTENT_TYPE_MAP") else { return Ok(of_system) };
     let wrong = |reason: String| usage(format!("AZCOPY_CONTENT_TYPE_MAP: {path}: {reason}"));
     let text = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
     let map: ContentTypeMap = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-    // The form of a table that goes before what is known.
-    let table: String =
-        map.types.iter().map(|(ext, of)| format!("{of} {}\n", ext.trim_start_matches('.'))).collect();
-    Ok(of_system.with_mime_types(&table))
+    Ok(of_system.with_overrides(map.types.iter().map(|(extension, of)| (&**extension, &**of))))
 }
 
 #[derive(serde::Deserialize)]

@@ -1,14 +1,16 @@
-//! Writing to the streams: what is said where, and that a reader that has gone away changes nothing about the job.
+//! Writing to the streams: what is said where, and that a reader that has gone away changes nothing about the job. Where
+//! stdout is the work itself (a list, a plan, a page), an error of writing it is a failure: see [`complete`].
 //!
 //! Data goes to stdout in the form `--output-type` asks for; what is for a person goes to stderr.
 
 use std::fmt::Arguments;
-use std::io::{BufWriter, IsTerminal, Stdout, Write, stderr, stdout};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write, stderr, stdout};
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::global::{OutputLevel, OutputType};
+use crate::exit::Exit;
 use crate::view::{json, ndjson};
 
 /// Writes a line to stdout. Unlike `println!`, it does not panic when nobody reads it any more.
@@ -62,6 +64,32 @@ pub(crate) fn stdout_is_data() {
     STDOUT_IS_DATA.store(true, Ordering::Relaxed);
 }
 
+/// The first error of writing to stdout.
+static CUT: OnceLock<String> = OnceLock::new();
+
+/// Keeps the error of a write to stdout; breaks when no more can be written. A reader that has gone away has enough:
+/// that is no error.
+pub(crate) fn kept(written: io::Result<()>) -> ControlFlow<()> {
+    let Err(error) = written else { return ControlFlow::Continue(()) };
+    if error.kind() != ErrorKind::BrokenPipe {
+        // The first one is told.
+        let _ = CUT.set(error.to_string());
+    }
+    ControlFlow::Break(())
+}
+
+/// Whether stdout took all that was written so far.
+pub(crate) fn is_whole() -> bool {
+    CUT.get().is_none()
+}
+
+/// The end of a command whose work is what it wrote to stdout: where that is not whole, it has failed.
+pub(crate) fn complete(exit: Exit) -> Exit {
+    let Some(error) = CUT.get() else { return exit };
+    tell!("azuring: stdout: {error}: what was written there is not complete");
+    if exit == Exit::Done { Exit::Failures } else { exit }
+}
+
 pub(crate) fn to_stdout(line: Arguments<'_>) {
     let output = Output::get();
     let silent = output.level == OutputLevel::Quiet || output.kind == OutputType::None;
@@ -69,7 +97,8 @@ pub(crate) fn to_stdout(line: Arguments<'_>) {
         return;
     }
     let mut out = stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    // The next line is tried too: there may be room again.
+    let _ = kept(writeln!(out, "{line}").and_then(|()| out.flush()));
 }
 
 pub(crate) fn to_stderr(line: Arguments<'_>) {
@@ -97,19 +126,19 @@ impl Sink {
         Self { out: BufWriter::with_capacity(PIECE_BYTES, stdout()), each: stdout().is_terminal(), silent }
     }
 
-    /// Writes a line; breaks when nobody reads any more.
+    /// Writes a line; breaks when no more can be written.
     pub(crate) fn line(&mut self, line: &str) -> ControlFlow<()> {
         if self.silent {
             return ControlFlow::Continue(());
         }
         let written = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
-        let written = if self.each { written.and_then(|()| self.out.flush()) } else { written };
-        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        kept(if self.each { written.and_then(|()| self.out.flush()) } else { written })
     }
 
     /// Writes what waits.
     pub(crate) fn end(mut self) {
-        let _ = self.out.flush();
+        // There is nothing that could break off any more.
+        let _ = kept(self.out.flush());
     }
 }
 

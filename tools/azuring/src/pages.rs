@@ -66,8 +66,8 @@ pub(crate) fn doc(args: &DocArgs) -> Exit {
 /// To stdout whatever the form of other output is: it was asked for.
 fn print(bytes: &[u8]) -> Exit {
     let mut out = io::stdout().lock();
-    // A reader that has gone away needs no more of it.
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    // `complete` looks at what became of it.
+    let _ = output::kept(out.write_all(bytes).and_then(|()| out.flush()));
     Exit::Done
 }
 

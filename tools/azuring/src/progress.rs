@@ -101,7 +101,7 @@ impl Rate {
     fn describe(&mut self, view: &ProgressView, elapsed: Duration) -> String {
         let passed = self.at.elapsed().as_secs_f64();
         if passed >= 1.0 {
-            let ended = view.done + view.failed;
+            let ended = ended(view);
             // Smoothed over about five looks.
             let blend = |old: f64, new: f64| if old == 0.0 { new } else { old * 0.8 + new * 0.2 };
             self.files_per_s = blend(self.files_per_s, ended.saturating_sub(self.files) as f64 / passed);
@@ -114,10 +114,11 @@ impl Rate {
             None => "finishing".to_owned(),
         };
         format!(
-            "{} of {} files, {} failed, {}\n{:.0} files/s, {}/s ({:.0} Mb/s), {} in flight, {} retries, {}, {eta}",
+            "{} of {} files, {} failed, {} skipped, {}\n{:.0} files/s, {}/s ({:.0} Mb/s), {} in flight, {} retries, {}, {eta}",
             HumanCount(view.done),
             HumanCount(view.found),
             HumanCount(view.failed),
+            HumanCount(view.skipped),
             HumanBytes(view.bytes),
             self.files_per_s,
             HumanBytes(self.bytes_per_s as u64),
@@ -130,7 +131,7 @@ impl Rate {
 
     /// The time left: that of the files by their number, or that of the large ones that are under way by their bytes.
     fn left(&self, view: &ProgressView) -> Option<Duration> {
-        let files = view.found.saturating_sub(view.done + view.failed);
+        let files = view.found.saturating_sub(ended(view));
         let time =
             |left: u64, rate: f64, slowest: f64| (left > 0 && rate >= slowest).then(|| left as f64 / rate);
         let by_files = time(files, self.files_per_s, SLOWEST_FILES);
@@ -138,6 +139,11 @@ impl Rate {
         let seconds = by_files.into_iter().chain(by_bytes).reduce(f64::max)?;
         Duration::try_from_secs_f64(seconds).ok()
     }
+}
+
+/// Files that nothing more is done with.
+fn ended(view: &ProgressView) -> u64 {
+    view.done + view.failed + view.skipped
 }
 
 #[cfg(test)]
@@ -162,5 +168,15 @@ mod tests {
         assert_eq!(left(0.0, 0.0, 11, 5000), None);
         assert_eq!(left(1e-30, 1e-30, u64::MAX, u64::MAX), None);
         assert_eq!(left(10.0, 100.0, 10, 0), None);
+    }
+
+    #[test]
+    fn what_is_skipped_is_shown_and_not_waited_for() {
+        let mut rate = Rate { files_per_s: 10.0, ..Rate::new(Instant::now()) };
+        let view =
+            ProgressView { found: 60, done: 10, skipped: 50, scanned: true, ..ProgressView::default() };
+        let text = rate.describe(&view, Duration::from_secs(1));
+        assert!(text.starts_with("10 of 60 files, 0 failed, 50 skipped, 0 B\n"), "{text}");
+        assert!(text.ends_with("finishing"), "{text}");
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use azuring_transfer::Overwrite;
+use azuring_transfer::{Overwrite, StopHandle};
 
 use crate::cli::global::OutputType;
 use crate::output::{Output, notice, say, tell};
-use crate::stdin::Lines;
+use crate::stdin::{Lines, NoLine};
 use crate::view::json::{Prompt, ResponseOption, message_with};
 
 const ANSWERS: [ResponseOption; 4] = [
@@ -52,18 +52,24 @@ struct Asker<N, Q> {
     for_all: Option<Answer>,
 }
 
-impl<N: FnMut() -> Option<String>, Q: FnMut(&str)> Asker<N, Q> {
-    /// Whether `destination` is replaced. Asks again until it understands; where stdin ends, everything stays.
+impl<N: FnMut() -> Result<String, NoLine>, Q: FnMut(&str)> Asker<N, Q> {
+    /// Whether `destination` is replaced. Asks again until it understands; where stdin ends or the job stops, everything
+    /// stays.
     fn ask(&mut self, destination: &str) -> bool {
         if let Some(answer) = self.for_all {
             return answer.replaces();
         }
         loop {
             (self.question)(destination);
-            let Some(line) = (self.next_line)() else {
-                notice("stdin has ended: what exists is not overwritten");
-                self.for_all = Some(Answer::NoForAll);
-                return false;
+            let line = match (self.next_line)() {
+                Ok(line) => line,
+                Err(why) => {
+                    if why == NoLine::Ended {
+                        notice("stdin has ended: what exists is not overwritten");
+                    }
+                    self.for_all = Some(Answer::NoForAll);
+                    return false;
+                }
             };
             if let Some(answer) = Answer::parse(line.trim()) {
                 if matches!(answer, Answer::YesForAll | Answer::NoForAll) {
@@ -75,9 +81,9 @@ impl<N: FnMut() -> Option<String>, Q: FnMut(&str)> Asker<N, Q> {
     }
 }
 
-/// Asks on the terminal, or with a JSON message; reads answers from stdin.
-pub(crate) fn overwrite(lines: Lines) -> Overwrite {
-    let asker = Asker { next_line: move || lines.next(), question, for_all: None };
+/// Asks on the terminal, or with a JSON message; reads answers from stdin, until `stop` is used.
+pub(crate) fn overwrite(lines: Lines, stop: StopHandle) -> Overwrite {
+    let asker = Asker { next_line: move || lines.next(&stop), question, for_all: None };
     let asker = Mutex::new(asker);
     Overwrite::Ask(std::sync::Arc::new(move |destination| {
         asker.lock().unwrap_or_else(PoisonError::into_inner).ask(destination)
@@ -105,8 +111,8 @@ mod tests {
     fn asked(answers: &[&str], destinations: usize) -> (Vec<bool>, usize) {
         let mut answers = answers.iter().map(|&answer| answer.to_owned());
         let mut questions = 0;
-        let mut asker =
-            Asker { next_line: || answers.next(), question: |_: &str| questions += 1, for_all: None };
+        let next_line = || answers.next().ok_or(NoLine::Ended);
+        let mut asker = Asker { next_line, question: |_: &str| questions += 1, for_all: None };
         let replaced = (0..destinations).map(|_| asker.ask("x")).collect();
         (replaced, questions)
     }

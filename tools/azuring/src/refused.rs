@@ -1,5 +1,7 @@
 //! Why a command cannot be carried out, and the flags that are refused.
 
+mod pipe;
+
 use azuring_azure::EncryptionError;
 use azuring_plan::from_to::{FromTo, Location};
 use azuring_transfer::JobError;
@@ -105,6 +107,7 @@ pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>
     } else {
         check_download(args)?;
     }
+    pipe::check_pipe(args, from_to)?;
     Ok(notices)
 }
 

@@ -58,12 +58,13 @@ pub(crate) fn ignore_interrupts() {
 
 /// Announces the job, runs it, shows its progress and prints its summary.
 pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
-    let (speaks, mut view) = (!facts.dry_run && !facts.pipe, view::of(facts));
+    let (speaks, asks, plans) = (!facts.dry_run && !facts.pipe, facts.asks, facts.dry_run);
+    let mut view = view::of(facts);
     view.begin(job.plan(), job.progress());
     if speaks {
         announce(job.plan());
     }
-    let (plan, report) = watch(job, stop, &mut *view);
+    let (plan, report) = watch(job, stop, &mut *view, !asks);
     let nothing = report.counts.found == 0
         && report.counts.problems == 0
         && report.fatal.is_none()
@@ -81,15 +82,20 @@ pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
     if speaks {
         tell!("{}", summary::closing_line(plan.verb, &report));
     }
-    exit
+    if plans { output::complete(exit) } else { exit }
 }
 
-/// Runs a job with its progress shown; returns how it ended.
-pub(crate) fn watch(job: Job, stop: &StopHandle, view: &mut dyn View) -> (JobPlan, Report) {
+/// Runs a job with its progress shown, if `with_progress` says so; returns how it ended.
+pub(crate) fn watch(
+    job: Job,
+    stop: &StopHandle,
+    view: &mut dyn View,
+    with_progress: bool,
+) -> (JobPlan, Report) {
     let plan = job.plan().clone();
     let output = Output::get();
     // On the terminal that JSON goes to there is no place for a live block.
-    let live = output.is_text() && output.level == OutputLevel::Default;
+    let live = with_progress && output.is_text() && output.level == OutputLevel::Default;
     let display = Display::start(job.progress(), Instant::now(), live);
     let (mut log, progress) = (FailureLog::default(), job.progress());
     let print = |lines: Vec<String>| lines.iter().for_each(|line| display.print(line));

@@ -47,6 +47,7 @@ fn prepare(
     let facts = Facts {
         dry_run: args.dry_run.0,
         pipe: false,
+        asks: false,
         from_to: Some(from_to),
         blob_type: "Detect".to_owned(),
         tags: change.tags.clone().unwrap_or_default(),

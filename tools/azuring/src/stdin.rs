@@ -2,7 +2,8 @@
 //! in a loop.
 
 use std::io::{BufRead, Read, stdin};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use azuring_transfer::StopHandle;
 
@@ -12,6 +13,17 @@ use crate::output::{notice, tell};
 const LINE_BYTES: u64 = 4096;
 /// Lines that may wait.
 const WAITING: usize = 16;
+/// Between two looks at whether the job goes on.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why there is no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoLine {
+    /// Stdin has ended.
+    Ended,
+    /// The job is to stop.
+    Stopped,
+}
 
 /// The lines of stdin, read on a thread of its own that ends with the process.
 pub(crate) struct Lines(Receiver<String>);
@@ -42,14 +54,23 @@ impl Lines {
         Self(receiver)
     }
 
-    /// The next line, or `None` when there are no more.
-    pub(crate) fn next(&self) -> Option<String> {
-        self.0.recv().ok()
+    /// The next line. Waits for it until `stop` is used.
+    pub(crate) fn next(&self, stop: &StopHandle) -> Result<String, NoLine> {
+        loop {
+            if stop.is_stopped() {
+                return Err(NoLine::Stopped);
+            }
+            match self.0.recv_timeout(LOOK) {
+                Ok(line) => return Ok(line),
+                Err(RecvTimeoutError::Disconnected) => return Err(NoLine::Ended),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 
     /// Waits for a line that says `word`. `false` when stdin ends without it.
     pub(crate) fn wait_for(&self, word: &str) -> bool {
-        std::iter::from_fn(|| self.next()).any(|line| line.eq_ignore_ascii_case(word))
+        self.0.iter().any(|line| line.eq_ignore_ascii_case(word))
     }
 }
 
@@ -64,6 +85,19 @@ fn is_cancel(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_line_of_a_job_that_stops() {
+        let (sender, receiver) = sync_channel(WAITING);
+        let (lines, stop) = (Lines(receiver), StopHandle::new());
+        sender.send("y".to_owned()).unwrap();
+        assert_eq!(lines.next(&stop), Ok("y".to_owned()));
+        stop.stop();
+        // The sender is still there.
+        assert_eq!(lines.next(&stop), Err(NoLine::Stopped));
+        drop(sender);
+        assert_eq!(lines.next(&StopHandle::new()), Err(NoLine::Ended));
+    }
 
     #[test]
     fn cancel_is_a_word_or_a_message() {

@@ -30,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) dry_run: bool,
     /// Whether stdin or stdout are one end: a success says nothing.
     pub(crate) pipe: bool,
+    /// Whether questions are asked on stderr: progress would write over them.
+    pub(crate) asks: bool,
     /// What goes where.
     pub(crate) from_to: Option<FromTo>,
     /// The type of the blobs, as AzCopy names it.

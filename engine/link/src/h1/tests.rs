@@ -127,6 +127,10 @@ async fn bodies_end_where_their_framing_says() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", Err("in the middle of the answer")),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello", Err("has no size")),
         ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", Err("length is no number")),
+        ("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", Err("length is no number")),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", Ok((200, "hello", true))),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello", Err("has two lengths")),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n", Err("has no size")),
         ("HTTP/1.1 2", Err("in the middle of the answer's head")),
         ("", Err("closed before it answered")),
         ("SSH-2.0-OpenSSH_9.2\r\n", Err("is not HTTP")),
@@ -145,6 +149,27 @@ async fn bodies_end_where_their_framing_says() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_server_that_never_comes_to_the_end_is_left() {
+    let ended = async |text: String| {
+        let payload = Payload::from(Bytes::from_static(b"x"));
+        talk(one(&text), payload, true).await.0.map(|(status, body, _)| (status, body))
+    };
+    let interim = |count| "HTTP/1.1 102 Processing\r\n\r\n".repeat(count);
+    let last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    assert_eq!(ended(interim(INTERIM_LIMIT) + last).await, Ok((200, b"ok".to_vec())));
+    let error = ended(interim(INTERIM_LIMIT + 1) + last).await.unwrap_err();
+    assert!(error.contains("answers of status 1xx"), "{error}");
+
+    let chunked = |trailers| {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n";
+        head.to_owned() + &"a: b\r\n".repeat(trailers) + "\r\n"
+    };
+    assert_eq!(ended(chunked(HEADERS_LIMIT)).await, Ok((200, b"ok".to_vec())));
+    let error = ended(chunked(HEADERS_LIMIT + 1)).await.unwrap_err();
+    assert!(error.contains("trailers do not end"), "{error}");
 }
 
 #[tokio::test]

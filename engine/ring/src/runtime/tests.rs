@@ -1,7 +1,7 @@
 //! The same checks on every way to read and write files that this machine has.
 
 use super::*;
-use crate::{FileRing, Finish, Loaded, Names, Pool, SlotClass, SourceDir, ThreadFiles, UringFiles};
+use crate::{FileRing, Finish, InTheWay, Loaded, Names, Pool, SlotClass, SourceDir, ThreadFiles, UringFiles};
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -189,6 +189,51 @@ fn a_file_appears_under_its_name_only_when_it_is_complete() {
             std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [".tmp-link", "ranges", "small"]);
+    }
+    on_each_ring!(check);
+}
+
+#[test]
+fn only_files_and_symbolic_links_are_replaced() {
+    async fn check(ring: impl FileRing) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let root = SourceDir::open(dir.path()).unwrap();
+        let finish = Finish { mode: 0o600, replace: true, ..Finish::default() };
+        let write = async |name: &str, whole: bool, finish: Finish| {
+            let (name, temporary) = (CString::new(name).unwrap(), c".tmp".into());
+            let names = Names { dir: root.clone(), temporary, name };
+            if whole {
+                return ring.store(names, Arc::default(), finish).await;
+            }
+            let file = ring.create(names.clone(), 0).await.unwrap();
+            ring.complete(&file, names, finish).await
+        };
+        std::fs::create_dir(path("directory")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(&root, "pipe", rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        for whole in [true, false] {
+            let there =
+                [("directory", InTheWay::Directory), ("pipe", InTheWay::Pipe), ("socket", InTheWay::Socket)];
+            for (name, what) in there {
+                let refused = write(name, whole, finish).await.unwrap_err();
+                let told = refused.get_ref().and_then(|inner| inner.downcast_ref::<InTheWay>());
+                assert_eq!(told, Some(&what), "{name}: {refused}");
+                assert!(!std::fs::symlink_metadata(path(name)).unwrap().is_file(), "{name}");
+                let kept = write(name, whole, Finish { replace: false, ..finish }).await.unwrap_err();
+                assert_eq!(kept.kind(), io::ErrorKind::AlreadyExists, "{name}");
+            }
+            std::fs::write(path("file"), "old").unwrap();
+            std::os::unix::fs::symlink("directory", path("link")).unwrap();
+            for name in ["file", "link", "new"] {
+                write(name, whole, finish).await.unwrap();
+                let now = std::fs::symlink_metadata(path(name)).unwrap();
+                assert!(now.is_file() && now.len() == 0, "{name}");
+                std::fs::remove_file(path(name)).unwrap();
+            }
+            assert!(!path(".tmp").exists());
+        }
     }
     on_each_ring!(check);
 }

@@ -12,7 +12,7 @@ use crate::collector::add;
 use crate::failure::Failure;
 use crate::lane::{Ended, Lane};
 use crate::options::RetryPolicy;
-use crate::request::{Begin, pause_for, request};
+use crate::request::{Begin, leaves_open, pause_for, request};
 use crate::retry::{self, Next};
 
 /// Attempts at a directory that is not empty: other batches, under way at the same time, hold what is below it.
@@ -77,7 +77,16 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
         if batches.refused() {
             break;
         }
-        let sent = request(&lane.sender(), 0, begin, async |_| step.many(&lane.client, &parts).await).await;
+        let mut maybe_done = false;
+        let sent = request(&lane.sender(), 0, begin, async |_| {
+            let sent = step.many(&lane.client, &parts).await;
+            maybe_done |= sent.as_ref().is_err_and(leaves_open);
+            sent
+        })
+        .await;
+        for part in &mut parts {
+            part.maybe_done |= maybe_done;
+        }
         let answers = match sent {
             Ok(answers) => answers,
             Err(gave_up) if gave_up.error.as_ref().is_some_and(refuses_batches) => {
@@ -99,7 +108,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
         tries += 1;
         let mut pause = Duration::ZERO;
         let mut again = Vec::new();
-        for (part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
+        for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
             if let Some(ended) = step.ended(&part.blob, answer.as_ref().copied()) {
                 part.finish(lane, Ok(ended));
             } else if let Err(refusal) = answer {
@@ -107,6 +116,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
                 match next_try(&session.options.retry, step, &error, tries) {
                     Some(wait) => {
                         pause = pause.max(wait);
+                        part.maybe_done |= leaves_open(&error);
                         again.push((part, error));
                     }
                     None => failed(lane, part, &error, tries),

@@ -20,7 +20,7 @@ use crate::lane::{Ended, Lane};
 use crate::options::JobOptions;
 use crate::outcome::{SkippedKind, TransferId};
 use crate::queue::Entry;
-use crate::request::{Begin, request};
+use crate::request::{Begin, GaveUp, request};
 use crate::task::{BlobItem, Found, Known, Task};
 
 use batch::Batches;
@@ -55,6 +55,16 @@ struct Part {
     blob: Box<BlobItem>,
     /// Percent-encoded.
     name: String,
+    /// An earlier attempt may have been carried out, its answer having been lost.
+    maybe_done: bool,
+}
+
+/// A name of a list that is no blob and may be a directory.
+pub(crate) struct Unresolved {
+    id: TransferId,
+    blob: Box<BlobItem>,
+    /// It may have been a blob, until an attempt to remove it whose answer was lost.
+    maybe_removed: bool,
 }
 
 /// What is done to each blob with one request, alone or in a batch.
@@ -161,7 +171,7 @@ pub(crate) async fn blobs<R: FileRing>(lane: &Rc<Lane<R>>, entries: Vec<Entry>) 
     let mut parts = Vec::with_capacity(entries.len());
     for Entry { id, found } in entries {
         let Found::Blob(blob) = found else { unreachable!("the planner finds blobs at a URL") };
-        let part = Part { id, name: encode_path(&blob.entry.name), blob };
+        let part = Part { id, name: encode_path(&blob.entry.name), blob, maybe_done: false };
         match refused(&lane.shared.task, &part.blob) {
             Some(failure) => part.finish(lane, Err(failure)),
             None => parts.push(part),
@@ -178,9 +188,18 @@ pub(crate) async fn blobs<R: FileRing>(lane: &Rc<Lane<R>>, entries: Vec<Entry>) 
     parts.sort_by_key(|part| turn(&part.blob));
     batch::carry_out(lane, parts, begin).await;
     loop {
-        let Some((id, blob)) = lane.unresolved().borrow_mut().pop() else { break };
-        let result = expand::directory(lane, &blob).await;
-        lane.finish(id, Found::Blob(blob), result.map(|()| Ended::Elsewhere));
+        let Some(Unresolved { id, blob, maybe_removed }) = lane.unresolved().borrow_mut().pop() else {
+            break;
+        };
+        let result = match expand::directory(lane, &blob).await {
+            Ok(()) => Ok(Ended::Elsewhere),
+            // It was a blob, which the attempt has removed whose answer was lost.
+            Err(failure) if maybe_removed && failure.kind == FailureKind::Missing => {
+                Ok(Ended::Done { bytes: 0 })
+            }
+            Err(failure) => Err(failure),
+        };
+        lane.finish(id, Found::Blob(blob), result);
     }
 }
 
@@ -206,7 +225,9 @@ impl Part {
     fn finish<R: FileRing>(self, lane: &Lane<R>, result: Result<Ended, Box<Failure>>) {
         if self.blob.known == Known::Named && result.as_ref().is_err_and(|failure| failure.is_missing()) {
             // Perhaps a directory: see to it when the batch is done.
-            lane.unresolved().borrow_mut().push((self.id, self.blob));
+            let maybe_removed = self.maybe_done && matches!(lane.shared.task, Task::Remove(_));
+            let unresolved = Unresolved { id: self.id, blob: self.blob, maybe_removed };
+            lane.unresolved().borrow_mut().push(unresolved);
             return;
         }
         lane.finish(self.id, Found::Blob(self.blob), result);
@@ -265,8 +286,9 @@ async fn describe<R: FileRing>(lane: Rc<Lane<R>>, part: Part) -> Option<Part> {
 }
 
 /// Does the step to one blob with a request of its own.
-async fn singly<R: FileRing>(lane: &Lane<R>, step: Step<'_>, begin: Begin, part: Part) {
+async fn singly<R: FileRing>(lane: &Lane<R>, step: Step<'_>, begin: Begin, mut part: Part) {
     let sent = request(&lane.sender(), 0, begin, async |_| step.one(&lane.client, &part).await).await;
+    part.maybe_done |= sent.as_ref().is_err_and(GaveUp::maybe_done);
     let ended = match &sent {
         Ok(()) => step.ended(&part.blob, Ok(())),
         Err(gave_up) => gave_up.service().and_then(|refusal| step.ended(&part.blob, Err(refusal))),

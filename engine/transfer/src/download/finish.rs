@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use azuring_azure::BlobFacts;
 use azuring_plan::download::LocalName;
-use azuring_plan::posix::PosixProperties;
+use azuring_plan::posix::{PosixProperties, PosixType};
 use azuring_ring::{FileRing, Finish, Lease};
 
 use crate::choices::{CheckMd5, Symlinks};
@@ -42,6 +42,18 @@ pub(crate) fn unpacked_name(session: &Session, item: &BlobItem, local: LocalName
 fn packing(session: &Session, facts: &BlobFacts) -> Option<Packing> {
     let encoding = facts.content.as_ref()?.encoding.as_deref()?;
     if session.options.decompress { Packing::of_encoding(encoding) } else { None }
+}
+
+/// Whether the blob stands for a pipe, a socket or a device, which are not made.
+pub(crate) fn is_special(session: &Session, facts: &BlobFacts) -> bool {
+    if session.options.preserve_posix.is_none() || facts.metadata.is_empty() {
+        return false;
+    }
+    let pairs = facts.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let (posix, _) = PosixProperties::from_metadata(pairs);
+    posix
+        .kind
+        .is_some_and(|kind| !matches!(kind, PosixType::File | PosixType::Directory | PosixType::Symlink))
 }
 
 /// Whether the blob becomes a symbolic link.

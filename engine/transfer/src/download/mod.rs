@@ -9,15 +9,16 @@ mod large;
 mod receive;
 mod unpack;
 
+use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use azuring_azure::Wanted;
+use azuring_azure::{BlobEntry, BlobFacts, Wanted};
 use azuring_local::{LocalError, TargetTree};
 use azuring_plan::NameError;
 use azuring_plan::destination::NamingOptions;
@@ -31,6 +32,8 @@ use crate::in_order::Held;
 use crate::lane::{Ended, Lane};
 use crate::outcome::{SkippedKind, TransferId};
 use crate::patience::patiently;
+use crate::request::{Begin, request};
+use crate::session::Session;
 use crate::task::{BlobItem, Known};
 
 pub(crate) use large::{LargeBlob, help};
@@ -58,6 +61,9 @@ pub(crate) struct Download {
     /// Where the bytes go instead of to files, until somebody takes it.
     pipe: Mutex<Option<Box<dyn Write + Send>>>,
     to_pipe: bool,
+    /// Local names of blobs whose own have empty segments.
+    collapsed: Mutex<HashSet<LocalName>>,
+    any_collapsed: AtomicBool,
     /// One question at a time.
     asking: Mutex<()>,
 }
@@ -97,6 +103,8 @@ impl Download {
             held,
             pipe: Mutex::new(None),
             to_pipe: false,
+            collapsed: Mutex::default(),
+            any_collapsed: AtomicBool::new(false),
             asking: Mutex::new(()),
         }
     }
@@ -186,6 +194,38 @@ impl Download {
         })
     }
 
+    /// Opens the directory of the target and gives it its names.
+    async fn open(&self, target: &mut Target, object: &str) -> Result<(), Box<Failure>> {
+        let Some(tree) = self.tree() else { return Ok(()) };
+        let dir = patient(async || tree.dir_of(&target.local)).await;
+        let dir = dir.map_err(|error| Failure::target(object, &error))?;
+        target.names = Some(Names {
+            dir: SourceDir::from(dir),
+            temporary: temporary_name(&self.job, target.id),
+            name: CString::new(target.local.file_name()).expect("a local name has no NUL"),
+        });
+        Ok(())
+    }
+
+    /// Notes a blob whose local name is shorter than its own, because empty segments disappear. `false`: another such blob
+    /// has that name. They come before the blob that has the name by itself.
+    pub(crate) fn claims(&self, item: &BlobItem) -> bool {
+        if !is_collapsed(item) {
+            return true;
+        }
+        let Ok(local) = self.local_name(item) else { return true };
+        self.any_collapsed.store(true, Ordering::SeqCst);
+        let mut taken = self.collapsed.lock().expect("nothing panics while the lock is held");
+        taken.insert(local)
+    }
+
+    /// Whether the local name belongs to a blob whose empty segments have disappeared.
+    fn is_taken(&self, item: &BlobItem, local: &LocalName) -> bool {
+        self.any_collapsed.load(Ordering::SeqCst)
+            && !is_collapsed(item)
+            && self.collapsed.lock().expect("nothing panics while the lock is held").contains(local)
+    }
+
     fn local_name(&self, blob: &BlobItem) -> Result<LocalName, NameError> {
         match &self.begun().naming {
             Rule::Names(naming) => naming.local_name_for(&blob.entry.name),
@@ -196,6 +236,12 @@ impl Download {
             }
         }
     }
+}
+
+/// Whether empty segments of the name disappear.
+fn is_collapsed(item: &BlobItem) -> bool {
+    let name = item.relative();
+    name.starts_with('/') || name.contains("//")
 }
 
 /// One blob under way.
@@ -217,13 +263,21 @@ pub(crate) async fn blob<R: FileRing>(
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let local = task.local_name(item).map_err(|error| Failure::name(&object, &error))?;
-    let tree = task.tree();
-    let in_the_way = |error| Failure::target(&object, &error);
-    if item.entry.is_folder()
-        || (local.is_directory() && item.known == Known::Listed && item.entry.facts.len == 0)
-    {
-        if let Some(tree) = tree {
-            tree.make_dir(&local).map_err(in_the_way)?;
+    let asked;
+    let item = if item.known == Known::Listed || !needs_facts(lane.session()) {
+        item
+    } else {
+        asked = ask(lane, item).await?;
+        &asked
+    };
+    if task.is_taken(item, &local) {
+        let text = "another blob has the same name on this file system, where empty segments disappear";
+        return Err(Box::new(Failure::new(FailureKind::Name, &object, text).advise("rename one of them")));
+    }
+    let is_stub = local.is_directory() && item.known == Known::Listed && item.entry.facts.len == 0;
+    if item.entry.is_folder() || is_stub {
+        if let Some(tree) = task.tree() {
+            make_directory(tree, &local).await.map_err(|error| Failure::target(&object, &error))?;
         }
         return Ok(Ended::Done { bytes: 0 });
     }
@@ -231,46 +285,75 @@ pub(crate) async fn blob<R: FileRing>(
         let text = "its name ends in a slash and it is not empty: no file can have this name";
         return Err(Box::new(Failure::new(FailureKind::Name, &object, text)));
     }
+    if finish::is_special(lane.session(), &item.entry.facts) {
+        return Ok(Ended::Skipped(SkippedKind::Special));
+    }
     let local = finish::unpacked_name(lane.session(), item, local);
     let mut target = Target { id, local, names: None, replace: true };
-    if let Some(tree) = tree {
-        if let Some(kind) = kept(lane, task, tree, item, &mut target).map_err(in_the_way)? {
+    if let Some(tree) = task.tree() {
+        let kept = patient(async || kept(lane, task, tree, item, &mut target)).await;
+        if let Some(kind) = kept.map_err(|error| Failure::target(&object, &error))? {
             return Ok(Ended::Skipped(kind));
         }
-        let dir = directory(tree, &target.local).await.map_err(in_the_way)?;
-        target.names = Some(Names {
-            dir: SourceDir::from(dir),
-            temporary: temporary_name(&task.job, id),
-            name: CString::new(target.local.file_name()).expect("a local name has no NUL"),
-        });
     }
     let facts = &item.entry.facts;
-    if item.known == Known::Listed && finish::is_link(lane.session(), facts) {
-        return finish::link(lane, task, item, &target).await;
-    }
-    if item.known == Known::Listed && facts.len == 0 {
-        finish::whole(lane, task, item, &target, facts, Vec::new()).await?;
-        return Ok(Ended::Done { bytes: 0 });
+    if item.known == Known::Listed {
+        task.open(&mut target, &object).await?;
+        if finish::is_link(lane.session(), facts) {
+            return finish::link(lane, task, item, &target).await;
+        }
+        if facts.len == 0 {
+            finish::whole(lane, task, item, &target, facts, Vec::new()).await?;
+            return Ok(Ended::Done { bytes: 0 });
+        }
     }
     get(lane, task, item, target).await
 }
 
-/// The directory that holds `local`, made if it is missing.
-async fn directory(tree: &TargetTree, local: &LocalName) -> Result<Arc<OwnedFd>, LocalError> {
+/// Whether something has to be known of a blob before it is asked for.
+fn needs_facts(session: &Session) -> bool {
+    let options = &session.options;
+    !matches!(options.overwrite, Overwrite::Always) || options.decompress || options.preserve_posix.is_some()
+}
+
+/// What is known of a blob that somebody named.
+async fn ask<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> Result<BlobItem, Box<Failure>> {
+    let (blob, which) = (encode_path(&item.entry.name), item.which());
+    let head = async |_| lane.client.head_blob(&blob, which).await;
+    let asked = request(&lane.sender(), 0, Begin::UnlessStopping, head).await;
+    let facts = asked.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
+    if item.known == Known::Named && facts.hdi_isfolder() {
+        return Err(is_directory(item));
+    }
+    let version_id = item.entry.facts.version_id.clone().or(facts.version_id.clone());
+    let known = if item.known == Known::Version { Known::Version } else { Known::Listed };
+    let facts = BlobFacts { version_id, ..facts };
+    let entry = Box::new(BlobEntry { facts, ..(*item.entry).clone() });
+    Ok(BlobItem { entry, relative_at: item.relative_at, known })
+}
+
+/// The name in a list is that of a directory's stub: what is below it is meant.
+fn is_directory(item: &BlobItem) -> Box<Failure> {
+    let mut failure = Failure::new(FailureKind::Missing, &item.object(), "it is a directory");
+    failure.status = Some(404);
+    Box::new(failure)
+}
+
+/// Repeats what fails for want of a descriptor.
+async fn patient<T>(mut attempt: impl AsyncFnMut() -> Result<T, LocalError>) -> Result<T, LocalError> {
     let mut refused = None;
-    let opened = patiently(async || {
-        tree.dir_of(local).map_err(|error| {
-            let told = error
-                .raw_os_error()
-                .map_or(std::io::ErrorKind::Other.into(), std::io::Error::from_raw_os_error);
+    let done = patiently(async || {
+        attempt().await.map_err(|error| {
+            let errno = error.raw_os_error();
             refused = Some(error);
-            told
+            errno.map_or(std::io::ErrorKind::Other.into(), std::io::Error::from_raw_os_error)
         })
     });
-    match opened.await {
-        Ok(dir) => Ok(dir),
-        Err(_) => Err(refused.expect("an attempt has failed")),
-    }
+    done.await.map_err(|_| refused.take().expect("an attempt has failed"))
+}
+
+async fn make_directory(tree: &TargetTree, local: &LocalName) -> Result<(), LocalError> {
+    patient(async || tree.make_dir(local).map(drop)).await
 }
 
 /// Reads the first range, which for most blobs is all of it.
@@ -278,7 +361,7 @@ async fn get<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Download,
     item: &BlobItem,
-    target: Target,
+    mut target: Target,
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let blob = encode_path(&item.entry.name);
@@ -313,6 +396,13 @@ async fn get<R: FileRing>(
             Some(facts) => facts,
             None => listed.expect("what is not listed is told by the answer"),
         };
+        if item.known == Known::Named && facts.hdi_isfolder() {
+            return Err(is_directory(item));
+        }
+        if item.known != Known::Listed {
+            // Not before it is known that there is something to write.
+            task.open(&mut target, &object).await?;
+        }
         let received: u64 = parts.iter().map(|part| part.len() as u64).sum();
         if received < facts.len {
             large::begin(lane, task, item, target, facts.clone(), Some(parts)).await?;

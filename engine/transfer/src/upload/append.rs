@@ -111,7 +111,7 @@ async fn append_all<R: FileRing>(
 /// Whether a block that was refused is there all the same: the answer to an earlier attempt was lost, and the blob is
 /// as long as it would be after it.
 async fn is_there<R: FileRing>(lane: &Lane<R>, place: &Place<'_>, gave_up: &GaveUp, end: u64) -> bool {
-    gave_up.repeated()
+    gave_up.maybe_done()
         && gave_up.append_position_differs()
         && put::facts(lane, place, Begin::Always).await.is_ok_and(|there| there.len == end)
 }

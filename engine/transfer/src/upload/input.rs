@@ -314,7 +314,7 @@ impl Input {
                 position += len;
                 match sent {
                     // The answer to an earlier attempt was lost, if the blob is as long as it would be after it.
-                    Err(gave_up) if gave_up.repeated() && gave_up.append_position_differs() => {
+                    Err(gave_up) if gave_up.maybe_done() && gave_up.append_position_differs() => {
                         if self.len().await.is_none_or(|len| len != position) {
                             return Err(self.failed(gave_up));
                         }

@@ -92,7 +92,7 @@ pub(super) async fn not_made<R: FileRing>(
     if !gave_up.already_exists() {
         return Err(gave_up.for_object(lane.session(), &place.object()));
     }
-    if gave_up.repeated()
+    if gave_up.maybe_done()
         && let Ok(there) = facts(lane, place, Begin::Always).await
         && there.len == len
         && (md5.is_none() || there.content_md5 == md5)

@@ -18,7 +18,7 @@ pub(crate) struct CopyArgs {
     /// http://HOST:PORT/ACCOUNT/CONTAINER/PATH; or a local path, `-` for stdout, /dev/null to verify only
     pub(crate) destination: Option<PathBuf>,
 
-    /// Enter directories
+    /// Take directories with all that is below them
     #[arg(long, default_value = "false")]
     pub(crate) recursive: Switch,
 
@@ -30,11 +30,11 @@ pub(crate) struct CopyArgs {
     #[arg(long, default_value = "true")]
     pub(crate) as_subdir: Switch,
 
-    /// Say what would be transferred, and transfer nothing
+    /// Only say what would be transferred
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 
-    /// What happens to objects that the destination already has
+    /// What to do with objects that the destination already has
     #[arg(long, value_enum, ignore_case = true, default_value_t = OverwriteArg::True, value_name = "WHEN")]
     pub(crate) overwrite: OverwriteArg,
 
@@ -72,13 +72,13 @@ pub(crate) struct CopyArgs {
 /// When an object that exists is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OverwriteArg {
-    /// They are replaced
+    /// Replace them
     True,
-    /// They stay, and count as skipped
+    /// Keep them; they count as skipped
     False,
-    /// You are asked, on a terminal
+    /// Ask for each
     Prompt,
-    /// They are replaced when the source was modified later
+    /// Replace them when the source was modified later
     #[value(name = "ifSourceNewer")]
     IfSourceNewer,
     /// Only their POSIX properties would be replaced; refused: not in this version

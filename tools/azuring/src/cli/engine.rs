@@ -18,7 +18,7 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) memory: Option<u64>,
 
-    /// Most requests per second, fractions allowed; 0 is no limit
+    /// Limit of requests per second, fractions allowed; 0 is none
     #[arg(long, value_name = "RPS", value_parser = rate, default_value = "0")]
     pub(crate) cap_rps: f64,
 

@@ -7,16 +7,16 @@ use super::value::{Switch, rate};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct GlobalArgs {
-    /// What stdout carries
+    /// The form of what goes to stdout
     #[arg(long, global = true, value_enum, ignore_case = true, default_value_t = OutputType::Text, value_name = "TYPE")]
     pub(crate) output_type: OutputType,
 
-    /// How much is told
+    /// How much is said
     #[arg(long, global = true, value_enum, ignore_case = true, default_value_t = OutputLevel::Default,
           value_name = "LEVEL")]
     pub(crate) output_level: OutputLevel,
 
-    /// Most megabits per second of bodies, fractions allowed; 0 is no limit
+    /// Bandwidth limit in megabits per second, fractions allowed; 0 is none
     #[arg(long, global = true, value_name = "MBPS", value_parser = rate, default_value = "0")]
     pub(crate) cap_mbps: f64,
 

@@ -14,7 +14,7 @@ pub(crate) struct RemoveArgs {
     /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS
     pub(crate) target: String,
 
-    /// Enter virtual directories
+    /// Take virtual directories with all that is below them
     #[arg(long, default_value = "false")]
     pub(crate) recursive: Switch,
 
@@ -22,7 +22,7 @@ pub(crate) struct RemoveArgs {
     #[arg(long, value_name = "FROM_TO")]
     pub(crate) from_to: Option<String>,
 
-    /// Say what would be removed, and remove nothing
+    /// Only say what would be removed
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 

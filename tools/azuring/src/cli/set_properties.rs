@@ -32,7 +32,7 @@ pub(crate) struct SetPropertiesArgs {
     #[arg(long, value_name = "TAGS")]
     pub(crate) blob_tags: Option<String>,
 
-    /// Enter virtual directories
+    /// Take virtual directories with all that is below them
     #[arg(long, default_value = "false")]
     pub(crate) recursive: Switch,
 
@@ -40,7 +40,7 @@ pub(crate) struct SetPropertiesArgs {
     #[arg(long, value_name = "FROM_TO")]
     pub(crate) from_to: Option<String>,
 
-    /// Say what would be changed, and change nothing
+    /// Only say what would be changed
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 

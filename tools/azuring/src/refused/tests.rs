@@ -6,7 +6,10 @@ fn checked(line: &str) -> Result<Vec<String>, String> {
     let mut notices = check_global(&cli.global).map_err(|refused| refused.text)?;
     let Command::Copy(args) = cli.command else { panic!("it is copy") };
     let destination = args.destination.as_deref().unwrap();
-    let from_to = FromTo::infer(args.source.to_str().unwrap(), destination.to_str().unwrap()).unwrap();
+    let from_to = match &args.from_to {
+        Some(name) => FromTo::parse(name).unwrap(),
+        None => FromTo::infer(args.source.to_str().unwrap(), destination.to_str().unwrap()).unwrap(),
+    };
     notices.extend(check_copy(&args, from_to).map_err(|refused| refused.text)?);
     Ok(notices)
 }
@@ -61,6 +64,97 @@ fn flags_that_cannot_be_honoured_are_refused_with_the_reason() {
         "--memory-profile=x",
     ] {
         assert!(checked(&format!("{UP} {flag}")).is_err(), "{flag}");
+    }
+}
+
+const FROM_PIPE: &str = "azuring copy - https://a.blob.core.windows.net/c/x --from-to=PipeBlob";
+const TO_PIPE: &str = "azuring copy https://a.blob.core.windows.net/c/x - --from-to=BlobPipe";
+const TO_NULL: &str = "azuring copy https://a.blob.core.windows.net/c /dev/null";
+
+#[test]
+fn flags_that_say_nothing_of_a_pipe_are_refused() {
+    for flag in [
+        "--dry-run",
+        "--recursive",
+        "--as-subdir=false",
+        "--include-directory-stub",
+        "--include-pattern=*.x",
+        "--exclude-pattern=*.x",
+        "--include-path=a",
+        "--exclude-path=a",
+        "--include-regex=(",
+        "--exclude-regex=(",
+        "--include-after=2026-01-01",
+        "--include-before=2026-01-01",
+        "--list-of-files=l",
+        "--list-of-versions=l",
+        "--exclude-blob-type=PageBlob",
+        "--follow-symlinks",
+        "--preserve-symlinks",
+        "--preserve-posix-properties",
+        "--posix-properties-style=AMLFS",
+    ] {
+        let name = flag.trim_start_matches('-').split('=').next().unwrap();
+        for line in [FROM_PIPE, TO_PIPE] {
+            let told = checked(&format!("{line} {flag}")).unwrap_err();
+            assert!(told.contains(name), "{line} {flag}: {told}");
+        }
+    }
+    for (line, flag, want) in [
+        (FROM_PIPE, "--put-blob-size-mb=1", "what fits into one block is sent in one request"),
+        (FROM_PIPE, "--page-blob-tier=P4", "a page blob is made with its length"),
+        (TO_PIPE, "--overwrite=false", "there is nothing in a pipe that could be kept"),
+        (TO_PIPE, "--overwrite=ifSourceNewer", "there is nothing in a pipe that could be kept"),
+        (TO_PIPE, "--overwrite=prompt", "there is nothing in a pipe that could be kept"),
+        (TO_PIPE, "--decompress", "a pipe gets the bytes as they are stored"),
+        (TO_PIPE, "--preserve-last-modified-time", "a pipe has no time of modification"),
+    ] {
+        let told = checked(&format!("{line} {flag}")).unwrap_err();
+        let name = flag.split('=').next().unwrap();
+        assert!(told.starts_with(&format!("{name}: {want}")), "{flag}: {told}");
+    }
+}
+
+#[test]
+fn flags_that_say_nothing_of_dev_null_are_refused() {
+    for flag in [
+        "--as-subdir=false",
+        "--overwrite=false",
+        "--decompress",
+        "--preserve-last-modified-time",
+        "--preserve-posix-properties",
+        "--posix-properties-style=AMLFS",
+    ] {
+        let told = checked(&format!("{TO_NULL} {flag}")).unwrap_err();
+        let name = flag.split('=').next().unwrap();
+        assert!(told.starts_with(&format!("{name}: /dev/null keeps nothing")), "{flag}: {told}");
+        // A file called so elsewhere is one.
+        assert_eq!(checked(&format!("{DOWN}/dev/null {flag}")), Ok(Vec::new()), "{flag}");
+    }
+}
+
+#[test]
+fn flags_that_a_pipe_and_dev_null_honour_are_taken() {
+    for (line, flag) in [
+        (FROM_PIPE, "--recursive=false"),
+        (FROM_PIPE, "--include-pattern="),
+        (FROM_PIPE, "--overwrite=false"),
+        (FROM_PIPE, "--block-size-mb=4"),
+        (FROM_PIPE, "--blob-type=AppendBlob"),
+        (FROM_PIPE, "--block-blob-tier=Cool"),
+        (FROM_PIPE, "--metadata=a=1"),
+        (FROM_PIPE, "--put-md5"),
+        (TO_PIPE, "--as-subdir"),
+        (TO_PIPE, "--check-md5=LogOnly"),
+        (TO_PIPE, "--block-size-mb=4"),
+        (TO_PIPE, "--decompress=false"),
+        (TO_NULL, "--recursive"),
+        (TO_NULL, "--dry-run"),
+        (TO_NULL, "--include-pattern=*.x"),
+        (TO_NULL, "--preserve-symlinks"),
+        (TO_NULL, "--include-directory-stub"),
+    ] {
+        assert_eq!(checked(&format!("{line} {flag}")), Ok(Vec::new()), "{line} {flag}");
     }
 }
 

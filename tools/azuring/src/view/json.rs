@@ -3,21 +3,18 @@
 //! Two things are better than there. `EndOfJob` lists the transfers that failed or were skipped, up to [`LISTED`] of each
 //! (the counters are always complete); `Progress` lists none, so that a program that adds up both counts none twice.
 
+mod dry_run;
+
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use azuring_azure::{AccessTier, BlobFacts};
-use azuring_transfer::{
-    Action, Event, Failure, JobPlan, Planned, Progress, ProgressView, Report, SkippedKind, Transfer,
-};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use azuring_transfer::{Event, Failure, JobPlan, Progress, ProgressView, Report, SkippedKind, Transfer};
 use serde::{Serialize, Serializer};
 
-use super::{Facts, View, shown};
+use super::{Facts, View};
 use crate::exit::Exit;
 use crate::output::{notice_on_stdout, say};
 
@@ -203,13 +200,13 @@ impl Ended {
             dst: as_go_writes(&failure.destination),
             is_folder_properties: false,
             transfer_status: "Failed",
-            transfer_size: 0,
+            transfer_size: failure.bytes,
             error_code: failure.status.unwrap_or(0),
         }
     }
 
     /// What AzCopy lists: links and special files are only counted.
-    fn skipped(transfer: &Transfer, kind: SkippedKind) -> Option<Self> {
+    fn skipped(transfer: &Transfer, bytes: u64, kind: SkippedKind) -> Option<Self> {
         let transfer_status = match kind {
             SkippedKind::Exists | SkippedKind::NotNewer => "SkippedEntityAlreadyExists",
             SkippedKind::HasSnapshots => "SkippedBlobHasSnapshots",
@@ -220,114 +217,15 @@ impl Ended {
             dst: as_go_writes(&transfer.destination),
             is_folder_properties: false,
             transfer_status,
-            transfer_size: 0,
+            transfer_size: bytes,
             error_code: 0,
         })
     }
 }
 
-/// One object of a dry run.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct DryRun<'a> {
-    entity_type: &'a str,
-    blob_type: &'a str,
-    from_to: String,
-    source: String,
-    destination: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_size: Option<u64>,
-    #[serde(skip_serializing_if = "Pairs::is_empty")]
-    blob_tags: Pairs<'a>,
-    #[serde(skip_serializing_if = "Pairs::is_empty")]
-    metadata: Pairs<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blob_tier: Option<&'a str>,
-    #[serde(flatten)]
-    content: DryRunContent<'a>,
-}
-
-/// What AzCopy repeats of the properties of a blob.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct DryRunContent<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_encoding: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_language: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_disposition: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache_control: Option<&'a str>,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
-    content_md5: Option<String>,
-}
-
-impl<'a> DryRunContent<'a> {
-    fn of(facts: &'a BlobFacts) -> Self {
-        let content_md5 = facts.content_md5.map(|md5| BASE64_STANDARD.encode(md5));
-        let Some(content) = &facts.content else { return Self { content_md5, ..Self::default() } };
-        Self {
-            content_type: content.content_type.as_deref(),
-            content_encoding: content.encoding.as_deref(),
-            content_language: content.language.as_deref(),
-            content_disposition: content.disposition.as_deref(),
-            cache_control: content.cache_control.as_deref(),
-            content_md5,
-        }
-    }
-}
-
-/// Names and values, written as an object.
-struct Pairs<'a>(&'a [(String, String)]);
-
-impl Pairs<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for Pairs<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-fn dry_run(planned: &Planned, facts: &Facts) -> String {
-    // AzCopy repeats of an upload's properties the tags alone.
-    let changes = planned.action == Action::SetProperties;
-    let blob = planned.facts.as_deref();
-    let of_blob = match (planned.action, blob) {
-        (Action::SetProperties, _) | (_, None) => &[][..],
-        (_, Some(blob)) => &blob.metadata,
-    };
-    let tier = match planned.action {
-        Action::Copy => blob.and_then(|blob| blob.tier.as_ref()).map(AccessTier::name),
-        Action::SetProperties => facts.tier.as_deref(),
-        Action::Remove => None,
-    };
-    nested(
-        "Dryrun",
-        &DryRun {
-            entity_type: "File",
-            blob_type: blob.map_or(&*facts.blob_type, |blob| blob.blob_type.name()),
-            from_to: facts.from_to.map(|from_to| from_to.to_string()).unwrap_or_default(),
-            source: shown(&planned.transfer.source),
-            destination: shown(&planned.transfer.destination),
-            source_size: planned.bytes.filter(|&bytes| bytes > 0),
-            blob_tags: Pairs(&facts.tags),
-            metadata: Pairs(if changes { &facts.metadata } else { of_blob }),
-            blob_tier: tier,
-            content: blob.map_or_else(DryRunContent::default, DryRunContent::of),
-        },
-    )
-}
-
 /// `ListJobSummaryResponse` of a job that runs.
 fn progress_line(job_id: &str, view: &ProgressView) -> String {
-    let ended = view.done + view.failed;
+    let ended = view.done + view.failed + view.skipped;
     let percent = if view.found == 0 { 100.0 } else { ended as f32 * 100.0 / view.found as f32 };
     nested(
         "Progress",
@@ -346,7 +244,7 @@ fn progress_line(job_id: &str, view: &ProgressView) -> String {
             folders_failed: 0,
             transfers_failed: view.failed,
             folders_skipped: 0,
-            transfers_skipped: 0,
+            transfers_skipped: view.skipped,
             bytes_over_wire: view.bytes,
             total_bytes_transferred: view.bytes,
             total_bytes_enumerated: view.bytes + view.large_left_bytes,
@@ -459,13 +357,13 @@ impl View for JsonView {
     fn event(&mut self, event: &Event) {
         match event {
             Event::Failed(failure) => push(&mut self.failed, Ended::failed(failure)),
-            Event::Skipped { transfer, kind } => {
-                if let Some(skipped) = Ended::skipped(transfer, *kind) {
+            Event::Skipped { transfer, bytes, kind } => {
+                if let Some(skipped) = Ended::skipped(transfer, *bytes, *kind) {
                     push(&mut self.skipped, skipped);
                 }
             }
             Event::Planned(batch) => {
-                batch.iter().for_each(|planned| say!("{}", dry_run(planned, &self.facts)));
+                batch.iter().for_each(|planned| say!("{}", dry_run::message(planned, &self.facts)));
             }
             Event::Notice(text) => notice_on_stdout(text),
             _ => {}

@@ -90,6 +90,7 @@ fn progress_line(progress: &Progress) -> String {
         "scanned": view.scanned,
         "done": view.done,
         "failed": view.failed,
+        "skipped": view.skipped,
         "bytes": view.bytes,
         "in_flight": view.in_flight,
         "retries": view.retries,
@@ -112,11 +113,12 @@ fn lines(event: &Event) -> Vec<String> {
             vec![line("done", rest)]
         }
         Event::Failed(failure) => vec![failed(failure)],
-        Event::Skipped { transfer, kind } => {
+        Event::Skipped { transfer, bytes, kind } => {
             let rest = json!({
                 "object": transfer.object,
                 "source": transfer.source,
                 "destination": transfer.destination,
+                "bytes": bytes,
                 "reason": reason(*kind),
             });
             vec![line("skipped", rest)]
@@ -161,6 +163,7 @@ fn failed(failure: &Failure) -> String {
         "object": failure.object,
         "source": failure.source,
         "destination": failure.destination,
+        "bytes": failure.bytes,
         "kind": format!("{:?}", failure.kind).to_lowercase(),
         "reason": failure.reason,
         "advice": failure.advice,
@@ -228,5 +231,7 @@ fn summary(plan: &JobPlan, report: &Report, exit: Exit) -> String {
     line("summary", serde_json::to_value(summary).expect("strings and numbers can always be written"))
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

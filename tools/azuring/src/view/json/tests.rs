@@ -1,3 +1,4 @@
+use azuring_transfer::{Action, Planned};
 use serde_json::Value;
 
 use super::*;
@@ -44,8 +45,15 @@ fn the_envelope_is_azcopys() {
 
 #[test]
 fn progress_has_azcopys_fields_in_its_order_and_types() {
-    let view =
-        ProgressView { found: 4, done: 1, failed: 1, bytes: 7, scanned: true, ..ProgressView::default() };
+    let view = ProgressView {
+        found: 6,
+        done: 1,
+        failed: 1,
+        skipped: 1,
+        bytes: 7,
+        scanned: true,
+        ..ProgressView::default()
+    };
     let line = progress_line("id", &view);
     let content = content(&line);
     // From AzCopy 10.32.2.
@@ -59,6 +67,7 @@ fn progress_has_azcopys_fields_in_its_order_and_types() {
     }
     assert_eq!(content["PercentComplete"], "50");
     assert_eq!(content["TransfersFailed"], "1");
+    assert_eq!(content["TransfersSkipped"], "1");
 }
 
 #[test]
@@ -74,15 +83,15 @@ fn a_failed_transfer_is_listed_as_azcopy_lists_it() {
     let want = r#"{"Src":"/src/top.txt","Dst":"http://h/a/c/top.txt","IsFolderProperties":false,"TransferStatus":"Failed","TransferSize":7,"ErrorCode":"404"}"#;
     assert_eq!(super::line(&ended), want);
     let places = Transfer { source: "/s".to_owned(), ..Transfer::default() };
-    assert_eq!(Ended::skipped(&places, SkippedKind::Symlink), None, "links are counted only");
-    let skipped = Ended::skipped(&places, SkippedKind::Exists).unwrap();
-    assert_eq!(skipped.transfer_status, "SkippedEntityAlreadyExists");
+    assert_eq!(Ended::skipped(&places, 0, SkippedKind::Symlink), None, "links are counted only");
+    let skipped = Ended::skipped(&places, 9, SkippedKind::Exists).unwrap();
+    assert_eq!((skipped.transfer_status, skipped.transfer_size), ("SkippedEntityAlreadyExists", 9));
 }
 
 #[test]
 fn the_lists_are_bounded() {
     let mut list = Vec::new();
-    let one = || Ended::skipped(&Transfer::default(), SkippedKind::Exists).unwrap();
+    let one = || Ended::skipped(&Transfer::default(), 0, SkippedKind::Exists).unwrap();
     for _ in 0..LISTED + 5 {
         push(&mut list, one());
     }
@@ -100,6 +109,7 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
     let facts = |name: &str| Facts {
         dry_run: true,
         pipe: false,
+        asks: false,
         from_to: Some(azuring_plan::from_to::FromTo::parse(name).unwrap()),
         blob_type: "Detect".to_owned(),
         tags: pairs("k", "v"),
@@ -108,7 +118,7 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
     };
     let told = |action, bytes, name| {
         let planned = Planned { action, transfer: transfer.clone(), bytes, modified_s: None, facts: None };
-        let envelope: Value = serde_json::from_str(&dry_run(&planned, &facts(name))).unwrap();
+        let envelope: Value = serde_json::from_str(&dry_run::message(&planned, &facts(name))).unwrap();
         assert_eq!(envelope["MessageType"], "Dryrun");
         envelope["MessageContent"].as_str().unwrap().to_owned()
     };

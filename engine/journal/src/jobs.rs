@@ -1,0 +1,258 @@
+//! The directory of all jobs.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::error::JournalError;
+use crate::format::{FILE_HEADER, STRING_MAX, file_header};
+use crate::id::JobId;
+use crate::journal::{CommitBy, Journal, Writer};
+use crate::lock::LockFile;
+use crate::pending::Pending;
+use crate::recover::Recovered;
+use crate::shrink;
+use crate::storage::{Disk, Storage};
+
+/// The file of a job.
+const JOURNAL: &str = "journal";
+/// What will be the file of a job, once it is whole.
+const NEW: &str = "journal.new";
+const LOCK: &str = "lock";
+
+/// All jobs of a state directory: `STATE/jobs/ID/journal`, readable by the user alone.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    directory: PathBuf,
+    storage: Arc<dyn Storage>,
+    commit_by: CommitBy,
+}
+
+/// A job in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Which.
+    pub id: JobId,
+    /// When its journal was last written.
+    pub modified: SystemTime,
+    /// Length of its journal, bytes.
+    pub len_bytes: u64,
+}
+
+impl Jobs {
+    /// The jobs below `state`. Nothing is made before the first job is.
+    #[must_use]
+    pub fn new(state: &Path) -> Self {
+        let storage = Arc::new(Disk);
+        Self { directory: state.join("jobs"), storage, commit_by: CommitBy::default() }
+    }
+
+    /// Writes through `storage`.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Who commits what is said to the journals opened here.
+    #[must_use]
+    pub fn commit_by(mut self, commit_by: CommitBy) -> Self {
+        self.commit_by = commit_by;
+        self
+    }
+
+    /// The directory of a job, whether there is one or not. The files in it that begin with `journal`, and `lock`, are
+    /// this crate's.
+    #[must_use]
+    pub fn directory(&self, id: JobId) -> PathBuf {
+        self.directory.join(id.to_string())
+    }
+
+    /// A new job. When this returns, a crash no longer loses it.
+    ///
+    /// # Errors
+    /// [`JournalError::Exists`], [`JournalError::InUse`], [`JournalError::TooLong`] for the description, or what the file
+    /// system answers.
+    pub fn create(&self, id: JobId, description: &[u8]) -> Result<Journal, JournalError> {
+        let (what, len, limit) = ("the job's description", description.len(), STRING_MAX);
+        if len > limit {
+            return Err(JournalError::TooLong { what, len, limit });
+        }
+        let directory = self.directory(id);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(|error| JournalError::io(&directory, "making the directory", &error))?;
+        let lock = LockFile::take(&directory.join(LOCK), id)?;
+        if directory.join(JOURNAL).exists() {
+            return Err(JournalError::Exists(id));
+        }
+        let mut new = self.new_file(id)?;
+        let mut pending = Pending::default();
+        pending.describe(description);
+        new.commit(id, pending)?;
+        self.put_in_place(id)?;
+        for parent in directory.ancestors().skip(1).take(2) {
+            self.sync_dir(parent)?;
+        }
+        Journal::start(id, new, 0, lock, self.commit_by)
+    }
+
+    /// Reads a job. It may be running: what it commits from now on is not seen.
+    ///
+    /// # Errors
+    /// [`JournalError::NoSuchJob`], [`JournalError::NotAJournal`], [`JournalError::Newer`], [`JournalError::Damaged`], or what the
+    /// file system answers.
+    pub fn read(&self, id: JobId) -> Result<Recovered, JournalError> {
+        self.open(id, OpenOptions::new().read(true))
+    }
+
+    /// Takes up a job where its last commit left it.
+    ///
+    /// # Errors
+    /// As [`Jobs::read`], and [`JournalError::InUse`].
+    pub fn resume(&self, id: JobId) -> Result<(Recovered, Journal), JournalError> {
+        let directory = self.directory(id);
+        let lock = LockFile::take(&directory.join(LOCK), id)?;
+        let recovered = self.open(id, OpenOptions::new().read(true).write(true))?;
+        let path = directory.join(JOURNAL);
+        let file = recovered.file.try_clone().map_err(|error| JournalError::io(&path, "opening", &error))?;
+        if recovered.cut_off() > 0 {
+            // Durable before anything follows: what was cut off must not come back behind it.
+            self.storage
+                .set_len(&file, recovered.len)
+                .and_then(|()| self.storage.sync(&file))
+                .map_err(|error| JournalError::io(&path, "cutting off what was not written whole", &error))?;
+        }
+        let writer = Writer::new(Arc::clone(&self.storage), file, path, recovered.len, recovered.records);
+        let journal = Journal::start(id, writer, recovered.found(), lock, self.commit_by)?;
+        Ok((recovered, journal))
+    }
+
+    /// Makes a finished job's journal small: its description, counts, summary and what failed stay; the names of what is done or
+    /// skipped go. What failed is numbered anew. A crash leaves the one or the other.
+    ///
+    /// # Errors
+    /// As [`Jobs::resume`], and [`JournalError::NotFinished`].
+    pub fn shrink(&self, id: JobId) -> Result<(), JournalError> {
+        let _lock = LockFile::take(&self.directory(id).join(LOCK), id)?;
+        let old = self.read(id)?;
+        if !old.scanned() || old.summary().is_none() || old.counts().pending() > 0 {
+            return Err(JournalError::NotFinished(id));
+        }
+        let mut new = self.new_file(id)?;
+        shrink::copy(&old, &mut new)?;
+        self.put_in_place(id)
+    }
+
+    /// All jobs, in the order of their ids. A directory that holds no journal is none.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub fn list(&self) -> Result<Vec<Listed>, JournalError> {
+        let io = |error: &io::Error| JournalError::io(&self.directory, "listing", error);
+        let entries = match std::fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io(&error)),
+        };
+        let mut jobs = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| io(&error))?;
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()) else {
+                continue;
+            };
+            // Removed since, or never begun.
+            let Ok(meta) = std::fs::metadata(entry.path().join(JOURNAL)) else { continue };
+            let modified = meta.modified().map_err(|error| io(&error))?;
+            jobs.push(Listed { id, modified, len_bytes: meta.len() });
+        }
+        jobs.sort_by_key(|job| job.id);
+        Ok(jobs)
+    }
+
+    /// The one job whose id begins so.
+    ///
+    /// # Errors
+    /// [`JournalError::NoSuchJob`], [`JournalError::Ambiguous`], or what the file system answers.
+    pub fn find(&self, prefix: &str) -> Result<JobId, JournalError> {
+        let jobs = self.list()?;
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).filter(|id| id.begins_with(prefix)).collect();
+        match ids[..] {
+            [] => Err(JournalError::NoSuchJob(prefix.to_owned())),
+            [id] => Ok(id),
+            _ => Err(JournalError::Ambiguous { prefix: prefix.to_owned(), matches: ids.len() }),
+        }
+    }
+
+    /// Removes a job that is not running. Files of others in its directory stay.
+    ///
+    /// # Errors
+    /// [`JournalError::NoSuchJob`], [`JournalError::InUse`], or what the file system answers.
+    pub fn remove(&self, id: JobId) -> Result<(), JournalError> {
+        let directory = self.directory(id);
+        if !directory.exists() {
+            return Err(JournalError::NoSuchJob(id.to_string()));
+        }
+        let _lock = LockFile::take(&directory.join(LOCK), id)?;
+        // The lock last: until then nobody else begins here.
+        for name in [JOURNAL, NEW, LOCK] {
+            let path = directory.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(JournalError::io(&path, "removing", &error));
+                }
+                _ => {}
+            }
+        }
+        match std::fs::remove_dir(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                Err(JournalError::io(&directory, "removing", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&self, id: JobId, how: &OpenOptions) -> Result<Recovered, JournalError> {
+        let path = self.directory(id).join(JOURNAL);
+        let file = how.open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => JournalError::NoSuchJob(id.to_string()),
+            _ => JournalError::io(&path, "opening", &error),
+        })?;
+        let recovered = Recovered::read(&path, file)?;
+        if recovered.id() != id {
+            return Err(JournalError::damaged(&path, 0, "it belongs to another job"));
+        }
+        Ok(recovered)
+    }
+
+    /// A file that has a header, and not yet its name.
+    fn new_file(&self, id: JobId) -> Result<Writer, JournalError> {
+        let path = self.directory(id).join(NEW);
+        let file = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let file = file.map_err(|error| JournalError::io(&path, "creating", &error))?;
+        self.storage
+            .write_at(&file, &file_header(id), 0)
+            .map_err(|error| JournalError::io(&path, "writing", &error))?;
+        let shown = self.directory(id).join(JOURNAL);
+        Ok(Writer::new(Arc::clone(&self.storage), file, shown, FILE_HEADER as u64, 0))
+    }
+
+    /// Gives the new file the journal's name. Its bytes are durable.
+    fn put_in_place(&self, id: JobId) -> Result<(), JournalError> {
+        let directory = self.directory(id);
+        let (from, to) = (directory.join(NEW), directory.join(JOURNAL));
+        self.storage.rename(&from, &to).map_err(|error| JournalError::io(&to, "renaming", &error))?;
+        self.sync_dir(&directory)
+    }
+
+    fn sync_dir(&self, directory: &Path) -> Result<(), JournalError> {
+        self.storage
+            .sync_dir(directory)
+            .map_err(|error| JournalError::io(directory, "making names durable", &error))
+    }
+}

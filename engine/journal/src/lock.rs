@@ -1,0 +1,40 @@
+//! One writer per job.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::JournalError;
+use crate::id::JobId;
+
+/// Held as long as this process may write the job. The system lets go of it when the process ends, however that is.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    _file: File,
+}
+
+impl LockFile {
+    /// Takes the lock at `path`, which lies in the job's directory.
+    pub(crate) fn take(path: &Path, id: JobId) -> Result<Self, JournalError> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => JournalError::NoSuchJob(id.to_string()),
+            _ => JournalError::io(path, "opening the lock", &error),
+        })?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(JournalError::InUse(id)),
+            Err(error) => return Err(JournalError::io(path, "locking", &error.into())),
+        }
+        // Whoever had it may have removed the job between the two steps above.
+        match (file.metadata(), std::fs::metadata(path)) {
+            (Ok(held), Ok(named)) if (held.dev(), held.ino()) == (named.dev(), named.ino()) => {
+                Ok(Self { _file: file })
+            }
+            _ => Err(JournalError::NoSuchJob(id.to_string())),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What programs read: every line of every job is as the schema says; and no stream ever carries a secret.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::os::unix::fs::symlink;
+
+use azsim::{Fault, Faults, NameMatch, Rule, Tls};
+use azuring_tests::{Fixture, Outcome, azuring};
+use serde_json::Value;
+
+#[path = "../../tools/azuring/src/view/ndjson/schema.rs"]
+mod schema;
+
+/// The lines of stdout by their type, each as the schema says.
+#[track_caller]
+fn lines(outcome: &Outcome) -> Vec<(String, Value)> {
+    let line = |line: &str| {
+        let kind = schema::type_of(line).unwrap_or_else(|wrong| panic!("{wrong}"));
+        (kind, serde_json::from_str(line).unwrap())
+    };
+    outcome.stdout.lines().map(line).collect()
+}
+
+/// The types, sorted, without `progress`, of which there are as many as a job lasts.
+fn types(lines: &[(String, Value)]) -> Vec<&str> {
+    let mut types: Vec<_> =
+        lines.iter().map(|(kind, _)| kind.as_str()).filter(|kind| *kind != "progress").collect();
+    types.sort_unstable();
+    types
+}
+
+#[track_caller]
+fn first<'a>(lines: &'a [(String, Value)], kind: &str) -> &'a Value {
+    let found = lines.iter().find(|(it, _)| it == kind);
+    &found.unwrap_or_else(|| panic!("no {kind} in {lines:?}")).1
+}
+
+/// A name that the service does not take.
+fn too_long() -> String {
+    "long/".repeat(260) + "x"
+}
+
+/// `tree` with two files, one that fails, and a link that is left out.
+fn tree(fixture: &Fixture) -> String {
+    fixture.file("tree/a b", b"12345");
+    fixture.file("tree/sub/c", b"1");
+    fixture.file(&format!("tree/{}", too_long()), b"1234567");
+    symlink("a b", fixture.path().join("tree/link")).unwrap();
+    fixture.path().join("tree").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_line_of_every_job_is_as_the_schema_says() {
+    let fixture = Fixture::new(azuring!());
+    let (tree, url) = (tree(&fixture), fixture.url());
+    let run = |args: &[&str], code: i32| {
+        let args = args.iter().copied().chain(["--output-type=ndjson"]);
+        lines(fixture.run(args).expect_code(code))
+    };
+
+    let planned = run(&["copy", &tree, &url, "--recursive", "--dry-run"], 0);
+    assert_eq!(types(&planned), ["planned", "planned", "planned", "skipped", "start", "summary"]);
+    let up = run(&["copy", &tree, &url, "--recursive"], 1);
+    assert_eq!(types(&up), ["done", "done", "failed", "skipped", "start", "summary"]);
+    let failed = first(&up, "failed");
+    assert_eq!((&failed["bytes"], &failed["kind"]), (&7.into(), &"name".into()), "{failed}");
+    assert_eq!(first(&up, "skipped")["reason"], "symlink");
+    assert_eq!(first(&up, "summary")["exit_code"], 1);
+    let again = run(&["copy", &tree, &url, "--recursive", "--overwrite=false", "--include-path=a b"], 0);
+    let skipped = first(&again, "skipped");
+    assert_eq!((&skipped["bytes"], &skipped["reason"]), (&5.into(), &"exists".into()), "{skipped}");
+
+    let target = fixture.path().join("down");
+    let target = target.to_str().unwrap();
+    let down = run(&["copy", &url, target, "--recursive"], 0);
+    assert_eq!(types(&down), ["done", "done", "start", "summary"]);
+    assert_eq!(first(&down, "start")["verb"], "download");
+    let kept = run(&["copy", &url, target, "--recursive", "--overwrite=false"], 0);
+    assert_eq!(types(&kept), ["skipped", "skipped", "start", "summary"]);
+
+    let listed = run(&["list", &url, "--running-tally", "--properties=LastModifiedTime;ContentType"], 0);
+    assert_eq!(types(&listed), ["list_summary", "object", "object"]);
+    assert_eq!(first(&listed, "list_summary")["bytes"], 6);
+    // Lengths are numbers of bytes whatever the text would show.
+    for flag in ["--machine-readable", "--mega-units"] {
+        let listed = run(&["list", &fixture.url_of("data", "tree/a%20b"), flag], 0);
+        assert_eq!(first(&listed, "object")["bytes"], 5, "{flag}");
+    }
+
+    let tagged = run(&["set-properties", &url, "--recursive", "--blob-tags=k=v"], 0);
+    assert_eq!(types(&tagged), ["done", "done", "start", "summary"]);
+    assert_eq!(
+        types(&run(&["set-properties", &url, "--recursive", "--blob-tags=k=v", "--dry-run"], 0))[..1],
+        ["planned"]
+    );
+    assert_eq!(types(&run(&["remove", &url, "--recursive", "--dry-run"], 0))[..2], ["planned"; 2]);
+    let removed = run(&["remove", &url, "--recursive"], 0);
+    assert_eq!(types(&removed), ["done", "done", "start", "summary"]);
+
+    assert_eq!(types(&run(&["make", &fixture.url_of("fresh", "")], 0)), ["made"]);
+    assert_eq!(types(&run(&["make", &fixture.url_of("fresh", "")], 1)), ["error"]);
+    assert!(types(&run(&["env"], 0)).iter().all(|kind| *kind == "variable"));
+    assert_eq!(types(&run(&["copy", "/no/such/file", &url], 4)), ["error"]);
+    let gone = run(&["copy", &tree, &fixture.url_of("gone", ""), "--recursive"], 1);
+    assert!(first(&gone, "summary")["fatal"].as_str().unwrap().contains("ContainerNotFound"), "{gone:?}");
+}
+
+#[test]
+fn azcopys_lists_tell_lengths() {
+    let fixture = Fixture::new(azuring!());
+    let (tree, url) = (tree(&fixture), fixture.url());
+    let end = |args: &[&str], code: i32| -> Value {
+        let outcome = fixture.run(args.iter().copied().chain(["--output-type=json"]));
+        let last: Value =
+            serde_json::from_str(outcome.expect_code(code).stdout.lines().last().unwrap()).unwrap();
+        serde_json::from_str(last["MessageContent"].as_str().unwrap()).unwrap()
+    };
+    let up = end(&["copy", &tree, &url, "--recursive"], 1);
+    assert_eq!(up["FailedTransfers"][0]["TransferSize"], 7, "{up}");
+    let target = fixture.path().join("down");
+    let down = ["copy", &fixture.url_of("data", "tree/a%20b"), target.to_str().unwrap(), "--overwrite=false"];
+    assert_eq!(end(&down, 0)["SkippedTransfers"].as_array().unwrap().len(), 0);
+    let kept = end(&down, 0);
+    assert_eq!(kept["SkippedTransfers"][0]["TransferSize"], 5, "{kept}");
+    assert_eq!(kept["TransfersSkipped"], "1");
+}
+
+/// What must never be seen, as it is and percent-encoded.
+fn secrets(urls: &[&str]) -> Vec<String> {
+    let signature =
+        |url: &&str| url.split_once("sig=").map(|(_, rest)| rest.split('&').next().unwrap().to_owned());
+    let given = urls.iter().filter_map(signature).chain([azsim::DEVSTORE_KEY.to_owned(), CPK.to_owned()]);
+    let forms = |secret: String| {
+        let plain = secret.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
+        let encoded = plain.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        // Half of it is as bad.
+        [plain[..plain.len() / 2].to_owned(), encoded[..encoded.len() / 2].to_owned()]
+    };
+    given.flat_map(forms).collect()
+}
+
+/// A key that a customer provides.
+const CPK: &str = "BwgJBwgJBwgJBwgJBwgJBwgJBwgJBwgJBwgJBwgJBwg=";
+
+#[test]
+fn no_command_shows_a_secret_whatever_becomes_of_it() {
+    let azuring = azuring!().env("AZURE_STORAGE_KEY", azsim::DEVSTORE_KEY).env("CPK_ENCRYPTION_KEY", CPK);
+    let fixture = Fixture::with(azuring, |server| server.tls(Tls::SelfSigned));
+    let tree = tree(&fixture);
+    let good = fixture.url();
+    let by_key = good.split_once('?').unwrap().0;
+    let (before, rest) = good.split_once("sig=").unwrap();
+    let other = "sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D";
+    let tail = rest.split_once('&').map_or(String::new(), |(_, tail)| format!("&{tail}"));
+    let forged = format!("{before}{other}{tail}");
+    let gone = fixture.url_of("gone", "");
+    let cut_off = &good[..good.len() - 3];
+    let unreachable = good.replacen(&fixture.server().addr().to_string(), "127.0.0.1:1", 1);
+    let urls = [&*good, by_key, &*forged, &*gone, cut_off, &*unreachable];
+    let secrets = secrets(&urls);
+    assert_eq!(secrets.len(), 2 * (5 + 2));
+
+    let down = fixture.path().join("down");
+    let down = down.to_str().unwrap();
+    let failing = Rule {
+        name: NameMatch::Contains("c".to_owned()),
+        operation: None,
+        fault: Fault::error(403, "AuthorizationFailure"),
+        skip: 0,
+        count: u64::MAX,
+    };
+    let mut codes = std::collections::BTreeSet::new();
+    for (url, faulty) in urls.iter().map(|url| (*url, false)).chain([(&*good, true)]) {
+        let rules = if faulty { vec![failing.clone()] } else { Vec::new() };
+        fixture.server().set_faults(Faults { rules, ..Faults::default() });
+        for command in [
+            &["copy", &tree, url, "--recursive", "--dry-run"][..],
+            &["copy", &tree, url, "--recursive", "--max-tries=2"],
+            &["copy", &tree, url, "--recursive", "--cpk-by-value", "--max-tries=2"],
+            &["copy", url, down, "--recursive", "--max-tries=2"],
+            &["copy", url, "-", "--max-tries=2"],
+            &["list", url, "--max-tries=2"],
+            &["make", url, "--max-tries=2"],
+            &["set-properties", url, "--recursive", "--metadata=a=b", "--max-tries=2"],
+            &["remove", url, "--recursive", "--dry-run", "--max-tries=2"],
+            &["remove", url, "--recursive", "--max-tries=2"],
+            &["list", "--location", url],
+            &["copy", url, url],
+            &["copy", &tree, url, "--no-such-flag", url],
+            &["env"],
+        ] {
+            for form in ["text", "json", "ndjson"] {
+                let outcome = fixture.run(command.iter().copied().chain(["--output-type", form]));
+                codes.insert(outcome.code);
+                for stream in [&outcome.stdout, &outcome.stderr] {
+                    let shown = secrets.iter().find(|secret| stream.contains(secret.as_str()));
+                    assert_eq!(shown, None, "{command:?} as {form}:\n{stream}");
+                }
+            }
+        }
+    }
+    // It was not one and the same end every time.
+    assert!([0, 1, 2, 3, 4, 5].iter().all(|code| codes.contains(&Some(*code))), "{codes:?}");
+    let shown = fixture.run(["env", "--show-sensitive"]);
+    assert!(shown.stdout.contains(azsim::DEVSTORE_KEY), "but who asks for it is shown it");
+}

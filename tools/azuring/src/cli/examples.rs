@@ -1,0 +1,106 @@
+//! The examples at the end of the long help and of the man pages.
+
+pub(crate) const TOP: &str = "\
+Examples:
+  azuring copy photos 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive
+  azuring list 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS'
+  azuring demo
+
+`azuring copy --help` has more. A SAS is the part of a URL behind the `?`; put URLs in quotes, `&` means something to a
+shell. Without SAS the account's key is taken from AZURE_STORAGE_KEY or AZURE_STORAGE_CONNECTION_STRING.
+
+Exit codes: 0 done; 1 done, with failures; 2 wrong arguments; 3 not authorized; 4 no such source; 5 the service did not
+answer; 6 interrupted; 7 bytes differ; 8 a limit was reached; 10 a fault of azuring. Called by the name azcopy: 0 or 1.";
+
+pub(crate) const COPY: &str = "\
+Examples:
+  Upload a directory; it becomes CONTAINER/photos/...
+    azuring copy photos 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive
+
+  Upload what is in it, only new and changed JPEGs
+    azuring copy 'photos/*' 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive \\
+      --include-pattern='*.jpg;*.jpeg' --overwrite=ifSourceNewer
+
+  Download a virtual directory, and see first what would come
+    azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive --dry-run
+    azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive
+
+  Stream into a blob, and out of one
+    tar c photos | azuring copy - 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos.tar?SAS'
+    azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos.tar?SAS' - | tar x
+
+  Upload what another program has chosen
+    git ls-files | azuring copy . 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --list-of-files=-";
+
+pub(crate) const LIST: &str = "\
+Examples:
+  A container, with times and a sum at the end
+    azuring list 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' \\
+      --properties='LastModifiedTime;BlobAccessTier' --running-tally
+
+  The paths of all blobs above 1 GiB, for a program
+    azuring list 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --output-type=ndjson |
+      jq -r 'select(.bytes > 1073741824) | .path'";
+
+pub(crate) const REMOVE: &str = "\
+Examples:
+  One blob
+    azuring remove 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos/1.jpg?SAS'
+
+  What is below a virtual directory and older than a date; see first what would go
+    azuring remove 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' --recursive \\
+      --include-before=2025-01-01 --dry-run
+    azuring remove 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' --recursive \\
+      --include-before=2025-01-01
+
+  Blobs together with their snapshots
+    azuring remove 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' --recursive \\
+      --delete-snapshots=include";
+
+pub(crate) const SET_PROPERTIES: &str = "\
+Examples:
+  Archive a virtual directory, and bring it back
+    azuring set-properties 'https://ACCOUNT.blob.core.windows.net/CONTAINER/2019?SAS' --recursive \\
+      --block-blob-tier=Archive
+    azuring set-properties 'https://ACCOUNT.blob.core.windows.net/CONTAINER/2019?SAS' --recursive \\
+      --block-blob-tier=Hot --rehydrate-priority=High
+
+  Replace metadata and tags; remove metadata
+    azuring set-properties 'https://ACCOUNT.blob.core.windows.net/CONTAINER/x?SAS' \\
+      --metadata='owner=me;kind=photo' --blob-tags='year=2026'
+    azuring set-properties 'https://ACCOUNT.blob.core.windows.net/CONTAINER/x?SAS' --metadata=clear";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commands of an example text, each on one line.
+    fn commands(text: &str) -> Vec<String> {
+        let joined = text.replace("\\\n", " ");
+        let lines = joined.lines().filter_map(|line| line.find("azuring ").map(|at| &line[at..]));
+        let ends = |line: &str| line.split(" |").next().unwrap_or_default().to_owned();
+        lines.map(ends).filter(|line| !line.contains("--help") && !line.contains('`')).collect()
+    }
+
+    #[test]
+    fn every_example_is_a_command_line() {
+        for (text, least) in [(TOP, 3), (COPY, 7), (LIST, 2), (REMOVE, 4), (SET_PROPERTIES, 4)] {
+            let commands = commands(text);
+            assert!(commands.len() >= least, "{commands:?}");
+            for line in commands {
+                let words = line.split_whitespace().map(|word| word.replace('\'', ""));
+                let parsed = super::super::parse(words);
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn lines_fit_on_a_terminal() {
+        for text in [TOP, COPY, LIST, REMOVE, SET_PROPERTIES] {
+            for line in text.lines().filter(|line| line.starts_with(' ')) {
+                assert!(line.len() <= 100, "{line}");
+            }
+        }
+    }
+}
