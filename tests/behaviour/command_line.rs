@@ -205,11 +205,11 @@ fn a_list_of_files_comes_on_stdin() {
     let outcome = fixture.upload(&tree, &["--list-of-files=-", "--as-subdir=false"]);
     told(&outcome, 1, &["failed:", "missing"]);
     assert_eq!(fixture.names(), ["a", "sub/b"]);
-    // As `git ls-files | azuring copy . URL --list-of-files=-` does it.
+    // As `git ls-files | azuring copy . URL --list-of-files=- --as-subdir=false` does it.
     let there = Azuring::new(env!("CARGO_BIN_EXE_azuring-under-test"))
         .current_dir(&tree)
         .stdin(Stdin::Bytes(b"b\nsub/a\n"));
-    there.run(["copy", ".", &fixture.url(), "--list-of-files=-"]).expect_code(0);
+    there.run(["copy", ".", &fixture.url(), "--list-of-files=-", "--as-subdir=false"]).expect_code(0);
     assert_eq!(fixture.names(), ["a", "b", "sub/a", "sub/b"]);
     let removed = fixture.run(["remove", &fixture.url(), "--list-of-files=-"]);
     assert_eq!(removed.field("Number of File Transfers Completed"), Some("2"), "{}", removed.stderr);

@@ -74,6 +74,7 @@ fn read(document: &str, content_type: &str, count: usize) -> Result<Answers, Req
     let fault = |reason: &str| RequestError::Answer {
         request: format!("Blob Batch of {count} requests"),
         reason: reason.to_owned(),
+        passing: false,
     };
     let boundary = boundary(content_type).ok_or_else(|| fault("it is not multipart/mixed"))?;
     let delimiter = format!("--{boundary}");

@@ -129,9 +129,9 @@ impl BlobClient {
         let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
         let head = Head { method: Method::GET, name, query, headers: self.target().common.clone() };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
-        Xml::open(&answer.body, "Tags")
-            .and_then(|(mut xml, root)| tag_set(&mut xml, &root))
-            .map_err(|reason| RequestError::Answer { request: "Get Blob Tags".to_owned(), reason })
+        Xml::open(&answer.body, "Tags").and_then(|(mut xml, root)| tag_set(&mut xml, &root)).map_err(
+            |reason| RequestError::Answer { request: "Get Blob Tags".to_owned(), reason, passing: false },
+        )
     }
 }
 

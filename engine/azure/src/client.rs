@@ -89,8 +89,18 @@ impl BlobClient {
         Ok(self.send(head, payload).await?.collect(limit).await?)
     }
 
-    /// Sends a request; the body of its answer is still to come.
-    pub(crate) async fn send(&self, head: Head<'_>, payload: Payload) -> Result<Reply, RequestError> {
+    /// Sends a request with a small answer, whose body is still to come.
+    async fn send(&self, head: Head<'_>, payload: Payload) -> Result<Reply, RequestError> {
+        self.send_for(head, payload, 0).await
+    }
+
+    /// Sends a request; the body of its answer is still to come and has about `answer_len` bytes.
+    pub(crate) async fn send_for(
+        &self,
+        head: Head<'_>,
+        payload: Payload,
+        answer_len: u64,
+    ) -> Result<Reply, RequestError> {
         let target = &*self.target;
         let Authorized { method, path, headers } = self.authorize(head, payload.len())?;
         let mut parts = http::uri::Parts::default();
@@ -104,7 +114,7 @@ impl BlobClient {
         if let Some(spelling) = &target.spelling {
             request.extensions_mut().insert(spelling.clone());
         }
-        let reply = self.links.send(request, payload).await?;
+        let reply = self.links.send_for(request, payload, answer_len).await?;
         if reply.status().is_success() {
             return Ok(reply);
         }

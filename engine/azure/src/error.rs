@@ -266,6 +266,9 @@ pub enum RequestError {
         request: String,
         /// What is wrong.
         reason: String,
+        /// Whether something in between may have answered instead of the service, so that another attempt may bring
+        /// another answer.
+        passing: bool,
     },
 }
 
@@ -274,7 +277,9 @@ impl RequestError {
     pub fn class(&self) -> Class {
         match self {
             RequestError::Link(error) if error.is_permanent() => Class::Fatal,
-            RequestError::Link(_) | RequestError::Integrity => Class::Retry,
+            RequestError::Link(_) | RequestError::Integrity | RequestError::Answer { passing: true, .. } => {
+                Class::Retry
+            }
             RequestError::Service(error) => error.class(),
             RequestError::Name(_) | RequestError::Property(_) | RequestError::Answer { .. } => Class::Skip,
         }

@@ -2,7 +2,7 @@
 
 use azuring_link::{Payload, Reply};
 use http::header::{HeaderName, IF_MATCH, RANGE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
@@ -50,7 +50,8 @@ impl BlobClient {
     /// Get Blob. The body of the reply is read by the caller.
     ///
     /// # Errors
-    /// [`RequestError`]; 416 `InvalidRange` for a range that begins behind the end, as every range of an empty blob does.
+    /// [`RequestError`]; [`RequestError::Answer`] for another range or another ETag than was asked for, which a cache in
+    /// between may answer; 416 `InvalidRange` for a range that begins behind the end, as every range of an empty blob does.
     pub async fn get_blob(&self, name: &str, get: &Get<'_>) -> Result<Reply, RequestError> {
         let mut headers = self.read_headers();
         if let Some((first, last)) = get.range {
@@ -62,7 +63,13 @@ impl BlobClient {
         }
         add_if_match(&mut headers, get.if_match)?;
         let query = get.which.query().collect();
-        self.send(Head { method: Method::GET, name, query, headers }, Payload::default()).await
+        let head = Head { method: Method::GET, name, query, headers };
+        // How much there is of a whole blob nobody knows: it may be much.
+        let answer_len = get.range.map_or(u64::MAX, |(first, last)| last.saturating_sub(first) + 1);
+        let reply = self.send_for(head, Payload::default(), answer_len).await?;
+        check_range(reply.status(), reply.header("content-range"), get.range)?;
+        check_etag(reply.header("etag"), get.if_match)?;
+        Ok(reply)
     }
 
     /// Get Blob Properties.
@@ -73,8 +80,11 @@ impl BlobClient {
         let query = which.query().collect();
         let head = Head { method: Method::HEAD, name, query, headers: self.read_headers() };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
-        BlobFacts::of_answer(&answer, &Wanted::ALL)
-            .map_err(|reason| RequestError::Answer { request: "Get Blob Properties".to_owned(), reason })
+        BlobFacts::of_answer(&answer, &Wanted::ALL).map_err(|reason| RequestError::Answer {
+            request: "Get Blob Properties".to_owned(),
+            reason,
+            passing: false,
+        })
     }
 
     fn read_headers(&self) -> HeaderMap {
@@ -82,6 +92,62 @@ impl BlobClient {
         headers.extend(self.target().encryption.read.iter().map(|(k, v)| (k.clone(), v.clone())));
         headers
     }
+}
+
+fn other_answer(reason: String, passing: bool) -> RequestError {
+    RequestError::Answer { request: "Get Blob".to_owned(), reason, passing }
+}
+
+/// Whether the body is the range that was asked for; it may end early where the blob ends (RFC 9110 section 14.4).
+fn check_range(
+    status: StatusCode,
+    told: Option<&[u8]>,
+    asked: Option<(u64, u64)>,
+) -> Result<(), RequestError> {
+    if status != StatusCode::PARTIAL_CONTENT {
+        // All of the blob begins like a range that begins at 0. Who does not know ranges will not know them next time.
+        return match asked {
+            Some((first @ 1.., last)) => {
+                Err(other_answer(format!("it is not the range {first}-{last} but the whole blob"), false))
+            }
+            _ => Ok(()),
+        };
+    }
+    let Some((first, last)) = asked else {
+        return Err(other_answer("it is a range, and the whole blob was asked for".to_owned(), true));
+    };
+    let told = String::from_utf8_lossy(told.unwrap_or_default());
+    let is_it = content_range(&told).is_some_and(|(from, to, len)| {
+        let end = len.map_or(last, |len| last.min(len.saturating_sub(1)));
+        (from, to) == (first, end)
+    });
+    if is_it {
+        return Ok(());
+    }
+    Err(other_answer(format!("its range is `{}` instead of {first}-{last}", told.escape_debug()), true))
+}
+
+/// First and last byte of `bytes 0-9/100`, and the blob's length where it does not say `*`.
+fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (range, len) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let len = if len == "*" { None } else { Some(len.parse().ok()?) };
+    Some((first.parse().ok()?, last.parse().ok()?, len))
+}
+
+/// Whether the blob is the one that was asked for, where the answer tells its ETag. Something in between may have made
+/// it a weak one.
+fn check_etag(told: Option<&[u8]>, asked: Option<&str>) -> Result<(), RequestError> {
+    fn bare(etag: &str) -> &str {
+        etag.trim_start_matches("W/").trim_matches('"')
+    }
+    let (Some(told), Some(asked)) = (told, asked.filter(|&etag| etag != "*")) else { return Ok(()) };
+    let told = String::from_utf8_lossy(told);
+    let (told, asked) = (bare(&told), bare(asked));
+    if told == asked {
+        return Ok(());
+    }
+    Err(other_answer(format!("its ETag is `{}` instead of `{asked}`", told.escape_debug()), true))
 }
 
 /// Adds `If-Match` with the quotes that an ETag has (RFC 9110 section 8.8.3); listings leave them out.

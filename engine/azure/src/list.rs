@@ -13,6 +13,8 @@ pub const MAX_PAGE_ENTRIES: u32 = 5_000;
 /// The largest entry: a name of 1,024 characters of three bytes, each percent-encoded (9 KiB), 8 KiB of metadata, 10 tags
 /// of 128 and 256 characters (4 KiB), properties (2 KiB).
 const ENTRY_LIMIT_BYTES: usize = 24 << 10;
+/// A common entry, with its twenty or so properties.
+const ENTRY_BYTES: usize = 1 << 10;
 
 /// What a listing shows beside the blobs and their properties.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,8 +133,9 @@ impl BlobClient {
         );
         let head = Head { method: Method::GET, name: "", query, headers: self.target().common.clone() };
         let entries = list.max_results.unwrap_or(MAX_PAGE_ENTRIES).clamp(1, MAX_PAGE_ENTRIES) as usize;
+        let reply = self.send_for(head, Payload::default(), (entries * ENTRY_BYTES) as u64).await?;
         // One more for the frame around the entries.
-        let answer = self.exchange(head, Payload::default(), (entries + 1) * ENTRY_LIMIT_BYTES).await?;
+        let answer = reply.collect((entries + 1) * ENTRY_LIMIT_BYTES).await?;
         let page = parse(&answer.body, &list.wanted).and_then(|page| match (&page.next, list.marker) {
             (Some(next), Some(marker)) if next == marker => Err("its next page is itself".to_owned()),
             _ => Ok(page),
@@ -144,6 +147,7 @@ impl BlobClient {
                 list.marker.unwrap_or_default()
             ),
             reason,
+            passing: false,
         })
     }
 }

@@ -92,8 +92,11 @@ impl BlobClient {
         let query = std::iter::once(("comp", "pagelist")).chain(which.query()).chain(marker).collect();
         let head = Head { method: Method::GET, name, query, headers: self.target().common.clone() };
         let answer = self.exchange(head, Payload::default(), RANGES_LIMIT_BYTES).await?;
-        parse(&answer.body)
-            .map_err(|reason| RequestError::Answer { request: "Get Page Ranges".to_owned(), reason })
+        parse(&answer.body).map_err(|reason| RequestError::Answer {
+            request: "Get Page Ranges".to_owned(),
+            reason,
+            passing: false,
+        })
     }
 }
 

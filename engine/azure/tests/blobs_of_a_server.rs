@@ -1,16 +1,17 @@
 //! The operations against a server that checks signatures, checksums and conditions with code of its own.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use azsim::{DEVSTORE_KEY, Server};
+use azsim::{DEVSTORE_KEY, Server, Tls};
 use azuring_azure::{
     AccessTier, AccountKey, BlobClient, BlobEntry, BlobFacts, BlobProperties, BlobType, BlobUrl, Body, Cpk,
     Crc64, Credential, DEVSTORE_ACCOUNT, Delete, DeleteSnapshots, Encryption, Get, ListInclude, ListItem,
     ListPage, ListRequest, RequestError, Secret, SetTier, Target, Wanted, Which,
 };
-use azuring_link::{HttpChoice, LinkSettings, Links, Payload, Reply};
+use azuring_link::{HttpChoice, LinkSettings, Links, Payload, Reply, TlsSetup};
 use bytes::Bytes;
 
 /// Runs `exchanges` with a client for a fresh container of a fresh server: once with the account's key, once with a SAS.
@@ -47,10 +48,15 @@ fn run(
     if let Some(encryption) = encryption {
         target = target.with_encryption(encryption).unwrap();
     }
+    let tls = server.ca_pem().map(|pem| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("blobs_of_a_server.pem");
+        std::fs::write(&file, pem).unwrap();
+        TlsSetup::new(Some(&file)).unwrap()
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let settings = LinkSettings { http, stall, tls: None, pacer: None };
+        let settings = LinkSettings { http, stall, tls, pacer: None };
         let links = Links::new(target.url().endpoint(), settings);
         exchanges(server, &BlobClient::new(Rc::new(target), links)).await;
     });
@@ -130,6 +136,31 @@ fn a_blob_is_read_as_it_was_written() {
         assert!(not_its_md5.is_integrity(), "{not_its_md5}");
         let missing = client.head_blob("none", Which::default()).await.unwrap_err();
         assert!(missing.not_found(), "{missing}");
+    });
+}
+
+#[test]
+fn large_answers_come_over_http_1_where_small_ones_share_an_http_2_link() {
+    let large = Get { range: Some((0, (1 << 20) - 1)), ..Get::default() };
+    let small = Get { range: Some((0, (64 << 10) - 1)), ..Get::default() };
+    let page = |max_results| ListRequest { max_results, ..ListRequest::default() };
+    // The second link is the one of HTTP/1.1.
+    let links = |client: &BlobClient| client.links().stats().opened;
+    let server = Server::builder().threads(1).tls(Tls::SelfSigned).start().unwrap();
+    run(&server, false, None, async |_, client| {
+        client.put_blob("a", Payload::from(Bytes::from(vec![7; 1 << 20])), Body::default()).await.unwrap();
+    });
+    run(&server, false, None, async |_, client| {
+        client.list_blobs(&page(Some(2))).await.unwrap();
+        assert_eq!(body(client.get_blob("a", &small).await.unwrap()).await.len(), 64 << 10);
+        assert_eq!(links(client), 1);
+        assert_eq!(body(client.get_blob("a", &large).await.unwrap()).await.len(), 1 << 20);
+        assert_eq!(links(client), 2);
+    });
+    run(&server, false, None, async |_, client| {
+        client.list_blobs(&page(Some(2))).await.unwrap();
+        client.list_blobs(&page(None)).await.unwrap();
+        assert_eq!(links(client), 2);
     });
 }
 

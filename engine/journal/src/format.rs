@@ -54,6 +54,8 @@ pub(crate) const BODY_MAX: usize = 32 << 20;
 pub const STRING_MAX: usize = u16::MAX as usize;
 /// How many counters there are.
 pub const COUNTERS: usize = 32;
+/// Pieces of a large object at most: 4 MiB each of the largest blob there can be are a fifth of that.
+pub const PIECES_MAX: u64 = 1 << 28;
 /// Reasons why something was skipped or failed are below this.
 pub const REASONS: u8 = 64;
 

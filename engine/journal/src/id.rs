@@ -25,8 +25,7 @@ impl JobId {
     /// Whether the id begins so. Hyphens and the case of letters do not matter; nothing begins with nothing.
     #[must_use]
     pub fn begins_with(&self, prefix: &str) -> bool {
-        let digits: String =
-            prefix.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+        let digits: String = prefix.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
         !digits.is_empty() && self.digits().starts_with(&digits)
     }
 
@@ -72,7 +71,9 @@ mod tests {
         let id: JobId = text.parse().unwrap();
         assert_eq!(id.to_string(), text);
         assert_eq!(text.to_uppercase().parse::<JobId>().unwrap(), id);
-        for bad in ["", "01234567", "0123456789abcdef0123456789abcdef", "+1234567-89ab-cdef-0123-456789abcdef"] {
+        for bad in
+            ["", "01234567", "0123456789abcdef0123456789abcdef", "+1234567-89ab-cdef-0123-456789abcdef"]
+        {
             assert_eq!(bad.parse::<JobId>(), Err(JournalError::NoSuchJob(bad.to_owned())));
         }
     }

@@ -91,11 +91,11 @@ impl Jobs {
         if directory.join(JOURNAL).exists() {
             return Err(JournalError::Exists(id));
         }
-        let mut new = self.new_file(id)?;
-        let mut pending = Pending::default();
-        pending.describe(description);
-        new.commit(id, pending)?;
-        self.put_in_place(id)?;
+        let new = self.replace(id, |new| {
+            let mut pending = Pending::default();
+            pending.describe(description);
+            new.commit(id, pending)
+        })?;
         for parent in directory.ancestors().skip(1).take(2) {
             self.sync_dir(parent)?;
         }
@@ -119,6 +119,7 @@ impl Jobs {
         let directory = self.directory(id);
         let lock = LockFile::take(&directory.join(LOCK), id)?;
         let recovered = self.open(id, OpenOptions::new().read(true).write(true))?;
+        discard(&directory.join(NEW));
         let path = directory.join(JOURNAL);
         let file = recovered.file.try_clone().map_err(|error| JournalError::io(&path, "opening", &error))?;
         if recovered.cut_off() > 0 {
@@ -144,9 +145,7 @@ impl Jobs {
         if !old.scanned() || old.summary().is_none() || old.counts().pending() > 0 {
             return Err(JournalError::NotFinished(id));
         }
-        let mut new = self.new_file(id)?;
-        shrink::copy(&old, &mut new)?;
-        self.put_in_place(id)
+        self.replace(id, |new| shrink::copy(&old, new)).map(drop)
     }
 
     /// All jobs, in the order of their ids. A directory that holds no journal is none.
@@ -230,6 +229,29 @@ impl Jobs {
         Ok(recovered)
     }
 
+    /// Writes a new journal and gives it the name of the old one, if there is one. Whoever fails to `fill` it leaves
+    /// nothing behind.
+    fn replace(
+        &self,
+        id: JobId,
+        fill: impl FnOnce(&mut Writer) -> Result<(), JournalError>,
+    ) -> Result<Writer, JournalError> {
+        let directory = self.directory(id);
+        let (from, to) = (directory.join(NEW), directory.join(JOURNAL));
+        let filled = self.new_file(id).and_then(|mut new| fill(&mut new).map(|()| new)).and_then(|new| {
+            // The bytes are durable: every commit is.
+            self.storage.rename(&from, &to).map_err(|error| JournalError::io(&to, "renaming", &error))?;
+            Ok(new)
+        });
+        match filled {
+            Ok(new) => self.sync_dir(&directory).map(|()| new),
+            Err(error) => {
+                discard(&from);
+                Err(error)
+            }
+        }
+    }
+
     /// A file that has a header, and not yet its name.
     fn new_file(&self, id: JobId) -> Result<Writer, JournalError> {
         let path = self.directory(id).join(NEW);
@@ -238,16 +260,9 @@ impl Jobs {
         self.storage
             .write_at(&file, &file_header(id), 0)
             .map_err(|error| JournalError::io(&path, "writing", &error))?;
-        let shown = self.directory(id).join(JOURNAL);
-        Ok(Writer::new(Arc::clone(&self.storage), file, shown, FILE_HEADER as u64, 0))
-    }
-
-    /// Gives the new file the journal's name. Its bytes are durable.
-    fn put_in_place(&self, id: JobId) -> Result<(), JournalError> {
-        let directory = self.directory(id);
-        let (from, to) = (directory.join(NEW), directory.join(JOURNAL));
-        self.storage.rename(&from, &to).map_err(|error| JournalError::io(&to, "renaming", &error))?;
-        self.sync_dir(&directory)
+        // Messages speak of the name it will have.
+        let path = self.directory(id).join(JOURNAL);
+        Ok(Writer::new(Arc::clone(&self.storage), file, path, FILE_HEADER as u64, 0))
     }
 
     fn sync_dir(&self, directory: &Path) -> Result<(), JournalError> {
@@ -255,4 +270,9 @@ impl Jobs {
             .sync_dir(directory)
             .map_err(|error| JournalError::io(directory, "making names durable", &error))
     }
+}
+
+/// Removes what a crash or a failure left of a new journal. It is in nobody's way if it stays.
+fn discard(path: &Path) {
+    let _ = std::fs::remove_file(path);
 }

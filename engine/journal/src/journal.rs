@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::JournalError;
-use crate::format::{BODY_MAX, COUNTERS, REASONS, STRING_MAX, seal};
+use crate::format::{BODY_MAX, COUNTERS, PIECES_MAX, REASONS, STRING_MAX, seal};
 use crate::id::JobId;
 use crate::lock::LockFile;
 use crate::packing::Packer;
@@ -251,7 +251,7 @@ impl Shared {
     }
 }
 
-/// Something being said. It is complete when this is dropped.
+/// Something being said. It is complete when this is dropped; until then all others wait.
 #[derive(Debug)]
 pub struct Entry<'a> {
     shared: &'a Shared,
@@ -274,17 +274,17 @@ impl Entry<'_> {
         Ok(number)
     }
 
-    /// A transfer is done.
+    /// A transfer is done, and stays so: nothing more is said of it.
     pub fn done(&mut self, number: u64) {
         self.outcome(number, State::Done);
     }
 
-    /// A transfer was left out. `reason` is below [`REASONS`].
+    /// A transfer was left out, and stays so. `reason` is below [`REASONS`].
     pub fn skipped(&mut self, number: u64, reason: u8) {
         self.outcome(number, State::Skipped(reason));
     }
 
-    /// A transfer failed. `reason` is below [`REASONS`].
+    /// A transfer failed. It may be tried again: then its last outcome counts. `reason` is below [`REASONS`].
     ///
     /// # Errors
     /// [`JournalError::TooLong`]: it was not recorded.
@@ -317,9 +317,9 @@ impl Entry<'_> {
         Ok(())
     }
 
-    /// A piece of a large object is done. Pieces are numbered by the caller.
+    /// A piece of a large object is done. Pieces are numbered by the caller, below [`PIECES_MAX`].
     pub fn piece(&mut self, number: u64, piece: u64) {
-        assert!(piece < u64::MAX, "the last number is the end of a run");
+        assert!(piece < PIECES_MAX, "pieces are below {PIECES_MAX}");
         self.known(number);
         self.waiting.pending.piece(number, piece);
     }

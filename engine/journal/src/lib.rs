@@ -56,7 +56,7 @@
 //! # Limits
 //!
 //! Names, facts and texts: [`STRING_MAX`] bytes. Waiting for a commit: 8 MiB and one entry. A record: 32 MiB. Counters:
-//! [`COUNTERS`]. Reasons: [`REASONS`]. Memory of a job that is read: 10 KB for each part that is under way, a few
+//! [`COUNTERS`]. Reasons: [`REASONS`]. Pieces of an object: [`PIECES_MAX`]. Memory of a job that is read: 10 KB for each part that is under way, a few
 //! hundred bytes for others, and what is done of large objects.
 //!
 //! # What it deliberately does not know
@@ -84,7 +84,7 @@ mod states;
 mod storage;
 
 pub use error::JournalError;
-pub use format::{COUNTERS, FORMAT, PART_TRANSFERS, REASONS, STRING_MAX};
+pub use format::{COUNTERS, FORMAT, PART_TRANSFERS, PIECES_MAX, REASONS, STRING_MAX};
 pub use id::JobId;
 pub use jobs::{Jobs, Listed};
 pub use journal::{COMMIT_EVERY, CommitBy, Entry, Journal};

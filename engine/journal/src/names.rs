@@ -108,7 +108,10 @@ impl NamesReader {
         let mut number = || usize::try_from(head.number()?).ok();
         let (shared, tail, facts) = (number()?, number()?, number()?);
         self.heads.0 = self.heads.1 - head.0.len();
-        if shared > self.name.len() || tail > self.tails.1 - self.tails.0 || facts > self.facts.1 - self.facts.0 {
+        if shared > self.name.len()
+            || tail > self.tails.1 - self.tails.0
+            || facts > self.facts.1 - self.facts.0
+        {
             return None;
         }
         self.name.truncate(shared);
@@ -117,7 +120,8 @@ impl NamesReader {
         let facts_at = self.facts.0;
         self.facts.0 += facts;
         self.left -= 1;
-        if self.left == 0 && (self.heads.0, self.tails.0, self.facts.0) != (self.heads.1, self.tails.1, self.facts.1)
+        if self.left == 0
+            && (self.heads.0, self.tails.0, self.facts.0) != (self.heads.1, self.tails.1, self.facts.1)
         {
             return None;
         }

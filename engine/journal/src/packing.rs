@@ -47,7 +47,8 @@ impl Packer {
         self.packed.reserve(raw.len());
         let room = raw.len().saturating_sub(1);
         self.packed.resize(room, 0);
-        let packed = self.zstd.as_mut().and_then(|zstd| zstd.compress_to_buffer(raw, &mut self.packed[..]).ok());
+        let packed =
+            self.zstd.as_mut().and_then(|zstd| zstd.compress_to_buffer(raw, &mut self.packed[..]).ok());
         match packed {
             Some(len) => (Packing::Zstd, &self.packed[..len]),
             None => (Packing::Plain, raw),
@@ -75,9 +76,12 @@ mod tests {
         })
         .take(500)
         .collect();
-        for (raw, expected) in
-            [(&text[..], Packing::Zstd), (&noise, Packing::Plain), (b"", Packing::Plain), (b"x", Packing::Plain)]
-        {
+        for (raw, expected) in [
+            (&text[..], Packing::Zstd),
+            (&noise, Packing::Plain),
+            (b"", Packing::Plain),
+            (b"x", Packing::Plain),
+        ] {
             let (packing, packed) = packer.pack(raw);
             assert_eq!(packing, expected);
             assert_eq!(packing.unpack(packed, raw.len()).as_deref(), Some(raw));

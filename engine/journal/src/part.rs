@@ -62,7 +62,10 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     /// [`JournalError::Io`], or [`JournalError::Damaged`] where the file changed since it was opened.
-    #[expect(clippy::should_implement_trait, reason = "the names lie in a buffer that the next call overwrites")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the names lie in a buffer that the next call overwrites"
+    )]
     pub fn next(&mut self) -> Result<Option<Transfer<'_>>, JournalError> {
         let journal = self.journal;
         let damaged = |at: &ItemAt| {

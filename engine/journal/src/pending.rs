@@ -57,6 +57,7 @@ impl Pending {
 
     pub(crate) fn transfer(&mut self, number: u64, name: &[u8], facts: &[u8]) {
         self.bytes += OVERHEAD + name.len() + facts.len();
+        self.summary = None;
         let begins_part = number.is_multiple_of(PART_TRANSFERS.into());
         if self.names.is_empty() || begins_part {
             self.names.push(NamesWriter::new(number));
@@ -66,6 +67,11 @@ impl Pending {
 
     pub(crate) fn outcome(&mut self, number: u64, state: State) {
         self.bytes += OVERHEAD;
+        self.summary = None;
+        if !matches!(state, State::Failed(_)) {
+            // A record tells of outcomes before large objects: what was said of this one before is over.
+            self.large.remove(&number);
+        }
         self.outcomes.push((number, state.to_code()));
     }
 
@@ -79,6 +85,7 @@ impl Pending {
 
     pub(crate) fn large(&mut self, number: u64, facts: &[u8]) {
         self.bytes += OVERHEAD + facts.len();
+        self.summary = None;
         self.large.insert(number, LargeNews { begun: Some(facts.to_vec()), pieces: Vec::new() });
     }
 

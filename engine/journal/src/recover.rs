@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::bytes::{Reader, unzigzag};
 use crate::error::JournalError;
 use crate::format::{
-    BadHeader, COUNTERS, FILE_HEADER, FORMAT, MARKER, PART_TRANSFERS, RECORD_HEADER, RecordHead, item,
-    read_file_header,
+    BadHeader, COUNTERS, FILE_HEADER, FORMAT, MARKER, PART_TRANSFERS, PIECES_MAX, RECORD_HEADER, RecordHead,
+    item, read_file_header,
 };
 use crate::id::JobId;
 use crate::names;
@@ -241,6 +241,9 @@ impl Recovered {
             item::PIECES => {
                 let number = self.known(reader.number()?)?;
                 let runs = Runs::decode(&mut reader)?;
+                if runs.iter().last().is_some_and(|run| run.end > PIECES_MAX) {
+                    return None;
+                }
                 let pieces = &mut self.large.entry(number).or_default().pieces;
                 runs.iter().for_each(|run| pieces.insert(run));
             }
@@ -251,7 +254,11 @@ impl Recovered {
                 }
                 self.cursor = Some(Cursor { found, position: reader.string()?.to_vec() });
             }
-            item::LEFT_OUT => self.left_out = (reader.number()?, reader.number()?),
+            item::LEFT_OUT => {
+                self.left_out = (reader.number()?, reader.number()?);
+                // Sums with what is listed stay far from the largest number.
+                self.left_out.0.checked_add(self.left_out.1).filter(|sum| *sum < 1 << 62)?;
+            }
             _ => return None,
         }
         Some(())
@@ -318,7 +325,9 @@ impl Recovered {
     /// Transfers that are listed.
     pub(crate) fn found(&self) -> u64 {
         match self.parts.split_last() {
-            Some((last, full)) => full.len() as u64 * u64::from(PART_TRANSFERS) + u64::from(last.states.len()),
+            Some((last, full)) => {
+                full.len() as u64 * u64::from(PART_TRANSFERS) + u64::from(last.states.len())
+            }
             None => 0,
         }
     }
@@ -459,3 +468,6 @@ fn read_header(path: &Path, input: &mut BufReader<File>, end: u64) -> Result<Job
         BadHeader::Newer(found) => JournalError::Newer { path: path_buf(), found, known: FORMAT },
     })
 }
+
+#[cfg(test)]
+mod tests;

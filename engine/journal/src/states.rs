@@ -115,7 +115,8 @@ mod tests {
                     let end = random.usize(start + 1..=model.len());
                     let run = if random.bool() { start..end } else { 0..model.len() };
                     let reason = random.u8(..64);
-                    let state = [State::Done, State::Skipped(reason), State::Failed(reason)][random.usize(..3)];
+                    let state =
+                        [State::Done, State::Skipped(reason), State::Failed(reason)][random.usize(..3)];
                     model[run.clone()].fill(state);
                     states.set(run.start as u32..run.end as u32, state);
                 }

@@ -99,7 +99,7 @@ pub(crate) struct Progress {
     clock: Seconds,
     last_s: Rc<Cell<u32>>,
     /// The link the exchange is on.
-    link: Rc<Activity>,
+    pub(crate) link: Rc<Activity>,
     limit_s: u32,
 }
 
@@ -108,6 +108,11 @@ impl Progress {
         let limit_s = stall.as_secs().max(1) as u32;
         let last_s = Rc::new(Cell::new(clock.get()));
         Self { clock: Rc::clone(clock), last_s, link: Rc::clone(link), limit_s }
+    }
+
+    /// Notes that something moved, or that somebody waits for it from now on.
+    pub(crate) fn moved(&self) {
+        self.last_s.set(self.clock.get());
     }
 
     /// Returns when nothing has moved for too long, and the link was not held back by a limit of bytes per second.
@@ -135,7 +140,7 @@ impl Body for PayloadBody {
                 this.offset = end;
                 this.left -= frame.len() as u64;
                 if let Some(progress) = &this.progress {
-                    progress.last_s.set(progress.clock.get());
+                    progress.moved();
                 }
                 return Poll::Ready(Some(Ok(Frame::data(frame))));
             }

@@ -219,7 +219,7 @@ impl Links {
                             let (parts, body) = answer.into_parts();
                             let timing = Timing { answered: begun.elapsed(), fresh_link: fresh };
                             let head = Head::Parsed(parts.status, parts.headers);
-                            let from = From::Two { body, activity, rest: Bytes::new() };
+                            let from = From::Two { body, progress, rest: Bytes::new() };
                             return Ok(Reply { head, from, _busy: busy, timing, stall });
                         }
                         Err(mut failed) => {
@@ -430,7 +430,7 @@ async fn watchdog(inner: Weak<Inner>) {
 
 /// Runs hyper's HTTP/2 tasks on the lane's own task set.
 #[derive(Clone, Copy)]
-struct LocalExec;
+pub(crate) struct LocalExec;
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExec {
     fn execute(&self, task: F) {

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use crate::body::Progress;
 use crate::error::LinkError;
 use crate::h1::{self, Connection, RawHead};
 use crate::links::{Inner, Timing, explain};
@@ -58,7 +59,7 @@ impl Head {
 /// Where the body of an answer comes from.
 pub(crate) enum From {
     One { link: Box<Connection>, body: h1::Incoming, home: Weak<Inner> },
-    Two { body: Incoming, activity: Rc<Activity>, rest: Bytes },
+    Two { body: Incoming, progress: Progress, rest: Bytes },
     Read,
 }
 
@@ -131,9 +132,12 @@ impl Reply {
                 Err(fault) => Err(fault.explain(self.stall)),
             },
             From::Two { rest, .. } if !rest.is_empty() => Ok(Some(std::mem::take(rest))),
-            From::Two { body, activity, .. } => loop {
-                let Ok(frame) = tokio::time::timeout(self.stall, body.frame()).await else {
-                    return Err(LinkError::Stalled(self.stall));
+            From::Two { body, progress, .. } => loop {
+                progress.moved();
+                let frame = tokio::select! {
+                    biased;
+                    frame = body.frame() => frame,
+                    () = progress.stalled() => return Err(LinkError::Stalled(self.stall)),
                 };
                 match frame {
                     Some(Ok(frame)) => {
@@ -143,7 +147,7 @@ impl Reply {
                             return Ok(Some(data));
                         }
                     }
-                    Some(Err(error)) => return Err(explain(&error, activity, self.stall)),
+                    Some(Err(error)) => return Err(explain(&error, &progress.link, self.stall)),
                     None => {
                         self.from = From::Read;
                         return Ok(None);
@@ -214,3 +218,6 @@ impl Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

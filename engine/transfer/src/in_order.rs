@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use md5::{Digest, Md5};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Reads a piece again.
 pub(crate) type ReadAgain = Box<dyn Fn(&mut [u8], u64) -> io::Result<()> + Send>;
@@ -98,19 +98,28 @@ pub(crate) struct InOrder<C: Consumer> {
 }
 
 impl InOrder<Md5> {
-    /// The checksum of an object.
+    /// The checksum of an object. `turn` is given back when its thread ends: see [`crate::lane::Lane::turn_to_sum`].
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub(crate) fn md5(read_again: Option<ReadAgain>, held: &Arc<Held>) -> io::Result<Self> {
-        Self::start(Md5::new(), read_again, held)
+    pub(crate) fn md5(
+        read_again: Option<ReadAgain>,
+        held: &Arc<Held>,
+        turn: OwnedSemaphorePermit,
+    ) -> io::Result<Self> {
+        Self::start(Md5::new(), read_again, held, Some(turn))
     }
 }
 
 impl<C: Consumer> InOrder<C> {
     /// # Errors
     /// When the system refuses a thread.
-    pub(crate) fn start(consumer: C, read_again: Option<ReadAgain>, held: &Arc<Held>) -> io::Result<Self> {
+    pub(crate) fn start(
+        consumer: C,
+        read_again: Option<ReadAgain>,
+        held: &Arc<Held>,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> io::Result<Self> {
         // Bounded by the pieces under way: each sends one message per buffer.
         let (pieces, inbox) = unbounded();
         let (tell, end) = oneshot::channel();
@@ -119,6 +128,7 @@ impl<C: Consumer> InOrder<C> {
         std::thread::Builder::new().name("in-order".to_owned()).spawn(move || {
             // Nobody listens when the object was given up.
             let _ = tell.send(consume(consumer, &inbox, read_again.as_ref(), &theirs));
+            drop(turn);
         })?;
         let (pieces, end) = (Mutex::new(Some(pieces)), Mutex::new(Some(end)));
         Ok(Self { pieces, end, held: Arc::clone(held), can_read_again })
@@ -140,12 +150,18 @@ impl<C: Consumer> InOrder<C> {
         pieces.as_ref().is_some_and(|pieces| pieces.send((at, len, kept)).is_ok())
     }
 
+    /// Says that no more pieces will come, so that the thread ends. Of an object that was lost nobody asks for the end, and
+    /// lanes that were asked for help may keep it for as long as they have other work.
+    pub(crate) fn close(&self) {
+        self.pieces.lock().expect("nothing panics while the lock is held").take();
+    }
+
     /// What the consumer has made of all pieces.
     ///
     /// # Errors
     /// The consumer's, or that of a piece that could not be read again.
     pub(crate) async fn finish(&self) -> io::Result<C::End> {
-        self.pieces.lock().expect("nothing panics while the lock is held").take();
+        self.close();
         let end = self.end.lock().expect("nothing panics while the lock is held").take();
         let end = end.expect("the end is asked for once");
         end.await.map_err(|_| io::Error::other("the thread that takes the bytes in order has died"))?
@@ -219,6 +235,34 @@ pub(crate) fn md5_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::Semaphore;
+
+    fn turns() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(1))
+    }
+
+    async fn turn() -> OwnedSemaphorePermit {
+        turns().acquire_owned().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_as_long_as_its_thread() {
+        let turns = turns();
+        for closed in [true, false] {
+            let turn = Arc::clone(&turns).acquire_owned().await.unwrap();
+            let sum = InOrder::md5(None, &Held::new(100), turn).unwrap();
+            assert!(sum.take(0, Bytes::from_static(b"abc")));
+            assert_eq!(turns.available_permits(), 0);
+            // An object that was given up is let go of, or kept by somebody.
+            if closed {
+                sum.close();
+                assert!(!sum.take(3, Bytes::from_static(b"def")));
+                drop(turns.acquire().await.unwrap());
+            }
+            drop(sum);
+        }
+        drop(turns.acquire().await.unwrap());
+    }
 
     #[tokio::test]
     async fn pieces_in_any_order_give_the_sum_of_the_whole() {
@@ -232,7 +276,7 @@ mod tests {
                 out.copy_from_slice(&source[at as usize..][..out.len()]);
                 Ok(())
             });
-            let sum = InOrder::md5(Some(read), &held).unwrap();
+            let sum = InOrder::md5(Some(read), &held, turn().await).unwrap();
             let mut pieces: Vec<_> = whole.chunks(33_333).enumerate().collect();
             fastrand::Rng::with_seed(7).shuffle(&mut pieces);
             for (n, piece) in pieces {
@@ -246,7 +290,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_again_is_told() {
         let read: ReadAgain = Box::new(|_, _| Err(io::Error::other("gone")));
-        let sum = InOrder::md5(Some(read), &Held::new(0)).unwrap();
+        let sum = InOrder::md5(Some(read), &Held::new(0), turn().await).unwrap();
         sum.take(0, Bytes::from_static(b"abc"));
         assert_eq!(sum.finish().await.unwrap_err().to_string(), "gone");
     }

@@ -11,7 +11,7 @@ use azuring_ring::{FileRing, IoPath, LaneRuntime, Pool, ThreadFiles, UringFiles}
 use crossbeam::channel;
 use crossbeam::sync::WaitGroup;
 use hdrhistogram::Histogram;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::change::Unresolved;
@@ -32,6 +32,9 @@ const MIN_TASKS: usize = 64;
 const OUTBOX: usize = 64;
 /// How often outcomes are handed over even when they are few.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// Large objects with an MD5 that a lane has under way at a time: each has a thread, which does as much as the lane itself.
+const SUMS_AT_ONCE: usize = 8;
 
 /// A sample of how blocks go spans at least this.
 const SAMPLE_BLOCKS: Duration = Duration::from_millis(100);
@@ -70,6 +73,8 @@ pub(crate) struct Lane<R> {
     share: LaneShare,
     /// One permit per request that may be in flight, served in order.
     permits: Semaphore,
+    /// One permit per thread that sums up a large object of this lane.
+    sums: Arc<Semaphore>,
     window: RefCell<BlockWindow>,
     load: Load,
     /// Blocks under way, of all large files.
@@ -194,6 +199,7 @@ async fn drive<R: FileRing>(
         index,
         share,
         permits: Semaphore::new(share.in_flight),
+        sums: Arc::new(Semaphore::new(SUMS_AT_ONCE)),
         window: RefCell::new(BlockWindow::new(share.in_flight)),
         load: Load::new(),
         blocks: Cell::new(0),
@@ -304,6 +310,17 @@ impl<R: FileRing> Lane<R> {
             latency_us: &self.latency_us,
             notice: &self.notice,
         }
+    }
+
+    /// Waits until another large object of this lane may be summed up. Whoever waits holds no buffers: those under way need
+    /// them to come to their end.
+    pub(crate) async fn turn_to_sum(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.sums).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// The same if it need not be waited for.
+    pub(crate) fn turn_to_sum_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.sums).try_acquire_owned().ok()
     }
 
     /// Work for one task; `None` when the job has no more, or is stopping.

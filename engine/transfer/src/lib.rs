@@ -52,6 +52,7 @@ mod expand;
 mod failure;
 mod in_order;
 mod job;
+mod join;
 mod lane;
 mod list;
 mod list_reader;

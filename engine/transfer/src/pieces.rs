@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use azuring_plan::blocks::block_range;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 
 /// Each lane claims the next piece, does it, and reports it; whoever reports the last one completes the object, or reports
 /// its failure. A failed piece makes the others pass quickly: they are claimed and reported without being done.
@@ -19,6 +19,7 @@ pub(crate) struct Pieces {
     pub(crate) count: u32,
     next: AtomicU32,
     reported: AtomicU32,
+    begun: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Failure>>,
 }
@@ -31,6 +32,7 @@ impl Pieces {
             count,
             next: AtomicU32::new(0),
             reported: AtomicU32::new(0),
+            begun: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
         }
@@ -51,6 +53,11 @@ impl Pieces {
         block_range(self.len, self.size, piece).expect("a claimed piece lies inside the object")
     }
 
+    /// Says that a part of the object was moved: if it is interrupted now, it has failed.
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::SeqCst);
+    }
+
     /// Whether the remaining pieces need not be done.
     pub(crate) fn is_lost(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
@@ -63,14 +70,31 @@ impl Pieces {
         self.failed.store(true, Ordering::SeqCst);
     }
 
+    /// Takes what a piece came to.
+    pub(crate) fn done(&self, result: Result<(), Box<Failure>>) {
+        match result {
+            Ok(()) => self.begin(),
+            Err(failure) => {
+                if failure.tries > 0 {
+                    self.begin();
+                }
+                self.lose(*failure);
+            }
+        }
+    }
+
     /// Reports a claimed piece. `true` for exactly one caller: the one with the last piece.
     pub(crate) fn report(&self) -> bool {
         self.reported.fetch_add(1, Ordering::SeqCst) + 1 == self.count
     }
 
-    /// Why the object was lost, if it was.
+    /// Why the object was lost, if it was. Asked for when all pieces are reported.
     pub(crate) fn take_failure(&self) -> Option<Failure> {
-        self.failure.lock().expect("nothing panics while the lock is held").take()
+        let mut failure = self.failure.lock().expect("nothing panics while the lock is held").take()?;
+        if failure.kind == FailureKind::Interrupted && self.begun.load(Ordering::SeqCst) {
+            failure.tries = failure.tries.max(1);
+        }
+        Some(failure)
     }
 }
 
@@ -103,8 +127,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_interrupted_has_failed_if_it_was_begun() {
+        let interrupted = || Box::new(Failure::interrupted("x"));
+        let tries = |done: Vec<Result<(), Box<Failure>>>| {
+            let pieces = Pieces::new(10, 5, 2);
+            done.into_iter().for_each(|result| pieces.done(result));
+            pieces.take_failure().map(|failure| failure.tries)
+        };
+        assert_eq!(tries(vec![Ok(()), Ok(())]), None);
+        assert_eq!(tries(vec![Err(interrupted()), Err(interrupted())]), Some(0));
+        assert_eq!(tries(vec![Ok(()), Err(interrupted())]), Some(1));
+        assert_eq!(tries(vec![Err(interrupted()), Ok(())]), Some(1));
+        let sent = Box::new(Failure { tries: 3, ..*interrupted() });
+        assert_eq!(tries(vec![Err(interrupted()), Err(sent)]), Some(1));
+    }
+
+    #[test]
     fn the_first_reason_stays() {
-        use crate::failure::FailureKind;
         let pieces = Pieces::new(10, 5, 2);
         pieces.lose(Failure::new(FailureKind::Network, "x", "first"));
         pieces.lose(Failure::new(FailureKind::Network, "x", "second"));

@@ -1,6 +1,6 @@
 //! What a remote source holds, found by listing it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use azuring_azure::{BlobClient, BlobEntry, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which};
@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::choices::{ListOfFiles, PermanentDelete};
 use crate::failure::{Failure, FailureKind};
+use crate::join::join_all;
 use crate::lane::new_histogram;
 use crate::list_reader::ListReader;
 use crate::outcome::SkippedKind;
@@ -67,6 +68,21 @@ impl RemoteSource {
     }
 }
 
+/// What stands at a name.
+enum Single {
+    /// A blob.
+    Blob(Box<BlobEntry>),
+    /// The stub of a directory.
+    Stub(Box<BlobEntry>),
+    /// Nothing: a directory, perhaps.
+    None,
+    /// It may not be asked.
+    Unknown(Box<Failure>),
+}
+
+/// Lines of a list that are asked about at a time.
+const LINES_AT_ONCE: usize = 64;
+
 /// Why the planner goes no further.
 enum Halt {
     /// The job is stopping.
@@ -96,11 +112,11 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
             let remote = Remote {
                 source,
                 client,
-                permits: Semaphore::new(2),
+                permits: Semaphore::new(LINES_AT_ONCE),
                 latency_us: RefCell::new(new_histogram()),
                 base: String::new(),
-                stub: Cell::new(None),
-                refused: Cell::new(None),
+                stub: None,
+                refused: None,
             };
             remote.run(planner).await
         }),
@@ -122,9 +138,9 @@ struct Remote<'a> {
     /// What the relative paths of the blobs leave out.
     base: String,
     /// The stub of the directory that is the source.
-    stub: Cell<Option<Box<BlobEntry>>>,
+    stub: Option<Box<BlobEntry>>,
     /// Why it is not known whether the source is a blob.
-    refused: Cell<Option<Box<Failure>>>,
+    refused: Option<Box<Failure>>,
 }
 
 impl Remote<'_> {
@@ -144,13 +160,21 @@ impl Remote<'_> {
                 return self.states_of(planner, name).await;
             }
             RemotePath::Object { name } => match self.single(planner, name).await? {
-                Some(entry) => {
+                Single::Blob(entry) => {
                     self.begin(planner, RemoteShape::Blob { name })?;
                     let at = name.rfind('/').map_or(0, |slash| slash + 1);
                     let item = BlobItem { entry, relative_at: at, known: Known::Listed };
                     return if source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) };
                 }
-                None => RemoteShape::Directory { prefix: name },
+                Single::Stub(entry) => {
+                    self.stub = Some(entry);
+                    RemoteShape::Directory { prefix: name }
+                }
+                Single::Unknown(refused) => {
+                    self.refused = Some(refused);
+                    RemoteShape::Directory { prefix: name }
+                }
+                Single::None => RemoteShape::Directory { prefix: name },
             },
         };
         self.base = match shape {
@@ -235,7 +259,7 @@ impl Remote<'_> {
     }
 
     /// The blob of this name, if there is one that is not the stub of a directory.
-    async fn single(&self, planner: &Planner<'_>, name: &str) -> Result<Option<Box<BlobEntry>>, Halt> {
+    async fn single(&self, planner: &Planner<'_>, name: &str) -> Result<Single, Halt> {
         let blob = encode_path(name);
         let asked = self.ask(planner, async || self.client.head_blob(&blob, Which::default()).await).await;
         match asked {
@@ -247,18 +271,14 @@ impl Remote<'_> {
                     facts,
                     ..BlobEntry::default()
                 };
-                if is_stub {
-                    self.stub.set(Some(Box::new(entry)));
-                    return Ok(None);
-                }
-                Ok(Some(Box::new(entry)))
+                let entry = Box::new(entry);
+                Ok(if is_stub { Single::Stub(entry) } else { Single::Blob(entry) })
             }
-            Err(gave_up) if gave_up.not_found() => Ok(None),
+            Err(gave_up) if gave_up.not_found() => Ok(Single::None),
             // A credential that may list and not read: what is below can be found all the same.
             Err(gave_up) if gave_up.forbidden() => {
                 let failure = Failure::request("", &gave_up.error.expect("it was just seen"), 1);
-                self.refused.set(Some(Box::new(failure)));
-                Ok(None)
+                Ok(Single::Unknown(Box::new(failure)))
             }
             Err(gave_up) => Err(gave_up.for_object(&planner.shared.session, "").into()),
         }
@@ -349,8 +369,9 @@ impl Remote<'_> {
     /// The blobs named in a list. None of them is asked for: whoever transfers one finds out whether it is there.
     async fn listed(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
         let mut lines = ListReader::open(self.source.list.as_ref().expect("there is a list"))?;
-        let mut entries = Vec::new();
+        let (mut entries, mut names) = (Vec::new(), Vec::new());
         while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
+            self.lines(planner, &mut names).await?;
             for entry in entries.drain(..) {
                 let path = match entry {
                     Ok(path) => path,
@@ -370,27 +391,70 @@ impl Remote<'_> {
                             self.listed_directory(planner, name).await?;
                             continue;
                         }
-                        self.line(planner, name).await?;
+                        names.push(name);
                     }
                     Ok(name) => going(planner.refuse(bad_name(name.as_bytes())))?,
                     Err(error) => going(planner.refuse(bad_name(error.as_bytes())))?,
                 }
             }
         }
+        self.lines(planner, &mut names).await
+    }
+
+    /// Whether it has to be known what a line is before it is handed over: its time or type decides, a dry run is to tell
+    /// the truth, or what is below a directory's stub is to be removed with it.
+    fn asks_about_lines(&self, planner: &Planner<'_>) -> bool {
+        let changes = matches!(planner.shared.task, Task::Remove(_) | Task::SetProperties(_));
+        self.source.filter.needs_facts()
+            || planner.shared.session.options.dry_run
+            || (changes && self.source.recursive)
+    }
+
+    /// Lines that may be blobs; asked about, many at a time, only when that decides something.
+    async fn lines(&self, planner: &mut Planner<'_>, names: &mut Vec<String>) -> Result<(), Halt> {
+        if !self.asks_about_lines(planner) {
+            for name in names.drain(..) {
+                let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
+                let relative_at = self.base.len();
+                self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })?;
+            }
+            return Ok(());
+        }
+        while !names.is_empty() {
+            let some: Vec<String> = names.drain(..names.len().min(LINES_AT_ONCE)).collect();
+            let looking = some.iter().map(|name| self.single(planner, name)).collect();
+            let found = join_all(looking).await;
+            for (name, single) in some.into_iter().zip(found) {
+                self.line(planner, name, single?).await?;
+            }
+        }
         Ok(())
     }
 
-    /// A line that may be a blob. It is asked for only when its time or type decides.
-    async fn line(&self, planner: &mut Planner<'_>, name: String) -> Result<(), Halt> {
-        let relative_at = self.base.len();
-        if self.source.filter.needs_facts()
-            && let Some(entry) = self.single(planner, &name).await?
-        {
-            let item = BlobItem { entry, relative_at, known: Known::Listed };
-            return if self.source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) };
+    /// A line of which it is known what it is.
+    async fn line(&self, planner: &mut Planner<'_>, name: String, single: Single) -> Result<(), Halt> {
+        let item = |entry| BlobItem { entry, relative_at: self.base.len(), known: Known::Listed };
+        match single {
+            Single::Blob(entry) if self.source.wants(&item(entry.clone())) => {
+                self.hand_over(planner, item(entry))
+            }
+            Single::Blob(_) => Ok(()),
+            Single::Unknown(failure) => {
+                let object = escape(name[self.base.len()..].as_bytes());
+                going(planner.refuse(Failure { object, ..*failure }))
+            }
+            Single::None if !self.source.recursive => {
+                let object = escape(name[self.base.len()..].as_bytes());
+                going(planner.refuse(Failure::new(FailureKind::Missing, &object, "there is no such blob")))
+            }
+            Single::None => self.listed_directory(planner, name + "/").await,
+            Single::Stub(entry) => {
+                self.listed_directory(planner, name + "/").await?;
+                let item = item(entry);
+                let takes = matches!(planner.shared.task, Task::Remove(_)) && self.source.wants(&item);
+                if takes { self.hand_over(planner, item) } else { Ok(()) }
+            }
         }
-        let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
-        self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })
     }
 
     /// A line that says itself that it is a directory.

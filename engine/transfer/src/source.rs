@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -127,6 +128,10 @@ impl Source {
                 }
             },
             kind => match kind.usable(argument)? {
+                SourceKind::File { .. } if options.list.is_some() => {
+                    let text = "a list of files needs a directory as its source";
+                    return Err(JobError::Limit(text.to_owned()));
+                }
                 SourceKind::File { .. } => return Self::one_file(argument, destination, options),
                 _ => (options.walk(argument.to_owned()), base_name(argument)?, Shape::Directory),
             },
@@ -302,7 +307,11 @@ impl Take<'_> {
     fn line(&self, planner: &mut Planner<'_>, path: &[u8], options: &LocalOptions) -> bool {
         let full = self.path(path);
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        match std::fs::symlink_metadata(&full) {
+        let looked_up = match options.symlinks {
+            Symlinks::Follow => std::fs::metadata(&full),
+            Symlinks::Skip | Symlinks::Preserve => std::fs::symlink_metadata(&full),
+        };
+        match looked_up {
             Ok(meta) if meta.is_dir() && !options.naming.recursive => {
                 let text = "a directory in a list of files needs --recursive";
                 planner.refuse(Failure::new(FailureKind::Usage, &azuring_plan::name::escape(path), text))
@@ -311,18 +320,37 @@ impl Take<'_> {
                 Ok(stream) => self.walk(planner, stream, path),
                 Err(error) => planner.fail(Failure::local(&error)),
             },
-            Ok(meta) if meta.is_symlink() => match options.symlinks {
-                Symlinks::Skip => {
-                    let kind = local::SkippedKind::Symlink;
-                    self.one(planner, local::Found::Skipped { path: RelPath::new(path), kind })
-                }
-                Symlinks::Follow => self.one(planner, local::Found::File(RelPath::new(path))),
-                Symlinks::Preserve => self.one(planner, local::Found::Symlink(RelPath::new(path))),
-            },
-            Ok(_) => self.one(planner, local::Found::File(RelPath::new(path))),
+            Ok(meta) => {
+                let path = RelPath::new(path);
+                let found = match kind_of(meta.file_type()) {
+                    None => local::Found::File(path),
+                    Some(local::SkippedKind::Symlink) if options.symlinks == Symlinks::Preserve => {
+                        local::Found::Symlink(path)
+                    }
+                    Some(kind) if kind != local::SkippedKind::Symlink && options.specials => {
+                        local::Found::Special { path, kind }
+                    }
+                    Some(kind) => local::Found::Skipped { path, kind },
+                };
+                self.one(planner, found)
+            }
             Err(error) => planner.fail(Failure::local(&LocalError::from_io(full, "looking it up", &error))),
         }
     }
+}
+
+/// What something is that has no content to transfer; `None` of a file.
+fn kind_of(file_type: std::fs::FileType) -> Option<local::SkippedKind> {
+    use local::SkippedKind;
+    [
+        (file_type.is_symlink(), SkippedKind::Symlink),
+        (file_type.is_socket(), SkippedKind::Socket),
+        (file_type.is_fifo(), SkippedKind::Fifo),
+        (file_type.is_block_device(), SkippedKind::BlockDevice),
+        (file_type.is_char_device(), SkippedKind::CharDevice),
+    ]
+    .into_iter()
+    .find_map(|(is_this, kind)| is_this.then_some(kind))
 }
 
 /// What a walk below `below` found, as seen from the source.

@@ -271,7 +271,7 @@ fn versions_are_removed_by_their_ids_and_nothing_else() {
 }
 
 #[test]
-fn a_list_of_files_is_removed_without_asking_for_them() {
+fn a_list_of_files_is_removed_with_what_is_below_its_directories() {
     let bench = Bench::new(false);
     bench.plant_many(5);
     bench.plant(["d/sub/x", "d/sub/y"]);
@@ -282,8 +282,9 @@ fn a_list_of_files_is_removed_without_asking_for_them() {
     let (report, events) = run(bench.remove("/d").list_of_files(list));
     assert_eq!((report.counts.done, report.counts.failed, report.counts.problems), (4, 1, 0), "{events:?}");
     assert_eq!(bench.names(), ["d/0000", "d/0002", "d/0004"]);
-    // A listing of each directory, also of the one that is none, and a batch.
-    assert_eq!(report.counts.requests, 3);
+    // Where directories are wanted each line is asked about, many at a time; a listing of each directory, also of the one
+    // that is none; a batch.
+    assert_eq!(report.counts.requests, 3 + 2 + 1);
 
     // A directory is found whether or not it says that it is one; without recursion it is none.
     bench.plant(["d/sub/x", "d/sub/y"]);
@@ -391,4 +392,23 @@ fn a_stop_leaves_the_rest_as_it_is() {
     assert!(report.counts.failed > 0 && report.counts.done == 0);
     assert_eq!(report.status(), JobStatus::Cancelled);
     assert_eq!(bench.names().len(), 9999);
+}
+
+#[test]
+fn the_stub_of_a_listed_directory_goes_with_what_is_below_it() {
+    let bench = Bench::new(false);
+    bench.plant(["tree/a", "tree/sub/b", "other"]);
+    let folder = vec![("hdi_isfolder".to_owned(), "true".to_owned())];
+    let stub = azsim::Seed { name: "tree".to_owned(), metadata: folder, ..azsim::Seed::default() };
+    bench.server.plant(DEVSTORE_ACCOUNT, "cont", [stub.clone()]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("list");
+    std::fs::write(&file, "tree\n").unwrap();
+    let (report, events) = run(bench.remove("/*").list_of_files(azuring_transfer::ListOfFiles::File(file)));
+    assert_eq!((report.counts.failed, bench.names()), (0, vec!["other".to_owned()]), "{events:?}");
+    // The same for the source itself.
+    bench.plant(["tree/a"]);
+    bench.server.plant(DEVSTORE_ACCOUNT, "cont", [stub]);
+    run(bench.remove("/tree"));
+    assert_eq!(bench.names(), ["other"]);
 }

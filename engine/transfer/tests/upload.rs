@@ -12,8 +12,8 @@ use azsim::{BlobInfo, Fault, Faults, NameMatch, Operation, Rule, Seed, Server, S
 use azuring_azure::{Cpk, Secret};
 use azuring_transfer::{
     BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, Credential, DEVSTORE_ACCOUNT, Encryption, Event,
-    Failure, Job, JobOptions, Limits, Overwrite, PosixStyle, Report, RetryPolicy, SkippedKind, StopHandle,
-    Symlinks,
+    Failure, Job, JobOptions, Limits, ListOfFiles, Overwrite, PosixStyle, Report, RetryPolicy, SkippedKind,
+    StopHandle, Symlinks,
 };
 use md5::{Digest, Md5};
 use tempfile::TempDir;
@@ -319,6 +319,36 @@ fn links_directories_and_pipes_become_blobs_of_their_own() {
         assert_eq!(marks, mark.as_slice(), "{name}");
     }
     assert_eq!(blobs["pipe"].len, 0);
+}
+
+#[test]
+fn lines_of_a_list_are_what_they_lead_to() {
+    let bench = Bench::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(elsewhere.path().join("d")).unwrap();
+    std::fs::write(elsewhere.path().join("d/x"), b"text").unwrap();
+    for (to, link) in [("d", "to d"), ("d/x", "to x"), ("none", "to none")] {
+        std::os::unix::fs::symlink(elsewhere.path().join(to), bench.dir.path().join(link)).unwrap();
+    }
+    make_fifo(&bench.dir.path().join("pipe"));
+    let list = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(list.path(), "to d\nto x\nto none\npipe\n").unwrap();
+    let upload = |symlinks, recursive| {
+        let credential = Credential::find(&bench.url(), |_| None).unwrap();
+        let job = Job::upload(bench.dir.path(), bench.url(), credential).recursive(recursive);
+        let job = job.as_subdir(false).list_of_files(ListOfFiles::File(list.path().to_owned()));
+        let options = JobOptions { symlinks, ..options() };
+        job.options(options).build().unwrap().run(&StopHandle::new(), |_| {}).counts
+    };
+    let counts = upload(Symlinks::Follow, true);
+    assert_eq!((counts.done, counts.failed, counts.problems, counts.skipped_special), (2, 0, 1, 1));
+    assert_eq!(bench.blobs().into_keys().collect::<Vec<_>>(), ["to d/x", "to x"]);
+    // A directory all the same, which needs recursion.
+    let counts = upload(Symlinks::Follow, false);
+    assert_eq!((counts.done, counts.failed, counts.problems, counts.skipped_special), (1, 1, 1, 1));
+    let counts = upload(Symlinks::Skip, true);
+    assert_eq!((counts.done, counts.skipped_symlinks, counts.skipped_special), (0, 3, 1));
+    assert_eq!(upload(Symlinks::Preserve, true).done, 3);
 }
 
 #[test]

@@ -172,7 +172,7 @@ pub(crate) async fn put_blob(
         };
         let staged = if shard.staged.is_empty() { None } else { shard.staged.remove(name) };
         // What is replaced is dropped after the lock: it may be gigabytes.
-        (modified, rare, (shard.replace(name, Box::new(blob)), staged))
+        (modified, rare, (shard.overwrite(name, Box::new(blob), rq.shared.deletion()), staged))
     };
     let mut answer = created(claimed, received.crc64);
     if let Some(rare) = rare {
@@ -279,7 +279,7 @@ pub(crate) async fn put_block_list(
             content: Content::Blocks(Arc::new(blocks)),
         };
         let staged = shard.staged.remove(name);
-        (modified, rare, (shard.replace(name, Box::new(blob)), staged))
+        (modified, rare, (shard.overwrite(name, Box::new(blob), rq.shared.deletion()), staged))
     };
     let mut answer = created(claimed, checksums.crc64);
     if let Some(rare) = rare {

@@ -82,6 +82,9 @@ pub(crate) struct Serve {
     /// Keep what is overwritten or deleted as earlier versions.
     #[arg(long)]
     versioning: bool,
+    /// Keep what is deleted or overwritten for this many days, as deleted.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
+    soft_delete: Option<u32>,
     #[command(flatten)]
     faults: FaultArgs,
 }
@@ -146,6 +149,9 @@ impl Serve {
             .faults(self.faults.faults());
         for (name, key) in &self.accounts {
             builder = builder.account(name, key);
+        }
+        if let Some(days) = self.soft_delete {
+            builder = builder.soft_delete(days);
         }
         match self.threads {
             Some(threads) => builder.threads(threads),

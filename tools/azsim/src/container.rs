@@ -78,7 +78,7 @@ pub(crate) fn account_information() -> Answer {
     answer
 }
 
-pub(crate) fn service_properties() -> Answer {
+pub(crate) fn service_properties(rq: &Rq<'_>) -> Answer {
     let mut out = String::from(xml::PROLOG);
     out.push_str(concat!(
         "<StorageServiceProperties><Logging><Version>1.0</Version><Read>false</Read><Write>false</Write>",
@@ -86,8 +86,18 @@ pub(crate) fn service_properties() -> Answer {
         "<HourMetrics><Version>1.0</Version><Enabled>false</Enabled><RetentionPolicy><Enabled>false</Enabled>",
         "</RetentionPolicy></HourMetrics><MinuteMetrics><Version>1.0</Version><Enabled>false</Enabled>",
         "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy></MinuteMetrics><Cors />",
-        "<DeleteRetentionPolicy><Enabled>false</Enabled></DeleteRetentionPolicy>",
-        "<StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>",
+        "<DeleteRetentionPolicy>",
+    ));
+    match rq.shared.soft_delete {
+        None => out.push_str("<Enabled>false</Enabled>"),
+        Some(days) => {
+            out.push_str("<Enabled>true</Enabled>");
+            xml::element(&mut out, "Days", &days.to_string());
+            out.push_str("<AllowPermanentDelete>true</AllowPermanentDelete>");
+        }
+    }
+    out.push_str(concat!(
+        "</DeleteRetentionPolicy><StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>",
     ));
     answer::xml(out)
 }

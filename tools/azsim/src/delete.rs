@@ -9,8 +9,8 @@ use crate::change::{changed, current};
 use crate::conditions::Conditions;
 use crate::encryption::Encryption;
 use crate::error::{
-    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_NOT_FOUND, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE,
-    OPERATION_NOT_ALLOWED_ON_ROOT_BLOB, Result, SNAPSHOTS_PRESENT,
+    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_NOT_FOUND, BLOB_SNAPSHOT_NOT_SOFT_DELETED, INVALID_HEADER_VALUE,
+    INVALID_QUERY_PARAMETER_VALUE, OPERATION_NOT_ALLOWED_ON_ROOT_BLOB, Result, SNAPSHOTS_PRESENT,
 };
 use crate::headers::{self, nonempty};
 use crate::past::Which;
@@ -41,29 +41,32 @@ pub(crate) fn snapshot(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     Ok(answer)
 }
 
-/// What Delete Blob takes away; dropped after the lock, because it may be gigabytes.
+/// What Delete Blob takes away for good; dropped after the lock, because it may be gigabytes.
 #[derive(Default)]
-struct Deleted {
-    _blobs: Vec<Blob>,
+struct Dropped {
+    _blobs: Vec<Box<Blob>>,
     _staged: Option<Staged>,
+}
+
+impl From<Option<Box<Blob>>> for Dropped {
+    fn from(blob: Option<Box<Blob>>) -> Self {
+        Dropped { _blobs: blob.into_iter().collect(), _staged: None }
+    }
 }
 
 /// Whether the SAS allows this kind of deletion: `d` for blobs and snapshots, `x` for versions, `y` for good.
 fn check_permission(rq: &Rq<'_>, which: Which, permanent: bool) -> Result<()> {
     let letter = match which {
+        _ if permanent => b'y',
         Which::Version(_) => b'x',
-        _ => b'd',
+        Which::Current | Which::Snapshot(_) => b'd',
     };
-    if auth::may(&rq.grant, letter) || (permanent && auth::may(&rq.grant, b'y')) {
-        return Ok(());
-    }
-    Err(AUTHORIZATION_PERMISSION_MISMATCH.into())
+    if auth::may(&rq.grant, letter) { Ok(()) } else { Err(AUTHORIZATION_PERMISSION_MISMATCH.into()) }
 }
 
 pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let conditions = Conditions::read(rq.parts)?;
     let which = Which::read(&rq.target.query)?;
-    // There is no soft delete: every deletion is for good.
     let permanent = match rq.target.query.get("deletetype") {
         None => false,
         Some(kind) if kind.eq_ignore_ascii_case("permanent") => true,
@@ -78,46 +81,80 @@ pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     }
     let container = rq.container()?;
     let (_, name) = rq.target.names();
-    let _deleted = {
+    let at = rq.shared.deletion();
+    let _dropped = {
         let mut shard = container.shard(name);
-        let blob = shard.find(name, which)?;
-        conditions.check_change(Some(blob.modified))?;
-        check_lease(rq, true)?;
-        match which {
-            Which::Current => delete_current(&mut shard, name, snapshots)?,
-            Which::Snapshot(tick) => {
-                let past = shard.past.get_mut(name).ok_or(BLOB_NOT_FOUND)?;
-                Deleted {
-                    _blobs: past.snapshots.remove(&tick).map(|b| *b).into_iter().collect(),
-                    _staged: None,
+        if permanent {
+            purge(rq, &mut shard, name, which, &conditions)?
+        } else {
+            let blob = shard.find(name, which)?;
+            conditions.check_change(Some(blob.modified))?;
+            check_lease(rq, true)?;
+            match which {
+                Which::Current => delete_current(&mut shard, name, snapshots, at)?,
+                Which::Snapshot(tick) => {
+                    let past = shard.past.get_mut(name).ok_or(BLOB_NOT_FOUND)?;
+                    let snapshot = past.snapshots.remove(&tick).ok_or(BLOB_NOT_FOUND)?;
+                    shard.discard(name, which, snapshot, at).into()
                 }
-            }
-            Which::Version(tick) => {
-                let past = shard.past.get_mut(name).ok_or(OPERATION_NOT_ALLOWED_ON_ROOT_BLOB)?;
-                let version = past.versions.remove(&tick).ok_or(OPERATION_NOT_ALLOWED_ON_ROOT_BLOB)?;
-                Deleted { _blobs: vec![*version], _staged: None }
+                Which::Version(tick) => {
+                    let past = shard.past.get_mut(name).ok_or(OPERATION_NOT_ALLOWED_ON_ROOT_BLOB)?;
+                    let version = past.versions.remove(&tick).ok_or(OPERATION_NOT_ALLOWED_ON_ROOT_BLOB)?;
+                    shard.discard(name, which, version, at).into()
+                }
             }
         }
     };
     container.shard(name).tidy(name);
     let mut answer = answer::empty(StatusCode::ACCEPTED);
-    answer.headers_mut().insert(headers::DELETE_PERMANENT, HeaderValue::from_static("true"));
+    let for_good = if permanent || at.is_none() { "true" } else { "false" };
+    answer.headers_mut().insert(headers::DELETE_PERMANENT, HeaderValue::from_static(for_good));
     Ok(answer)
 }
 
-fn delete_current(shard: &mut Shard, name: &str, snapshots: Option<&str>) -> Result<Deleted> {
+/// Takes away for good a snapshot or version that is deleted softly already; nothing else goes this way.
+fn purge(
+    rq: &Rq<'_>,
+    shard: &mut Shard,
+    name: &str,
+    which: Which,
+    conditions: &Conditions<'_>,
+) -> Result<Dropped> {
+    if which == Which::Current {
+        return Err(BLOB_SNAPSHOT_NOT_SOFT_DELETED.into());
+    }
+    let Some(kept) = shard.past.get(name).and_then(|past| past.deleted.get(which)) else {
+        shard.find(name, which)?;
+        return Err(BLOB_SNAPSHOT_NOT_SOFT_DELETED.into());
+    };
+    conditions.check_change(Some(kept.blob.modified))?;
+    check_lease(rq, true)?;
+    let kept = shard.past.get_mut(name).and_then(|past| past.deleted.remove(which));
+    Ok(kept.map(|kept| kept.blob).into())
+}
+
+fn delete_current(
+    shard: &mut Shard,
+    name: &str,
+    snapshots: Option<&str>,
+    at: Option<u64>,
+) -> Result<Dropped> {
     let mut blobs = Vec::new();
     if let Some(past) = shard.past.get_mut(name).filter(|p| !p.snapshots.is_empty()) {
         if snapshots.is_none() {
             return Err(SNAPSHOTS_PRESENT.into());
         }
-        blobs.extend(std::mem::take(&mut past.snapshots).into_values().map(|b| *b));
+        for (tick, snapshot) in std::mem::take(&mut past.snapshots) {
+            blobs.extend(shard.discard(name, Which::Snapshot(tick), snapshot, at));
+        }
     }
     if snapshots == Some("only") {
-        return Ok(Deleted { _blobs: blobs, _staged: None });
+        return Ok(Dropped { _blobs: blobs, _staged: None });
     }
-    if let Some(old) = shard.blobs.remove(name) {
-        blobs.extend(shard.retire(name, old).map(|b| *b));
+    if let Some(old) = shard.blobs.remove(name)
+        && let Some(old) = shard.retire(name, old)
+    {
+        blobs.extend(shard.discard(name, Which::Current, old, at));
     }
-    Ok(Deleted { _blobs: blobs, _staged: shard.staged.remove(name) })
+    Ok(Dropped { _blobs: blobs, _staged: shard.staged.remove(name) })
 }

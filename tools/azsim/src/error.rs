@@ -137,6 +137,8 @@ kinds! {
     BLOB_KEY_MISMATCH = 409 "BlobCustomerSpecifiedEncryptionMismatch"
         "The given customer specified encryption does not match the encryption used to encrypt the blob.";
     BLOB_NOT_FOUND = 404 "BlobNotFound" "The specified blob does not exist.";
+    BLOB_SNAPSHOT_NOT_SOFT_DELETED = 409 "BlobSnapshotNotSoftDeleted"
+        "Only a snapshot or version that is soft-deleted can be deleted permanently.";
     BLOB_USES_KEY = 409 "BlobUsesCustomerSpecifiedEncryption" "The blob is encrypted with customer specified encryption.";
     BLOCK_COUNT_EXCEEDS_LIMIT = 409 "BlockCountExceedsLimit"
         "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.";

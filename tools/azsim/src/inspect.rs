@@ -56,6 +56,20 @@ pub struct BlockInfo {
     pub crc64: u64,
 }
 
+/// What was deleted softly of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeletedInfo {
+    /// Name within the container.
+    pub name: String,
+    /// The blob itself was.
+    pub blob: bool,
+    /// How many snapshots were.
+    pub snapshots: usize,
+    /// How many versions were.
+    pub versions: usize,
+}
+
 pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
     let own = |pairs: &[(Box<str>, Box<str>)]| {
         pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -107,6 +121,22 @@ pub(crate) fn snapshots(container: &Container) -> Vec<(String, usize)> {
         .collect();
     counts.sort_unstable();
     counts
+}
+
+pub(crate) fn deleted(container: &Container) -> Vec<DeletedInfo> {
+    let shards = container.lock_all();
+    let past = shards.iter().flat_map(|shard| &shard.past);
+    let mut all: Vec<DeletedInfo> = past
+        .filter(|(_, past)| !past.deleted.is_empty())
+        .map(|(name, past)| DeletedInfo {
+            name: name.to_string(),
+            blob: past.deleted.blob.is_some(),
+            snapshots: past.deleted.snapshots.len(),
+            versions: past.deleted.versions.len(),
+        })
+        .collect();
+    all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 pub(crate) fn content(container: &Container, name: &str) -> Option<Bytes> {

@@ -30,7 +30,7 @@
 //! 125 bytes a blob beside its content (measured, names of 14 characters).
 //!
 //! # What it does not do
-//! Leases, soft delete, copies, tag conditions and searches, differences of page ranges, stored access policies, user
+//! Leases, undeletion, copies, tag conditions and searches, differences of page ranges, stored access policies, user
 //! delegation, tokens: 501, 400 or 401 with the service's XML. Nothing is encrypted: customer keys are checked, not used.
 //! Nothing survives a restart, the files of [`Store::Disk`] neither.
 //!
@@ -85,7 +85,7 @@ mod xml;
 use std::path::PathBuf;
 
 pub use faults::{Fault, Faults, NameMatch, Rate, Rule};
-pub use inspect::{BlobInfo, BlockInfo};
+pub use inspect::{BlobInfo, BlockInfo, DeletedInfo};
 pub use plant::Seed;
 pub use route::Operation;
 pub use server::{Server, ServerBuilder};

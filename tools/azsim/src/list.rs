@@ -11,7 +11,7 @@ use crate::answer::{self, Answer, Failure};
 use crate::auth::PublicAccess;
 use crate::error::{INVALID_QUERY_PARAMETER_VALUE, OUT_OF_RANGE_QUERY_PARAMETER, Result};
 use crate::list_xml::{document, endpoint, write_metadata};
-use crate::past::Past;
+use crate::past::{Deleted, Past};
 use crate::service::Rq;
 use crate::store::{Blob, Container, Shard, Staged, etag};
 use crate::time;
@@ -83,9 +83,18 @@ const CHUNK: usize = 256;
 
 /// One entry of a page, independent of the store: a page is written without its locks.
 pub(crate) enum Entry {
-    Blob(Box<str>, Box<Blob>, Origin),
+    Blob(Shown),
     Uncommitted(Box<str>),
     Prefix(Box<str>),
+}
+
+/// A blob of a page.
+pub(crate) struct Shown {
+    pub(crate) name: Box<str>,
+    pub(crate) blob: Box<Blob>,
+    pub(crate) origin: Origin,
+    /// When it was deleted softly, in ticks.
+    pub(crate) deleted_at: Option<u64>,
 }
 
 /// Which blob of its name an entry is.
@@ -104,6 +113,7 @@ pub(crate) struct Include {
     uncommitted: bool,
     snapshots: bool,
     pub(crate) versions: bool,
+    deleted: bool,
 }
 
 impl Include {
@@ -115,13 +125,54 @@ impl Include {
             uncommitted: has("uncommittedblobs"),
             snapshots: has("snapshots"),
             versions: has("versions"),
+            deleted: has("deleted"),
         }
+    }
+}
+
+impl Past {
+    /// Whether there is something to show of a name without a blob.
+    fn shows(&self, include: Include) -> bool {
+        let deleted = &self.deleted;
+        let any_deleted = deleted.blob.is_some()
+            || (include.snapshots && !deleted.snapshots.is_empty())
+            || (include.versions && !deleted.versions.is_empty());
+        (include.versions && !self.versions.is_empty()) || (include.deleted && any_deleted)
+    }
+
+    /// Appends what is included: snapshots, versions, the deleted blob.
+    fn show(&self, name: &str, include: Include, entries: &mut Vec<Entry>) {
+        let shown = |blob: &Blob, origin, deleted_at| Shown {
+            name: name.into(),
+            blob: Box::new(blob.clone()),
+            origin,
+            deleted_at,
+        };
+        let Deleted { blob, snapshots, versions } = &self.deleted;
+        // By their times, whether deleted or not.
+        let mut all = BTreeMap::new();
+        if include.snapshots {
+            let there = self.snapshots.iter();
+            all.extend(there.map(|(t, b)| (*t, shown(b, Origin::Snapshot(*t), None))));
+            let deleted = snapshots.iter().filter(|_| include.deleted);
+            all.extend(deleted.map(|(t, k)| (*t, shown(&k.blob, Origin::Snapshot(*t), Some(k.at)))));
+        }
+        entries.extend(std::mem::take(&mut all).into_values().map(Entry::Blob));
+        if include.versions {
+            all.extend(self.versions.iter().map(|(t, b)| (*t, shown(b, Origin::Version, None))));
+            let deleted = versions.iter().filter(|_| include.deleted);
+            all.extend(deleted.map(|(t, k)| (*t, shown(&k.blob, Origin::Version, Some(k.at)))));
+        }
+        entries.extend(all.into_values().map(Entry::Blob));
+        let blob = blob.iter().filter(|_| include.deleted);
+        entries.extend(blob.map(|k| Entry::Blob(shown(&k.blob, Origin::Current, Some(k.at)))));
     }
 }
 
 /// A place in one shard.
 struct Cursor<'s> {
     shard: &'s Shard,
+    include: Include,
     names: Names<'s>,
     next: Option<(&'s str, Option<&'s Blob>)>,
 }
@@ -137,7 +188,7 @@ enum Names<'s> {
 enum Map {
     Blobs,
     Staged,
-    /// Names of which earlier versions are left.
+    /// Names without a blob, of which something is left.
     Past,
 }
 
@@ -146,13 +197,13 @@ fn from<'m, V>(map: &'m BTreeMap<Box<str>, V>, name: &str) -> Range<'m, Box<str>
 }
 
 impl<'s> Cursor<'s> {
-    fn new(shard: &'s Shard, map: Map, name: &str) -> Cursor<'s> {
+    fn new(shard: &'s Shard, include: Include, map: Map, name: &str) -> Cursor<'s> {
         let names = match map {
             Map::Blobs => Names::Blobs(from(&shard.blobs, name)),
             Map::Staged => Names::Staged(from(&shard.staged, name)),
             Map::Past => Names::Past(from(&shard.past, name)),
         };
-        let mut cursor = Cursor { shard, names, next: None };
+        let mut cursor = Cursor { shard, include, names, next: None };
         cursor.advance();
         cursor
     }
@@ -165,28 +216,24 @@ impl<'s> Cursor<'s> {
                 range.find(|(name, _)| !self.shard.blobs.contains_key(*name)).map(|(name, _)| (&**name, None))
             }
             Names::Past(range) => range
-                .find(|(name, past)| !past.versions.is_empty() && !self.shard.blobs.contains_key(*name))
+                .find(|(name, past)| past.shows(self.include) && !self.shard.blobs.contains_key(*name))
                 .map(|(name, _)| (&**name, None)),
         };
     }
 
     /// Appends the entries of the name at hand: snapshots, earlier versions, the blob itself.
-    fn take(&self, name: &str, include: Include, entries: &mut Vec<Entry>) {
-        if let Some(past) = self.shard.past.get(name) {
-            if include.snapshots && !matches!(self.names, Names::Staged(_)) {
-                let snapshots = past.snapshots.iter();
-                entries.extend(
-                    snapshots.map(|(t, b)| Entry::Blob(name.into(), b.clone(), Origin::Snapshot(*t))),
-                );
-            }
-            if include.versions && !matches!(self.names, Names::Staged(_)) {
-                let versions = past.versions.values();
-                entries.extend(versions.map(|b| Entry::Blob(name.into(), b.clone(), Origin::Version)));
-            }
+    fn take(&self, name: &str, entries: &mut Vec<Entry>) {
+        if let Some(past) = self.shard.past.get(name).filter(|_| !matches!(self.names, Names::Staged(_))) {
+            past.show(name, self.include, entries);
         }
         match (&self.names, self.next) {
             (_, Some((_, Some(blob)))) => {
-                entries.push(Entry::Blob(name.into(), Box::new(blob.clone()), Origin::Current));
+                entries.push(Entry::Blob(Shown {
+                    name: name.into(),
+                    blob: Box::new(blob.clone()),
+                    origin: Origin::Current,
+                    deleted_at: None,
+                }));
             }
             (Names::Staged(_), _) => entries.push(Entry::Uncommitted(name.into())),
             _ => {}
@@ -199,7 +246,7 @@ impl<'s> Cursor<'s> {
             Names::Staged(_) => Map::Staged,
             Names::Past(_) => Map::Past,
         };
-        *self = Cursor::new(self.shard, map, name);
+        *self = Cursor::new(self.shard, self.include, map, name);
     }
 }
 
@@ -242,12 +289,12 @@ fn chunk(
     include: Include,
     entries: &mut Vec<Entry>,
 ) -> Option<String> {
-    let cursors = |map: Map| shards.iter().map(move |s| Cursor::new(s, map, from));
+    let cursors = |map: Map| shards.iter().map(move |s| Cursor::new(s, include, map, from));
     let mut all: Vec<Cursor<'_>> = cursors(Map::Blobs).collect();
     if include.uncommitted {
         all.extend(cursors(Map::Staged));
     }
-    if include.versions {
+    if include.versions || include.deleted {
         all.extend(cursors(Map::Past));
     }
     // The names at hand, smallest first, each with its cursor.
@@ -283,7 +330,7 @@ fn chunk(
                 }
                 group = Some((prefix, after));
             } else {
-                cursor.take(name, include, entries);
+                cursor.take(name, entries);
                 cursor.advance();
             }
         }
@@ -297,7 +344,7 @@ pub(crate) async fn blobs(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let include = Include::read(rq.target.query.get("include").unwrap_or(""));
     let container = rq.container()?;
     if rq.target.query.get("showonly").is_some_and(|s| s.eq_ignore_ascii_case("deleted")) {
-        // Nothing is kept of what was deleted.
+        // The service keeps this for accounts with a hierarchical namespace.
         return Ok(answer::xml(document(rq, &container, &ask, &[], None, include)));
     }
     let (entries, next) = page(&container, &ask, include).await;

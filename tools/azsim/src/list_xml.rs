@@ -7,10 +7,10 @@ use http::header::HOST;
 use crate::change::archive_status;
 use crate::encryption::write_key;
 use crate::headers;
-use crate::list::{Ask, Entry, Include, Origin, write_marker};
+use crate::list::{Ask, Entry, Include, Origin, Shown, write_marker};
 use crate::properties::{BlobKind, Props, Rare};
 use crate::service::Rq;
-use crate::store::{Blob, Container, etag};
+use crate::store::{Container, etag};
 use crate::time;
 use crate::xml;
 
@@ -59,7 +59,9 @@ pub(crate) fn document(
                     "<LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties></Blob>"
                 ));
             }
-            Entry::Blob(name, blob, origin) => write_blob(&mut out, name, blob, *origin, include),
+            Entry::Blob(shown) => {
+                write_blob(&mut out, shown, include, rq.shared.soft_delete.unwrap_or_default())
+            }
         }
     }
     out.push_str("</Blobs>");
@@ -85,17 +87,27 @@ fn write_name(out: &mut String, name: &str) {
     out.push_str("</Name>");
 }
 
-fn write_blob(out: &mut String, name: &str, blob: &Blob, origin: Origin, include: Include) {
+/// Whole days until what was deleted at this time is dropped.
+fn days_left(at: u64, retention_days: u32) -> u64 {
+    let past = time::now().saturating_sub(at).max(1);
+    (u64::from(retention_days) * time::DAY).saturating_sub(past) / time::DAY
+}
+
+fn write_blob(out: &mut String, shown: &Shown, include: Include, retention_days: u32) {
+    let Shown { name, blob, origin, deleted_at } = shown;
     let props = &blob.props;
     out.push_str("<Blob>");
     write_name(out, name);
     if let Origin::Snapshot(tick) = origin {
-        xml::element(out, "Snapshot", &time::iso(tick));
+        xml::element(out, "Snapshot", &time::iso(*tick));
     } else if include.versions && props.rare().version != 0 {
         xml::element(out, "VersionId", &time::iso(props.rare().version));
         if matches!(origin, Origin::Current) {
             out.push_str("<IsCurrentVersion>true</IsCurrentVersion>");
         }
+    }
+    if deleted_at.is_some() {
+        out.push_str("<Deleted>true</Deleted>");
     }
     out.push_str("<Properties>");
     xml::element(out, "Creation-Time", &time::http_date(blob.created));
@@ -119,8 +131,15 @@ fn write_blob(out: &mut String, name: &str, blob: &Blob, origin: Origin, include
     if let Some(rare) = &props.rare {
         write_rare(out, props, rare);
     }
-    out.push_str("<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>");
+    if deleted_at.is_none() {
+        out.push_str("<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>");
+    }
     out.push_str("<ServerEncrypted>true</ServerEncrypted>");
+    if let Some(at) = *deleted_at {
+        xml::element(out, "DeletedTime", &time::http_date(at));
+        let _ =
+            write!(out, "<RemainingRetentionDays>{}</RemainingRetentionDays>", days_left(at, retention_days));
+    }
     if !props.tags.is_empty() {
         let _ = write!(out, "<TagCount>{}</TagCount>", props.tags.len());
     }
@@ -175,6 +194,14 @@ pub(crate) fn write_metadata(out: &mut String, metadata: &[(Box<str>, Box<str>)]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_of_the_retention_is_whole_days() {
+        let now = time::now();
+        assert_eq!(days_left(now, 7), 6);
+        assert_eq!(days_left(now - 3 * time::DAY, 7), 3);
+        assert_eq!(days_left(now - 9 * time::DAY, 7), 0);
+    }
 
     #[test]
     fn names_that_xml_cannot_carry_are_encoded() {

@@ -1,4 +1,4 @@
-//! Snapshots and earlier versions: which of them a request names, and where they are kept.
+//! Snapshots, earlier versions, and what was deleted softly: which of them a request names, and where they are kept.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,60 @@ pub(crate) struct Past {
     pub(crate) snapshots: BTreeMap<u64, Box<Blob>>,
     /// By version id; the current version is not among them.
     pub(crate) versions: BTreeMap<u64, Box<Blob>>,
+    pub(crate) deleted: Deleted,
+}
+
+/// What was deleted and is kept for the retention period: listed when that is asked for, and never read.
+#[derive(Default)]
+pub(crate) struct Deleted {
+    /// The blob itself; where versions are kept it becomes one of them instead.
+    pub(crate) blob: Option<Kept>,
+    pub(crate) snapshots: BTreeMap<u64, Kept>,
+    pub(crate) versions: BTreeMap<u64, Kept>,
+}
+
+/// A blob, snapshot or version that was deleted softly.
+pub(crate) struct Kept {
+    pub(crate) blob: Box<Blob>,
+    /// When it was deleted, in ticks.
+    pub(crate) at: u64,
+}
+
+impl Past {
+    fn is_empty(&self) -> bool {
+        self.snapshots.is_empty() && self.versions.is_empty() && self.deleted.is_empty()
+    }
+}
+
+impl Deleted {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blob.is_none() && self.snapshots.is_empty() && self.versions.is_empty()
+    }
+
+    /// The snapshot or version that is meant.
+    pub(crate) fn get(&self, which: Which) -> Option<&Kept> {
+        match which {
+            Which::Current => self.blob.as_ref(),
+            Which::Snapshot(tick) => self.snapshots.get(&tick),
+            Which::Version(tick) => self.versions.get(&tick),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, which: Which) -> Option<Kept> {
+        match which {
+            Which::Current => self.blob.take(),
+            Which::Snapshot(tick) => self.snapshots.remove(&tick),
+            Which::Version(tick) => self.versions.remove(&tick),
+        }
+    }
+
+    fn insert(&mut self, which: Which, kept: Kept) {
+        match which {
+            Which::Current => self.blob = Some(kept),
+            Which::Snapshot(tick) => drop(self.snapshots.insert(tick, kept)),
+            Which::Version(tick) => drop(self.versions.insert(tick, kept)),
+        }
+    }
 }
 
 /// Which blob of a name is meant.
@@ -80,6 +134,34 @@ impl Shard {
         self.retire(name, old)
     }
 
+    /// As [`replace`](Self::replace) for new content: with soft delete, from `at` on, a deleted snapshot keeps the blob as it
+    /// was. So it does for a deleted blob of the same type.
+    /// <https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview>
+    pub(crate) fn overwrite(&mut self, name: &str, blob: Box<Blob>, at: Option<u64>) -> Option<Box<Blob>> {
+        let kind = blob.props.rare().kind;
+        let old = self.replace(name, blob);
+        let deleted = self.past.get_mut(name).and_then(|past| past.deleted.blob.take());
+        let same = deleted.map(|kept| kept.blob).filter(|blob| blob.props.rare().kind == kind);
+        match (old.or(same), at) {
+            (Some(old), Some(at)) => self.discard(name, Which::Snapshot(at), old, Some(at)),
+            (old, _) => old,
+        }
+    }
+
+    /// Keeps as deleted since `at` what was taken out of its place. Without a time it is returned, to be dropped after the
+    /// lock.
+    pub(crate) fn discard(
+        &mut self,
+        name: &str,
+        which: Which,
+        blob: Box<Blob>,
+        at: Option<u64>,
+    ) -> Option<Box<Blob>> {
+        let Some(at) = at else { return Some(blob) };
+        self.past.entry(name.into()).or_default().deleted.insert(which, Kept { blob, at });
+        None
+    }
+
     /// Makes what was the current version an earlier one, when it has an id.
     pub(crate) fn retire(&mut self, name: &str, old: Box<Blob>) -> Option<Box<Blob>> {
         match old.props.rare().version {
@@ -90,7 +172,7 @@ impl Shard {
 
     /// Forgets a name that has no past left.
     pub(crate) fn tidy(&mut self, name: &str) {
-        if self.past.get(name).is_some_and(|p| p.snapshots.is_empty() && p.versions.is_empty()) {
+        if self.past.get(name).is_some_and(Past::is_empty) {
             self.past.remove(name);
         }
     }

@@ -75,7 +75,7 @@ pub(crate) fn plant(shared: &Shared, container: &Container, seeds: impl Iterator
         let blob =
             Blob { len, crc64, modified, created: modified, props, md5: content_md5.map(Box::new), content };
         shard.staged.remove(name.as_str());
-        shard.replace(name, Box::new(blob));
+        shard.overwrite(name, Box::new(blob), shared.deletion());
         planted += 1;
     }
     planted

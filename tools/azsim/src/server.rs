@@ -24,7 +24,7 @@ use crate::change;
 use crate::conn::{ConnState, Io, Socket};
 use crate::content::Backend;
 use crate::faults::{Faults, Switch};
-use crate::inspect::{self, BlobInfo};
+use crate::inspect::{self, BlobInfo, DeletedInfo};
 use crate::plant::{self, Seed};
 use crate::service::{Link, Shared};
 use crate::stats::{Counters, InFlight, Stats};
@@ -55,6 +55,7 @@ pub struct ServerBuilder {
     h2_max_frame: u32,
     always_md5: bool,
     versioning: bool,
+    soft_delete: Option<u32>,
 }
 
 /// A running server. Its threads stop when it is dropped.
@@ -86,6 +87,7 @@ impl Default for ServerBuilder {
             h2_max_frame: 16 << 10,
             always_md5: false,
             versioning: false,
+            soft_delete: None,
         }
     }
 }
@@ -153,6 +155,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Keep what Delete Blob deletes and Put Blob or Put Block List replaces for this many days (1 to 365), as an account
+    /// with soft delete does: listed as deleted, and removed for good with `deletetype=permanent` alone. Nothing is dropped
+    /// when the days are over. Default: not.
+    pub fn soft_delete(mut self, days: u32) -> Self {
+        self.soft_delete = Some(days.clamp(1, 365));
+        self
+    }
+
     /// Starts the threads; the server answers when this returns.
     ///
     /// # Errors
@@ -181,6 +191,7 @@ impl ServerBuilder {
             counters: (0..self.threads).map(|_| Counters::default()).collect(),
             always_md5: self.always_md5,
             versioning: self.versioning,
+            soft_delete: self.soft_delete,
         });
         let listeners = listeners(self.listen, self.threads)?;
         let addr = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
@@ -320,6 +331,11 @@ impl Server {
     /// How many snapshots each name has that has some, sorted by name; also names whose blob is gone.
     pub fn snapshots(&self, account: &str, container: &str) -> Vec<(String, usize)> {
         self.container(account, container).map(|c| inspect::snapshots(&c)).unwrap_or_default()
+    }
+
+    /// What was deleted softly and is still kept, sorted by name.
+    pub fn deleted(&self, account: &str, container: &str) -> Vec<DeletedInfo> {
+        self.container(account, container).map(|c| inspect::deleted(&c)).unwrap_or_default()
     }
 
     /// The committed blobs of a container, sorted by name. Empty for a container that does not exist.

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) always_md5: bool,
     /// Keep what is overwritten or deleted as an earlier version.
     pub(crate) versioning: bool,
+    /// Keep what is deleted or overwritten for this many days, as deleted.
+    pub(crate) soft_delete: Option<u32>,
 }
 
 impl Shared {
@@ -45,6 +47,11 @@ impl Shared {
         if self.versioning {
             props.set_rare(|rare| rare.version = tick);
         }
+    }
+
+    /// The time of a deletion that happens now, where what is deleted is kept.
+    pub(crate) fn deletion(&self) -> Option<u64> {
+        self.soft_delete.map(|_| self.clock.tick())
     }
 }
 
@@ -249,7 +256,7 @@ impl Link {
             Operation::DeleteContainer => container::delete(&rq),
             Operation::GetContainerProperties => container::properties(&rq),
             Operation::GetAccountInformation => Ok(container::account_information()),
-            Operation::GetServiceProperties => Ok(container::service_properties()),
+            Operation::GetServiceProperties => Ok(container::service_properties(&rq)),
             Operation::Other => Err(crate::error::API_NOT_IMPLEMENTED.into()),
         }
     }

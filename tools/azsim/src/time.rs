@@ -8,6 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
 /// Ticks in a second.
 pub(crate) const SECOND: u64 = 10_000_000;
+/// Ticks in a day.
+pub(crate) const DAY: u64 = 86_400 * SECOND;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =

@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn only_what_says_something_of_batches_ends_them() {
-        let answer = || RequestError::Answer { request: String::new(), reason: String::new() };
+        let answer =
+            || RequestError::Answer { request: String::new(), reason: String::new(), passing: false };
         let unknown = [(400, "InvalidQueryParameterValue"), (404, "Not Found"), (405, "UnsupportedHttpVerb")];
         let denied = [(403, "AuthorizationPermissionMismatch"), (403, "AuthenticationFailed")];
         let missing =

@@ -8,6 +8,7 @@ use azuring_azure::BlobFacts;
 use azuring_plan::name::encode_path;
 use azuring_ring::{FileRing, NewFile};
 use md5::Md5;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use crate::collector::add;
@@ -61,6 +62,18 @@ pub(crate) async fn begin<R: FileRing>(
         Box::new(Failure::new(FailureKind::Limit, &object, text).advise("raise --block-size-mb"))
     };
     let count = u32::try_from(facts.len.div_ceil(task.range_bytes)).map_err(|_| too_large())?;
+    let (turn, first) = if finish::md5_wanted(lane.session(), &facts, &object)? {
+        match lane.turn_to_sum_now() {
+            Some(turn) => (Some(turn), first),
+            None => {
+                // Read again when its turn comes.
+                drop(first);
+                (Some(lane.turn_to_sum().await), None)
+            }
+        }
+    } else {
+        (None, first)
+    };
     let file = match &target.names {
         Some(names) => {
             let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
@@ -68,7 +81,7 @@ pub(crate) async fn begin<R: FileRing>(
         }
         None => None,
     };
-    let started = start_consumers(lane, task, &facts, file.as_ref(), &object);
+    let started = start_consumers(task, turn, file.as_ref(), &object);
     let (md5, pipe) = match (started, &target.names) {
         (Ok(started), _) => started,
         (Err(failure), names) => {
@@ -99,10 +112,7 @@ pub(crate) async fn begin<R: FileRing>(
     let mut whole = false;
     if let Some(parts) = first {
         let range = large.ranges.claim().expect("there is at least one range");
-        let done = keep(lane, &large, range, parts).await;
-        if let Err(failure) = done {
-            large.ranges.lose(*failure);
-        }
+        large.ranges.done(keep(lane, &large, range, parts).await);
         add(&lane.counters().large_ended, large.ranges.range(range).1);
         whole = large.ranges.report();
     }
@@ -119,25 +129,24 @@ pub(crate) async fn begin<R: FileRing>(
 
 type Consumers = (Option<InOrder<Md5>>, Option<InOrder<Box<dyn Write + Send>>>);
 
-/// Starts what wants the bytes in order.
-fn start_consumers<R: FileRing>(
-    lane: &Lane<R>,
+/// Starts what wants the bytes in order; `turn`: to sum them up, where that is wanted.
+fn start_consumers(
     task: &Download,
-    facts: &BlobFacts,
+    turn: Option<OwnedSemaphorePermit>,
     file: Option<&NewFile>,
     object: &str,
 ) -> Result<Consumers, Box<Failure>> {
     let refused = |error: std::io::Error| Failure::write(object, &error);
-    let md5 = if finish::md5_wanted(lane.session(), facts, object)? {
+    let md5 = if let Some(turn) = turn {
         let file = file.cloned();
         let read_again =
             file.map(|file| -> ReadAgain { Box::new(move |out, at| file.read_exact_at(out, at)) });
-        Some(InOrder::md5(read_again, &task.held).map_err(refused)?)
+        Some(InOrder::md5(read_again, &task.held, turn).map_err(refused)?)
     } else {
         None
     };
     let pipe = match task.pipe() {
-        Some(pipe) => Some(InOrder::start(pipe, None, &task.held).map_err(refused)?),
+        Some(pipe) => Some(InOrder::start(pipe, None, &task.held, None).map_err(refused)?),
         None => None,
     };
     Ok((md5, pipe))
@@ -158,8 +167,8 @@ pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large
                 if !large.ranges.is_lost() {
                     if lane.session().verdict.stopping() {
                         large.ranges.lose(Failure::interrupted(&large.object));
-                    } else if let Err(failure) = read(&lane, &large, range).await {
-                        large.ranges.lose(*failure);
+                    } else {
+                        large.ranges.done(read(&lane, &large, range).await);
                     }
                 }
                 lane.blocks().update(|blocks| blocks - 1);
@@ -234,6 +243,12 @@ async fn keep<R: FileRing>(
 
 async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Arc<LargeBlob>) {
     let result = finish::large(lane, task, large).await;
+    if let Some(md5) = &large.md5 {
+        md5.close();
+    }
+    if let Some(pipe) = &large.pipe {
+        pipe.close();
+    }
     let item = BlobItem {
         entry: large.item.entry.clone(),
         relative_at: large.item.relative_at,

@@ -38,6 +38,9 @@ use crate::task::{BlobItem, Known};
 
 pub(crate) use large::{LargeBlob, help};
 
+/// What is asked of a blob of which nothing is known: most that somebody lists by name are small, and memory for a
+/// whole range costs eight times what the file costs.
+const FIRST_BYTES: u64 = azuring_ring::SMALL_SLOT_BYTES as u64;
 /// The largest range: the service computes checksums of ranges up to this size.
 const RANGE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
 
@@ -365,6 +368,7 @@ async fn get<R: FileRing>(
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let blob = encode_path(&item.entry.name);
+    let mut told;
     let mut listed = (item.known == Known::Listed).then_some(&item.entry.facts);
     loop {
         if let Some(facts) = listed
@@ -378,7 +382,7 @@ async fn get<R: FileRing>(
             which: item.which(),
             etag: listed.and_then(|facts| facts.etag.as_deref()),
             offset: 0,
-            len: listed.map_or(task.range_bytes, |facts| facts.len),
+            len: listed.map_or(FIRST_BYTES.min(task.range_bytes), |facts| facts.len),
             exact: listed.is_some(),
         };
         let got = match receive::range(lane, &range).await {
@@ -405,8 +409,10 @@ async fn get<R: FileRing>(
         }
         let received: u64 = parts.iter().map(|part| part.len() as u64).sum();
         if received < facts.len {
-            large::begin(lane, task, item, target, facts.clone(), Some(parts)).await?;
-            return Ok(Ended::Elsewhere);
+            // Now it is known how long it is: the few bytes are asked for again, with the rest and of the same state.
+            told = facts.clone();
+            listed = Some(&told);
+            continue;
         }
         finish::whole(lane, task, item, &target, facts, parts).await?;
         return Ok(Ended::Done { bytes: received });

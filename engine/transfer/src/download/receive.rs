@@ -108,7 +108,8 @@ async fn receive(
     range: &Range<'_>,
     leases: &mut [Lease],
 ) -> Result<Option<BlobFacts>, RequestError> {
-    let wrong = |reason: String| RequestError::Answer { request: "Get Blob".to_owned(), reason };
+    let wrong =
+        |reason: String| RequestError::Answer { request: "Get Blob".to_owned(), reason, passing: true };
     let mut wanted_len = range.len;
     let mut facts = None;
     if !range.exact {

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use azuring_azure::{Body, MAX_APPEND_BYTES};
 use azuring_plan::blocks::{BlockRules, DEFAULT_BLOCK_SIZE, MAX_BLOCKS};
 use azuring_ring::{FileRing, OpenFile};
+use md5::Md5;
 
 use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
+use crate::in_order::InOrder;
 use crate::lane::{Ended, Lane};
 use crate::request::{Begin, GaveUp, request};
 use crate::task::Upload;
@@ -32,6 +34,7 @@ pub(super) async fn file<R: FileRing>(
     let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
     let content_type = content_type(&lane.session().options.content_type, place.path, &first);
     drop(first);
+    let md5 = large::start_md5(lane, task, &file).await.map_err(|error| place.not_read(&error))?;
     let body = Body { content_type, metadata: &metadata, if_none_match_any: only_new, ..Body::default() };
     let made = request(&lane.sender(), 0, Begin::UnlessStopping, async |_| {
         lane.client.create_append_blob(&place.blob, body).await
@@ -44,7 +47,7 @@ pub(super) async fn file<R: FileRing>(
     }
     add(&lane.counters().large_begun, len);
     let mut position = 0;
-    let result = append_all(lane, task, place, &file, size, body, &mut position).await;
+    let result = append_all(lane, place, &file, md5, size, body, &mut position).await;
     add(&lane.counters().large_ended, len - position);
     match result {
         Ok(()) => Ok(Ended::Done { bytes: len }),
@@ -52,7 +55,12 @@ pub(super) async fn file<R: FileRing>(
             if !lost.to_another {
                 large::discard(lane, &place.blob).await;
             }
-            Err(lost.failure)
+            let mut failure = lost.failure;
+            // What is visible of it was begun, and is not there any more.
+            if failure.kind == FailureKind::Interrupted {
+                failure.tries = failure.tries.max(1);
+            }
+            Err(failure)
         }
     }
 }
@@ -72,15 +80,14 @@ impl From<Box<Failure>> for Lost {
 
 async fn append_all<R: FileRing>(
     lane: &Lane<R>,
-    task: &Upload,
     place: &Place<'_>,
     file: &OpenFile,
+    md5: Option<InOrder<Md5>>,
     size: u64,
     body: Body<'_>,
     position: &mut u64,
 ) -> Result<(), Lost> {
     let not_read = |error: std::io::Error| place.not_read(&error);
-    let md5 = large::start_md5(lane, task, file).map_err(not_read)?;
     while *position < file.meta.len {
         let len = size.min(file.meta.len - *position);
         let (payload, crc64) = read::read_range(lane, file, *position, len).await.map_err(not_read)?;

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use azuring_azure::{
-    BlobClient, BlobUrl, Body, Crc64, Crc64Digest, Credential, Delete, MAX_APPEND_BYTES, Which,
+    BlobClient, BlobFacts, BlobUrl, Body, Crc64, Crc64Digest, Credential, Delete, MAX_APPEND_BYTES, Which,
 };
 use azuring_link::Payload;
 use azuring_plan::PlanError;
@@ -33,6 +33,7 @@ use crate::request::{Begin, GaveUp, PAUSE_STEP, request};
 use crate::task::blob_url;
 use crate::verdict::StopHandle;
 
+use super::put;
 use reader::{Filled, Reader};
 
 /// After so many blocks their size is doubled: 50,000 of them hold 31 times what as many of the first size would.
@@ -142,9 +143,8 @@ fn block_size(first: u64, largest: u64, n: u64) -> u64 {
 impl Input {
     async fn send(self) -> Result<Counts, CommandError> {
         let options = &self.command.session.options;
-        let Some(only_new) = self.verdict().await? else {
-            return Ok(Counts { skipped_existing: 1, ..Counts::default() });
-        };
+        let skipped = Counts { skipped_existing: 1, ..Counts::default() };
+        let Some(only_new) = self.verdict().await? else { return Ok(skipped) };
         let first = self.next(0).await?;
         // A pipe has no name that could tell, and AzCopy does not look at its bytes.
         let content_type = match &options.content_type {
@@ -153,7 +153,7 @@ impl Input {
         };
         let body =
             Body { content_type: content_type.as_deref(), if_none_match_any: only_new, ..Body::default() };
-        let bytes = if options.blob_type == BlobTypeChoice::Append {
+        let made = if options.blob_type == BlobTypeChoice::Append {
             self.append(first, body).await?
         } else if first.is_last {
             self.whole(first, body).await?
@@ -161,6 +161,7 @@ impl Input {
             // Freed with its block: the pool may hold no more than two.
             self.blocks(first, body).await?
         };
+        let Some(bytes) = made else { return Ok(skipped) };
         self.check_length(bytes).await?;
         Ok(Counts { done: 1, bytes, ..Counts::default() })
     }
@@ -224,21 +225,44 @@ impl Input {
         Ok(Block { payload, crc64: crc64.map(Crc64Digest::finish), is_last })
     }
 
-    async fn whole(&self, block: Block, body: Body<'_>) -> Result<u64, CommandError> {
+    /// What follows when a blob that should be new was not made: `None` when it was there, its length when it is this very
+    /// one and the answer to an earlier attempt was lost.
+    async fn not_made(
+        &self,
+        gave_up: GaveUp,
+        len: u64,
+        md5: Option<[u8; 16]>,
+    ) -> Result<Option<u64>, CommandError> {
+        if !gave_up.already_exists() {
+            return Err(self.failed(gave_up));
+        }
+        let there = if gave_up.maybe_done() { self.facts().await.ok() } else { None };
+        Ok(there.filter(|there| put::is_this_one(there, len, md5)).map(|_| len))
+    }
+
+    /// Returns the length of the blob; so do the other shapes. `None`: it was there.
+    async fn whole(&self, block: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
         let Block { payload, crc64, .. } = block;
         let bytes = payload.len();
         let content_md5 = self.reader.md5();
-        request(&self.command.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
+        let sent = request(&self.command.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
             let body = Body { crc64: crc64.filter(|_| with_crc64), content_md5, ..body };
             self.client.put_blob(&self.blob, payload.clone(), body).await
         })
-        .await
-        .map_err(|gave_up| self.failed(gave_up))?;
+        .await;
+        match sent {
+            Ok(()) => {}
+            Err(gave_up) if body.if_none_match_any => {
+                // The service computes the MD5 of what comes in one request.
+                return self.not_made(gave_up, bytes, Some(put::md5_of(&payload).await)).await;
+            }
+            Err(gave_up) => return Err(self.failed(gave_up)),
+        }
         add(&self.command.session.progress.planner().bytes, bytes);
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
-    async fn blocks(&self, first: Block, body: Body<'_>) -> Result<u64, CommandError> {
+    async fn blocks(&self, first: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
         let job = uuid::Uuid::new_v4().into_bytes();
         let id = move |n: u64| {
             let mut id = String::with_capacity(BlockId::LEN);
@@ -279,24 +303,35 @@ impl Input {
             block = self.next(count).await?;
         }
         let content_md5 = self.reader.md5();
-        request(&self.command.sender(), 0, Begin::Always, async |with_crc64| {
+        let listed = request(&self.command.sender(), 0, Begin::Always, async |with_crc64| {
             let body = Body { content_md5, ..body };
             self.client.put_block_list(&self.blob, (0..count).map(id), body, with_crc64).await
         })
-        .await
-        .map_err(|gave_up| self.failed(gave_up))?;
-        Ok(bytes)
+        .await;
+        match listed {
+            Ok(()) => Ok(Some(bytes)),
+            Err(gave_up) if body.if_none_match_any => self.not_made(gave_up, bytes, content_md5).await,
+            Err(gave_up) => Err(self.failed(gave_up)),
+        }
     }
 
-    async fn append(&self, first: Block, body: Body<'_>) -> Result<u64, CommandError> {
+    async fn append(&self, first: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
         let made = self.command.ask(async || self.client.create_append_blob(&self.blob, body).await).await;
-        made.map_err(|gave_up| self.failed(gave_up))?;
+        match made {
+            Ok(()) => {}
+            Err(gave_up) if body.if_none_match_any => {
+                if self.not_made(gave_up, 0, None).await?.is_none() {
+                    return Ok(None);
+                }
+            }
+            Err(gave_up) => return Err(self.failed(gave_up)),
+        }
         let result = self.append_all(first, body).await;
         if result.is_err() {
             // Where that fails too, the first failure says enough.
             drop(self.always(async || self.client.delete_blob(&self.blob, &Delete::default()).await).await);
         }
-        result
+        result.map(Some)
     }
 
     async fn append_all(&self, first: Block, body: Body<'_>) -> Result<u64, CommandError> {
@@ -315,7 +350,7 @@ impl Input {
                 match sent {
                     // The answer to an earlier attempt was lost, if the blob is as long as it would be after it.
                     Err(gave_up) if gave_up.maybe_done() && gave_up.append_position_differs() => {
-                        if self.len().await.is_none_or(|len| len != position) {
+                        if !self.facts().await.is_ok_and(|there| there.len == position) {
                             return Err(self.failed(gave_up));
                         }
                     }
@@ -346,9 +381,9 @@ impl Input {
         request(&self.command.sender(), 0, Begin::Always, async |_| send().await).await
     }
 
-    async fn len(&self) -> Option<u64> {
-        let there = self.always(async || self.client.head_blob(&self.blob, Which::default()).await).await;
-        there.ok().map(|there| there.len)
+    /// What the service knows of the blob.
+    async fn facts(&self) -> Result<BlobFacts, GaveUp> {
+        self.always(async || self.client.head_blob(&self.blob, Which::default()).await).await
     }
 
     async fn check_length(&self, bytes: u64) -> Result<(), CommandError> {
@@ -356,8 +391,7 @@ impl Input {
         if !session.options.check_length || (session.options.crc64 && session.sends_crc64()) {
             return Ok(());
         }
-        let there = self.always(async || self.client.head_blob(&self.blob, Which::default()).await).await;
-        let there = there.map_err(|gave_up| self.failed(gave_up))?.len;
+        let there = self.facts().await.map_err(|gave_up| self.failed(gave_up))?.len;
         if there == bytes {
             return Ok(());
         }

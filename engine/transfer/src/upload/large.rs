@@ -73,7 +73,7 @@ impl std::fmt::Debug for LargeFile {
 }
 
 impl LargeFile {
-    fn new<R: FileRing>(
+    async fn new<R: FileRing>(
         lane: &Lane<R>,
         task: &Upload,
         id: TransferId,
@@ -83,7 +83,7 @@ impl LargeFile {
         pieces: Pieces,
     ) -> Result<Self, Box<Failure>> {
         let metadata = metadata_of(lane, &place, file)?;
-        let md5 = start_md5(lane, task, file).map_err(|error| place.not_read(&error))?;
+        let md5 = start_md5(lane, task, file).await.map_err(|error| place.not_read(&error))?;
         Ok(Self {
             id,
             job: lane.shared.id,
@@ -147,7 +147,7 @@ pub(super) async fn blocks<R: FileRing>(
         Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
     };
     let pieces = Pieces::new(len, block_size, count);
-    let large = LargeFile::new(lane, task, id, place, &file, Parts::Blocks { only_new }, pieces)?;
+    let large = LargeFile::new(lane, task, id, place, &file, Parts::Blocks { only_new }, pieces).await?;
     Ok(share(lane, large, file).await)
 }
 
@@ -177,11 +177,11 @@ pub(super) async fn pages<R: FileRing>(
         Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
     };
     let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
-    let pieces = Pieces::new(len, size, count);
-    let large = LargeFile::new(lane, task, id, place, &file, Parts::Pages, pieces)?;
-    let found = content_type(&options.content_type, large.path.as_bytes(), &first);
-    large.content_type.get_or_init(|| found.map(str::to_owned));
+    let found = content_type(&options.content_type, place.path, &first).map(str::to_owned);
     drop(first);
+    let pieces = Pieces::new(len, size, count);
+    let large = LargeFile::new(lane, task, id, place, &file, Parts::Pages, pieces).await?;
+    large.content_type.get_or_init(|| found);
     let tier = options.page_blob_tier.as_deref();
     let made = request(&lane.sender(), 0, Begin::UnlessStopping, async |_| {
         lane.client.create_page_blob(&large.blob, len, tier, large.body(only_new)).await
@@ -192,6 +192,7 @@ pub(super) async fn pages<R: FileRing>(
     {
         return Ok(Ended::Skipped(kind));
     }
+    large.pieces.begin();
     if count > 0 {
         return Ok(share(lane, large, file).await);
     }
@@ -235,8 +236,8 @@ async fn send_pieces<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, fi
                 if !large.pieces.is_lost() {
                     if lane.session().verdict.stopping() {
                         large.pieces.lose(Failure::interrupted(&large.object()));
-                    } else if let Err(failure) = send_piece(&lane, &large, &file, piece).await {
-                        large.pieces.lose(*failure);
+                    } else {
+                        large.pieces.done(send_piece(&lane, &large, &file, piece).await);
                     }
                 }
                 lane.blocks().update(|blocks| blocks - 1);
@@ -311,6 +312,9 @@ async fn complete<R: FileRing>(
         Some(failure) => Err(Box::new(failure)),
         None => commit(lane, large, file).await,
     };
+    if let Some(md5) = &large.md5 {
+        md5.close();
+    }
     if result.is_err() && large.parts == Parts::Pages {
         discard(lane, &large.blob).await;
     }
@@ -352,8 +356,8 @@ async fn commit<R: FileRing>(
     Ok(Ended::Done { bytes })
 }
 
-/// Begins to sum up a file, if that is wanted.
-pub(super) fn start_md5<R: FileRing>(
+/// Begins to sum up a file, if that is wanted, when it is its turn.
+pub(super) async fn start_md5<R: FileRing>(
     lane: &Lane<R>,
     task: &Upload,
     file: &OpenFile,
@@ -361,9 +365,10 @@ pub(super) fn start_md5<R: FileRing>(
     if !lane.session().options.put_md5 {
         return Ok(None);
     }
+    let turn = lane.turn_to_sum().await;
     let again = std::fs::File::from(file.as_fd().try_clone_to_owned()?);
     let read_again: ReadAgain = Box::new(move |out, at| again.read_exact_at(out, at));
-    InOrder::md5(Some(read_again), &task.held).map(Some)
+    InOrder::md5(Some(read_again), &task.held, turn).map(Some)
 }
 
 /// Hands over the parts that begin at `offset`. What goes wrong is told when the sum is asked for.

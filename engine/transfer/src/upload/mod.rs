@@ -27,7 +27,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
 use crate::options::ContentTypePolicy;
 use crate::outcome::TransferId;
-use crate::request::PAUSE_STEP;
+use crate::patience::patiently;
 use crate::task::{Found, Upload};
 
 pub use input::upload_from;
@@ -106,7 +106,7 @@ async fn file<R: FileRing>(
         BlobTypeChoice::Append => BlobType::Append,
     };
     if kind != BlobType::Block {
-        let opened = patiently(|| lane.ring.open(&task.root, &place.c_path)).await;
+        let opened = patiently(async || lane.ring.open(&task.root, &place.c_path).await).await;
         let file = opened.map_err(|error| place.not_read(&error))?;
         return match kind {
             BlobType::Append => append::file(lane, task, &place, file).await,
@@ -129,7 +129,10 @@ async fn file<R: FileRing>(
                 .send(lane, task, &place)
                 .await
         }
-        Loaded::Larger(_, file) => larger(lane, task, id, place, file).await,
+        Loaded::Larger(lease, file) => {
+            drop(lease);
+            larger(lane, task, id, place, file).await
+        }
     }
 }
 
@@ -170,28 +173,6 @@ fn metadata_of<R: FileRing>(
     let Some(style) = lane.session().options.preserve_posix else { return Ok(Vec::new()) };
     let properties = azuring_local::read_posix(file).map_err(|error| place.not_read(&error))?;
     Ok(properties.to_metadata(style))
-}
-
-/// Times a file is tried again while the process is out of descriptors, a tenth of a second apart.
-const DESCRIPTOR_TRIES: u32 = 300;
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|errno| {
-        use rustix::io::Errno;
-        [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(errno))
-    })
-}
-
-/// Opens a file; where the process is out of descriptors, waits for other files to be closed instead of failing this one.
-async fn patiently<T>(mut open: impl AsyncFnMut() -> io::Result<T>) -> io::Result<T> {
-    let mut tries = 0;
-    loop {
-        match open().await {
-            Err(error) if is_out_of_descriptors(&error) && tries < DESCRIPTOR_TRIES => tries += 1,
-            opened => return opened,
-        }
-        tokio::time::sleep(PAUSE_STEP).await;
-    }
 }
 
 /// The content type of a file whose first bytes are `first`.

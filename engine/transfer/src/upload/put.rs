@@ -94,12 +94,17 @@ pub(super) async fn not_made<R: FileRing>(
     }
     if gave_up.maybe_done()
         && let Ok(there) = facts(lane, place, Begin::Always).await
-        && there.len == len
-        && (md5.is_none() || there.content_md5 == md5)
+        && is_this_one(&there, len, md5)
     {
         return Ok(Ended::Done { bytes: len });
     }
     Ok(Ended::Skipped(SkippedKind::Exists))
+}
+
+/// Whether a blob that is there is the one that an attempt may have made. `md5` is that of a blob whose length says too
+/// little.
+pub(super) fn is_this_one(there: &BlobFacts, len: u64, md5: Option<[u8; 16]>) -> bool {
+    there.len == len && (md5.is_none() || there.content_md5 == md5)
 }
 
 /// Compares the blob's length with the file's, where nothing has proven it yet.
@@ -187,7 +192,7 @@ impl Whole {
     }
 }
 
-async fn md5_of(payload: &Payload) -> [u8; 16] {
+pub(super) async fn md5_of(payload: &Payload) -> [u8; 16] {
     let sum = |payload: &Payload| md5_of_parts(payload.parts().iter().map(|part| &part[..]));
     if payload.len() <= SUMMED_HERE_BYTES {
         return sum(payload);

@@ -6,6 +6,7 @@ use azuring_azure::{Crc64, Crc64Digest};
 use azuring_link::Payload;
 use azuring_ring::{BLOCK_SLOT_BYTES, FileRing, Lease, OpenFile, SlotClass};
 
+use crate::join::join_all;
 use crate::lane::Lane;
 
 /// Bytes that tell a content type.
@@ -52,7 +53,8 @@ pub(super) async fn read_range<R: FileRing>(
         if reads.is_empty() {
             return Ok((Payload::from_parts(parts), crc64.map(Crc64Digest::finish)));
         }
-        for lease in join_all(reads).await? {
+        for lease in join_all(reads).await {
+            let lease = lease?;
             if let Some(digest) = &mut crc64 {
                 digest.update(&lease);
             }
@@ -63,27 +65,3 @@ pub(super) async fn read_range<R: FileRing>(
 
 /// Reads under way at a time for one block that is not in the page cache: with two blocks a lane, 4 MiB.
 const DIRECT_READS: usize = 8;
-
-/// Polls all futures together and returns their results in order; the first error wins, but every future is
-/// driven to its end (a file operation must not be dropped in flight).
-async fn join_all<T, F: Future<Output = io::Result<T>>>(futures: Vec<F>) -> io::Result<Vec<T>> {
-    let mut waiting: Vec<_> = futures.into_iter().map(|future| Some(Box::pin(future))).collect();
-    let mut results: Vec<Option<io::Result<T>>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        let mut pending = false;
-        for (slot, result) in waiting.iter_mut().zip(&mut results) {
-            if let Some(future) = slot {
-                match future.as_mut().poll(cx) {
-                    std::task::Poll::Ready(ready) => {
-                        *result = Some(ready);
-                        *slot = None;
-                    }
-                    std::task::Poll::Pending => pending = true,
-                }
-            }
-        }
-        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    results.into_iter().map(|result| result.expect("all futures are done")).collect()
-}

@@ -21,8 +21,9 @@ Examples:
     azuring copy 'photos/*' 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive \\
       --include-pattern='*.jpg;*.jpeg' --overwrite=ifSourceNewer
 
-  Download a virtual directory, and see first what would come
-    azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive --dry-run
+  Download a virtual directory; see first what would come
+    azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive \\
+      --dry-run
     azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive
 
   Stream into a blob, and out of one
@@ -30,7 +31,8 @@ Examples:
     azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos.tar?SAS' - | tar x
 
   Upload what another program has chosen
-    git ls-files | azuring copy . 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --list-of-files=-";
+    git ls-files | azuring copy . 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' \\
+      --list-of-files=- --as-subdir=false";
 
 pub(crate) const LIST: &str = "\
 Examples:

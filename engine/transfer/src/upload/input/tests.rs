@@ -1,6 +1,7 @@
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use azsim::{DEVSTORE_KEY, Fault, Faults, NameMatch, Operation, Rule, Server};
+use azsim::{DEVSTORE_KEY, Fault, Faults, NameMatch, Operation, Rule, Seed, Server};
 use azuring_azure::{AccountKey, DEVSTORE_ACCOUNT, Secret};
 use azuring_plan::blocks::BlockRules;
 
@@ -10,7 +11,8 @@ use crate::in_order::md5_of_parts;
 const MIB: usize = 1 << 20;
 
 fn server() -> Server {
-    let server = Server::builder().threads(1).start().unwrap();
+    // As the service computes it of what comes in one request.
+    let server = Server::builder().threads(1).always_md5(true).start().unwrap();
     server.create_container(DEVSTORE_ACCOUNT, "cont");
     server
 }
@@ -156,4 +158,50 @@ fn blocks_grow_before_there_are_too_many() {
     assert_eq!(block_size(8, 1000, 10_000), 16);
     assert_eq!(block_size(8, 1000, 49_999), 128);
     assert_eq!(block_size(8, 100, 49_999), 100);
+}
+
+/// Somebody else makes the blob before the stream has ended.
+struct Overtaken {
+    server: Arc<Server>,
+    input: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Overtaken {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let content = vec![vec![7; self.input.get_ref().len()].into()];
+        self.server.plant(DEVSTORE_ACCOUNT, "cont", [Seed { name: "x".into(), content, ..Seed::default() }]);
+        self.input.read(out)
+    }
+}
+
+#[test]
+fn a_blob_that_is_new_is_told_from_one_that_somebody_else_made() {
+    let shapes = [
+        (BlobTypeChoice::Detect, 10, Operation::PutBlob),
+        (BlobTypeChoice::Detect, 3 * MIB + 10, Operation::PutBlockList),
+        (BlobTypeChoice::Append, 10, Operation::PutBlob),
+    ];
+    for (blob_type, len, operation) in shapes {
+        let strike = |server: &Server, fault| {
+            let name = NameMatch::Exact("x".to_owned());
+            let rules = vec![Rule { name, operation: Some(operation), fault, skip: 0, count: 1 }];
+            server.set_faults(Faults { rules, ..Faults::default() });
+        };
+        let options = JobOptions { blob_type, overwrite: Overwrite::Never, ..blocks_of(MIB) };
+        let bytes = noise(len);
+        let server = Arc::new(server());
+        strike(&server, Fault::CutHeaders);
+        let input = io::Cursor::new(bytes.clone());
+        let counts = send(&server, "x", input, &options, &StopHandle::new()).unwrap().counts;
+        assert_eq!((counts.done, counts.skipped_existing, counts.retries), (1, 0, 1), "{operation:?}");
+        assert_eq!(server.content(DEVSTORE_ACCOUNT, "cont", "x").unwrap(), bytes);
+
+        // As long as the stream, and the service was busy once: it is another one all the same.
+        let server = Arc::new(self::server());
+        strike(&server, Fault::error(503, "ServerBusy"));
+        let input = Overtaken { server: Arc::clone(&server), input: io::Cursor::new(bytes) };
+        let counts = send(&server, "x", input, &options, &StopHandle::new()).unwrap().counts;
+        assert_eq!((counts.done, counts.skipped_existing, counts.retries), (0, 1, 1), "{operation:?}");
+        assert_eq!(server.content(DEVSTORE_ACCOUNT, "cont", "x").unwrap(), vec![7; len]);
+    }
 }
