@@ -225,7 +225,8 @@ impl Workload {
     /// a file after 100,000 removals).
     fn put_away(&self) -> Result<(), Error> {
         if self.local.exists() {
-            let used = (0..).map(|n| self.used(n)).find(|path| !path.exists()).expect("there is a free number");
+            let used =
+                (0..).map(|n| self.used(n)).find(|path| !path.exists()).expect("there is a free number");
             fs::rename(&self.local, used)?;
         }
         Ok(())

@@ -19,6 +19,21 @@ fn wait_for(fixture: &Fixture, requests: u64) {
     }
 }
 
+/// Waits until the process catches SIGINT: before that the signal ends it.
+fn wait_until_it_listens(id: u32) {
+    let begun = Instant::now();
+    let catches = || {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        // Signal n is bit n - 1, and SIGINT is 2.
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 2 != 0
+    };
+    while !catches() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the process does not begin");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn the_first_signal_drains_and_the_counts_are_exact() {
     for terminate in [false, true] {
@@ -92,6 +107,7 @@ fn a_walk_that_finds_no_files_is_interrupted_too() {
         std::os::unix::fs::symlink("nowhere", tree.join(format!("{n}"))).unwrap();
     }
     let running = fixture.azuring().start(fixture.upload_args(&tree, &[]));
+    wait_until_it_listens(running.id());
     std::thread::sleep(Duration::from_millis(15));
     running.interrupt();
     let outcome = running.wait().unwrap();

@@ -234,6 +234,6 @@ impl Job {
         let (Task::Upload(upload), Finder::Local(finder)) = (self.task, self.finder) else {
             return Err(std::io::Error::other("only uploads are read back"));
         };
-        read_back::run(finder, &upload, &self.target, self.tls.as_ref(), &self.options, lanes)
+        read_back::run(*finder, &upload, &self.target, self.tls.as_ref(), &self.options, lanes)
     }
 }

@@ -157,7 +157,8 @@ impl Remote<'_> {
                 RemoteShape::Directory { prefix: name }
             }
             RemotePath::Object { name } if source.permanent.is_some() => {
-                return self.states_of(planner, name).await;
+                self.states_of(planner, name, name.rfind('/').map_or(0, |slash| slash + 1)).await?;
+                RemoteShape::Directory { prefix: name }
             }
             RemotePath::Object { name } => match self.single(planner, name).await? {
                 Single::Blob(entry) => {
@@ -232,19 +233,28 @@ impl Remote<'_> {
         Ok(())
     }
 
-    /// The deleted snapshots and versions of one blob, and of what is below a directory of that name.
-    async fn states_of(mut self, planner: &mut Planner<'_>, name: &str) -> Result<(), Halt> {
-        self.base = name[..name.rfind('/').map_or(0, |slash| slash + 1)].to_owned();
-        let mut tree = Tree::new(name.to_owned());
-        while let Some(page) = tree.next_page(&self, planner).await? {
-            for entry in page {
-                let rest = entry.name.strip_prefix(name);
-                if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-                    self.offer(planner, entry)?;
+    /// The deleted snapshots and versions of one blob, whose path begins at `relative_at`.
+    async fn states_of(&self, planner: &mut Planner<'_>, name: &str, relative_at: usize) -> Result<(), Halt> {
+        let mut marker = None;
+        loop {
+            let page = self.page(planner, name, false, marker.as_deref()).await?;
+            for item in page.items {
+                match item {
+                    ListItem::Blob(entry) if entry.name == name => {
+                        let item = BlobItem { entry, relative_at, known: Known::Version };
+                        if self.source.wants(&item) {
+                            self.hand_over(planner, item)?;
+                        }
+                    }
+                    // No name that begins with this one comes before it.
+                    _ => return Ok(()),
                 }
             }
+            marker = page.next;
+            if marker.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Tells the task what kind of source it is.
@@ -391,6 +401,10 @@ impl Remote<'_> {
                             self.listed_directory(planner, name).await?;
                             continue;
                         }
+                        if self.source.permanent.is_some() {
+                            self.states_of(planner, &name, self.base.len()).await?;
+                            continue;
+                        }
                         names.push(name);
                     }
                     Ok(name) => going(planner.refuse(bad_name(name.as_bytes())))?,
@@ -440,11 +454,11 @@ impl Remote<'_> {
             }
             Single::Blob(_) => Ok(()),
             Single::Unknown(failure) => {
-                let object = escape(name[self.base.len()..].as_bytes());
+                let object = escape(&name.as_bytes()[self.base.len()..]);
                 going(planner.refuse(Failure { object, ..*failure }))
             }
             Single::None if !self.source.recursive => {
-                let object = escape(name[self.base.len()..].as_bytes());
+                let object = escape(&name.as_bytes()[self.base.len()..]);
                 going(planner.refuse(Failure::new(FailureKind::Missing, &object, "there is no such blob")))
             }
             Single::None => self.listed_directory(planner, name + "/").await,
@@ -459,7 +473,7 @@ impl Remote<'_> {
 
     /// A line that says itself that it is a directory.
     async fn listed_directory(&self, planner: &mut Planner<'_>, name: String) -> Result<(), Halt> {
-        let object = escape(name[self.base.len()..].as_bytes());
+        let object = escape(&name.as_bytes()[self.base.len()..]);
         if !self.source.recursive {
             let text = "a directory in a list of files needs --recursive";
             return going(planner.refuse(Failure::new(FailureKind::Usage, &object, text)));
@@ -532,7 +546,8 @@ impl Tree {
     ) -> Result<Option<Vec<Box<BlobEntry>>>, Halt> {
         let Some((prefix, marker)) = self.stack.pop() else { return Ok(None) };
         let recursive = remote.source.recursive || remote.source.permanent.is_some();
-        let delimiter = !recursive || remote.excludes_below(&prefix);
+        // The service refuses a delimiter where snapshots are listed.
+        let delimiter = !recursive || (remote.source.permanent.is_none() && remote.excludes_below(&prefix));
         let page = remote.page(planner, &prefix, delimiter, marker.as_deref()).await?;
         self.seen |= !page.items.is_empty();
         if page.next.is_some() {

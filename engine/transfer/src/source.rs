@@ -28,7 +28,7 @@ use crate::task::Found;
 /// Gives out the objects of a job.
 pub(crate) enum Finder {
     /// Those of a local source.
-    Local(LocalFinder),
+    Local(Box<LocalFinder>),
     /// Those of a remote source.
     Remote(Arc<RemoteSource>),
 }
@@ -49,7 +49,7 @@ pub(crate) enum Names {
     /// A walk.
     Walk(Box<WalkStream>),
     /// A list.
-    List(ListOfFiles, LocalOptions),
+    List(ListOfFiles, Box<LocalOptions>),
 }
 
 /// How a local source is read.
@@ -98,7 +98,7 @@ pub(crate) struct Source {
     pub(crate) root: SourceDir,
     pub(crate) root_path: PathBuf,
     pub(crate) naming: Naming,
-    pub(crate) finder: LocalFinder,
+    pub(crate) finder: Box<LocalFinder>,
     pub(crate) is_pattern: bool,
 }
 
@@ -154,7 +154,7 @@ impl Source {
             root = root.following_links();
         }
         let names = match &options.list {
-            Some(list) => Names::List(list.clone(), options.clone()),
+            Some(list) => Names::List(list.clone(), Box::new(options.clone())),
             None => Names::Walk(Box::new(walk.start()?)),
         };
         // A directory that is recreated under the destination has a stub there as well.
@@ -162,7 +162,7 @@ impl Source {
             options.directories && options.naming.as_subdir && is_directory && options.list.is_none();
         let finder =
             LocalFinder { names, filter: options.filter.clone(), root: root_path.clone(), root_stub };
-        Ok(Self { root, root_path, naming, finder, is_pattern })
+        Ok(Self { root, root_path, naming, finder: Box::new(finder), is_pattern })
     }
 
     fn one_file(argument: &Path, destination: &str, options: &LocalOptions) -> Result<Self, JobError> {
@@ -177,12 +177,12 @@ impl Source {
             root: open_root(parent)?,
             root_path: parent.to_owned(),
             naming,
-            finder: LocalFinder {
+            finder: Box::new(LocalFinder {
                 names: Names::One(RelPath::new(name.as_bytes())),
                 filter: options.filter.clone(),
                 root: parent.to_owned(),
                 root_stub: false,
-            },
+            }),
             is_pattern: false,
         })
     }

@@ -96,8 +96,8 @@ pub(crate) fn service_properties(rq: &Rq<'_>) -> Answer {
             out.push_str("<AllowPermanentDelete>true</AllowPermanentDelete>");
         }
     }
-    out.push_str(concat!(
+    out.push_str(
         "</DeleteRetentionPolicy><StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>",
-    ));
+    );
     answer::xml(out)
 }

@@ -44,13 +44,14 @@ pub(crate) fn snapshot(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
 /// What Delete Blob takes away for good; dropped after the lock, because it may be gigabytes.
 #[derive(Default)]
 struct Dropped {
-    _blobs: Vec<Box<Blob>>,
+    #[expect(clippy::vec_box, reason = "they come boxed, and are only dropped")]
+    _blobs: Vec<Blob>,
     _staged: Option<Staged>,
 }
 
 impl From<Option<Box<Blob>>> for Dropped {
     fn from(blob: Option<Box<Blob>>) -> Self {
-        Dropped { _blobs: blob.into_iter().collect(), _staged: None }
+        Dropped { _blobs: blob.into_iter().map(|blob| *blob).collect(), _staged: None }
     }
 }
 
@@ -145,7 +146,7 @@ fn delete_current(
             return Err(SNAPSHOTS_PRESENT.into());
         }
         for (tick, snapshot) in std::mem::take(&mut past.snapshots) {
-            blobs.extend(shard.discard(name, Which::Snapshot(tick), snapshot, at));
+            blobs.extend(shard.discard(name, Which::Snapshot(tick), snapshot, at).map(|blob| *blob));
         }
     }
     if snapshots == Some("only") {
@@ -154,7 +155,7 @@ fn delete_current(
     if let Some(old) = shard.blobs.remove(name)
         && let Some(old) = shard.retire(name, old)
     {
-        blobs.extend(shard.discard(name, Which::Current, old, at));
+        blobs.extend(shard.discard(name, Which::Current, old, at).map(|blob| *blob));
     }
     Ok(Dropped { _blobs: blobs, _staged: shard.staged.remove(name) })
 }

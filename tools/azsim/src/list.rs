@@ -342,6 +342,9 @@ fn chunk(
 pub(crate) async fn blobs(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let ask = Ask::read(rq)?;
     let include = Include::read(rq.target.query.get("include").unwrap_or(""));
+    if include.snapshots && !ask.delimiter.is_empty() {
+        return Err(INVALID_QUERY_PARAMETER_VALUE.query("delimiter", ask.delimiter).into());
+    }
     let container = rq.container()?;
     if rq.target.query.get("showonly").is_some_and(|s| s.eq_ignore_ascii_case("deleted")) {
         // The service keeps this for accounts with a hierarchical namespace.

@@ -60,7 +60,7 @@ pub(crate) fn document(
                 ));
             }
             Entry::Blob(shown) => {
-                write_blob(&mut out, shown, include, rq.shared.soft_delete.unwrap_or_default())
+                write_blob(&mut out, shown, include, rq.shared.soft_delete.unwrap_or_default());
             }
         }
     }

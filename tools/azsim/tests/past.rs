@@ -49,6 +49,8 @@ fn a_snapshot_keeps_the_blob_as_it_was() {
     assert_eq!(list.elements("Snapshot"), [s1.clone(), s2]);
     assert_eq!(list.elements("Content-Length"), ["3", "3", "5"]);
     assert_eq!(client.send("GET", LIST, &[], b"").elements("Name"), ["x"]);
+    let levels = client.send("GET", &format!("{LIST}&include=snapshots&delimiter=%2F"), &[], b"");
+    assert_eq!(levels.verdict(), (400, "InvalidQueryParameterValue"));
 
     assert_eq!(delete(&mut client, "", None), (409, "SnapshotsPresent".to_owned()));
     assert_eq!(delete(&mut client, "", Some("all")), (400, "InvalidHeaderValue".to_owned()));

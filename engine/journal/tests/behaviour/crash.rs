@@ -37,8 +37,8 @@ struct Seen {
     requests: usize,
     /// Files by number: their path when last opened for writing, the length that is durable.
     durable: HashMap<u64, u64>,
-    /// What had its name before a rename that is not durable: where it was kept, its name.
-    renamed: Vec<(PathBuf, PathBuf)>,
+    /// Renames that are not durable: the new name, and where what had it before was kept, if anything had.
+    renamed: Vec<(PathBuf, Option<PathBuf>)>,
 }
 
 impl Crash {
@@ -63,8 +63,11 @@ impl Crash {
         if self.leaves == Leaves::Everything {
             return;
         }
-        for (old, name) in seen.renamed.drain(..).rev() {
-            std::fs::rename(&old, &name).unwrap();
+        for (name, old) in seen.renamed.drain(..).rev() {
+            match old {
+                Some(old) => std::fs::rename(&old, &name).unwrap(),
+                None => std::fs::remove_file(&name).unwrap(),
+            }
         }
         for name in ["journal", "journal.new"] {
             let path = jobs.directory(ID).join(name);
@@ -108,17 +111,16 @@ impl Storage for Crash {
             return Err(Errno::IO.into());
         }
         let kept = to.with_extension("before");
-        if std::fs::hard_link(to, &kept).is_ok() {
-            self.seen.lock().unwrap().renamed.push((kept, to.to_owned()));
-        }
+        let had = std::fs::hard_link(to, &kept).is_ok();
+        self.seen.lock().unwrap().renamed.push((to.to_owned(), had.then_some(kept)));
         Disk.rename(from, to)
     }
 
-    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
         if self.ask()? {
             return Err(Errno::IO.into());
         }
-        self.seen.lock().unwrap().renamed.clear();
+        self.seen.lock().unwrap().renamed.retain(|(name, _)| name.parent() != Some(directory));
         Ok(())
     }
 }

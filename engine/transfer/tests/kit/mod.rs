@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use azsim::{Seed, Server};
+use azsim::{Seed, Server, ServerBuilder};
 use azuring_transfer::{
     BlobUrl, Credential, DEVSTORE_ACCOUNT, Event, Job, JobBuilder, JobOptions, Report, StopHandle,
 };
@@ -28,7 +28,12 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let server = Server::builder().threads(1).start().unwrap();
+        Self::with(|server| server)
+    }
+
+    /// With other settings of the server.
+    pub(crate) fn with(set: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
+        let server = set(Server::builder().threads(1)).start().unwrap();
         server.create_container(DEVSTORE_ACCOUNT, "cont");
         // On the disk that holds the build: large files are to go around a page cache.
         Self { server, dir: tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap() }
