@@ -44,7 +44,6 @@ pub(crate) fn snapshot(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
 /// What Delete Blob takes away for good; dropped after the lock, because it may be gigabytes.
 #[derive(Default)]
 struct Dropped {
-    #[expect(clippy::vec_box, reason = "they come boxed, and are only dropped")]
     _blobs: Vec<Blob>,
     _staged: Option<Staged>,
 }
