@@ -307,7 +307,7 @@ fn names_of_a_list_whose_removal_lost_its_answer_were_removed() {
         let list = || azuring_transfer::ListOfFiles::File(file.path().to_owned());
         std::fs::write(file.path(), names.join("\n")).unwrap();
         bench.strike("", lost, Fault::CutHeaders, 1);
-        let (report, events) = run(bench.remove("/d").list_of_files(list()));
+        let (report, events) = run(bench.remove("/d").recursive(false).list_of_files(list()));
         assert_eq!((report.counts.done, report.counts.failed), (names.len() as u64, 0), "{events:?}");
         assert_eq!((report.counts.retries, bench.names().len()), (1, 7 - names.len()));
 
@@ -321,7 +321,7 @@ fn names_of_a_list_whose_removal_lost_its_answer_were_removed() {
         // A service that is busy has removed nothing.
         std::fs::write(file.path(), "none\n0004").unwrap();
         bench.strike("", lost, Fault::error(503, "ServerBusy"), 1);
-        let (report, events) = run(bench.remove("/d").list_of_files(list()));
+        let (report, events) = run(bench.remove("/d").recursive(false).list_of_files(list()));
         assert_eq!((report.counts.done, report.counts.failed), (1, 1), "{events:?}");
     }
 }
