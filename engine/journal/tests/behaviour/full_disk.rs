@@ -152,45 +152,22 @@ fn a_disk_that_the_thread_finds_full_is_told_to_whoever_writes_next() {
     assert!(journal.write().is_ok());
 }
 
-const STATE: &str = "AZURING_JOURNAL_TEST_STATE";
-
-/// Writes until the system lets a file grow no further.
-#[test]
-#[ignore = "the limited process of the test below"]
-fn limited_process() {
-    let state = std::env::var_os(STATE).expect("the test below sets it");
-    let jobs = Jobs::new(Path::new(&state)).commit_by(CommitBy::Caller);
-    let journal = jobs.create(ID, DESCRIPTION).unwrap();
-    let mut random = Rng::with_seed(1);
-    let mut found = 0;
-    let error = loop {
-        let mut noise = [0; 500];
-        random.fill(&mut noise);
-        journal.write().unwrap().transfer(&noise, b"").unwrap();
-        match journal.commit() {
-            Ok(()) => found += 1,
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(error, JournalError::Full { .. }), "{error}");
-    let recovered = jobs.read(ID).unwrap();
-    assert_eq!((recovered.counts().found, recovered.cut_off()), (found, 0));
-    assert!(found > 50);
-}
-
 #[test]
 fn the_systems_own_limit_is_met_like_a_full_disk_and_the_job_is_resumed_without_it() {
     let state = tempfile::tempdir().unwrap();
     // The shell ignores the signal that would end the process, and so does what it runs.
-    let status = Command::new("sh")
-        .args(["-c", r#"trap "" XFSZ; ulimit -f 64; exec "$0" --exact full_disk::limited_process --ignored"#])
-        .arg(std::env::current_exe().unwrap())
-        .env(STATE, state.path())
-        .status()
+    let output = Command::new("sh")
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 64; exec "$0" fill "$1""#])
+        .arg(env!("CARGO_BIN_EXE_journal-process"))
+        .arg(state.path())
+        .output()
         .unwrap();
-    assert!(status.success(), "{status}");
+    assert!(output.status.success(), "{output:?}");
     let (recovered, journal) = Jobs::new(state.path()).resume(ID).unwrap();
     let found = recovered.counts().found;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("committed {found}\n"));
+    assert_eq!(recovered.cut_off(), 0);
+    assert!(found > 50, "{found}");
     assert_eq!(journal.write().unwrap().transfer(&[b'x'; 40_000], b"").unwrap(), found);
     journal.commit().unwrap();
     assert_eq!(Jobs::new(state.path()).read(ID).unwrap().counts().found, found + 1);

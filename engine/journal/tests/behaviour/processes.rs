@@ -1,6 +1,6 @@
 //! One process at a time writes a job.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -8,48 +8,11 @@ use azuring_journal::{Jobs, JournalError};
 
 use crate::model::{DESCRIPTION, ID};
 
-const STATE: &str = "AZURING_JOURNAL_TEST_STATE";
-
-/// A process that creates the job, says so, and holds it until its input ends.
-#[test]
-#[ignore = "the other process of the test below"]
-fn other_process() {
-    let state = std::env::var_os(STATE).expect("the test below sets it");
-    let journal = Jobs::new(Path::new(&state)).create(ID, DESCRIPTION).unwrap();
-    journal.write().unwrap().transfer(b"a", b"").unwrap();
-    journal.commit().unwrap();
-    println!("\nholding");
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-}
-
-/// A process that resumes the job, commits again and again, and says how far it is.
-#[test]
-#[ignore = "the process that the last test below kills"]
-fn busy_process() {
-    let state = std::env::var_os(STATE).expect("the test below sets it");
-    let (recovered, journal) = Jobs::new(Path::new(&state)).resume(ID).unwrap();
-    let mut found = recovered.counts().found;
-    loop {
-        let mut entry = journal.write().unwrap();
-        for n in 0..100 {
-            let number = entry.transfer(format!("{found:010}/{n}").as_bytes(), b"facts").unwrap();
-            entry.done(number);
-            entry.count(0, 1);
-        }
-        drop(entry);
-        found += 100;
-        // The thread commits what is said between.
-        if found.is_multiple_of(1_000) {
-            journal.commit().unwrap();
-            println!("\ncommitted {found}");
-        }
-    }
-}
-
-fn start(state: &Path, test: &str) -> (Child, impl Iterator<Item = String>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .env(STATE, state)
+/// Starts the other process in a role; what it says, line by line.
+fn start(state: &Path, role: &str) -> (Child, impl Iterator<Item = String>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_journal-process"))
+        .arg(role)
+        .arg(state)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -62,7 +25,7 @@ fn start(state: &Path, test: &str) -> (Child, impl Iterator<Item = String>) {
 fn a_job_in_use_is_refused_and_free_again_when_its_process_is_killed() {
     let state = tempfile::tempdir().unwrap();
     let jobs = Jobs::new(state.path());
-    let (mut child, mut lines) = start(state.path(), "processes::other_process");
+    let (mut child, mut lines) = start(state.path(), "hold");
     assert!(lines.any(|line| line == "holding"));
     let in_use = JournalError::InUse(ID);
     assert_eq!(jobs.resume(ID).unwrap_err(), in_use);
@@ -86,7 +49,7 @@ fn what_a_killed_process_had_committed_is_there() {
     drop(jobs.create(ID, DESCRIPTION).unwrap());
     let mut random = fastrand::Rng::with_seed(60);
     for round in 1..=12 {
-        let (mut child, lines) = start(state.path(), "processes::busy_process");
+        let (mut child, lines) = start(state.path(), "busy");
         let mut committed = lines.filter_map(|line| line.strip_prefix("committed ")?.parse::<u64>().ok());
         let told = committed.nth(random.usize(..30)).unwrap();
         child.kill().unwrap();
