@@ -1,7 +1,8 @@
 //! Names of a list that turn out to be directories.
 //!
-//! Nothing is asked about a line of `--list-of-files` before its transfer. Where the service then says that there is no such
-//! blob, and directories are wanted, what is below the name is listed and transferred by the lane that found out.
+//! Nothing is asked about a line of `--list-of-files` before its download. Where the service then says that there is no such
+//! blob, and directories are wanted, what is below the name is listed and downloaded by the lane that found out. (Removals
+//! and changes that want directories ask first: see `remote`.)
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -10,12 +11,11 @@ use azuring_azure::{ListInclude, ListItem, ListRequest};
 use azuring_ring::FileRing;
 use tokio::task::JoinSet;
 
-use crate::change;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::lane::{Lane, one};
 use crate::queue::Entry;
 use crate::request::{Begin, request};
-use crate::task::{BlobItem, Found, Known, Task};
+use crate::task::{BlobItem, Found, Known};
 
 /// Blobs of one directory that a lane works on at a time.
 const AT_ONCE: usize = 32;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 32;
 /// When there is nothing, or the listing fails.
 pub(crate) async fn directory<R: FileRing>(lane: &Rc<Lane<R>>, item: &BlobItem) -> Result<(), Box<Failure>> {
     let object = item.object();
-    let missing = || Box::new(Failure::new(FailureKind::Missing, &object, "there is no such blob"));
+    let missing = || Failure::not_there(&object);
     let Some(source) = lane.shared.remote.clone().filter(|source| source.recursive) else {
         return Err(missing());
     };
@@ -59,19 +59,13 @@ pub(crate) async fn directory<R: FileRing>(lane: &Rc<Lane<R>>, item: &BlobItem) 
             }
         }
         lane.session().progress.found.fetch_add(entries.len() as u64, Ordering::SeqCst);
-        if matches!(lane.shared.task, Task::Remove(_) | Task::SetProperties(_)) {
-            for batch in chunks(entries, change::MAX_BATCH) {
-                // A future inside itself has to be boxed.
-                Box::pin(change::blobs(lane, batch)).await;
+        for entry in entries {
+            while running.len() >= AT_ONCE {
+                joined(running.join_next().await);
             }
-        } else {
-            for entry in entries {
-                while running.len() >= AT_ONCE {
-                    joined(running.join_next().await);
-                }
-                let lane = Rc::clone(lane);
-                running.spawn_local(Box::pin(async move { one(&lane, entry).await }));
-            }
+            let lane = Rc::clone(lane);
+            // A future inside itself has to be boxed.
+            running.spawn_local(Box::pin(async move { one(&lane, entry).await }));
         }
         match page.next {
             Some(next) => marker = Some(next),
@@ -95,12 +89,4 @@ fn joined(ended: Option<Result<(), tokio::task::JoinError>>) {
     {
         std::panic::resume_unwind(panic);
     }
-}
-
-fn chunks(entries: Vec<Entry>, size: usize) -> impl Iterator<Item = Vec<Entry>> {
-    let mut entries = entries.into_iter();
-    std::iter::from_fn(move || {
-        let chunk: Vec<_> = entries.by_ref().take(size).collect();
-        (!chunk.is_empty()).then_some(chunk)
-    })
 }

@@ -79,6 +79,11 @@ impl Failure {
         }
     }
 
+    /// A blob that somebody named and that is not there.
+    pub(crate) fn not_there(object: &str) -> Box<Self> {
+        Box::new(Self::new(FailureKind::Missing, object, "there is no such blob"))
+    }
+
     /// The service says that there is no such object.
     pub(crate) fn is_missing(&self) -> bool {
         self.status == Some(404) && self.code.as_deref() != Some("ContainerNotFound")

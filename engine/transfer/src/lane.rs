@@ -14,7 +14,6 @@ use hdrhistogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::change::Unresolved;
 use crate::collector::{LaneCounters, Message, add};
 use crate::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
 use crate::failure::{Failure, FailureKind};
@@ -83,7 +82,6 @@ pub(crate) struct Lane<R> {
     window_sum: Cell<(usize, u64)>,
     local: RefCell<VecDeque<(Entry, Rc<Busy>)>>,
     refill: tokio::sync::Mutex<()>,
-    unresolved: RefCell<Vec<Unresolved>>,
     outbox: RefCell<Vec<Outcome>>,
     messages: channel::Sender<Message>,
     notice: Box<dyn Fn(&str)>,
@@ -206,7 +204,6 @@ async fn drive<R: FileRing>(
         window_sum: Cell::new((0, 0)),
         local: RefCell::default(),
         refill: tokio::sync::Mutex::new(()),
-        unresolved: RefCell::default(),
         outbox: RefCell::default(),
         notice: {
             let messages = messages.clone();
@@ -293,10 +290,6 @@ impl<R: FileRing> Lane<R> {
     }
 
     /// Names of a list that the lane's tasks have still to look up.
-    pub(crate) fn unresolved(&self) -> &RefCell<Vec<Unresolved>> {
-        &self.unresolved
-    }
-
     pub(crate) fn session(&self) -> &Session {
         &self.shared.session
     }
@@ -316,11 +309,6 @@ impl<R: FileRing> Lane<R> {
     /// them to come to their end.
     pub(crate) async fn turn_to_sum(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.sums).acquire_owned().await.expect("the semaphore is never closed")
-    }
-
-    /// The same if it need not be waited for.
-    pub(crate) fn turn_to_sum_now(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.sums).try_acquire_owned().ok()
     }
 
     /// Work for one task; `None` when the job has no more, or is stopping.

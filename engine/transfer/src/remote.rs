@@ -1,5 +1,7 @@
 //! What a remote source holds, found by listing it.
 
+mod tree;
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 
@@ -19,6 +21,8 @@ use crate::outcome::SkippedKind;
 use crate::planner::Planner;
 use crate::request::{Begin, GaveUp, Sender, request};
 use crate::task::{BlobItem, Found, Known, Task};
+
+use tree::Tree;
 
 /// What is to be listed.
 #[derive(Debug)]
@@ -459,7 +463,7 @@ impl Remote<'_> {
             }
             Single::None if !self.source.recursive => {
                 let object = escape(&name.as_bytes()[self.base.len()..]);
-                going(planner.refuse(Failure::new(FailureKind::Missing, &object, "there is no such blob")))
+                going(planner.refuse(*Failure::not_there(&object)))
             }
             Single::None => self.listed_directory(planner, name + "/").await,
             Single::Stub(entry) => {
@@ -521,49 +525,6 @@ impl Remote<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The blobs below a prefix, page by page, nearly in the order of their names; without those below excluded directories.
-struct Tree {
-    /// Listings still to be read, with the marker of their next page; the next one last. At most a page of prefixes for
-    /// each level.
-    stack: Vec<(String, Option<String>)>,
-    /// There is something, be it only a prefix.
-    seen: bool,
-}
-
-impl Tree {
-    fn new(prefix: String) -> Self {
-        Self { stack: vec![(prefix, None)], seen: false }
-    }
-
-    /// The blobs of the next page, which may be none; `None` after the last one.
-    async fn next_page(
-        &mut self,
-        remote: &Remote<'_>,
-        planner: &Planner<'_>,
-    ) -> Result<Option<Vec<Box<BlobEntry>>>, Halt> {
-        let Some((prefix, marker)) = self.stack.pop() else { return Ok(None) };
-        let recursive = remote.source.recursive || remote.source.permanent.is_some();
-        // The service refuses a delimiter where snapshots are listed.
-        let delimiter = !recursive || (remote.source.permanent.is_none() && remote.excludes_below(&prefix));
-        let page = remote.page(planner, &prefix, delimiter, marker.as_deref()).await?;
-        self.seen |= !page.items.is_empty();
-        if page.next.is_some() {
-            self.stack.push((prefix, page.next));
-        }
-        let begin = self.stack.len();
-        let mut blobs = Vec::with_capacity(page.items.len());
-        for item in page.items {
-            match item {
-                ListItem::Blob(entry) => blobs.push(entry),
-                ListItem::Prefix(name) if recursive && !remote.prunes(&name) => self.stack.push((name, None)),
-                ListItem::Prefix(_) => {}
-            }
-        }
-        self.stack[begin..].reverse();
-        Ok(Some(blobs))
     }
 }
 

@@ -14,7 +14,6 @@ use azuring_ring::FileRing;
 use tokio::task::JoinSet;
 
 use crate::choices::{DeleteSnapshots, PropertyChange, RehydratePriority};
-use crate::expand;
 use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
 use crate::options::JobOptions;
@@ -57,14 +56,6 @@ struct Part {
     name: String,
     /// An earlier attempt may have been carried out, its answer having been lost.
     maybe_done: bool,
-}
-
-/// A name of a list that is no blob and may be a directory.
-pub(crate) struct Unresolved {
-    id: TransferId,
-    blob: Box<BlobItem>,
-    /// It may have been a blob, until an attempt to remove it whose answer was lost.
-    maybe_removed: bool,
 }
 
 /// What is done to each blob with one request, alone or in a batch.
@@ -187,20 +178,6 @@ pub(crate) async fn blobs<R: FileRing>(lane: &Rc<Lane<R>>, entries: Vec<Entry>) 
     }
     parts.sort_by_key(|part| turn(&part.blob));
     batch::carry_out(lane, parts, begin).await;
-    loop {
-        let Some(Unresolved { id, blob, maybe_removed }) = lane.unresolved().borrow_mut().pop() else {
-            break;
-        };
-        let result = match expand::directory(lane, &blob).await {
-            Ok(()) => Ok(Ended::Elsewhere),
-            // It was a blob, which the attempt has removed whose answer was lost.
-            Err(failure) if maybe_removed && failure.kind == FailureKind::Missing => {
-                Ok(Ended::Done { bytes: 0 })
-            }
-            Err(failure) => Err(failure),
-        };
-        lane.finish(id, Found::Blob(blob), result);
-    }
 }
 
 /// When a blob's turn is: directories are last, and of these the deepest first, since one that is not empty is not
@@ -223,13 +200,18 @@ fn refused(task: &Task, blob: &BlobItem) -> Option<Box<Failure>> {
 
 impl Part {
     fn finish<R: FileRing>(self, lane: &Lane<R>, result: Result<Ended, Box<Failure>>) {
-        if self.blob.known == Known::Named && result.as_ref().is_err_and(|failure| failure.is_missing()) {
-            // Perhaps a directory: see to it when the batch is done.
-            let maybe_removed = self.maybe_done && matches!(lane.shared.task, Task::Remove(_));
-            let unresolved = Unresolved { id: self.id, blob: self.blob, maybe_removed };
-            lane.unresolved().borrow_mut().push(unresolved);
-            return;
-        }
+        let is_removal = matches!(lane.shared.task, Task::Remove(_));
+        let result = match result {
+            Err(failure) if failure.is_missing() && self.blob.known == Known::Named => {
+                if is_removal && self.maybe_done {
+                    // The attempt whose answer was lost has removed it.
+                    Ok(Ended::Done { bytes: 0 })
+                } else {
+                    Err(Failure::not_there(&self.blob.object()))
+                }
+            }
+            result => result,
+        };
         lane.finish(self.id, Found::Blob(self.blob), result);
     }
 }

@@ -46,15 +46,13 @@ impl std::fmt::Debug for LargeBlob {
     }
 }
 
-/// Makes the file and reads the ranges, with the other lanes' help. `first` are bytes at the beginning that are there
-/// already.
+/// Makes the file and reads the ranges, with the other lanes' help.
 pub(crate) async fn begin<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Download,
     item: &BlobItem,
     target: Target,
     facts: BlobFacts,
-    first: Option<Parts>,
 ) -> Result<(), Box<Failure>> {
     let object = item.object();
     let too_large = || {
@@ -62,17 +60,10 @@ pub(crate) async fn begin<R: FileRing>(
         Box::new(Failure::new(FailureKind::Limit, &object, text).advise("raise --block-size-mb"))
     };
     let count = u32::try_from(facts.len.div_ceil(task.range_bytes)).map_err(|_| too_large())?;
-    let (turn, first) = if finish::md5_wanted(lane.session(), &facts, &object)? {
-        match lane.turn_to_sum_now() {
-            Some(turn) => (Some(turn), first),
-            None => {
-                // Read again when its turn comes.
-                drop(first);
-                (Some(lane.turn_to_sum().await), None)
-            }
-        }
+    let turn = if finish::md5_wanted(lane.session(), &facts, &object)? {
+        Some(lane.turn_to_sum().await)
     } else {
-        (None, first)
+        None
     };
     let file = match &target.names {
         Some(names) => {
@@ -109,17 +100,6 @@ pub(crate) async fn begin<R: FileRing>(
         pipe,
     });
     add(&lane.counters().large_begun, large.ranges.len);
-    let mut whole = false;
-    if let Some(parts) = first {
-        let range = large.ranges.claim().expect("there is at least one range");
-        large.ranges.done(keep(lane, &large, range, parts).await);
-        add(&lane.counters().large_ended, large.ranges.range(range).1);
-        whole = large.ranges.report();
-    }
-    if whole {
-        complete(lane, task, &large).await;
-        return Ok(());
-    }
     if !alone {
         lane.offer(&Large::Down(Arc::clone(&large)), count);
     }

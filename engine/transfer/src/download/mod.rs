@@ -374,7 +374,7 @@ async fn get<R: FileRing>(
         if let Some(facts) = listed
             && facts.len > task.range_bytes
         {
-            large::begin(lane, task, item, target, facts.clone(), None).await?;
+            large::begin(lane, task, item, target, facts.clone()).await?;
             return Ok(Ended::Elsewhere);
         }
         let range = receive::Range {
