@@ -2,17 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use azsim::Seed;
+use azuring_tests::differential::shared::{LISTED, PREFIX, YEAR_2020, YEAR_2022, YEAR_2025};
 use azuring_tests::differential::{Aspect, Case, Local, Service, assert_same};
 
-/// Before and after the time of a planted blob (2024-05-06).
-const YEAR_2020: u64 = 1_577_836_800;
-const YEAR_2022: u64 = 1_640_995_200;
-const YEAR_2025: u64 = 1_735_689_600;
-
 /// Why azuring differs on purpose.
-const PREFIX: &str =
-    "AzCopy excludes every name that begins so; azuring excludes the path and what is below it";
-const LISTED: &str = "AzCopy ignores a line it cannot follow; azuring fails it";
 const COUNTED: &str = "AzCopy leaves links out without a word; azuring counts them";
 const DANGLING: &str = "AzCopy leaves out a link to nowhere that it was to follow; azuring fails it";
 const NAMED: &str = "AzCopy refuses a link as the source; azuring takes the file it leads to";

@@ -16,6 +16,7 @@
 
 mod facts;
 mod ledger;
+pub mod shared;
 mod stage;
 
 use std::collections::VecDeque;
