@@ -53,7 +53,7 @@ fn naming(c: &mut Criterion) {
     group.bench_function("block id", |b| {
         b.iter(|| {
             let mut id = String::with_capacity(BlockId::LEN);
-            BlockId::new([7; 16], 1, 2, black_box(3)).encode_into(&mut id);
+            BlockId::new([7; 16], black_box(3)).encode_into(&mut id);
             id
         });
     });

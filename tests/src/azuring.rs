@@ -105,6 +105,12 @@ impl Azuring {
         spawn(&mut self.command(args), self.stdin, self.deadline).unwrap()
     }
 
+    /// The home, empty at first.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).env_clear().env("HOME", self.home.path()).env("PATH", "/usr/bin:/bin");

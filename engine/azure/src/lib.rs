@@ -30,6 +30,7 @@
 
 mod append_blob;
 mod batch;
+mod block_list;
 mod change;
 mod checksum;
 mod client;
@@ -53,6 +54,7 @@ mod xml;
 
 pub use append_blob::MAX_APPEND_BYTES;
 pub use batch::MAX_BATCH;
+pub use block_list::ListedBlock;
 pub use change::{RehydratePriority, SetTier};
 pub use checksum::{Crc64, Crc64Digest};
 pub use client::BlobClient;

@@ -11,7 +11,7 @@ use crate::error::JournalError;
 use crate::format::{FILE_HEADER, STRING_MAX, file_header};
 use crate::id::JobId;
 use crate::journal::{CommitBy, Journal, Writer};
-use crate::lock::LockFile;
+use crate::lock::{self, LockFile};
 use crate::pending::Pending;
 use crate::recover::Recovered;
 use crate::shrink;
@@ -82,6 +82,8 @@ impl Jobs {
             return Err(JournalError::TooLong { what, len, limit });
         }
         let directory = self.directory(id);
+        let is_new = |directory: &&Path| !directory.as_os_str().is_empty() && !directory.exists();
+        let made = directory.ancestors().take_while(is_new).count();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -96,7 +98,8 @@ impl Jobs {
             pending.describe(description);
             new.commit(id, pending)
         })?;
-        for parent in directory.ancestors().skip(1).take(2) {
+        // A directory made just now is durable once the one above it is; those of a job that was begun before may not be.
+        for parent in directory.ancestors().skip(1).take(made.max(2)) {
             self.sync_dir(parent)?;
         }
         Journal::start(id, new, 0, lock, self.commit_by)
@@ -188,6 +191,12 @@ impl Jobs {
         }
     }
 
+    /// Whether a process holds the job at this moment.
+    #[must_use]
+    pub fn is_running(&self, id: JobId) -> bool {
+        lock::is_held(&self.directory(id).join(LOCK))
+    }
+
     /// Removes a job that is not running. Files of others in its directory stay.
     ///
     /// # Errors
@@ -266,6 +275,8 @@ impl Jobs {
     }
 
     fn sync_dir(&self, directory: &Path) -> Result<(), JournalError> {
+        // Above a relative path lies the current directory.
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         self.storage
             .sync_dir(directory)
             .map_err(|error| JournalError::io(directory, "making names durable", &error))

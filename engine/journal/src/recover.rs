@@ -236,7 +236,9 @@ impl Recovered {
                 self.summary = None;
                 let number = self.known(reader.number()?)?;
                 let facts = reader.string()?.to_vec();
-                self.large.insert(number, Large { facts, pieces: Runs::default() });
+                if self.is_open(number) {
+                    self.large.insert(number, Large { facts, pieces: Runs::default() });
+                }
             }
             item::PIECES => {
                 let number = self.known(reader.number()?)?;
@@ -244,8 +246,10 @@ impl Recovered {
                 if runs.iter().last().is_some_and(|run| run.end > PIECES_MAX) {
                     return None;
                 }
-                let pieces = &mut self.large.entry(number).or_default().pieces;
-                runs.iter().for_each(|run| pieces.insert(run));
+                if self.is_open(number) {
+                    let pieces = &mut self.large.entry(number).or_default().pieces;
+                    runs.iter().for_each(|run| pieces.insert(run));
+                }
             }
             item::CURSOR => {
                 let found = reader.number()?;
@@ -320,6 +324,13 @@ impl Recovered {
 
     fn known(&self, number: u64) -> Option<u64> {
         (number < self.found()).then_some(number)
+    }
+
+    /// Whether a listed transfer may still be done: of one that was, pieces that are told of late are of no use.
+    fn is_open(&self, number: u64) -> bool {
+        let in_part = (number % u64::from(PART_TRANSFERS)) as u32;
+        let state = self.parts[part_of(number)].states.get(in_part);
+        matches!(state, State::Pending | State::Failed(_))
     }
 
     /// Transfers that are listed.

@@ -13,6 +13,10 @@ pub(crate) fn copy(old: &Recovered, new: &mut Writer) -> Result<(), JournalError
     let mut about = Pending::default();
     about.describe(old.description());
     about.left_out(counts.done, counts.skipped);
+    if let Some(cursor) = old.cursor() {
+        // What was found since lies before it; of what the position says, something may concern the whole job.
+        about.cursor(0, &cursor.position);
+    }
     about.scanned();
     for counter in 0..COUNTERS {
         about.count(counter, old.counter(counter));

@@ -130,6 +130,16 @@ impl Walk {
         self
     }
 
+    /// The same for further directories.
+    #[must_use]
+    pub fn also_pruning(mut self, prunes: DirectoryPruner) -> Self {
+        self.pruner.0 = Some(match self.pruner.0.take() {
+            Some(first) => Arc::new(move |directory: &[u8]| first(directory) || prunes(directory)),
+            None => prunes,
+        });
+        self
+    }
+
     /// What becomes of symbolic links below the root: by default they are skipped.
     #[must_use]
     pub fn symlinks(mut self, mode: SymlinkMode) -> Self {

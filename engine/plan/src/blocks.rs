@@ -135,18 +135,19 @@ pub(crate) fn display_mib(bytes: u64) -> f64 {
 /// Raw bytes of a block id.
 const RAW_LEN: usize = 36;
 /// Marks the ids this program made, and the version of their layout.
-const PREFIX: &[u8; 8] = b"azuring1";
+const PREFIX: &[u8; 8] = b"azuring2";
 
-/// The id of one block: always [`BlockId::LEN`] characters of base64, the same for the same job, part,
-/// transfer and block, so that a resumed job recognises the blocks it has already sent.
+/// The id of one block: always [`BlockId::LEN`] characters of base64, the same for the same content and block, so that a
+/// resumed job recognises the blocks it has already sent.
 ///
-/// The service wants all ids of one blob to have the same length and at most 64 bytes before encoding. The
-/// layout follows AzCopy's (36 bytes, 48 characters: a prefix, the job id, then the three numbers), with the
-/// numbers in binary, since five decimal digits overflow, and change the length, at the 100,000th part:
+/// The service wants all ids of one blob to have the same length and at most 64 bytes before encoding. The layout
+/// follows AzCopy's (36 bytes, 48 characters: a prefix, 16 bytes, then numbers), with the number in binary, since
+/// decimal digits overflow. AzCopy's 16 bytes are the job's id, so a block of a file that changed meanwhile has the
+/// id of the old one; here they stand for the state of the content.
 ///
 /// ```text
-/// 0        8                24       28          32       36
-/// azuring1 | job id (16)    | part   | transfer  | block  |      numbers big-endian
+/// 0        8             24       32       36
+/// azuring2 | content (16) | zeros  | block  |      the number big-endian
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockId([u8; RAW_LEN]);
@@ -155,16 +156,25 @@ impl BlockId {
     /// Length of the base64 form in characters.
     pub const LEN: usize = 48;
 
-    /// The id of block `block` of transfer `transfer` of part `part` of job `job`.
+    /// The id of block `block` of what `content` stands for.
     #[must_use]
-    pub fn new(job: [u8; 16], part: u32, transfer: u32, block: u32) -> Self {
+    pub fn new(content: [u8; 16], block: u32) -> Self {
         let mut raw = [0; RAW_LEN];
         raw[..8].copy_from_slice(PREFIX);
-        raw[8..24].copy_from_slice(&job);
-        raw[24..28].copy_from_slice(&part.to_be_bytes());
-        raw[28..32].copy_from_slice(&transfer.to_be_bytes());
+        raw[8..24].copy_from_slice(&content);
         raw[32..].copy_from_slice(&block.to_be_bytes());
         Self(raw)
+    }
+
+    /// The number of the block whose id this is, in base64; `None` of any other id.
+    #[must_use]
+    pub fn block_of(content: [u8; 16], id: &str) -> Option<u32> {
+        let mut raw = [0; RAW_LEN];
+        if id.len() != Self::LEN || STANDARD.decode_slice(id, &mut raw) != Ok(RAW_LEN) {
+            return None;
+        }
+        let block = u32::from_be_bytes(raw[32..].try_into().expect("four bytes"));
+        (Self::new(content, block).0 == raw).then_some(block)
     }
 
     /// Appends the base64 form, as Put Block List's XML carries it. It can contain `+` and `/`, which a query string
@@ -284,24 +294,22 @@ mod tests {
     #[test]
     fn block_ids_have_one_length_and_differ() {
         let mut seen = std::collections::HashSet::new();
-        for job in [[0; 16], [0xff; 16]] {
-            for (part, transfer, block) in [
-                (0, 0, 0),
-                (0, 0, 1),
-                (0, 1, 0),
-                (1, 0, 0),
-                (100_000, 99_999, 49_999),
-                (u32::MAX, u32::MAX, u32::MAX),
-            ] {
+        for content in [[0; 16], [0xff; 16]] {
+            for block in [0, 1, 49_999, u32::MAX] {
                 let mut text = String::new();
-                BlockId::new(job, part, transfer, block).encode_into(&mut text);
+                BlockId::new(content, block).encode_into(&mut text);
                 assert_eq!(text.len(), BlockId::LEN);
                 assert_eq!(STANDARD.decode(&text).unwrap().len(), 36);
+                assert_eq!(BlockId::block_of(content, &text), Some(block));
+                assert_eq!(BlockId::block_of([7; 16], &text), None);
                 assert!(seen.insert(text));
             }
         }
         let mut text = String::new();
-        BlockId::new(*b"0123456789abcdef", 1, 2, 3).encode_into(&mut text);
-        assert_eq!(text, STANDARD.encode(b"azuring10123456789abcdef\0\0\0\x01\0\0\0\x02\0\0\0\x03"));
+        BlockId::new(*b"0123456789abcdef", 3).encode_into(&mut text);
+        assert_eq!(text, STANDARD.encode(b"azuring20123456789abcdef\0\0\0\0\0\0\0\0\0\0\0\x03"));
+        for other in ["", "QQ==", &text[1..], &text.replacen('Y', "!", 1)] {
+            assert_eq!(BlockId::block_of(*b"0123456789abcdef", other), None, "{other}");
+        }
     }
 }

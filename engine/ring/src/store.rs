@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, fallocate,
-    fchmod, fchown, ftruncate, futimens, linkat, openat, renameat, renameat_with, statat, unlinkat,
+    fchmod, fchown, fstat, ftruncate, futimens, linkat, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -107,18 +107,45 @@ impl NewFile {
     /// Makes the file with room for `len` bytes.
     pub(crate) fn create(names: &Names, len: u64) -> io::Result<Self> {
         let fd = open_new(names)?;
-        let made = reserve(&fd, len);
+        if let Err(error) = reserve(&fd, len) {
+            discard(names);
+            return Err(error);
+        }
+        Ok(Self::with_direct(fd, names, len))
+    }
+
+    fn with_direct(fd: OwnedFd, names: &Names, len: u64) -> Self {
         let direct = (len >= DIRECT_FROM_BYTES)
             .then(|| {
                 let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC | OFlags::NOFOLLOW;
                 openat(&names.dir, &names.temporary, flags, Mode::empty()).ok()
             })
             .flatten();
-        if let Err(error) = made {
-            discard(names);
-            return Err(error);
+        Self { fd: Arc::new(fd), direct: direct.map(Arc::new), len }
+    }
+
+    /// Opens a file of `len` bytes that [`crate::FileRing::create`] has made and nobody completed. Blocks.
+    ///
+    /// # Errors
+    /// The kernel's; `InvalidData` for what is there under the temporary name and was not made so.
+    pub fn reopen(names: &Names, len: u64) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let fd = openat(&names.dir, &names.temporary, flags, Mode::empty())?;
+        let stat = fstat(&fd)?;
+        // Around the page cache the last write goes up to the next multiple of the alignment.
+        let room = len..=len.next_multiple_of(DIRECT_ALIGN);
+        let is_ours = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && stat.st_mode & 0o777 == 0o600
+            && stat.st_uid == rustix::process::geteuid().as_raw()
+            && stat.st_nlink == 1
+            && room.contains(&(stat.st_size as u64));
+        if !is_ours {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the unfinished file is not as it was left",
+            ));
         }
-        Ok(Self { fd: Arc::new(fd), direct: direct.map(Arc::new), len })
+        Ok(Self::with_direct(fd, names, len))
     }
 
     /// Makes an empty file that grows. Blocks.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, Wanted};
+use azuring_journal::{JobId, Jobs};
 use azuring_link::TlsSetup;
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::RemotePath;
@@ -15,6 +16,7 @@ use crate::change::{Remove, SetProperties};
 use crate::choices::{ListOfFiles, PropertyChange, Symlinks};
 use crate::collector::Progress;
 use crate::download::Download;
+use crate::durable::{Before, Durable};
 use crate::in_order::Held;
 use crate::job::{Job, JobError, JobPlan, Verb};
 use crate::lane::LaneShare;
@@ -34,6 +36,17 @@ pub struct JobBuilder {
     list_of_files: Option<ListOfFiles>,
     list_of_versions: Option<PathBuf>,
     options: JobOptions,
+    keep: Keep,
+}
+
+/// What is kept of the job.
+enum Keep {
+    /// Nothing.
+    Nothing,
+    /// A journal, which begins with this description.
+    Journal(Jobs, Vec<u8>),
+    /// The journal of the job that goes on.
+    Resume(Jobs, JobId),
 }
 
 enum What {
@@ -55,6 +68,7 @@ impl JobBuilder {
             list_of_files: None,
             list_of_versions: None,
             options: JobOptions::default(),
+            keep: Keep::Nothing,
         }
     }
 
@@ -114,6 +128,35 @@ impl JobBuilder {
         self
     }
 
+    /// Keeps a journal of the job in `jobs`, so that it can be resumed whatever happens. `description` is for the caller, who
+    /// needs it to build the same job again; it is stored as it is, so it must not hold a secret. Jobs that read or write a pipe, and dry runs,
+    /// have no journal.
+    pub fn journal(mut self, jobs: Jobs, description: Vec<u8>) -> Self {
+        self.keep = Keep::Journal(jobs, description);
+        self
+    }
+
+    /// Goes on with a job of `jobs`. Everything else has to be built as it was then, but for credentials and limits.
+    pub fn resume(mut self, jobs: Jobs, id: JobId) -> Self {
+        self.keep = Keep::Resume(jobs, id);
+        self
+    }
+
+    /// Opens the journal. The last step of building: a job that cannot be built leaves nothing.
+    fn open_journal(keep: Keep, id: uuid::Uuid) -> Result<Option<Durable>, JobError> {
+        Ok(match keep {
+            Keep::Nothing => None,
+            Keep::Journal(jobs, description) => {
+                let journal = jobs.create(JobId::from_bytes(id.into_bytes()), &description)?;
+                Some(Durable::new(jobs, journal, None))
+            }
+            Keep::Resume(jobs, id) => {
+                let (recovered, journal) = jobs.resume(id)?;
+                Some(Durable::new(jobs, journal, Some(Before::new(recovered))))
+            }
+        })
+    }
+
     /// Looks up a local source and checks everything that can be checked without the network.
     ///
     /// # Errors
@@ -124,7 +167,13 @@ impl JobBuilder {
             BlobProperties::check_content_type(fixed)?;
         }
         let shares = budget::shares(&self.options)?;
-        let id = uuid::Uuid::new_v4();
+        let id = match &self.keep {
+            Keep::Resume(_, id) => uuid::Uuid::from_bytes(*id.as_bytes()),
+            Keep::Nothing | Keep::Journal(..) => uuid::Uuid::new_v4(),
+        };
+        if self.options.dry_run || matches!(self.what, What::Pipe(_)) {
+            self.keep = Keep::Nothing;
+        }
         let place = self.url.to_string();
         let pipe = match &mut self.what {
             What::Pipe(pipe) => pipe.take(),
@@ -181,6 +230,7 @@ impl JobBuilder {
             target = target.spelling(metadata);
         }
         let lanes = shares.len();
+        let durable = Self::open_journal(self.keep, id)?;
         Ok(Job {
             plan: JobPlan {
                 id: id.to_string(),
@@ -193,6 +243,8 @@ impl JobBuilder {
                 concurrency: self.options.limits.concurrency,
                 memory_bytes: self.options.limits.memory_bytes,
                 io: probe(self.options.io),
+                journal: durable.is_some(),
+                resumed: durable.as_ref().is_some_and(|durable| durable.before.is_some()),
             },
             id: id.into_bytes(),
             task,
@@ -202,6 +254,7 @@ impl JobBuilder {
             shares,
             progress: Arc::new(Progress::new(lanes)),
             options: self.options,
+            durable,
         })
     }
 

@@ -1,12 +1,12 @@
 //! Brings what the lanes report to the caller, and counts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::utils::CachePadded;
 
 use crate::failure::FailureKind;
+use crate::job::Shared;
 use crate::outcome::{Counts, Done, Entity, Event, Outcome, SkippedKind};
 
 /// Messages that may wait for the caller. A lane that finds no room waits: a caller that cannot take events
@@ -94,6 +94,24 @@ impl Progress {
         }
     }
 
+    /// Begins with what earlier runs of the job have counted.
+    pub(crate) fn go_on_from(&self, before: &Counts) {
+        let planner = self.planner();
+        for (counter, n) in [
+            (&self.found, before.found),
+            (&self.found_folders, before.found_folders),
+            (&self.found_links, before.found_links),
+            (&planner.done, before.done + before.folders_done),
+            (&planner.skipped, before.skipped_existing),
+            (&planner.bytes, before.bytes),
+            (&planner.bytes_sent, before.bytes_sent),
+            (&planner.requests, before.requests),
+            (&planner.retries, before.retries),
+        ] {
+            counter.store(n, Ordering::SeqCst);
+        }
+    }
+
     /// The counters of the planner, which asks for listings.
     pub(crate) fn planner(&self) -> &LaneCounters {
         self.lanes.last().expect("the planner's counters are always there")
@@ -125,13 +143,16 @@ impl Progress {
     }
 }
 
-/// Reads messages until every sender is gone; calls `tell` for each event; returns the exact counts.
+/// Reads messages until every sender is gone; calls `tell` for each event; returns the exact counts, those of earlier runs
+/// included. What it reads is in the journal before it is told.
 pub(crate) fn collect(
     messages: &Receiver<Message>,
-    progress: &Arc<Progress>,
+    shared: &Shared,
+    before: Counts,
     mut tell: impl FnMut(Event),
 ) -> (Counts, Vec<FailureKind>) {
-    let (mut counts, mut kinds) = (Counts::default(), Vec::new());
+    let progress = &shared.session.progress;
+    let (mut counts, mut kinds) = (before, Vec::new());
     let mut seen = |kind| {
         if !kinds.contains(&kind) {
             kinds.push(kind);
@@ -140,6 +161,12 @@ pub(crate) fn collect(
     for message in messages {
         match message {
             Message::Outcomes(outcomes) => {
+                if let Some(durable) = &shared.durable
+                    && let Err(failure) = durable.ended(&outcomes)
+                {
+                    // Whoever goes on with the job does them again.
+                    shared.session.verdict.stop_for(&failure);
+                }
                 for outcome in outcomes {
                     let is_folder = outcome.entity == Entity::Folder;
                     counts.bytes_found += outcome.length;

@@ -11,9 +11,11 @@ use azuring_azure::{ListInclude, ListItem, ListRequest};
 use azuring_ring::FileRing;
 use tokio::task::JoinSet;
 
+use crate::durable::With;
 use crate::failure::Failure;
 use crate::lane::{Lane, one};
-use crate::queue::Entry;
+use crate::outcome::TransferId;
+use crate::remote::RemoteSource;
 use crate::request::{Begin, request};
 use crate::task::{BlobItem, Found, Known};
 
@@ -24,17 +26,47 @@ const AT_ONCE: usize = 32;
 ///
 /// # Errors
 /// When there is nothing, or the listing fails.
-pub(crate) async fn directory<R: FileRing>(lane: &Rc<Lane<R>>, item: &BlobItem) -> Result<(), Box<Failure>> {
-    let object = item.object();
-    let missing = || Failure::not_there(&object);
+pub(crate) async fn directory<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    id: TransferId,
+    item: &BlobItem,
+) -> Result<(), Box<Failure>> {
+    let missing = || Failure::not_there(&item.object());
     let Some(source) = lane.shared.remote.clone().filter(|source| source.recursive) else {
         return Err(missing());
     };
-    let prefix = format!("{}/", item.entry.name);
-    let mut marker: Option<String> = None;
-    let mut seen = false;
     let mut running = JoinSet::new();
-    loop {
+    let listed = list(lane, &source, id, item, &mut running).await;
+    // Also after a failure: what was handed out is done.
+    while let Some(ended) = running.join_next().await {
+        joined(Some(ended));
+    }
+    if !listed? {
+        return Err(missing());
+    }
+    if let Some(durable) = &lane.shared.durable {
+        durable.expanded(id).inspect_err(|failure| lane.session().verdict.stop_for(failure))?;
+    }
+    // The directory itself is no transfer.
+    lane.session().progress.found.fetch_sub(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Lists what is below `item` and begins to transfer it; `false`: there is nothing.
+async fn list<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    source: &RemoteSource,
+    id: TransferId,
+    item: &BlobItem,
+    running: &mut JoinSet<()>,
+) -> Result<bool, Box<Failure>> {
+    let prefix = format!("{}/", item.entry.name);
+    // An earlier run may have listed a part of it: the blobs of that are transfers of their own. What follows the last page
+    // is nothing.
+    let before = lane.shared.durable.as_ref().and_then(|durable| durable.before.as_ref()?.large(id));
+    let mut marker = before.map(|before| String::from_utf8_lossy(&before.facts).into_owned());
+    let mut seen = marker.is_some();
+    while marker.as_deref() != Some("") {
         let list = ListRequest {
             prefix: &prefix,
             marker: marker.as_deref(),
@@ -44,9 +76,9 @@ pub(crate) async fn directory<R: FileRing>(lane: &Rc<Lane<R>>, item: &BlobItem) 
         };
         let ask = async |_| lane.client.list_blobs(&list).await;
         let page = request(&lane.sender(), 0, Begin::UnlessStopping, ask).await;
-        let page = page.map_err(|gave_up| gave_up.for_object(lane.session(), &object))?;
+        let page = page.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
         seen |= !page.items.is_empty();
-        let mut entries = Vec::new();
+        let mut found = Vec::new();
         for entry in page.items {
             let ListItem::Blob(entry) = entry else { continue };
             if !entry.name.starts_with(&prefix) {
@@ -54,12 +86,16 @@ pub(crate) async fn directory<R: FileRing>(lane: &Rc<Lane<R>>, item: &BlobItem) 
             }
             let item = BlobItem { entry, relative_at: item.relative_at, known: Known::Listed };
             if source.wants(&item) {
-                let id = lane.shared.next_id();
-                entries.push(Entry { id, found: Found::Blob(Box::new(item)) });
+                found.push(Found::Blob(Box::new(item)));
             }
         }
-        lane.session().progress.found.fetch_add(entries.len() as u64, Ordering::SeqCst);
-        for entry in entries {
+        if !seen {
+            break;
+        }
+        lane.session().progress.found.fetch_add(found.len() as u64, Ordering::SeqCst);
+        let next = page.next.unwrap_or_default();
+        let numbered = lane.shared.number(found, &With::Below(id, next.as_bytes()));
+        for entry in numbered.inspect_err(|failure| lane.session().verdict.stop_for(failure))? {
             while running.len() >= AT_ONCE {
                 joined(running.join_next().await);
             }
@@ -67,20 +103,9 @@ pub(crate) async fn directory<R: FileRing>(lane: &Rc<Lane<R>>, item: &BlobItem) 
             // A future inside itself has to be boxed.
             running.spawn_local(Box::pin(async move { one(&lane, entry).await }));
         }
-        match page.next {
-            Some(next) => marker = Some(next),
-            None => break,
-        }
+        marker = Some(next);
     }
-    while let Some(ended) = running.join_next().await {
-        joined(Some(ended));
-    }
-    if !seen {
-        return Err(missing());
-    }
-    // The directory itself is no transfer.
-    lane.session().progress.found.fetch_sub(1, Ordering::SeqCst);
-    Ok(())
+    Ok(seen)
 }
 
 fn joined(ended: Option<Result<(), tokio::task::JoinError>>) {

@@ -63,6 +63,13 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A job cannot go on, since the list of files is not the one it was begun with.
+    pub(crate) fn other_list(lines: u64) -> Box<Self> {
+        let text =
+            format!("the list of files has {lines} lines, fewer than an earlier run of the job has read");
+        Box::new(Self::new(FailureKind::Usage, "", text).advise("resume the job with the same list"))
+    }
+
     pub(crate) fn new(kind: FailureKind, object: &str, reason: impl Into<String>) -> Self {
         Self {
             object: object.to_owned(),

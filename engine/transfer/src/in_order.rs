@@ -150,6 +150,13 @@ impl<C: Consumer> InOrder<C> {
         pieces.as_ref().is_some_and(|pieces| pieces.send((at, len, kept)).is_ok())
     }
 
+    /// Takes a piece that is only on disk, and can be read again.
+    pub(crate) fn take_from_disk(&self, at: u64, len: u64) {
+        let pieces = self.pieces.lock().expect("nothing panics while the lock is held");
+        // Whether the consumer has failed is told at the end.
+        let _ = pieces.as_ref().map(|pieces| pieces.send((at, len, None)));
+    }
+
     /// Says that no more pieces will come, so that the thread ends. Of an object that was lost nobody asks for the end, and
     /// lanes that were asked for help may keep it for as long as they have other work.
     pub(crate) fn close(&self) {

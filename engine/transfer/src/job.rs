@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use azuring_azure::{BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, UrlError};
+use azuring_journal::JournalError;
 use azuring_link::{TlsError, TlsSetup};
 use azuring_local::{KNOWN_DIRECTORIES, LocalError};
 use azuring_plan::PlanError;
@@ -14,14 +15,16 @@ use azuring_ring::IoPath;
 use crate::builder::JobBuilder;
 use crate::choices::PropertyChange;
 use crate::collector::{self, Progress};
+use crate::durable::{Before, Durable, With};
+use crate::failure::Failure;
 use crate::lane::{self, LaneShare, new_histogram};
 use crate::options::JobOptions;
 use crate::outcome::{Event, Report, TransferId};
-use crate::queue::WorkQueue;
+use crate::queue::{Entry, WorkQueue};
 use crate::remote::RemoteSource;
 use crate::session::Session;
 use crate::source::Finder;
-use crate::task::Task;
+use crate::task::{Found, Task};
 use crate::verdict::{StopHandle, Verdict};
 use crate::{read_back, threads};
 
@@ -53,6 +56,9 @@ pub enum JobError {
     /// A limit is out of its range.
     #[error("{0}")]
     Limit(String),
+    /// The job's journal cannot be made or read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// What all threads of a job share.
@@ -64,18 +70,54 @@ pub(crate) struct Shared {
     pub(crate) queue: Arc<WorkQueue>,
     /// What the planner lists, when the source is remote.
     pub(crate) remote: Option<Arc<RemoteSource>>,
-    next_id: AtomicU64,
+    /// The job's journal, if it has one.
+    pub(crate) durable: Option<Durable>,
+    /// Objects found by a job without a journal.
+    found: AtomicU64,
 }
 
 impl Shared {
-    /// The number of the next object.
-    pub(crate) fn next_id(&self) -> TransferId {
-        TransferId::nth(self.next_id.fetch_add(1, Ordering::Relaxed))
+    /// Gives objects their numbers; with a journal, records them and what belongs to them.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(crate) fn number(&self, found: Vec<Found>, with: &With<'_>) -> Result<Vec<Entry>, Box<Failure>> {
+        let first = match &self.durable {
+            Some(durable) => durable.found(&found, with)?,
+            None => self.found.fetch_add(found.len() as u64, Ordering::Relaxed),
+        };
+        let entry = |(number, found)| Entry { id: TransferId::nth(number), found };
+        Ok((first..).zip(found).map(entry).collect())
+    }
+
+    /// The same for something that cannot be transferred.
+    pub(crate) fn number_refused(&self, failure: &Failure) -> Result<TransferId, Box<Failure>> {
+        let number = match &self.durable {
+            Some(durable) => durable.refused(failure)?,
+            None => self.found.fetch_add(1, Ordering::Relaxed),
+        };
+        Ok(TransferId::nth(number))
+    }
+
+    /// Waits until everything that was recorded is durable.
+    pub(crate) async fn commit(self: &Arc<Self>) -> Result<(), Box<Failure>> {
+        let theirs = Arc::clone(self);
+        let commit = move || theirs.durable.as_ref().map_or(Ok(()), Durable::commit);
+        match tokio::task::spawn_blocking(commit).await {
+            Ok(committed) => committed,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 
     /// Whether no object has been found yet.
     pub(crate) fn nothing_found(&self) -> bool {
-        self.next_id.load(Ordering::Relaxed) == 0
+        self.session.progress.found.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether an earlier run of the job may have worked on the transfer.
+    pub(crate) fn is_resumed(&self, id: TransferId) -> bool {
+        let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
+        before.is_some_and(|before| before.knows(id))
     }
 }
 
@@ -115,6 +157,10 @@ pub struct JobPlan {
     pub memory_bytes: u64,
     /// How files are read and written.
     pub io: IoPath,
+    /// Whether it keeps a journal, so that it can be resumed.
+    pub journal: bool,
+    /// Whether it goes on with what an earlier run began.
+    pub resumed: bool,
 }
 
 /// A job that can be run.
@@ -128,6 +174,7 @@ pub struct Job {
     pub(crate) shares: Vec<LaneShare>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) options: JobOptions,
+    pub(crate) durable: Option<Durable>,
 }
 
 impl Job {
@@ -190,14 +237,19 @@ impl Job {
                 Finder::Remote(source) => Some(Arc::clone(source)),
                 Finder::Local(_) => None,
             },
-            next_id: AtomicU64::new(0),
+            durable: self.durable,
+            found: AtomicU64::new(0),
         });
+        let before = shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
+        let before = before.map(Before::counts).unwrap_or_default();
+        shared.session.progress.go_on_from(&before);
         let (messages, inbox) = collector::channel(shared.session.options.dry_run);
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
-        let (counts, kinds) = collector::collect(&inbox, &self.progress, tell);
+        let (counts, kinds) = collector::collect(&inbox, &shared, before, tell);
         let verdict = &shared.session.verdict;
         let mut report = Report {
             counts,
+            before,
             elapsed: begun.elapsed(),
             fatal: verdict.fatal_failure().cloned(),
             interrupted: verdict.interrupted(),
@@ -222,6 +274,12 @@ impl Job {
             std::panic::resume_unwind(panic);
         }
         report.elapsed = begun.elapsed();
+        // The threads are gone: nobody else holds it.
+        if let Some(durable) = Arc::into_inner(shared).and_then(|shared| shared.durable)
+            && let Err(failure) = durable.end(&report)
+        {
+            report.fatal.get_or_insert(*failure);
+        }
         report
     }
 

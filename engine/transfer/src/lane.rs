@@ -116,7 +116,7 @@ pub(crate) async fn one<R: FileRing>(lane: &Rc<Lane<R>>, Entry { id, found }: En
             let result = download::blob(lane, task, id, blob).await;
             match result {
                 Err(failure) if failure.is_missing() && blob.known == Known::Named => {
-                    expand::directory(lane, blob).await.map(|()| Ended::Elsewhere)
+                    expand::directory(lane, id, blob).await.map(|()| Ended::Elsewhere)
                 }
                 result => result,
             }

@@ -48,6 +48,7 @@ mod collector;
 mod command;
 mod control;
 mod download;
+mod durable;
 mod expand;
 mod failure;
 mod in_order;
@@ -77,6 +78,7 @@ mod verdict;
 pub use azuring_azure::{
     BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
 };
+pub use azuring_journal::{CommitBy, JobId, Jobs, JournalError, Storage};
 pub use azuring_link::{HttpChoice, TlsError};
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
@@ -89,6 +91,7 @@ pub use choices::{
 };
 pub use collector::{Progress, ProgressView};
 pub use command::CommandError;
+pub use durable::{RecordedJob, RecordedState, RecordedTransfer};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobError, JobPlan, Verb};
 pub use list::{ListOptions, ListTotals, ListedBlob, list};

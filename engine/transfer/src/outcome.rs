@@ -7,10 +7,7 @@ use hdrhistogram::Histogram;
 
 use crate::failure::{Failure, FailureKind};
 
-/// Transfers in a part. A part is the unit of journalling and resume.
-pub(crate) const PART_TRANSFERS: u32 = 10_000;
-
-/// Which transfer of the job: its part and its place in it. Stable for a given source.
+/// Which transfer of the job: its part and its place in it. The same when the job is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferId {
     /// The part, from 0.
@@ -19,11 +16,17 @@ pub struct TransferId {
     pub index: u32,
 }
 
+const PART: u64 = azuring_journal::PART_TRANSFERS as u64;
+
 impl TransferId {
     /// The `n`th transfer of a job, from 0.
     pub(crate) fn nth(n: u64) -> Self {
-        let size = u64::from(PART_TRANSFERS);
-        Self { part: (n / size) as u32, index: (n % size) as u32 }
+        Self { part: (n / PART) as u32, index: (n % PART) as u32 }
+    }
+
+    /// Its number in the job, from 0.
+    pub fn number(self) -> u64 {
+        u64::from(self.part) * PART + u64::from(self.index)
     }
 }
 
@@ -141,7 +144,7 @@ pub enum Event {
     Notice(String),
 }
 
-/// What a job did, counted.
+/// What a job did, counted over all of its runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Objects found.
@@ -212,9 +215,11 @@ impl std::fmt::Display for JobStatus {
 /// How a job ended.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Counted.
+    /// Counted over all runs of the job.
     pub counts: Counts,
-    /// From start to end.
+    /// What was counted before this run; of a job that was not resumed, nothing.
+    pub before: Counts,
+    /// From start to end of this run.
     pub elapsed: Duration,
     /// Why the whole job stopped, if it did.
     pub fatal: Option<Failure>,

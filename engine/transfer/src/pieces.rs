@@ -17,6 +17,8 @@ pub(crate) struct Pieces {
     pub(crate) size: u64,
     /// How many there are.
     pub(crate) count: u32,
+    /// Those that an earlier run of the job has done; empty when it has done none.
+    before: Box<[bool]>,
     next: AtomicU32,
     reported: AtomicU32,
     begun: AtomicBool,
@@ -30,6 +32,7 @@ impl Pieces {
             len,
             size,
             count,
+            before: Box::default(),
             next: AtomicU32::new(0),
             reported: AtomicU32::new(0),
             begun: AtomicBool::new(false),
@@ -38,14 +41,41 @@ impl Pieces {
         }
     }
 
+    /// The same, some of them having been done by an earlier run of the job: `done` says which.
+    pub(crate) fn going_on(self, done: Box<[bool]>) -> Self {
+        let pieces = done.iter().filter(|done| **done).count() as u32;
+        Self { before: done, reported: AtomicU32::new(pieces), begun: AtomicBool::new(pieces > 0), ..self }
+    }
+
+    /// Those that an earlier run has done, with their places.
+    pub(crate) fn done_before(&self) -> impl Iterator<Item = (u64, u64)> {
+        (0..self.count).filter(|piece| self.is_done_before(*piece)).map(|piece| self.range(piece))
+    }
+
+    pub(crate) fn is_done_before(&self, piece: u32) -> bool {
+        self.before.get(piece as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether nothing is left to be done.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.reported.load(Ordering::SeqCst) == self.count
+    }
+
     /// The next piece nobody has claimed.
     pub(crate) fn claim(&self) -> Option<u32> {
-        // Checked first so that the counter cannot run away however often lanes ask.
-        if self.next.load(Ordering::Relaxed) >= self.count {
-            return None;
+        loop {
+            // Checked first so that the counter cannot run away however often lanes ask.
+            if self.next.load(Ordering::Relaxed) >= self.count {
+                return None;
+            }
+            let piece = self.next.fetch_add(1, Ordering::Relaxed);
+            if piece >= self.count {
+                return None;
+            }
+            if !self.is_done_before(piece) {
+                return Some(piece);
+            }
         }
-        let piece = self.next.fetch_add(1, Ordering::Relaxed);
-        (piece < self.count).then_some(piece)
     }
 
     /// Offset and length of a piece.
@@ -124,6 +154,18 @@ mod tests {
         assert_eq!(claimed, (0..143).collect::<Vec<_>>());
         assert_eq!(finishers.into_inner(), 1);
         assert_eq!(pieces.range(142), (994, 6));
+    }
+
+    #[test]
+    fn what_was_done_before_is_not_claimed_and_the_last_one_still_finishes() {
+        let done = [true, false, true, false];
+        let pieces = Pieces::new(100, 30, 4).going_on(done.into());
+        assert_eq!(pieces.done_before().collect::<Vec<_>>(), [(0, 30), (60, 30)]);
+        assert_eq!(pieces.claim(), Some(1));
+        assert!(!pieces.report() && !pieces.is_complete());
+        assert_eq!((pieces.claim(), pieces.claim()), (Some(3), None));
+        assert!(pieces.report() && pieces.is_complete());
+        assert!(Pieces::new(100, 50, 2).going_on([true; 2].into()).is_complete());
     }
 
     #[test]

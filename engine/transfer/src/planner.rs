@@ -5,27 +5,29 @@ use std::sync::atomic::Ordering;
 use crossbeam::channel::Sender;
 
 use crate::collector::Message;
+use crate::durable::{Before, FoundAgain, Key, LocalPosition, Notes, RemotePosition, Resumed, With};
 use crate::failure::Failure;
 use crate::job::Shared;
-use crate::outcome::{Entity, Event, Outcome, SkippedKind, Transfer};
+use crate::outcome::{Entity, Event, Outcome, SkippedKind, Transfer, TransferId};
 use crate::queue::{BATCH_FILES, Entry};
 use crate::remote;
 use crate::source::Finder;
-use crate::task::Found;
+use crate::task::{Found, Task};
 
 /// Runs to the end of the source, or until the job stops; then closes the queue.
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     // However this ends, the lanes must not wait for more.
     let _closing = Closing(shared);
-    let batch_size = shared.task.batch_size().unwrap_or(BATCH_FILES);
-    let batch = Vec::with_capacity(batch_size);
-    let mut planner = Planner { shared, messages, batch_size, batch };
+    let mut planner = Planner::new(shared, messages);
     match finder {
-        Finder::Local(finder) => finder.plan(&mut planner),
+        Finder::Local(finder) => {
+            if planner.resume() {
+                finder.plan(&mut planner);
+            }
+        }
         Finder::Remote(source) => remote::plan(&source, &mut planner),
     }
-    planner.flush();
-    shared.session.progress.scanned.store(true, Ordering::SeqCst);
+    planner.end();
 }
 
 struct Closing<'a>(&'a Shared);
@@ -39,53 +41,206 @@ impl Drop for Closing<'_> {
     }
 }
 
+/// Problems that wait to be recorded before what was found so far is handed over.
+const MAX_PROBLEMS: usize = 1024;
+
 /// Takes what a source holds, one after the other.
 pub(crate) struct Planner<'a> {
     pub(crate) shared: &'a Shared,
     messages: &'a Sender<Message>,
     batch_size: usize,
-    batch: Vec<Entry>,
+    batch: Vec<Found>,
+    /// Lines of a local list before the one that is being followed, and before that of the last object of the batch.
+    line: u64,
+    batch_line: u64,
+    is_local: bool,
+    /// Seen before the last object of the batch, and after it.
+    notes: Notes,
+    after: Notes,
+    /// What an earlier run has found already.
+    again: FoundAgain,
+    /// Not everything will be found.
+    halted: bool,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(shared: &'a Shared, messages: &'a Sender<Message>) -> Self {
+        let batch_size = shared.task.batch_size().unwrap_or(BATCH_FILES);
+        Self {
+            shared,
+            messages,
+            batch_size,
+            batch: Vec::with_capacity(batch_size),
+            line: 0,
+            batch_line: 0,
+            is_local: shared.remote.is_none(),
+            notes: Notes::default(),
+            after: Notes::default(),
+            again: FoundAgain::default(),
+            halted: false,
+        }
+    }
+
+    fn before(&self) -> Option<&'a Before> {
+        self.shared.durable.as_ref()?.before.as_ref()
+    }
+
+    /// Hands over what an earlier run has found and not done; `false`: there is nothing else to be found, or the job is
+    /// stopping. Only when the task has begun.
+    pub(crate) fn resume(&mut self) -> bool {
+        let Some(before) = self.before() else { return true };
+        match self.replay(before) {
+            Ok(goes_on) => goes_on && !before.scanned(),
+            Err(failure) => {
+                self.shared.session.verdict.stop_for(&failure);
+                false
+            }
+        }
+    }
+
+    fn replay(&mut self, before: &Before) -> Result<bool, Box<Failure>> {
+        let session = &self.shared.session;
+        let mut batch = Vec::with_capacity(self.batch_size);
+        let mut goes_on = true;
+        self.shared.durable.as_ref().map_or(Ok(()), |durable| durable.go_on(before))?;
+        before.todo(|resumed| {
+            match resumed {
+                Resumed::Todo(id, found) => batch.push(Entry { id, found }),
+                Resumed::Refused(id, failure) => self.tell_refused(id, failure),
+            }
+            if batch.len() >= self.batch_size {
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(self.batch_size));
+                goes_on = self.shared.queue.push(full, &session.verdict);
+            }
+            goes_on
+        })?;
+        if goes_on && !batch.is_empty() {
+            goes_on = self.shared.queue.push(batch, &session.verdict);
+        }
+        if !before.scanned() {
+            self.again = before.found_again()?;
+        }
+        Ok(goes_on)
+    }
+
+    /// Where the scan of a local source goes on, if it does.
+    pub(crate) fn local_position(&self) -> Option<LocalPosition> {
+        LocalPosition::decode(self.before()?.position()?)
+    }
+
+    /// The same of a remote source.
+    pub(crate) fn remote_position(&self) -> Option<RemotePosition> {
+        RemotePosition::decode(self.before()?.position()?)
+    }
+
+    fn is_known(&mut self, key: &Key) -> bool {
+        match self.again.get_mut(key) {
+            None | Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+
+    /// Whether an earlier run has found the object behind the position from which the scan goes on.
+    pub(crate) fn finds_again(&mut self, found: &Found) -> bool {
+        !self.again.is_empty() && self.is_known(&Key::of(found))
+    }
+
+    /// Lets the blobs of an earlier run have their local names again.
+    pub(crate) fn claim_again(&self) -> Result<(), Box<Failure>> {
+        let (Some(before), Task::Download(task)) = (self.before(), &self.shared.task) else { return Ok(()) };
+        if !before.collapsed() {
+            return Ok(());
+        }
+        before.blobs(|blob| {
+            task.claims(blob);
+        })
+    }
+
     /// Hands over an object; `false`: the job is stopping.
     pub(crate) fn push(&mut self, found: Found) -> bool {
-        self.batch.push(Entry { id: self.shared.next_id(), found });
+        if !self.after.is_empty() {
+            self.notes.add(std::mem::take(&mut self.after));
+        }
+        self.batch_line = self.line;
+        self.batch.push(found);
         self.batch.len() < self.batch_size || self.flush()
+    }
+
+    /// Says that the next objects of a local source come from this line of a list, after so many others.
+    pub(crate) fn line(&mut self, before: u64) {
+        self.line = before;
+    }
+
+    /// Says that everything of a remote source before `position` was handed over; `false`: the job is stopping.
+    pub(crate) fn stands(&mut self, position: &RemotePosition) -> bool {
+        if self.shared.durable.is_none() {
+            return true;
+        }
+        // Everything that an earlier run has found lies before it.
+        self.again.clear();
+        self.notes.add(std::mem::take(&mut self.after));
+        let found = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
+        self.hand_over(found, Some(&position.encode()))
     }
 
     /// Tells of an object that was asked for by name and cannot be transferred; `false`: the job is stopping.
     pub(crate) fn refuse(&mut self, failure: Failure) -> bool {
-        self.shared.session.progress.found.fetch_add(1, Ordering::SeqCst);
-        let id = self.shared.next_id();
-        let outcome = Outcome {
-            id,
-            entity: Entity::File,
-            bytes: 0,
-            length: 0,
-            object: None,
-            result: Err(Box::new(failure)),
-        };
-        let _ = self.messages.send(Message::Outcomes(vec![outcome]));
+        if !self.again.is_empty() && self.is_known(&Key::of_refused(failure.object.as_bytes())) {
+            return true;
+        }
+        if self.shared.durable.is_some() {
+            // In their order.
+            self.flush();
+        }
+        match self.shared.number_refused(&failure) {
+            Ok(id) => {
+                self.shared.session.progress.found.fetch_add(1, Ordering::SeqCst);
+                self.tell_refused(id, failure);
+            }
+            Err(broken) => self.shared.session.verdict.stop_for(&broken),
+        }
         !self.shared.session.verdict.stopping()
+    }
+
+    fn tell_refused(&self, id: TransferId, failure: Failure) {
+        let result = Err(Box::new(failure));
+        let outcome = Outcome { id, entity: Entity::File, bytes: 0, length: 0, object: None, result };
+        let _ = self.messages.send(Message::Outcomes(vec![outcome]));
     }
 
     /// Tells of something that cannot be read; `false`: the job is stopping.
     pub(crate) fn fail(&mut self, failure: Failure) -> bool {
-        self.tell(Event::Failed(failure))
+        if self.shared.durable.is_some() {
+            self.after.problems.push(failure.clone());
+        }
+        let goes_on = self.tell(Event::Failed(failure));
+        goes_on && (self.after.problems.len() < MAX_PROBLEMS || self.flush())
     }
 
     /// Tells of something that is left out; `false`: the job is stopping.
     pub(crate) fn skip(&mut self, transfer: Transfer, kind: SkippedKind) -> bool {
+        match kind {
+            SkippedKind::Symlink => self.after.symlinks += 1,
+            _ => self.after.specials += 1,
+        }
         self.tell(Event::Skipped { transfer: Box::new(transfer), bytes: 0, kind })
+    }
+
+    /// Notes that a blob's local name is shorter than its own.
+    pub(crate) fn collapsed(&mut self) {
+        self.after.collapsed = true;
     }
 
     /// The source cannot be read any further.
     pub(crate) fn halt(&mut self, failure: Failure) {
+        self.halted = true;
         if self.shared.nothing_found() {
             self.shared.session.verdict.stop_for(&failure);
         } else {
-            self.fail(failure);
+            self.tell(Event::Failed(failure));
         }
     }
 
@@ -96,22 +251,63 @@ impl Planner<'_> {
     }
 
     fn flush(&mut self) -> bool {
-        if self.batch.is_empty() {
+        let found = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
+        let mut position = Vec::new();
+        let stands = match found.last() {
+            Some(last) if self.is_local && self.shared.durable.is_some() => {
+                LocalPosition::encode(self.batch_line, &last.place(), &mut position);
+                Some(&position[..])
+            }
+            _ => None,
+        };
+        self.hand_over(found, stands)
+    }
+
+    /// Gives the objects their numbers and hands them to the lanes.
+    fn hand_over(&mut self, found: Vec<Found>, stands: Option<&[u8]>) -> bool {
+        if found.is_empty() && stands.is_none() {
             return true;
         }
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
         let session = &self.shared.session;
         // Counted before it is handed over, so that nobody sees more done than found.
         let progress = &session.progress;
-        let of = |kind| batch.iter().filter(|entry| entry.found.entity() == kind).count() as u64;
+        let of = |kind| found.iter().filter(|found| found.entity() == kind).count() as u64;
         progress.found_folders.fetch_add(of(Entity::Folder), Ordering::SeqCst);
         progress.found_links.fetch_add(of(Entity::Symlink), Ordering::SeqCst);
-        progress.found.fetch_add(batch.len() as u64, Ordering::SeqCst);
+        progress.found.fetch_add(found.len() as u64, Ordering::SeqCst);
         if session.options.dry_run {
-            let planned =
-                batch.into_iter().map(|entry| self.shared.task.planned(session, entry.found)).collect();
+            let planned = found.into_iter().map(|found| self.shared.task.planned(session, found)).collect();
             return self.tell(Event::Planned(planned));
         }
-        self.shared.queue.push(batch, &session.verdict)
+        let with = match stands {
+            Some(position) => With::Position(position, &self.notes),
+            None => With::Nothing,
+        };
+        let numbered = self.shared.number(found, &with);
+        if stands.is_some() {
+            self.notes = Notes::default();
+        }
+        match numbered {
+            Ok(batch) if batch.is_empty() => !session.verdict.stopping(),
+            Ok(batch) => self.shared.queue.push(batch, &session.verdict),
+            Err(failure) => {
+                session.verdict.stop_for(&failure);
+                false
+            }
+        }
+    }
+
+    /// Everything was found, or the job is stopping.
+    fn end(&mut self) {
+        self.flush();
+        let session = &self.shared.session;
+        session.progress.scanned.store(true, Ordering::SeqCst);
+        let Some(durable) = &self.shared.durable else { return };
+        if !self.halted && !session.verdict.stopping() {
+            self.notes.add(std::mem::take(&mut self.after));
+            if let Err(failure) = durable.scanned(&self.notes) {
+                session.verdict.stop_for(&failure);
+            }
+        }
     }
 }

@@ -154,7 +154,10 @@ impl FilesOf {
     fn new(finder: LocalFinder) -> std::io::Result<Self> {
         match finder.names {
             Names::One(path) => Ok(Self::One(Some(path))),
-            Names::Walk(stream) => Ok(Self::Walk(stream)),
+            Names::Walk(walk) => {
+                let stream = walk.start().map_err(std::io::Error::other)?;
+                Ok(Self::Walk(Box::new(stream)))
+            }
             Names::List(..) => Err(std::io::Error::other("a list of files is not read back")),
         }
     }

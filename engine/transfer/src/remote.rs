@@ -1,5 +1,6 @@
 //! What a remote source holds, found by listing it.
 
+mod lines;
 mod tree;
 
 use std::cell::RefCell;
@@ -8,15 +9,15 @@ use std::path::PathBuf;
 use azuring_azure::{BlobClient, BlobEntry, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which};
 use azuring_plan::download::{RemotePath, RemoteShape};
 use azuring_plan::filter::Filter;
-use azuring_plan::name::{check, encode_path, escape};
+use azuring_plan::name::encode_path;
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::sync::Semaphore;
 
 use crate::choices::{ListOfFiles, PermanentDelete};
+use crate::download::Claim;
+use crate::durable::RemotePosition;
 use crate::failure::{Failure, FailureKind};
-use crate::join::join_all;
 use crate::lane::new_histogram;
-use crate::list_reader::ListReader;
 use crate::outcome::SkippedKind;
 use crate::planner::Planner;
 use crate::request::{Begin, GaveUp, Sender, request};
@@ -87,6 +88,9 @@ enum Single {
 /// Lines of a list that are asked about at a time.
 const LINES_AT_ONCE: usize = 64;
 
+/// Listings under way: prefixes, each with the marker of its next page.
+type Listings = Vec<(String, Option<String>)>;
+
 /// Why the planner goes no further.
 enum Halt {
     /// The job is stopping.
@@ -121,6 +125,9 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
                 base: String::new(),
                 stub: None,
                 refused: None,
+                resumed: planner.remote_position(),
+                place: RefCell::default(),
+                under_way: RefCell::default(),
             };
             remote.run(planner).await
         }),
@@ -145,14 +152,28 @@ struct Remote<'a> {
     stub: Option<Box<BlobEntry>>,
     /// Why it is not known whether the source is a blob.
     refused: Option<Box<Failure>>,
+    /// Where an earlier run of the job stood.
+    resumed: Option<RemotePosition>,
+    /// Where this one stands.
+    place: RefCell<RemotePosition>,
+    /// Listings that were under way there, until they are taken up.
+    under_way: RefCell<Listings>,
 }
 
 impl Remote<'_> {
     async fn run(mut self, planner: &mut Planner<'_>) -> Result<(), Halt> {
         let source = self.source;
+        if let Some(resumed) = &self.resumed {
+            self.under_way.replace(resumed.listings.clone());
+            self.place.replace(RemotePosition { listings: Vec::new(), ..resumed.clone() });
+        } else if !planner.resume() {
+            // An earlier run has seen that there is nothing.
+            return Ok(());
+        }
         if source.versions.is_some() {
             return self.versions(planner);
         }
+        let was_blob = self.resumed.as_ref().map(|resumed| resumed.is_blob);
         let container = planner.shared.session.target.url().container().to_owned();
         let shape = match &source.path {
             RemotePath::Container => RemoteShape::Container { name: &container },
@@ -160,7 +181,17 @@ impl Remote<'_> {
             RemotePath::Object { name } if name.ends_with('/') || source.list.is_some() => {
                 RemoteShape::Directory { prefix: name }
             }
+            RemotePath::Object { name } if was_blob == Some(true) => RemoteShape::Blob { name },
+            RemotePath::Object { name } if was_blob == Some(false) => {
+                if let (Task::Remove(_), Single::Stub(entry)) =
+                    (&planner.shared.task, self.single(planner, name).await?)
+                {
+                    self.stub = Some(entry);
+                }
+                RemoteShape::Directory { prefix: name }
+            }
             RemotePath::Object { name } if source.permanent.is_some() => {
+                self.begin(planner, RemoteShape::Directory { prefix: name })?;
                 self.states_of(planner, name, name.rfind('/').map_or(0, |slash| slash + 1)).await?;
                 RemoteShape::Directory { prefix: name }
             }
@@ -188,9 +219,17 @@ impl Remote<'_> {
             RemoteShape::Container { .. } | RemoteShape::Blob { .. } => String::new(),
         };
         let is_directory = matches!(shape, RemoteShape::Directory { .. });
+        if self.resumed.is_some() {
+            self.begin(planner, shape)?;
+            if !planner.resume() || matches!(shape, RemoteShape::Blob { .. }) {
+                return Ok(());
+            }
+        }
         if source.list.is_some() {
             // The list says what is there: nothing is asked.
-            self.begin(planner, shape)?;
+            if self.resumed.is_none() {
+                self.begin(planner, shape)?;
+            }
             return self.listed(planner).await;
         }
         let base = self.base.clone();
@@ -201,9 +240,10 @@ impl Remote<'_> {
             }
             None => vec![base],
         };
-        let mut begun = false;
-        for prefix in included {
-            let mut tree = Tree::new(prefix);
+        let mut begun = self.resumed.is_some() || source.permanent.is_some();
+        let done = self.place.borrow().included;
+        for (n, prefix) in (0u64..).zip(included).skip(done as usize) {
+            let mut tree = self.tree(prefix);
             while let Some(page) = tree.next_page(&self, planner).await? {
                 if !begun && tree.seen {
                     // Only now is it known that the directory exists.
@@ -212,6 +252,12 @@ impl Remote<'_> {
                 }
                 for entry in page {
                     self.offer(planner, entry)?;
+                }
+                if begun {
+                    self.stands(planner, |place| {
+                        place.included = n + u64::from(tree.is_done());
+                        place.listings.clone_from(tree.listings());
+                    })?;
                 }
             }
         }
@@ -262,14 +308,40 @@ impl Remote<'_> {
     }
 
     /// Tells the task what kind of source it is.
-    fn begin(&self, planner: &Planner<'_>, shape: RemoteShape<'_>) -> Result<(), Halt> {
+    fn begin(&self, planner: &mut Planner<'_>, shape: RemoteShape<'_>) -> Result<(), Halt> {
         let recursive = self.source.recursive || self.source.list.is_some();
-        match &planner.shared.task {
-            Task::Download(task) => task.begin(shape, recursive)?,
+        let was = self.resumed.as_ref().map(|resumed| resumed.into_directory);
+        let into_directory = match &planner.shared.task {
+            Task::Download(task) => task.begin(shape, recursive, was)?,
             // Without recursion a removal or change takes the blobs directly below, as AzCopy does.
-            Task::Remove(_) | Task::SetProperties(_) | Task::Upload(_) => {}
+            Task::Remove(_) | Task::SetProperties(_) | Task::Upload(_) => false,
+        };
+        self.begun(planner, matches!(shape, RemoteShape::Blob { .. }), into_directory)
+    }
+
+    /// Notes how the names of everything that follows are made, before any of it is recorded.
+    fn begun(&self, planner: &mut Planner<'_>, is_blob: bool, into_directory: bool) -> Result<(), Halt> {
+        if self.resumed.is_some() {
+            return Ok(planner.claim_again()?);
         }
-        Ok(())
+        self.stands(planner, |place| (place.is_blob, place.into_directory) = (is_blob, into_directory))
+    }
+
+    /// Says where the scan stands, everything before having been handed over.
+    fn stands(
+        &self,
+        planner: &mut Planner<'_>,
+        change: impl FnOnce(&mut RemotePosition),
+    ) -> Result<(), Halt> {
+        let mut place = self.place.borrow_mut();
+        change(&mut place);
+        going(planner.stands(&place))
+    }
+
+    /// What is below a prefix; what an earlier run had under way goes on.
+    fn tree(&self, prefix: String) -> Tree {
+        let under_way = self.under_way.take();
+        if under_way.is_empty() { Tree::new(prefix) } else { Tree::going_on(under_way) }
     }
 
     /// The blob of this name, if there is one that is not the stub of a directory.
@@ -366,170 +438,32 @@ impl Remote<'_> {
         if !source.wants(&item) {
             return Ok(());
         }
-        if let Task::Download(task) = &planner.shared.task
-            && !task.claims(&item)
-        {
-            let text = "another blob has the same name on this file system, where empty segments disappear";
-            let failure = Failure::new(FailureKind::Name, &item.object(), text);
-            return going(planner.refuse(failure.advise("rename one of them")));
+        let found = Found::Blob(Box::new(item));
+        if planner.finds_again(&found) {
+            return Ok(());
         }
-        self.hand_over(planner, item)
+        if let (Task::Download(task), Found::Blob(item)) = (&planner.shared.task, &found) {
+            match task.claims(item) {
+                Claim::Free => {}
+                Claim::Collapsed => planner.collapsed(),
+                Claim::Taken => {
+                    let text =
+                        "another blob has the same name on this file system, where empty segments disappear";
+                    let failure = Failure::new(FailureKind::Name, &item.object(), text);
+                    return going(planner.refuse(failure.advise("rename one of them")));
+                }
+            }
+        }
+        going(planner.push(found))
     }
 
     fn hand_over(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
-        going(planner.push(Found::Blob(Box::new(item))))
-    }
-
-    /// The blobs named in a list. None of them is asked for: whoever transfers one finds out whether it is there.
-    async fn listed(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
-        let mut lines = ListReader::open(self.source.list.as_ref().expect("there is a list"))?;
-        let (mut entries, mut names) = (Vec::new(), Vec::new());
-        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
-            self.lines(planner, &mut names).await?;
-            for entry in entries.drain(..) {
-                let path = match entry {
-                    Ok(path) => path,
-                    Err(error) => {
-                        let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
-                        going(planner.refuse(failure))?;
-                        continue;
-                    }
-                };
-                let name = String::from_utf8(path).map(|path| self.base.clone() + &path);
-                match name {
-                    Ok(name) if check(&name).is_ok() => {
-                        if !self.source.filter.passes_name(&name.as_bytes()[self.base.len()..]) {
-                            continue;
-                        }
-                        if name.ends_with('/') {
-                            self.listed_directory(planner, name).await?;
-                            continue;
-                        }
-                        if self.source.permanent.is_some() {
-                            self.states_of(planner, &name, self.base.len()).await?;
-                            continue;
-                        }
-                        names.push(name);
-                    }
-                    Ok(name) => going(planner.refuse(bad_name(name.as_bytes())))?,
-                    Err(error) => going(planner.refuse(bad_name(error.as_bytes())))?,
-                }
-            }
-        }
-        self.lines(planner, &mut names).await
-    }
-
-    /// Whether it has to be known what a line is before it is handed over: its time or type decides, a dry run is to tell
-    /// the truth, or what is below a directory's stub is to be removed with it.
-    fn asks_about_lines(&self, planner: &Planner<'_>) -> bool {
-        let changes = matches!(planner.shared.task, Task::Remove(_) | Task::SetProperties(_));
-        self.source.filter.needs_facts()
-            || planner.shared.session.options.dry_run
-            || (changes && self.source.recursive)
-    }
-
-    /// Lines that may be blobs; asked about, many at a time, only when that decides something.
-    async fn lines(&self, planner: &mut Planner<'_>, names: &mut Vec<String>) -> Result<(), Halt> {
-        if !self.asks_about_lines(planner) {
-            for name in names.drain(..) {
-                let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
-                let relative_at = self.base.len();
-                self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })?;
-            }
+        let found = Found::Blob(Box::new(item));
+        if planner.finds_again(&found) {
             return Ok(());
         }
-        while !names.is_empty() {
-            let some: Vec<String> = names.drain(..names.len().min(LINES_AT_ONCE)).collect();
-            let looking = some.iter().map(|name| self.single(planner, name)).collect();
-            let found = join_all(looking).await;
-            for (name, single) in some.into_iter().zip(found) {
-                self.line(planner, name, single?).await?;
-            }
-        }
-        Ok(())
+        going(planner.push(found))
     }
-
-    /// A line of which it is known what it is.
-    async fn line(&self, planner: &mut Planner<'_>, name: String, single: Single) -> Result<(), Halt> {
-        let item = |entry| BlobItem { entry, relative_at: self.base.len(), known: Known::Listed };
-        match single {
-            Single::Blob(entry) if self.source.wants(&item(entry.clone())) => {
-                self.hand_over(planner, item(entry))
-            }
-            Single::Blob(_) => Ok(()),
-            Single::Unknown(failure) => {
-                let object = escape(&name.as_bytes()[self.base.len()..]);
-                going(planner.refuse(Failure { object, ..*failure }))
-            }
-            Single::None if !self.source.recursive => {
-                let object = escape(&name.as_bytes()[self.base.len()..]);
-                going(planner.refuse(*Failure::not_there(&object)))
-            }
-            Single::None => self.listed_directory(planner, name + "/").await,
-            Single::Stub(entry) => {
-                self.listed_directory(planner, name + "/").await?;
-                let item = item(entry);
-                let takes = matches!(planner.shared.task, Task::Remove(_)) && self.source.wants(&item);
-                if takes { self.hand_over(planner, item) } else { Ok(()) }
-            }
-        }
-    }
-
-    /// A line that says itself that it is a directory.
-    async fn listed_directory(&self, planner: &mut Planner<'_>, name: String) -> Result<(), Halt> {
-        let object = escape(&name.as_bytes()[self.base.len()..]);
-        if !self.source.recursive {
-            let text = "a directory in a list of files needs --recursive";
-            return going(planner.refuse(Failure::new(FailureKind::Usage, &object, text)));
-        }
-        let mut tree = Tree::new(name);
-        while let Some(page) = tree.next_page(self, planner).await? {
-            for entry in page {
-                self.offer(planner, entry)?;
-            }
-        }
-        if !tree.seen {
-            let failure = Failure::new(FailureKind::Missing, &object, "there is no such directory");
-            return going(planner.refuse(failure));
-        }
-        Ok(())
-    }
-
-    /// Versions of one blob, by their ids.
-    fn versions(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
-        let RemotePath::Object { name } = &self.source.path else {
-            let text = "versions are listed for one blob: the URL names a container or a directory";
-            return Err(Box::new(Failure::new(FailureKind::Usage, "", text)).into());
-        };
-        let list = ListOfFiles::File(self.source.versions.clone().expect("there is a list"));
-        let mut lines = ListReader::open(&list)?;
-        if let Task::Download(task) = &planner.shared.task {
-            task.begin_versions()?;
-        }
-        let mut entries = Vec::new();
-        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
-            for entry in entries.drain(..) {
-                match entry.map(|line| String::from_utf8_lossy(&line).trim().to_owned()) {
-                    Ok(id) => {
-                        let mut entry = BlobEntry { name: name.clone(), ..BlobEntry::default() };
-                        entry.facts.version_id = Some(id.into());
-                        let relative_at = name.rfind('/').map_or(0, |slash| slash + 1);
-                        let (entry, known) = (Box::new(entry), Known::Version);
-                        self.hand_over(planner, BlobItem { entry, relative_at, known })?;
-                    }
-                    Err(error) => {
-                        let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
-                        going(planner.refuse(failure))?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn bad_name(name: &[u8]) -> Failure {
-    Failure::new(FailureKind::Name, &escape(name), "no blob can have this name")
 }
 
 fn plan_type(entry: &BlobEntry) -> azuring_plan::blob_type::BlobType {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use azuring_local::{
-    self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, WalkStream, base_name, stat_source,
+    self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, base_name, stat_source,
 };
 use azuring_plan::PlanError;
 use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
@@ -16,6 +16,7 @@ use azuring_plan::source::LocalSource;
 use azuring_ring::SourceDir;
 
 use crate::choices::{ListOfFiles, Symlinks};
+use crate::durable::LocalPosition;
 use crate::failure::{Failure, FailureKind};
 use crate::job::JobError;
 use crate::list_reader::ListReader;
@@ -46,8 +47,8 @@ pub(crate) struct LocalFinder {
 pub(crate) enum Names {
     /// One file.
     One(RelPath),
-    /// A walk.
-    Walk(Box<WalkStream>),
+    /// A walk, whose root can be opened.
+    Walk(Box<Walk>),
     /// A list.
     List(ListOfFiles, Box<LocalOptions>),
 }
@@ -155,7 +156,11 @@ impl Source {
         }
         let names = match &options.list {
             Some(list) => Names::List(list.clone(), Box::new(options.clone())),
-            None => Names::Walk(Box::new(walk.start()?)),
+            None => {
+                // Told now if it cannot be read.
+                walk.clone().start()?;
+                Names::Walk(Box::new(walk))
+            }
         };
         // A directory that is recreated under the destination has a stub there as well.
         let root_stub =
@@ -206,16 +211,21 @@ impl LocalFinder {
     /// Hands everything over that the filters let pass.
     pub(crate) fn plan(self, planner: &mut Planner<'_>) {
         let Self { names, filter, root, root_stub } = self;
-        let take = Take { filter: &filter, root: &root };
-        if root_stub && filter.is_empty() && !planner.push(Found::Directory(RelPath::new(&b""[..]))) {
+        let known = planner.local_position().map(Arc::new);
+        let take = Take { filter: &filter, root: &root, known: known.clone() };
+        if root_stub
+            && filter.is_empty()
+            && known.is_none()
+            && !planner.push(Found::Directory(RelPath::new(&b""[..])))
+        {
             return;
         }
         match names {
             Names::One(path) => {
                 take.one(planner, local::Found::File(path));
             }
-            Names::Walk(stream) => {
-                take.walk(planner, *stream, b"");
+            Names::Walk(walk) => {
+                take.walk(planner, take.beyond(*walk, b""), b"");
             }
             Names::List(list, options) => take.list(planner, &list, &options),
         }
@@ -226,11 +236,31 @@ impl LocalFinder {
 struct Take<'a> {
     filter: &'a Filter,
     root: &'a Path,
+    /// What an earlier run has found, in the walk or in the line that is being followed.
+    known: Option<Arc<LocalPosition>>,
 }
 
 impl Take<'_> {
+    /// The walk without the directories that an earlier run has seen to their ends.
+    fn beyond(&self, walk: Walk, below: &[u8]) -> Walk {
+        let Some(known) = self.known.clone() else { return walk };
+        let below = below.to_vec();
+        walk.also_pruning(Arc::new(move |directory: &[u8]| match &below[..] {
+            [] => known.is_beyond(directory),
+            below => known.is_beyond(&[below, b"/", directory].concat()),
+        }))
+    }
+
     /// `false`: the job is stopping.
-    fn walk(&self, planner: &mut Planner<'_>, mut stream: WalkStream, below: &[u8]) -> bool {
+    fn walk(&self, planner: &mut Planner<'_>, walk: Walk, below: &[u8]) -> bool {
+        let mut stream = match walk.start() {
+            Ok(stream) => stream,
+            Err(error) if below.is_empty() => {
+                planner.halt(Failure::local(&error));
+                return false;
+            }
+            Err(error) => return planner.fail(Failure::local(&error)),
+        };
         stream.stop_with(planner.shared.session.verdict.stop_flag());
         let mut found = Vec::with_capacity(BATCH_FILES);
         loop {
@@ -244,7 +274,23 @@ impl Take<'_> {
         }
     }
 
+    /// Whether an earlier run has found it.
+    fn is_known(&self, found: &local::Found) -> bool {
+        let Some(known) = &self.known else { return false };
+        match found {
+            local::Found::File(path) | local::Found::Symlink(path) => !known.is_before(path.as_bytes()),
+            local::Found::Skipped { path, .. } | local::Found::Special { path, .. } => {
+                !known.is_before(path.as_bytes())
+            }
+            local::Found::Directory(path) => !known.is_before(&[path.as_bytes(), b"/"].concat()),
+            local::Found::Problem(_) => false,
+        }
+    }
+
     fn one(&self, planner: &mut Planner<'_>, found: local::Found) -> bool {
+        if self.is_known(&found) {
+            return true;
+        }
         let (path, object): (_, fn(RelPath) -> Found) = match found {
             local::Found::File(path) => (path, Found::File),
             local::Found::Symlink(path) => (path, Found::Link),
@@ -278,21 +324,33 @@ impl Take<'_> {
         self.root.join(OsStr::from_bytes(relative))
     }
 
-    fn list(&self, planner: &mut Planner<'_>, list: &ListOfFiles, options: &LocalOptions) {
+    fn list(self, planner: &mut Planner<'_>, list: &ListOfFiles, options: &LocalOptions) {
         let mut entries = Vec::new();
         let mut lines = match ListReader::open(list) {
             Ok(lines) => lines,
             Err(failure) => return planner.halt(*failure),
         };
+        let fresh = Take { known: None, ..self };
+        let done = self.known.as_ref().map(|known| known.lines);
+        let mut line = 0;
         loop {
             match lines.next(&mut entries, &|| planner.shared.session.verdict.stopping()) {
                 Ok(true) => {}
-                Ok(false) => return,
+                Ok(false) => {
+                    let stopping = planner.shared.session.verdict.stopping();
+                    if !stopping && done.is_some_and(|done| line <= done) {
+                        planner.halt(*Failure::other_list(line));
+                    }
+                    return;
+                }
                 Err(failure) => return planner.halt(*failure),
             }
             for entry in entries.drain(..) {
+                planner.line(line);
+                let take = if done == Some(line) { &self } else { &fresh };
                 let goes_on = match entry {
-                    Ok(path) => self.line(planner, &path, options),
+                    _ if done.is_some_and(|done| line < done) => true,
+                    Ok(path) => take.line(planner, &path, options),
                     Err(error) => {
                         planner.refuse(Failure::new(FailureKind::Name, &error.text, error.to_string()))
                     }
@@ -300,6 +358,7 @@ impl Take<'_> {
                 if !goes_on {
                     return;
                 }
+                line += 1;
             }
         }
     }
@@ -316,10 +375,10 @@ impl Take<'_> {
                 let text = "a directory in a list of files needs --recursive";
                 planner.refuse(Failure::new(FailureKind::Usage, &azuring_plan::name::escape(path), text))
             }
-            Ok(meta) if meta.is_dir() => match options.unfiltered().walk(full).start() {
-                Ok(stream) => self.walk(planner, stream, path),
-                Err(error) => planner.fail(Failure::local(&error)),
-            },
+            Ok(meta) if meta.is_dir() => {
+                let walk = self.beyond(options.unfiltered().walk(full), path);
+                self.walk(planner, walk, path)
+            }
             Ok(meta) => {
                 let path = RelPath::new(path);
                 let found = match kind_of(meta.file_type()) {

@@ -1,5 +1,6 @@
 //! What the lanes do with the objects the planner finds.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -33,6 +34,16 @@ pub(crate) enum Found {
 }
 
 impl Found {
+    /// Its place in the order of a local walk: its path, a directory's with a final slash.
+    pub(crate) fn place(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::File(path) | Self::Link(path) | Self::Special(path) => path.as_bytes().into(),
+            Self::Directory(path) if path.as_bytes().is_empty() => Cow::default(),
+            Self::Directory(path) => [path.as_bytes(), b"/"].concat().into(),
+            Self::Blob(blob) => blob.entry.name.as_bytes().into(),
+        }
+    }
+
     /// What kind of object it is.
     pub(crate) fn entity(&self) -> Entity {
         match self {
@@ -65,6 +76,8 @@ pub(crate) enum Known {
     Listed,
     /// Somebody says that it is there.
     Named,
+    /// An earlier run of the job has listed it.
+    Before,
     /// This version or snapshot of it is meant, and no other.
     Version,
 }

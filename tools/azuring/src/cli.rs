@@ -6,6 +6,7 @@ pub(crate) mod engine;
 mod examples;
 pub(crate) mod filter;
 pub(crate) mod global;
+pub(crate) mod jobs;
 pub(crate) mod other;
 pub(crate) mod remove;
 pub(crate) mod set_properties;
@@ -17,6 +18,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use copy::CopyArgs;
 use global::GlobalArgs;
+use jobs::JobsArgs;
 use other::{
     CompletionArgs, DemoArgs, DemoServerArgs, DocArgs, EnvArgs, LaterArgs, ListArgs, MakeArgs, ManArgs,
 };
@@ -71,6 +73,12 @@ pub(crate) enum Command {
     /// Metadata and tags are replaced as a whole; what is not named stays as it is.
     #[command(visible_aliases = ["set-props", "sp", "setprops"], after_long_help = examples::SET_PROPERTIES)]
     SetProperties(Box<SetPropertiesArgs>),
+    /// List, show, resume and remove jobs
+    ///
+    /// A job keeps a journal of what it has done, unless --no-journal is given, so that it can be gone on with after an
+    /// interruption, a crash or failures.
+    #[command(subcommand_required = true, after_long_help = examples::JOBS)]
+    Jobs(JobsArgs),
     /// Show the environment variables: value, meaning, and what they do here
     Env(EnvArgs),
     /// Print the completion script of a shell
@@ -86,9 +94,6 @@ pub(crate) enum Command {
     /// Not in this version
     #[command(hide = true, aliases = ["sc", "s"], disable_help_flag = true)]
     Sync(LaterArgs),
-    /// Not in this version
-    #[command(hide = true, disable_help_flag = true)]
-    Jobs(LaterArgs),
     /// Not in this version
     #[command(hide = true, disable_help_flag = true)]
     Login(LaterArgs),

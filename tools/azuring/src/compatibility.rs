@@ -22,7 +22,7 @@ const PAGE: &str = "engine/COMPATIBILITY.md";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
-    /// `command`, `command.flag`, `global.flag`, `engine.flag` or `variable.NAME`.
+    /// `command`, `command subcommand`, `command.flag`, `global.flag`, `engine.flag` or `variable.NAME`.
     item: String,
     status: Status,
     note: String,
@@ -78,19 +78,29 @@ fn defined() -> BTreeSet<String> {
     let mut all = definition();
     all.build();
     let mut items = BTreeSet::new();
-    for command in all.get_subcommands().filter(|command| command.get_name() != "demo-server") {
-        items.insert(command.get_name().to_owned());
-        for flag in flags(command) {
-            let group = match flag.get_help_heading() {
-                _ if flag.is_global_set() => "global",
-                Some("Engine") => "engine",
-                _ => command.get_name(),
-            };
-            items.insert(format!("{group}.{}", flag.get_long().expect("flags have long names")));
-        }
+    for command in
+        all.get_subcommands().filter(|command| !["demo-server", "help"].contains(&command.get_name()))
+    {
+        let name = command.get_name();
+        add(&mut items, command, name);
+        // `help` has all commands below it once more.
+        let below = command.get_subcommands().filter(|below| name != "help" && below.get_name() != "help");
+        below.for_each(|below| add(&mut items, below, &format!("{name} {}", below.get_name())));
     }
     items.extend(VARIABLES.iter().map(|variable| format!("variable.{}", variable.name)));
     items
+}
+
+fn add(items: &mut BTreeSet<String>, command: &Command, name: &str) {
+    items.insert(name.to_owned());
+    for flag in flags(command) {
+        let group = match flag.get_help_heading() {
+            _ if flag.is_global_set() => "global",
+            Some("Engine") => "engine",
+            _ => name,
+        };
+        items.insert(format!("{group}.{}", flag.get_long().expect("flags have long names")));
+    }
 }
 
 fn flags(command: &Command) -> impl Iterator<Item = &Arg> {

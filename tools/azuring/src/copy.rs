@@ -14,10 +14,11 @@ use azuring_transfer::{
 };
 
 use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg};
-use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::global::GlobalArgs;
 use crate::exit::{self, Exit};
+use crate::jobs::{self, Origin};
 use crate::options::{self, BLOCK_TIERS, PAGE_TIERS};
-use crate::output::{self, Output, notice};
+use crate::output::{self, notice};
 use crate::prompt;
 use crate::refused::{self, Refused, usage};
 use crate::run;
@@ -27,9 +28,9 @@ use crate::view::Facts;
 /// Where stdin or stdout stand for a file.
 const PIPE: &str = "-";
 
-pub(crate) fn run(global: &GlobalArgs, args: &CopyArgs) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, args: &CopyArgs, origin: &Origin) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    match prepare(global, args, &stop) {
+    match prepare(global, args, origin, &stop) {
         Ok(Prepared::Job(job, facts)) => run::run(*job, &stop, facts),
         Ok(Prepared::Input { url, credential, options }) => upload(&url, &credential, &options, &stop),
         Err(refused) => refused.tell(),
@@ -118,7 +119,12 @@ fn infer(source: &Path, destination: &Path) -> Result<FromTo, Refused> {
     Ok(from_to)
 }
 
-fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<Prepared, Refused> {
+fn prepare(
+    global: &GlobalArgs,
+    args: &CopyArgs,
+    origin: &Origin,
+    stop: &StopHandle,
+) -> Result<Prepared, Refused> {
     let places = places(args)?;
     refused::check_places(places.from_to)?;
     for text in refused::check_copy(args, places.from_to)? {
@@ -131,7 +137,8 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<Pr
     let uses_stdin = stdin_users(global, args, places.from_to)?;
     let lines = uses_stdin.then(|| Lines::start(global.cancel_from_stdin.0.then(|| stop.clone())));
     let mut options = job_options(global, args, lines, stop)?;
-    let facts = facts(args, places.from_to, &options)?;
+    let ends = jobs::Places { source: places.source, destination: Some(places.destination) };
+    let facts = Facts { resume_flags: ends.resume_flags(), ..facts(args, places.from_to, &options)? };
     let (local, url) =
         if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
     let (url, credential) = options::remote(&url.to_string_lossy())?;
@@ -158,6 +165,9 @@ fn prepare(global: &GlobalArgs, args: &CopyArgs, stop: &StopHandle) -> Result<Pr
     }
     if let Some(versions) = &args.which.list_of_versions {
         job = job.list_of_versions(versions);
+    }
+    if !(args.dry_run.0 || facts.pipe || args.keep.no_journal.0) {
+        job = origin.keep(job, "copy", &ends);
     }
     Ok(Prepared::Job(Box::new(job.options(options).build()?), facts))
 }
@@ -230,7 +240,6 @@ fn job_options(
             OverwriteArg::True | OverwriteArg::PosixProperties => Overwrite::Always,
         },
         dry_run: args.dry_run.0,
-        report_objects: Output::get().kind == OutputType::Ndjson,
         put_md5: args.blob.put_md5.0,
         check_md5: match args.download.check_md5 {
             Some(CheckMd5Arg::NoCheck) => CheckMd5::NoCheck,
@@ -296,6 +305,7 @@ fn facts(args: &CopyArgs, from_to: FromTo, options: &JobOptions) -> Result<Facts
         tags: tags::parse(args.blob.blob_tags.as_deref().unwrap_or_default())?,
         metadata: options.properties.metadata.clone(),
         tier: options.properties.tier.clone(),
+        ..Facts::default()
     })
 }
 

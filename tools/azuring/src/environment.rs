@@ -56,8 +56,8 @@ const fn later_secret(name: &'static str, description: &'static str) -> Variable
 
 /// All of them: AzCopy's in its order, then azuring's own.
 pub(crate) const VARIABLES: &[Variable] = &[
-    later("AZCOPY_LOG_LOCATION", "Overrides where the log files are stored, to avoid filling up a disk."),
-    later(
+    honoured("AZCOPY_LOG_LOCATION", "Overrides where the log files are stored, to avoid filling up a disk."),
+    honoured(
         "AZCOPY_JOB_PLAN_LOCATION",
         "Overrides where the job plan files (used for progress tracking and resuming) are stored.",
     ),

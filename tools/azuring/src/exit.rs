@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use azuring_transfer::{CommandError, FailureKind, JobError, Report, UrlError};
+use azuring_transfer::{CommandError, FailureKind, JobError, JournalError, Report, UrlError};
 
 /// How the process ends. The numbers never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,17 @@ pub(crate) fn of_error(error: &JobError) -> Exit {
     match error {
         JobError::Source(_) => Exit::Source,
         JobError::Credential(_) | JobError::Url(UrlError::Sas { .. }) => Exit::Authentication,
+        JobError::Journal(error) => of_journal(error),
         _ => Exit::Usage,
+    }
+}
+
+/// The code of a command whose job's journal cannot be made or read.
+fn of_journal(error: &JournalError) -> Exit {
+    match error {
+        JournalError::NoSuchJob(_) | JournalError::Ambiguous { .. } => Exit::Usage,
+        JournalError::Full { .. } => Exit::Limit,
+        _ => Exit::Failures,
     }
 }
 
@@ -101,6 +111,7 @@ mod tests {
     fn ended(interrupted: bool, kinds: &[FailureKind]) -> Exit {
         of_report(&Report {
             counts: Counts::default(),
+            before: Counts::default(),
             elapsed: std::time::Duration::ZERO,
             fatal: None,
             interrupted,

@@ -9,6 +9,8 @@
 //!              └─> pages, compatibility     └─> env, completion, man, doc, demo
 //! ```
 //!
+//! A job's log goes to a file (`log`, in the directories of `state`).
+//!
 //! Data and summaries go to stdout, as text, as AzCopy's JSON or as flat JSON; progress, notices and failures to stderr; a
 //! stream that nobody reads any more does not change how a job ends; a list, a plan or a page that stdout does not take
 //! whole is a failure. Stdin is read only where it is asked for: a pipe,
@@ -26,9 +28,11 @@ mod demo;
 mod environment;
 mod exit;
 mod failures;
+mod jobs;
 mod leftovers;
 mod list;
 mod listing;
+mod log;
 mod make;
 mod options;
 mod output;
@@ -40,8 +44,10 @@ mod refused;
 mod remove;
 mod run;
 mod set_properties;
+mod state;
 mod stdin;
 mod summary;
+mod title;
 mod view;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,6 +58,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use cli::Command;
 use cli::global::GlobalArgs;
 use exit::Exit;
+use jobs::Origin;
 use output::{Output, notice, tell};
 use redact::redact;
 use refused::Refused;
@@ -67,15 +74,29 @@ pub fn main() -> ExitCode {
 }
 
 fn command() -> Exit {
-    let cli = match cli::parse(std::env::args_os()) {
+    let line: Vec<_> = std::env::args_os().collect();
+    title::hide_secrets();
+    let cli = match cli::parse(&line) {
         Ok(cli) => cli,
         Err(error) => return refuse(error),
     };
-    Output { kind: cli.global.output_type, level: cli.global.output_level }.set();
+    let output = output_of(&cli.global);
+    let (cli, origin) = match jobs::again(cli, &line) {
+        Ok(meant) => meant,
+        Err(refused) => {
+            output.set();
+            return refused.tell();
+        }
+    };
+    output_of(&cli.global).set();
     match prepare(&cli.global) {
-        Ok(()) => dispatch(&cli.global, cli.command),
+        Ok(()) => dispatch(&cli.global, cli.command, &origin),
         Err(refused) => refused.tell(),
     }
+}
+
+fn output_of(global: &GlobalArgs) -> Output {
+    Output { kind: global.output_type, level: global.output_level, log: global.log_level }
 }
 
 /// What flags of every command ask for.
@@ -89,13 +110,13 @@ fn prepare(global: &GlobalArgs) -> Result<(), Refused> {
     Ok(())
 }
 
-fn dispatch(global: &GlobalArgs, command: Command) -> Exit {
+fn dispatch(global: &GlobalArgs, command: Command, origin: &Origin) -> Exit {
     match command {
-        Command::Copy(args) => copy::run(global, &args),
+        Command::Copy(args) => copy::run(global, &args, origin),
         Command::List(args) => output::complete(list::run(global, &args)),
         Command::Make(args) => make::run(global, &args),
-        Command::Remove(args) => remove::run(global, &args),
-        Command::SetProperties(args) => set_properties::run(global, &args),
+        Command::Remove(args) => remove::run(global, &args, origin),
+        Command::SetProperties(args) => set_properties::run(global, &args, origin),
         Command::Env(args) => output::complete(environment::run(&args)),
         Command::Completion(args) => output::complete(pages::completion(&args)),
         Command::Man(args) => output::complete(pages::man(&args)),
@@ -103,7 +124,7 @@ fn dispatch(global: &GlobalArgs, command: Command) -> Exit {
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
         Command::Sync(_) => later("sync"),
-        Command::Jobs(_) => later("jobs"),
+        Command::Jobs(args) => jobs::run(&args.command),
         Command::Login(_) => later("login"),
         Command::Logout(_) => later("logout"),
         Command::Bench(_) => later("bench"),

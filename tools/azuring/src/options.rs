@@ -14,7 +14,7 @@ use azuring_transfer::{
 
 use crate::cli::engine::{EngineArgs, Http, Io};
 use crate::cli::filter::{KeyArgs, NameArgs, RegexArgs, TimeArgs};
-use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::global::{GlobalArgs, LogLevel, OutputType};
 use crate::cli::value::Concurrency;
 use crate::refused::{self, Refused, usage};
 
@@ -65,6 +65,7 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
         cap_requests_per_second: positive(engine.cap_rps),
         // People want the names; programs want what can be known.
         plan_facts: matches!(global.output_type, OutputType::Json | OutputType::Ndjson),
+        report_objects: global.output_type == OutputType::Ndjson || global.log_level == LogLevel::Debug,
         user_agent_prefix: variable("AZCOPY_USER_AGENT_PREFIX"),
         ..JobOptions::default()
     })

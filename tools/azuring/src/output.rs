@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cli::global::{OutputLevel, OutputType};
+use crate::cli::global::{LogLevel, OutputLevel, OutputType};
 use crate::exit::Exit;
 use crate::view::{json, ndjson};
 
@@ -25,13 +25,15 @@ macro_rules! tell {
 
 pub(crate) use {say, tell};
 
-/// What the streams carry.
+/// What the streams and the log carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Output {
     /// The form of stdout.
     pub(crate) kind: OutputType,
     /// How much is told.
     pub(crate) level: OutputLevel,
+    /// What is logged: this and what is graver.
+    pub(crate) log: LogLevel,
 }
 
 /// Set once, when the command line has been understood.
@@ -40,7 +42,7 @@ static OUTPUT: OnceLock<Output> = OnceLock::new();
 impl Output {
     /// What was asked for.
     pub(crate) fn get() -> Self {
-        let text = Self { kind: OutputType::Text, level: OutputLevel::Default };
+        let text = Self { kind: OutputType::Text, level: OutputLevel::Default, log: LogLevel::Info };
         OUTPUT.get().copied().unwrap_or(text)
     }
 

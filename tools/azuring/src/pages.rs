@@ -53,14 +53,20 @@ pub(crate) fn doc(args: &DocArgs) -> Exit {
         let mut all = definition();
         all.build();
         fs::write(directory.join("azuring.md"), markdown(&all, NAME))?;
-        for command in shown(&all) {
-            let name = format!("{NAME} {}", command.get_name());
-            let file = directory.join(format!("{}.md", name.replace(' ', "_")));
-            fs::write(file, markdown(command, &name))?;
-        }
-        Ok(())
+        write_below(directory, &all, NAME)
     };
     ended(directory, write())
+}
+
+/// One file for each command below `command`.
+fn write_below(directory: &Path, command: &Command, name: &str) -> io::Result<()> {
+    for command in shown(command) {
+        let name = format!("{name} {}", command.get_name());
+        let file = directory.join(format!("{}.md", name.replace(' ', "_")));
+        fs::write(file, markdown(command, &name))?;
+        write_below(directory, command, &name)?;
+    }
+    Ok(())
 }
 
 /// To stdout whatever the form of other output is: it was asked for.

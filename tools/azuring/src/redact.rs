@@ -20,9 +20,19 @@ pub(crate) fn redact(text: &str) -> String {
     text.split_inclusive(ends)
         .map(|piece| {
             let word = piece.trim_end_matches(ends);
-            without_values(&without_query(&without_user(word))) + &piece[word.len()..]
+            redact_word(word) + &piece[word.len()..]
         })
         .collect()
+}
+
+/// The same for a text that is one word, with blanks and quotes in it or without.
+pub(crate) fn redact_word(word: &str) -> String {
+    without_values(&without_query(&without_user(word)))
+}
+
+/// Whether a word holds what is certainly a secret: a key, a signature, a password.
+pub(crate) fn holds_secret(word: &str) -> bool {
+    without_values(&without_user(word)) != word
 }
 
 /// `//user:password@host` becomes `//REDACTED@host`.
@@ -120,6 +130,13 @@ mod tests {
             assert_eq!(redact(text), want, "{text}");
             assert_eq!(redact(want), want, "a second time");
         }
+    }
+
+    #[test]
+    fn a_secret_with_blanks_is_taken_out_as_a_whole() {
+        assert_eq!(redact_word("https://a.net/c d?sv=1&sig=S3 S3'S3"), "https://a.net/c d?REDACTED");
+        assert_eq!(redact_word("c&sig=S3 S3&se=2"), "c&sig=REDACTED&se=2");
+        assert_eq!(redact_word("/data/a b"), "/data/a b");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use azuring_plan::from_to::{FromTo, Location};
 use azuring_transfer::JobError;
 
 use crate::cli::copy::{CopyArgs, HardlinksArg, OverwriteArg, RefusedArgs};
-use crate::cli::global::{GlobalArgs, LogLevel};
+use crate::cli::global::GlobalArgs;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::redact::redact;
@@ -76,9 +76,6 @@ pub(crate) fn check_global(global: &GlobalArgs) -> Result<Vec<String>, Refused> 
         return refuse("memory-profile", "it is for AzCopy's runtime; use heaptrack or perf");
     }
     let mut notices = Vec::new();
-    if global.log_level.is_some_and(|level| level != LogLevel::None) {
-        notices.push("--log-level has no effect: no log file is written, failures are on stderr".to_owned());
-    }
     if global.trusted_microsoft_suffixes.is_some() {
         notices.push("--trusted-microsoft-suffixes has no effect: no bearer tokens are sent".to_owned());
     }

@@ -1,23 +1,26 @@
 //! `azuring remove`.
 
+use std::path::Path;
+
 use azuring_plan::filter::Filter;
 use azuring_plan::from_to::{FromTo, Location};
 use azuring_transfer::{DeleteSnapshots, Job, JobOptions, PermanentDelete, StopHandle};
 
 use crate::cli::filter::RegexArgs;
-use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::global::GlobalArgs;
 use crate::cli::remove::{DeleteSnapshotsArg, PermanentDeleteArg, RemoveArgs};
 use crate::exit::Exit;
+use crate::jobs::{Origin, Places};
 use crate::options;
-use crate::output::{Output, notice};
+use crate::output::notice;
 use crate::refused::{self, Refused, usage};
 use crate::run;
 use crate::stdin::Lines;
 use crate::view::Facts;
 
-pub(crate) fn run(global: &GlobalArgs, args: &RemoveArgs) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, args: &RemoveArgs, origin: &Origin) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    match prepare(global, args, &stop) {
+    match prepare(global, args, origin, &stop) {
         Ok((job, facts)) => run::run(job, &stop, facts),
         Err(refused) => refused.tell(),
     }
@@ -55,7 +58,12 @@ pub(crate) fn listen(
     Ok(())
 }
 
-fn prepare(global: &GlobalArgs, args: &RemoveArgs, stop: &StopHandle) -> Result<(Job, Facts), Refused> {
+fn prepare(
+    global: &GlobalArgs,
+    args: &RemoveArgs,
+    origin: &Origin,
+    stop: &StopHandle,
+) -> Result<(Job, Facts), Refused> {
     let from_to = target(&args.target, args.from_to.as_deref(), Location::Trash)?;
     if args.force_if_read_only.0 {
         return Err(usage(refused::FORCE_IF_READ_ONLY));
@@ -73,7 +81,6 @@ fn prepare(global: &GlobalArgs, args: &RemoveArgs, stop: &StopHandle) -> Result<
     }
     let options = JobOptions {
         dry_run: args.dry_run.0,
-        report_objects: Output::get().kind == OutputType::Ndjson,
         delete_snapshots: args.delete_snapshots.map(|which| match which {
             DeleteSnapshotsArg::Include => DeleteSnapshots::Include,
             DeleteSnapshotsArg::Only => DeleteSnapshots::Only,
@@ -91,10 +98,15 @@ fn prepare(global: &GlobalArgs, args: &RemoveArgs, stop: &StopHandle) -> Result<
     if let Some(versions) = &args.list_of_versions {
         job = job.list_of_versions(versions);
     }
+    let places = Places { source: Path::new(&args.target), destination: None };
+    if !(args.dry_run.0 || args.keep.no_journal.0) {
+        job = origin.keep(job, "remove", &places);
+    }
     let facts = Facts {
         dry_run: args.dry_run.0,
         from_to: Some(from_to),
         blob_type: "Detect".to_owned(),
+        resume_flags: places.resume_flags(),
         ..Facts::default()
     };
     Ok((job.options(options).build()?, facts))

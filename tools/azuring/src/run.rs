@@ -11,6 +11,8 @@ use signal_hook::iterator::Signals;
 use crate::cli::global::OutputLevel;
 use crate::exit::{self, Exit};
 use crate::failures::FailureLog;
+use crate::jobs;
+use crate::log::{self, Log};
 use crate::output::{self, Output, tell};
 use crate::progress::Display;
 use crate::redact::redact;
@@ -59,12 +61,17 @@ pub(crate) fn ignore_interrupts() {
 /// Announces the job, runs it, shows its progress and prints its summary.
 pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
     let (speaks, asks, plans) = (!facts.dry_run && !facts.pipe, facts.asks, facts.dry_run);
-    let mut view = view::of(facts);
+    let flags = facts.resume_flags.clone();
+    let log = if speaks { log::open(&job.plan().id) } else { None };
+    let shown = view::of(facts, log.as_ref().map(Log::path));
+    // The log first: it is complete when the summary is shown.
+    let mut view: Vec<_> = log.into_iter().map(|log| Box::new(log) as Box<dyn View>).collect();
+    view.push(shown);
     view.begin(job.plan(), job.progress());
     if speaks {
         announce(job.plan());
     }
-    let (plan, report) = watch(job, stop, &mut *view, !asks);
+    let (plan, report) = watch(job, stop, &mut view, !asks);
     let nothing = report.counts.found == 0
         && report.counts.problems == 0
         && report.fatal.is_none()
@@ -81,6 +88,9 @@ pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
     view.end(&plan, &report, exit);
     if speaks {
         tell!("{}", summary::closing_line(plan.verb, &report));
+        if plan.journal && jobs::is_resumable(&report) {
+            tell!("azuring: resume with: azuring jobs resume {}{flags}", plan.id);
+        }
     }
     if plans { output::complete(exit) } else { exit }
 }
@@ -117,6 +127,14 @@ pub(crate) fn watch(
 }
 
 fn announce(plan: &JobPlan) {
+    tell!("{}", described(plan));
+    if let Some(text) = io_notice(plan) {
+        tell!("azuring: {text}");
+    }
+}
+
+/// What the job will do, and with what.
+pub(crate) fn described(plan: &JobPlan) -> String {
     let (lanes, s) = (plan.lanes, if plan.lanes == 1 { "" } else { "s" });
     let verb = match plan.verb {
         Verb::Upload => "upload",
@@ -129,13 +147,20 @@ fn announce(plan: &JobPlan) {
     if !plan.destination.is_empty() {
         what += &format!(" to {}", redact(&plan.destination));
     }
-    tell!(
+    format!(
         "{what} with {}: {lanes} lane{s}, {} requests in flight, {} MiB of memory",
         plan.credential,
         plan.concurrency,
         plan.memory_bytes >> 20,
-    );
-    if let (Verb::Upload | Verb::Download, IoPath::Threads { reason }) = (plan.verb, &plan.io) {
-        tell!("azuring: reading files with threads: {reason}");
+    )
+}
+
+/// That files are read the slower way, if they are.
+pub(crate) fn io_notice(plan: &JobPlan) -> Option<String> {
+    match (plan.verb, &plan.io) {
+        (Verb::Upload | Verb::Download, IoPath::Threads { reason }) => {
+            Some(format!("reading files with threads: {reason}"))
+        }
+        _ => None,
     }
 }

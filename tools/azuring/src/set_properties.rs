@@ -1,16 +1,19 @@
 //! `azuring set-properties`.
 
+use std::path::Path;
+
 use azuring_plan::filter::Filter;
 use azuring_plan::from_to::Location;
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{Job, JobOptions, PropertyChange, RehydratePriority, StopHandle};
 
 use crate::cli::filter::{RegexArgs, TimeArgs};
-use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::global::GlobalArgs;
 use crate::cli::set_properties::{RehydratePriorityArg, SetPropertiesArgs};
 use crate::exit::Exit;
+use crate::jobs::{Origin, Places};
 use crate::options::{self, BLOCK_TIERS, PAGE_TIERS};
-use crate::output::{Output, notice};
+use crate::output::notice;
 use crate::refused::{self, Refused, usage};
 use crate::remove::{listen, target};
 use crate::run;
@@ -19,9 +22,9 @@ use crate::view::Facts;
 /// AzCopy's word for "remove what there is".
 const CLEAR: &str = "clear";
 
-pub(crate) fn run(global: &GlobalArgs, args: &SetPropertiesArgs) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, args: &SetPropertiesArgs, origin: &Origin) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    match prepare(global, args, &stop) {
+    match prepare(global, args, origin, &stop) {
         Ok((job, facts)) => run::run(job, &stop, facts),
         Err(refused) => refused.tell(),
     }
@@ -30,6 +33,7 @@ pub(crate) fn run(global: &GlobalArgs, args: &SetPropertiesArgs) -> Exit {
 fn prepare(
     global: &GlobalArgs,
     args: &SetPropertiesArgs,
+    origin: &Origin,
     stop: &StopHandle,
 ) -> Result<(Job, Facts), Refused> {
     let from_to = target(&args.target, args.from_to.as_deref(), Location::None)?;
@@ -39,12 +43,10 @@ fn prepare(
     if args.metadata.as_deref() == Some(CLEAR) {
         notice("*** WARNING *** Metadata will be cleared because of input --metadata=clear");
     }
-    let options = JobOptions {
-        dry_run: args.dry_run.0,
-        report_objects: Output::get().kind == OutputType::Ndjson,
-        ..options::common(global, &args.engine)?
-    };
+    let options = JobOptions { dry_run: args.dry_run.0, ..options::common(global, &args.engine)? };
+    let places = Places { source: Path::new(&args.target), destination: None };
     let facts = Facts {
+        resume_flags: places.resume_flags(),
         dry_run: args.dry_run.0,
         pipe: false,
         asks: false,
@@ -60,6 +62,9 @@ fn prepare(
     let mut job = Job::set_properties(url, credential, change).recursive(args.recursive.0).filter(filter);
     if let Some(list) = &args.names.list_of_files {
         job = job.list_of_files(options::list_of_files(list));
+    }
+    if !(args.dry_run.0 || args.keep.no_journal.0) {
+        job = origin.keep(job, "set-properties", &places);
     }
     Ok((job.options(options).build()?, facts))
 }

@@ -33,28 +33,33 @@ pub(crate) fn text(plan: &JobPlan, report: &Report) -> String {
 
 /// What a person wants to know, in one line.
 pub(crate) fn closing_line(verb: Verb, report: &Report) -> String {
-    let counts = &report.counts;
+    let (counts, before) = (&report.counts, &report.before);
     let seconds = report.elapsed.as_secs_f64().max(1e-9);
-    let (done, per_s) = (HumanCount(counts.done), counts.done as f64 / seconds);
+    // Of this run.
+    let (done, bytes) = (counts.done.saturating_sub(before.done), counts.bytes.saturating_sub(before.bytes));
+    let (done, per_s) = (HumanCount(done), done as f64 / seconds);
     let mut line = match verb {
         Verb::Upload | Verb::Download => format!(
             "{done} files, {} in {seconds:.2} s: {per_s:.0} files/s, {}/s ({:.0} Mb/s)",
-            HumanBytes(counts.bytes),
-            HumanBytes((counts.bytes as f64 / seconds) as u64),
-            counts.bytes as f64 * 8.0 / 1e6 / seconds,
+            HumanBytes(bytes),
+            HumanBytes((bytes as f64 / seconds) as u64),
+            bytes as f64 * 8.0 / 1e6 / seconds,
         ),
         Verb::Remove => format!("{done} blobs removed in {seconds:.2} s: {per_s:.0} blobs/s"),
         Verb::SetProperties => format!("{done} blobs changed in {seconds:.2} s: {per_s:.0} blobs/s"),
     };
     line += &format!(
         "; {} requests, {} retries, {} links",
-        HumanCount(counts.requests),
-        HumanCount(counts.retries),
+        HumanCount(counts.requests.saturating_sub(before.requests)),
+        HumanCount(counts.retries.saturating_sub(before.retries)),
         report.links_opened,
     );
     if !report.latency_us.is_empty() {
         let ms = |quantile| report.latency_us.value_at_quantile(quantile) as f64 / 1000.0;
         line += &format!("; request p50 {:.1} ms, p99 {:.1} ms", ms(0.5), ms(0.99));
+    }
+    if before.done > 0 {
+        line += &format!("; {} done before", HumanCount(before.done));
     }
     if counts.skipped_existing > 0 {
         line += &format!("; {} skipped", HumanCount(counts.skipped_existing));

@@ -4,6 +4,7 @@ pub(crate) mod json;
 pub(crate) mod ndjson;
 pub(crate) mod text;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use azuring_plan::from_to::FromTo;
@@ -13,7 +14,7 @@ use crate::cli::global::OutputType;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Shows one job on stdout.
+/// Shows one job on stdout, or writes it elsewhere.
 pub(crate) trait View {
     /// The job begins.
     fn begin(&mut self, plan: &JobPlan, progress: Arc<Progress>);
@@ -42,16 +43,34 @@ pub(crate) struct Facts {
     pub(crate) metadata: Vec<(String, String)>,
     /// The tier that is set.
     pub(crate) tier: Option<String>,
+    /// What `jobs resume` needs besides the job's id.
+    pub(crate) resume_flags: String,
 }
 
-/// The view that was asked for.
-pub(crate) fn of(facts: Facts) -> Box<dyn View> {
+/// The view that was asked for, of a job that is logged in that file.
+pub(crate) fn of(facts: Facts, log: Option<&Path>) -> Box<dyn View> {
+    let log = log.map(|path| path.to_string_lossy().into_owned());
     match Output::get().kind {
         _ if facts.pipe => Box::new(Silent),
-        OutputType::Text => Box::new(text::TextView::new(facts.dry_run)),
-        OutputType::Json => Box::new(json::JsonView::new(facts)),
-        OutputType::Ndjson => Box::new(ndjson::NdjsonView::default()),
+        OutputType::Text => Box::new(text::TextView::new(facts.dry_run, log)),
+        OutputType::Json => Box::new(json::JsonView::new(facts, log.unwrap_or_default())),
+        OutputType::Ndjson => Box::new(ndjson::NdjsonView::new(log)),
         OutputType::None => Box::new(Silent),
+    }
+}
+
+/// Several for one job.
+impl View for Vec<Box<dyn View>> {
+    fn begin(&mut self, plan: &JobPlan, progress: Arc<Progress>) {
+        self.iter_mut().for_each(|view| view.begin(plan, Arc::clone(&progress)));
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.iter_mut().for_each(|view| view.event(event));
+    }
+
+    fn end(&mut self, plan: &JobPlan, report: &Report, exit: Exit) {
+        self.iter_mut().for_each(|view| view.end(plan, report, exit));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Journals that were written once and kept: what is read of them must not change.
 //!
-//! A file's name begins with what it is: `whole`, `torn`, `damaged`, `newer` or `foreign`. Whatever a fuzzer or a user finds is added
-//! to `tests/corpus` and replayed here.
+//! A file's name begins with what it is: `whole`, `torn`, `damaged`, `newer` or `foreign`. What a fuzzer finds is added to the
+//! directories beside them, which the test `fuzz` replays.
 
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,9 @@ fn the_kept_journals_are_read_as_their_names_say() {
     let mut replayed = 0;
     for entry in std::fs::read_dir(corpus()).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         std::fs::copy(&path, jobs.directory(ID).join("journal")).unwrap();
         let name = path.file_stem().unwrap().to_str().unwrap();
         match (name.split('-').next(), jobs.read(ID)) {

@@ -1,129 +1,10 @@
 //! A crash at every single thing that is asked of the file system, in creating, committing, resuming and shrinking.
 
-use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-
-use azuring_journal::{CommitBy, Disk, Jobs, JournalError, State, Storage};
+use azuring_journal::{Jobs, JournalError, State};
 use fastrand::Rng;
-use rustix::io::Errno;
 
+use crate::machine::{Leaves, Machine};
 use crate::model::{DESCRIPTION, ID, Model};
-
-/// What a crash leaves of what was not made durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaves {
-    /// All that was written, and half of what was being written.
-    Everything,
-    /// Nothing: files end where they were last synced, and names are as they were last synced.
-    Nothing,
-}
-
-/// A machine that stops before its `after`th request.
-#[derive(Debug)]
-struct Crash {
-    after: usize,
-    leaves: Leaves,
-    /// A disk that says it has synced, and has not.
-    lies: bool,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    requests: usize,
-    /// Files by number: their path when last opened for writing, the length that is durable.
-    durable: HashMap<u64, u64>,
-    /// Renames that are not durable: the new name, and where what had it before was kept, if anything had.
-    renamed: Vec<(PathBuf, Option<PathBuf>)>,
-}
-
-impl Crash {
-    fn new(after: usize, leaves: Leaves) -> Self {
-        Self { after, leaves, lies: false, seen: Mutex::default() }
-    }
-
-    fn ask(&self) -> io::Result<bool> {
-        let mut seen = self.seen.lock().unwrap();
-        seen.requests += 1;
-        match seen.requests.checked_sub(self.after) {
-            None => Ok(false),
-            // This is the one that is cut in the middle.
-            Some(0) => Ok(true),
-            Some(_) => Err(Errno::IO.into()),
-        }
-    }
-
-    /// Brings the disk into the state in which the machine finds it again.
-    fn restart(&self, jobs: &Jobs) {
-        let mut seen = self.seen.lock().unwrap();
-        if self.leaves == Leaves::Everything {
-            return;
-        }
-        for (name, old) in seen.renamed.drain(..).rev() {
-            match old {
-                Some(old) => std::fs::rename(&old, &name).unwrap(),
-                None => std::fs::remove_file(&name).unwrap(),
-            }
-        }
-        for name in ["journal", "journal.new"] {
-            let path = jobs.directory(ID).join(name);
-            if let Ok(file) = OpenOptions::new().write(true).open(&path) {
-                let number = file.metadata().unwrap().ino();
-                file.set_len(seen.durable.get(&number).copied().unwrap_or(0)).unwrap();
-            }
-        }
-    }
-}
-
-impl Storage for Crash {
-    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if self.ask()? {
-            Disk.write_at(file, &bytes[..bytes.len() / 2], offset)?;
-            return Err(Errno::IO.into());
-        }
-        Disk.write_at(file, bytes, offset)
-    }
-
-    fn sync(&self, file: &File) -> io::Result<()> {
-        if self.ask()? {
-            return Err(Errno::IO.into());
-        }
-        if !self.lies {
-            let meta = file.metadata()?;
-            self.seen.lock().unwrap().durable.insert(meta.ino(), meta.len());
-        }
-        Ok(())
-    }
-
-    fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
-        if self.ask()? {
-            return Err(Errno::IO.into());
-        }
-        Disk.set_len(file, len)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if self.ask()? {
-            return Err(Errno::IO.into());
-        }
-        let kept = to.with_extension("before");
-        let had = std::fs::hard_link(to, &kept).is_ok();
-        self.seen.lock().unwrap().renamed.push((to.to_owned(), had.then_some(kept)));
-        Disk.rename(from, to)
-    }
-
-    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
-        if self.ask()? {
-            return Err(Errno::IO.into());
-        }
-        self.seen.lock().unwrap().renamed.retain(|(name, _)| name.parent() != Some(directory));
-        Ok(())
-    }
-}
 
 /// How far a job came before the crash.
 #[derive(Default)]
@@ -132,25 +13,26 @@ struct Reached {
     durable: Option<Model>,
     /// What it was about to make durable.
     begun: Option<Model>,
-    is_shrinking: bool,
+    is_resumed: bool,
+    /// How many requests there were before it was to be shrunk.
+    shrinking: Option<usize>,
+    is_shrunk: bool,
 }
 
 /// A job from its creation to its shrinking, with a pause in it.
-fn run(jobs: &Jobs, reached: &mut Reached) -> Result<(), JournalError> {
+fn run(machine: &Machine, jobs: &Jobs, reached: &mut Reached) -> Result<(), JournalError> {
     let mut random = Rng::with_seed(40);
     let mut model = Model::default();
     reached.begun = Some(model.clone());
     let mut journal = jobs.create(ID, DESCRIPTION)?;
     for round in 0..6 {
+        reached.durable = Some(model.clone());
         if round == 3 {
             drop(journal);
-            // What was being written when the power failed.
-            let path = jobs.directory(ID).join("journal");
-            let len = std::fs::metadata(&path).unwrap().len();
-            Disk.write_at(&OpenOptions::new().write(true).open(&path).unwrap(), &[7; 50], len).unwrap();
+            machine.leave_torn(&jobs.directory(ID).join("journal"), &[7; 50]);
             journal = jobs.resume(ID)?.1;
+            reached.is_resumed = true;
         }
-        reached.durable = Some(model.clone());
         (0..4).for_each(|_| model.say(&journal, &mut random, 6));
         if round == 5 {
             let mut entry = journal.write()?;
@@ -169,8 +51,10 @@ fn run(jobs: &Jobs, reached: &mut Reached) -> Result<(), JournalError> {
     }
     drop(journal);
     reached.durable = Some(model.clone());
-    reached.is_shrinking = true;
-    jobs.shrink(ID)
+    reached.shrinking = Some(machine.requests());
+    jobs.shrink(ID)?;
+    reached.is_shrunk = true;
+    Ok(())
 }
 
 /// What is left of a model whose job was shrunk.
@@ -189,49 +73,62 @@ fn shrunk(mut model: Model) -> Model {
     model
 }
 
-/// Runs a job on a machine that crashes; says whether all that was durable is there, and nothing else. `None`: no crash.
-fn survives(crash: Crash) -> Option<Result<(), String>> {
-    let state = tempfile::tempdir().unwrap();
-    let crash = Arc::new(crash);
-    let jobs = Jobs::new(state.path()).storage(Arc::clone(&crash) as _).commit_by(CommitBy::Caller);
+/// Runs a job on a machine that stops; says whether all that was durable is there, and nothing else. `None`: it does not stop.
+fn survives(after: usize, leaves: Leaves, ignores: Option<usize>) -> Option<Result<(), &'static str>> {
+    let machine = Machine::new(after, leaves, ignores);
     let mut reached = Reached::default();
-    if run(&jobs, &mut reached).is_ok() {
-        return None;
-    }
-    crash.restart(&jobs);
-    let jobs = Jobs::new(state.path()).commit_by(CommitBy::Caller);
-    let mut possible = vec![reached.durable.clone(), reached.begun.clone()];
-    let mut is_shrunk = false;
-    let found = match jobs.resume(ID) {
-        Ok((recovered, journal)) => {
-            // The job goes on.
-            let number = journal.write().unwrap().transfer(b"after the crash", b"").unwrap();
-            journal.commit().unwrap();
-            drop(journal);
-            assert_eq!(jobs.read(ID).unwrap().parts(), 1);
-            let listed = number;
-            is_shrunk = recovered.counts().found > listed;
-            // Shrunk or not, counts are those of all transfers.
-            if let (true, Some(model)) = (reached.is_shrinking, &reached.durable) {
-                assert_eq!(recovered.counts().found, model.transfers.len() as u64);
-            }
-            (!is_shrunk).then(|| Model::of(&recovered))
+    if run(&machine, &machine.jobs(), &mut reached).is_ok() {
+        if machine.requests() + 1 < after {
+            return None;
         }
-        Err(JournalError::NoSuchJob(_)) => None,
-        Err(error) => return Some(Err(error.to_string())),
-    };
-    if is_shrunk {
-        return Some(if reached.is_shrinking { Ok(()) } else { Err("shrunk too early".to_owned()) });
+        machine.stop();
     }
-    possible.dedup();
-    Some(possible.contains(&found).then_some(()).ok_or_else(|| "what was durable is not there".to_owned()))
+    machine.restart();
+    Some(stands(&machine.jobs_after_it(), &reached, leaves))
+}
+
+/// Whether a job stands as it may after it reached so much.
+fn stands(jobs: &Jobs, reached: &Reached, leaves: Leaves) -> Result<(), &'static str> {
+    let (recovered, journal) = match jobs.resume(ID) {
+        Ok(resumed) => resumed,
+        Err(JournalError::NoSuchJob(_)) if reached.durable.is_none() => return Ok(()),
+        Err(JournalError::NoSuchJob(_)) => return Err("the job is gone"),
+        Err(_) => return Err("the job is damaged"),
+    };
+    // The job goes on.
+    let listed = journal.write().unwrap().transfer(b"after the crash", b"").unwrap();
+    journal.commit().unwrap();
+    drop(journal);
+    assert_eq!(jobs.read(ID).unwrap().parts(), 1);
+    let counts = recovered.counts();
+    if counts.found > listed {
+        // It is shrunk; counts are those of all transfers.
+        let Some(model) = reached.durable.clone().filter(|_| reached.shrinking.is_some()) else {
+            return Err("shrunk too early");
+        };
+        let found = model.transfers.len() as u64;
+        let kept = shrunk(model);
+        let is_right = counts.found == found
+            && counts.failed == kept.transfers.len() as u64
+            && recovered.summary() == kept.summary.as_deref();
+        return is_right.then_some(()).ok_or("shrunk too much");
+    }
+    if reached.is_shrunk {
+        return Err("it is no longer shrunk");
+    }
+    if leaves == Leaves::Nothing && reached.is_resumed && recovered.cut_off() > 0 {
+        return Err("what was cut off came back");
+    }
+    let found = Some(Model::of(&recovered));
+    let is_right = found == reached.durable || found == reached.begun;
+    is_right.then_some(()).ok_or("what was durable is not there")
 }
 
 #[test]
 fn after_a_crash_anywhere_the_job_stands_as_after_a_commit() {
-    for leaves in [Leaves::Everything, Leaves::Nothing] {
+    for leaves in [Leaves::Everything, Leaves::Names, Leaves::Nothing] {
         let mut points = 0;
-        while let Some(result) = survives(Crash::new(points + 1, leaves)) {
+        while let Some(result) = survives(points + 1, leaves, None) {
             points += 1;
             assert_eq!(result, Ok(()), "request {points}, {leaves:?}");
         }
@@ -241,20 +138,28 @@ fn after_a_crash_anywhere_the_job_stands_as_after_a_commit() {
 }
 
 #[test]
-fn a_disk_that_lies_about_syncing_would_be_noticed_here() {
-    let lost = (1..60).filter_map(|after| {
-        let lying = Crash { lies: true, ..Crash::new(after, Leaves::Nothing) };
-        survives(lying)
-    });
-    assert!(lost.filter(Result::is_err).count() > 20);
+fn each_sync_is_needed_and_is_missed_when_it_is_left_out() {
+    let machine = Machine::new(usize::MAX, Leaves::Nothing, None);
+    let mut reached = Reached::default();
+    run(&machine, &machine.jobs(), &mut reached).unwrap();
+    let (syncs, shrinking) = (machine.syncs(), reached.shrinking.unwrap());
+    let is_missed = |sync: usize| {
+        (sync + 1..)
+            .map_while(|after| survives(after, Leaves::Nothing, Some(sync)))
+            .any(|result| result.is_err())
+    };
+    let not_missed: Vec<usize> = syncs.iter().copied().filter(|sync| !is_missed(*sync)).collect();
+    // Nobody knows of a shrunk journal's records before the last one, whose sync is for all of them.
+    let records: Vec<usize> = syncs.iter().copied().filter(|sync| *sync > shrinking).collect();
+    assert_eq!(not_missed, records[..records.len() - 2], "{syncs:?}");
 }
 
 #[test]
 fn a_shrunk_job_keeps_its_failures_counts_and_words_and_can_go_on() {
-    let state = tempfile::tempdir().unwrap();
-    let jobs = Jobs::new(state.path()).commit_by(CommitBy::Caller);
+    let machine = Machine::new(usize::MAX, Leaves::Everything, None);
+    let jobs = machine.jobs();
     let mut reached = Reached::default();
-    run(&jobs, &mut reached).unwrap();
+    run(&machine, &jobs, &mut reached).unwrap();
     let model = reached.durable.unwrap();
     let kept = shrunk(model.clone());
     let failed = kept.transfers.len() as u64;

@@ -63,3 +63,19 @@ fn what_a_killed_process_had_committed_is_there() {
         assert_eq!((counts.done, recovered.counter(0)), (counts.found, counts.found as i64));
     }
 }
+
+#[test]
+fn the_state_directory_may_be_relative() {
+    let directory = tempfile::tempdir().unwrap();
+    for state in ["new", "new/below", ""] {
+        let status = Command::new(env!("CARGO_BIN_EXE_journal-process"))
+            .args(["hold", state])
+            .current_dir(&directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{state:?}");
+        assert_eq!(Jobs::new(&directory.path().join(state)).read(ID).unwrap().counts().found, 1);
+    }
+}

@@ -178,7 +178,10 @@ pub(crate) async fn large<R: FileRing>(
     let done = verified(lane, large).await;
     let (Some(file), Some(names)) = (large.file(), &large.target.names) else { return done };
     if let Err(failure) = done {
-        lane.ring.discard(names.clone()).await;
+        // Whoever goes on with the job takes it up.
+        if failure.kind != FailureKind::Interrupted || lane.shared.durable.is_none() {
+            lane.ring.discard(names.clone()).await;
+        }
         return Err(failure);
     }
     let finish = look(lane, task, &large.target, &large.facts, &large.object);

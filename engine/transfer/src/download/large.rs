@@ -15,12 +15,11 @@ use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
-use crate::patience::patiently;
 use crate::pieces::Pieces;
 use crate::queue::Large;
 use crate::task::{BlobItem, Found, Known};
 
-use super::{Download, Parts, Target, finish, receive};
+use super::{Download, Parts, Target, finish, receive, resume};
 
 /// What the lanes share about one large blob.
 pub(crate) struct LargeBlob {
@@ -65,13 +64,8 @@ pub(crate) async fn begin<R: FileRing>(
     } else {
         None
     };
-    let file = match &target.names {
-        Some(names) => {
-            let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
-            Some(made.map_err(|error| Failure::write(&object, &error))?)
-        }
-        None => None,
-    };
+    let ranges = Pieces::new(facts.len, task.range_bytes, count);
+    let (file, ranges) = resume::file(lane, task, &target, &facts, &object, ranges).await?;
     let started = start_consumers(task, turn, file.as_ref(), &object);
     let (md5, pipe) = match (started, &target.names) {
         (Ok(started), _) => started,
@@ -93,13 +87,25 @@ pub(crate) async fn begin<R: FileRing>(
         target,
         object,
         blob: encode_path(&item.entry.name),
-        ranges: Pieces::new(facts.len, task.range_bytes, count),
+        ranges,
         facts,
         file,
         md5,
         pipe,
     });
-    add(&lane.counters().large_begun, large.ranges.len);
+    let mut before = 0;
+    for (at, len) in large.ranges.done_before() {
+        before += len;
+        if let Some(md5) = &large.md5 {
+            md5.take_from_disk(at, len);
+        }
+    }
+    add(&lane.counters().large_begun, large.ranges.len - before);
+    add(&lane.counters().bytes, before);
+    if large.ranges.is_complete() {
+        complete(lane, task, &large).await;
+        return Ok(());
+    }
     if !alone {
         lane.offer(&Large::Down(Arc::clone(&large)), count);
     }
@@ -148,7 +154,8 @@ pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large
                     if lane.session().verdict.stopping() {
                         large.ranges.lose(Failure::interrupted(&large.object));
                     } else {
-                        large.ranges.done(read(&lane, &large, range).await);
+                        let done = read(&lane, &large, range).await;
+                        large.ranges.done(done.and_then(|()| kept(&lane, &large, range)));
                     }
                 }
                 lane.blocks().update(|blocks| blocks - 1);
@@ -219,6 +226,17 @@ async fn keep<R: FileRing>(
         }
     }
     Ok(())
+}
+
+/// Records a range that is in the file.
+fn kept<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<(), Box<Failure>> {
+    match &lane.shared.durable {
+        Some(durable) if large.file.is_some() => {
+            let recorded = durable.piece(large.target.id, range);
+            recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Arc<LargeBlob>) {

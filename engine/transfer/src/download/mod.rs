@@ -7,6 +7,7 @@
 mod finish;
 mod large;
 mod receive;
+mod resume;
 mod unpack;
 
 use std::collections::HashSet;
@@ -69,6 +70,19 @@ pub(crate) struct Download {
     any_collapsed: AtomicBool,
     /// One question at a time.
     asking: Mutex<()>,
+    /// Unfinished files of an earlier run that were taken up, or could not be.
+    taken_up: Mutex<HashSet<TransferId>>,
+}
+
+/// Whether a blob may have its local name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It is like its own.
+    Free,
+    /// It is shorter, and this blob's.
+    Collapsed,
+    /// It is shorter, and another blob's.
+    Taken,
 }
 
 struct Begun {
@@ -109,7 +123,13 @@ impl Download {
             collapsed: Mutex::default(),
             any_collapsed: AtomicBool::new(false),
             asking: Mutex::new(()),
+            taken_up: Mutex::default(),
         }
+    }
+
+    /// Whether the unfinished file of an earlier run may be taken up: once, since what this run makes instead has the same name.
+    fn takes_up(&self, id: TransferId) -> bool {
+        self.taken_up.lock().expect("nothing panics while the lock is held").insert(id)
     }
 
     /// Sends the bytes of the one blob into `pipe` instead.
@@ -132,10 +152,17 @@ impl Download {
         self.destination == Path::new("/dev/null")
     }
 
-    /// Decides names and root, now that it is known what the source is.
-    pub(crate) fn begin(&self, shape: RemoteShape<'_>, recursive: bool) -> Result<(), Box<Failure>> {
+    /// Decides names and root, now that it is known what the source is. Tells whether the destination is a directory: `was` says
+    /// that it was one when the job began, and that counts.
+    pub(crate) fn begin(
+        &self,
+        shape: RemoteShape<'_>,
+        recursive: bool,
+        was: Option<bool>,
+    ) -> Result<bool, Box<Failure>> {
         let bytes = self.destination.as_os_str().as_bytes();
-        let is_directory = bytes.ends_with(b"/") || self.destination.is_dir() || self.is_null();
+        let is_directory =
+            was.unwrap_or_else(|| bytes.ends_with(b"/") || self.destination.is_dir() || self.is_null());
         let file_name = self.destination.file_name().unwrap_or_default().as_bytes();
         let local = if is_directory || file_name.is_empty() {
             LocalDestination::Directory
@@ -156,7 +183,8 @@ impl Download {
                 _ => PathBuf::from("."),
             },
         };
-        self.set(Rule::Names(naming), root)
+        self.set(Rule::Names(naming), root)?;
+        Ok(is_directory)
     }
 
     /// The same for versions of one blob, which go into the destination as a directory.
@@ -210,16 +238,16 @@ impl Download {
         Ok(())
     }
 
-    /// Notes a blob whose local name is shorter than its own, because empty segments disappear. `false`: another such blob
-    /// has that name. They come before the blob that has the name by itself.
-    pub(crate) fn claims(&self, item: &BlobItem) -> bool {
+    /// Notes a blob whose local name is shorter than its own, because empty segments disappear. They come before the blob that
+    /// has the name by itself.
+    pub(crate) fn claims(&self, item: &BlobItem) -> Claim {
         if !is_collapsed(item) {
-            return true;
+            return Claim::Free;
         }
-        let Ok(local) = self.local_name(item) else { return true };
+        let Ok(local) = self.local_name(item) else { return Claim::Free };
         self.any_collapsed.store(true, Ordering::SeqCst);
         let mut taken = self.collapsed.lock().expect("nothing panics while the lock is held");
-        taken.insert(local)
+        if taken.insert(local) { Claim::Collapsed } else { Claim::Taken }
     }
 
     /// Whether the local name belongs to a blob whose empty segments have disappeared.
@@ -267,7 +295,9 @@ pub(crate) async fn blob<R: FileRing>(
     let object = item.object();
     let local = task.local_name(item).map_err(|error| Failure::name(&object, &error))?;
     let asked;
-    let item = if item.known == Known::Listed || !needs_facts(lane.session()) {
+    // Of what an earlier run has listed no more is known than that.
+    let is_link = item.known == Known::Before && item.entry.facts.is_symlink();
+    let item = if item.known == Known::Listed || !(is_link || needs_facts(lane.session())) {
         item
     } else {
         asked = ask(lane, item).await?;
@@ -277,7 +307,8 @@ pub(crate) async fn blob<R: FileRing>(
         let text = "another blob has the same name on this file system, where empty segments disappear";
         return Err(Box::new(Failure::new(FailureKind::Name, &object, text).advise("rename one of them")));
     }
-    let is_stub = local.is_directory() && item.known == Known::Listed && item.entry.facts.len == 0;
+    let is_listed = matches!(item.known, Known::Listed | Known::Before);
+    let is_stub = local.is_directory() && is_listed && item.entry.facts.len == 0;
     if item.entry.is_folder() || is_stub {
         if let Some(tree) = task.tree() {
             make_directory(tree, &local).await.map_err(|error| Failure::target(&object, &error))?;

@@ -4,13 +4,13 @@ use azuring_azure::{BlobEntry, ListItem};
 
 use crate::planner::Planner;
 
-use super::{Halt, Remote};
+use super::{Halt, Listings, Remote};
 
 /// The blobs below a prefix, page by page, nearly in the order of their names; without those below excluded directories.
 pub(super) struct Tree {
     /// Listings still to be read, with the marker of their next page; the next one last. At most a page of prefixes for
     /// each level.
-    stack: Vec<(String, Option<String>)>,
+    stack: Listings,
     /// There is something, be it only a prefix.
     pub(super) seen: bool,
 }
@@ -18,6 +18,21 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn new(prefix: String) -> Self {
         Self { stack: vec![(prefix, None)], seen: false }
+    }
+
+    /// Goes on with listings of an earlier run, which has found something.
+    pub(super) fn going_on(stack: Listings) -> Self {
+        Self { stack, seen: true }
+    }
+
+    /// Listings still to be read.
+    pub(super) fn listings(&self) -> &Listings {
+        &self.stack
+    }
+
+    /// Whether there is no further page.
+    pub(super) fn is_done(&self) -> bool {
+        self.stack.is_empty()
     }
 
     /// The blobs of the next page, which may be none; `None` after the last one.

@@ -11,6 +11,7 @@ use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::InOrder;
 use crate::lane::{Ended, Lane};
+use crate::outcome::TransferId;
 use crate::request::{Begin, GaveUp, request};
 use crate::task::Upload;
 
@@ -20,13 +21,14 @@ use super::{Place, content_type, large, metadata_of, read};
 pub(super) async fn file<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Upload,
+    id: TransferId,
     place: &Place<'_>,
     file: OpenFile,
 ) -> Result<Ended, Box<Failure>> {
     let len = file.meta.len;
     let size = block_size(&lane.session().options.blocks, len)
         .map_err(|(text, advice)| Failure::new(FailureKind::Limit, &place.object(), text).advise(advice))?;
-    let only_new = match put::verdict(lane, task, place, file.meta.mtime_ns, u64::MAX).await? {
+    let only_new = match put::verdict_of_visible(lane, task, id, place, file.meta.mtime_ns).await? {
         Verdict::Write { only_new } => only_new,
         Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
     };

@@ -97,6 +97,7 @@ pub fn upload_from(
     counts.retries = made.retries.load(Ordering::Relaxed);
     counts.bytes_sent = made.bytes_sent.load(Ordering::Relaxed);
     Ok(Report {
+        before: Counts::default(),
         counts,
         elapsed: begun.elapsed(),
         fatal: None,
@@ -266,7 +267,7 @@ impl Input {
         let job = uuid::Uuid::new_v4().into_bytes();
         let id = move |n: u64| {
             let mut id = String::with_capacity(BlockId::LEN);
-            BlockId::new(job, 0, 0, n as u32).encode_into(&mut id);
+            BlockId::new(job, n as u32).encode_into(&mut id);
             id
         };
         let (mut bytes, mut count) = (0, 0);

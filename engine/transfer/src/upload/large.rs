@@ -12,7 +12,7 @@ use azuring_local::RelPath;
 use azuring_plan::blocks::BlockId;
 use azuring_ring::{FileMeta, FileRing, OpenFile};
 use bytes::Bytes;
-use md5::Md5;
+use md5::{Digest, Md5};
 use tokio::task::JoinSet;
 
 use crate::collector::add;
@@ -26,13 +26,13 @@ use crate::request::{Begin, request};
 use crate::task::{Found, Upload};
 
 use super::put::{self, Verdict};
-use super::{Place, content_type, first_of, metadata_of, read};
+use super::{Place, content_type, first_of, metadata_of, read, resume};
 
 /// What the lanes share about one large file.
 pub(crate) struct LargeFile {
     id: TransferId,
-    /// The job, part of every block's name.
-    job: [u8; 16],
+    /// The job and the state of the content, part of every block's name.
+    content: [u8; 16],
     /// The path below the source, for the kernel.
     path: CString,
     /// The blob's name.
@@ -86,7 +86,7 @@ impl LargeFile {
         let md5 = start_md5(lane, task, file).await.map_err(|error| place.not_read(&error))?;
         Ok(Self {
             id,
-            job: lane.shared.id,
+            content: content_key(lane.shared.id, &file.meta, pieces.size),
             path: place.c_path,
             name: place.name,
             blob: place.blob,
@@ -116,7 +116,7 @@ impl LargeFile {
     /// The service's name for a block.
     fn block_id(&self, block: u32) -> String {
         let mut id = String::with_capacity(BlockId::LEN);
-        BlockId::new(self.job, self.id.part, self.id.index, block).encode_into(&mut id);
+        BlockId::new(self.content, block).encode_into(&mut id);
         id
     }
 
@@ -129,6 +129,21 @@ impl LargeFile {
             ..Body::default()
         }
     }
+}
+
+/// Stands for what a job reads from a file in this state, cut into pieces of this size: a block of that name holds nothing
+/// else, whichever run of the job has sent it.
+pub(super) fn content_key(job: [u8; 16], meta: &FileMeta, piece_bytes: u64) -> [u8; 16] {
+    let mut key = Md5::new();
+    key.update(job);
+    // Not the device: its number may be another after a reboot.
+    for number in [meta.len, meta.identity.1, piece_bytes] {
+        key.update(number.to_le_bytes());
+    }
+    for time in [meta.mtime_ns, meta.ctime_ns] {
+        key.update(time.to_le_bytes());
+    }
+    key.finalize().into()
 }
 
 /// Sends a file as blocks.
@@ -146,8 +161,19 @@ pub(super) async fn blocks<R: FileRing>(
         Verdict::Write { only_new } => only_new,
         Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
     };
-    let pieces = Pieces::new(len, block_size, count);
+    let pieces = resume::pieces(lane, id, &place, &file.meta, Pieces::new(len, block_size, count)).await?;
     let large = LargeFile::new(lane, task, id, place, &file, Parts::Blocks { only_new }, pieces).await?;
+    if large.pieces.is_done_before(0) {
+        let first = read::first_bytes(lane, &file).await.map_err(|error| large.not_read(&error))?;
+        let found = content_type(&lane.session().options.content_type, large.path.as_bytes(), &first);
+        large.content_type.get_or_init(|| found.map(str::to_owned));
+    }
+    if let Some(md5) = &large.md5 {
+        large.pieces.done_before().for_each(|(at, len)| md5.take_from_disk(at, len));
+    }
+    if large.pieces.is_complete() {
+        return complete(lane, &large, &file).await;
+    }
     Ok(share(lane, large, file).await)
 }
 
@@ -172,7 +198,7 @@ pub(super) async fn pages<R: FileRing>(
     let count = u32::try_from(len.div_ceil(size)).map_err(|_| {
         Box::new(limit(format!("{len} bytes are too many pieces of {size}")).advise("raise --block-size-mb"))
     })?;
-    let only_new = match put::verdict(lane, task, &place, file.meta.mtime_ns, u64::MAX).await? {
+    let only_new = match put::verdict_of_visible(lane, task, id, &place, file.meta.mtime_ns).await? {
         Verdict::Write { only_new } => only_new,
         Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
     };
@@ -202,7 +228,9 @@ pub(super) async fn pages<R: FileRing>(
 /// Begins to send the pieces and asks the other lanes for help.
 async fn share<R: FileRing>(lane: &Rc<Lane<R>>, large: LargeFile, file: OpenFile) -> Ended {
     let large = Arc::new(large);
-    add(&lane.counters().large_begun, large.meta.len);
+    let before: u64 = large.pieces.done_before().map(|(_, len)| len).sum();
+    add(&lane.counters().large_begun, large.meta.len - before);
+    add(&lane.counters().bytes, before);
     lane.offer(&Large::Up(Arc::clone(&large)), large.pieces.count);
     send_pieces(lane, &large, file).await;
     Ended::Elsewhere
@@ -409,7 +437,7 @@ mod tests {
     fn the_names_of_blocks_differ_and_have_one_length() {
         let file = LargeFile {
             id: TransferId { part: 0, index: 0 },
-            job: [7; 16],
+            content: [7; 16],
             path: c"x".into(),
             name: "x".into(),
             blob: "x".into(),

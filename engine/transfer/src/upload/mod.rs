@@ -10,6 +10,7 @@ mod large;
 mod marks;
 mod put;
 mod read;
+mod resume;
 
 use std::ffi::CString;
 use std::io;
@@ -109,7 +110,7 @@ async fn file<R: FileRing>(
         let opened = patiently(async || lane.ring.open(&task.root, &place.c_path).await).await;
         let file = opened.map_err(|error| place.not_read(&error))?;
         return match kind {
-            BlobType::Append => append::file(lane, task, &place, file).await,
+            BlobType::Append => append::file(lane, task, id, &place, file).await,
             _ => large::pages(lane, task, id, place, file).await,
         };
     }

@@ -12,11 +12,11 @@ use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
 use crate::options::ContentTypePolicy;
-use crate::outcome::SkippedKind;
+use crate::outcome::{SkippedKind, TransferId};
 use crate::request::{Begin, GaveUp, request};
 use crate::task::{Upload, blob_url};
 
-use super::{Place, content_type, first_of};
+use super::{Place, content_type, first_of, resume};
 
 /// Up to this length the bytes are sent at once, on the condition that there is no such blob; before longer ones it is
 /// asked first.
@@ -68,6 +68,25 @@ pub(super) async fn verdict<R: FileRing>(
         }
     };
     Ok(kept.map_or(Verdict::Write { only_new: false }, Verdict::Keep))
+}
+
+/// The same for a blob that is visible before it is complete. One that an earlier run of the job has begun is written
+/// again; that this run begins one is recorded.
+pub(super) async fn verdict_of_visible<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Upload,
+    id: TransferId,
+    place: &Place<'_>,
+    mtime_ns: i128,
+) -> Result<Verdict, Box<Failure>> {
+    if resume::is_ours(lane, id) {
+        return Ok(Verdict::Write { only_new: false });
+    }
+    let verdict = verdict(lane, task, place, mtime_ns, u64::MAX).await?;
+    if let Verdict::Write { only_new } = verdict {
+        resume::visible(lane, id, only_new).await?;
+    }
+    Ok(verdict)
 }
 
 /// What the service knows of the blob.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, KeepArgs};
 use super::filter::{KeyArgs, NameArgs, RegexArgs, TimeArgs};
 use super::value::Switch;
 
@@ -67,6 +67,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 }
 
 /// When an object that exists is replaced.

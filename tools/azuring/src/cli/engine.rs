@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::value::{Concurrency, rate, size};
+use super::value::{Concurrency, Switch, rate, size};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engine")]
@@ -46,6 +46,15 @@ pub(crate) struct EngineArgs {
     /// Trust the certificate authorities in this PEM file as well
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// How a job is kept: flags of `copy`, `remove` and `set-properties`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct KeepArgs {
+    /// Keep no journal: the job cannot be resumed, listed or shown
+    #[arg(long, default_value = "false")]
+    pub(crate) no_journal: Switch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -72,6 +72,41 @@ Examples:
       --metadata='owner=me;kind=photo' --blob-tags='year=2026'
     azuring set-properties 'https://ACCOUNT.blob.core.windows.net/CONTAINER/x?SAS' --metadata=clear";
 
+pub(crate) const JOBS: &str = "\
+Examples:
+  What there is, and what did not end well
+    azuring jobs list
+    azuring jobs list --with-status=Failed
+
+  Go on with a job; the beginning of its id is enough
+    azuring jobs resume 0f8fad5b --destination-sas='SAS'
+
+  Remove what is kept of jobs that are complete
+    azuring jobs clean --with-status=Completed";
+
+pub(crate) const JOBS_SHOW: &str = "\
+Examples:
+  How it stands, and what failed
+    azuring jobs show 0f8fad5b
+    azuring jobs show 0f8fad5b --failed
+
+  Copy what failed somewhere else; the source is the one of the job
+    azuring jobs show 0f8fad5b --failed --names |
+      azuring copy photos 'https://ACCOUNT.blob.core.windows.net/OTHER?SAS' --recursive \\
+        --list-of-files=-
+
+  The same of what the service was too busy for
+    azuring jobs show 0f8fad5b --failed --output-type=ndjson |
+      jq -r 'select(.kind == \"throttled\") | .object'";
+
+pub(crate) const JOBS_RESUME: &str = "\
+Examples:
+  With the credentials that the environment has
+    azuring jobs resume 0f8fad5b
+
+  With a new SAS, and fewer requests in flight
+    azuring jobs resume 0f8fad5b --destination-sas='SAS' --concurrency=8";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +121,16 @@ mod tests {
 
     #[test]
     fn every_example_is_a_command_line() {
-        for (text, least) in [(TOP, 3), (COPY, 7), (LIST, 2), (REMOVE, 4), (SET_PROPERTIES, 4)] {
+        for (text, least) in [
+            (TOP, 3),
+            (COPY, 7),
+            (LIST, 2),
+            (REMOVE, 4),
+            (SET_PROPERTIES, 4),
+            (JOBS, 4),
+            (JOBS_SHOW, 4),
+            (JOBS_RESUME, 2),
+        ] {
             let commands = commands(text);
             assert!(commands.len() >= least, "{commands:?}");
             for line in commands {
@@ -99,7 +143,7 @@ mod tests {
 
     #[test]
     fn lines_fit_on_a_terminal() {
-        for text in [TOP, COPY, LIST, REMOVE, SET_PROPERTIES] {
+        for text in [TOP, COPY, LIST, REMOVE, SET_PROPERTIES, JOBS, JOBS_SHOW, JOBS_RESUME] {
             for line in text.lines().filter(|line| line.starts_with(' ')) {
                 assert!(line.len() <= 100, "{line}");
             }

@@ -20,9 +20,9 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "MBPS", value_parser = rate, default_value = "0")]
     pub(crate) cap_mbps: f64,
 
-    /// What AzCopy writes to its log file; azuring writes none, failures are on stderr
-    #[arg(long, global = true, value_enum, ignore_case = true, value_name = "LEVEL")]
-    pub(crate) log_level: Option<LogLevel>,
+    /// What is written to the job's log file, with all that is graver
+    #[arg(long, global = true, value_enum, ignore_case = true, default_value_t = LogLevel::Info, value_name = "LEVEL")]
+    pub(crate) log_level: LogLevel,
 
     /// Further domains that may be sent bearer tokens; azuring sends none in this version
     #[arg(long, global = true, value_name = "DOMAINS")]
@@ -87,11 +87,18 @@ pub(crate) enum OutputLevel {
     Quiet,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// From the least to the gravest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum LogLevel {
+    /// Each object that is done
     Debug,
+    /// The command, what is skipped, the summary
     Info,
+    /// What a person should know
     Warning,
+    /// Each object that fails
+    #[value(aliases = ["fatal", "panic"])]
     Error,
+    /// No log file
     None,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, KeepArgs};
 use super::filter::{KeyArgs, NameArgs, TimeArgs};
 use super::value::Switch;
 
@@ -57,6 +57,9 @@ pub(crate) struct RemoveArgs {
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 }
 
 /// Which snapshots are removed.

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, KeepArgs};
 use super::filter::NameArgs;
 use super::value::Switch;
 
@@ -53,6 +53,9 @@ pub(crate) struct SetPropertiesArgs {
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 }
 
 /// How soon an archived blob comes back.

@@ -96,7 +96,9 @@ fn every_command_has_its_aliases() {
         is(&format!("azuring {alias} u"), |command| matches!(command, Command::List(_)));
     }
     is("azuring sync a b --delete-destination=true", |command| matches!(command, Command::Sync(_)));
-    is("azuring jobs list --with-status=All", |command| matches!(command, Command::Jobs(_)));
+    for line in ["list --with-status=All", "ls", "show x", "resume x", "remove x", "rm x", "clean", "cl"] {
+        is(&format!("azuring jobs {line}"), |command| matches!(command, Command::Jobs(_)));
+    }
 }
 
 #[test]

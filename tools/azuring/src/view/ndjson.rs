@@ -39,14 +39,21 @@ pub(crate) fn notice(text: &str) -> String {
 }
 
 /// Shows a job line by line.
-#[derive(Default)]
 pub(crate) struct NdjsonView {
+    log: Option<String>,
     ticker: Option<Ticker>,
+}
+
+impl NdjsonView {
+    /// `log`: where the job is logged.
+    pub(crate) fn new(log: Option<String>) -> Self {
+        Self { log, ticker: None }
+    }
 }
 
 impl View for NdjsonView {
     fn begin(&mut self, plan: &JobPlan, progress: Arc<Progress>) {
-        say!("{}", start(plan));
+        say!("{}", start(plan, self.log.as_deref()));
         let tick = move || say!("{}", progress_line(&progress));
         self.ticker = Some(Ticker::start(PAUSE, tick));
     }
@@ -63,7 +70,7 @@ impl View for NdjsonView {
     }
 }
 
-fn start(plan: &JobPlan) -> String {
+fn start(plan: &JobPlan, log: Option<&str>) -> String {
     let verb = match plan.verb {
         Verb::Upload => "upload",
         Verb::Download => "download",
@@ -79,6 +86,7 @@ fn start(plan: &JobPlan) -> String {
         "lanes": plan.lanes,
         "concurrency": plan.concurrency,
         "memory_bytes": plan.memory_bytes,
+        "log": log,
     });
     line("start", rest)
 }
@@ -147,7 +155,8 @@ fn lines(event: &Event) -> Vec<String> {
     }
 }
 
-fn reason(kind: SkippedKind) -> &'static str {
+/// Why something was left out, in a word.
+pub(crate) fn reason(kind: SkippedKind) -> &'static str {
     match kind {
         SkippedKind::Symlink => "symlink",
         SkippedKind::Special => "special",
@@ -158,7 +167,8 @@ fn reason(kind: SkippedKind) -> &'static str {
     }
 }
 
-fn failed(failure: &Failure) -> String {
+/// Something failed.
+pub(crate) fn failed(failure: &Failure) -> String {
     let rest = json!({
         "object": failure.object,
         "source": failure.source,

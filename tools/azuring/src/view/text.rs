@@ -12,11 +12,12 @@ use crate::summary;
 /// The job's header, the lines of a dry run, and the summary.
 pub(crate) struct TextView {
     dry_run: bool,
+    log: Option<String>,
 }
 
 impl TextView {
-    pub(crate) fn new(dry_run: bool) -> Self {
-        Self { dry_run }
+    pub(crate) fn new(dry_run: bool, log: Option<String>) -> Self {
+        Self { dry_run, log }
     }
 }
 
@@ -24,6 +25,9 @@ impl View for TextView {
     fn begin(&mut self, plan: &JobPlan, _: Arc<Progress>) {
         if !self.dry_run {
             say!("\nJob {} has started", plan.id);
+        }
+        if let Some(log) = &self.log {
+            say!("Log file is located at: {log}\n");
         }
     }
 

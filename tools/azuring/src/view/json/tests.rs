@@ -1,4 +1,4 @@
-use azuring_transfer::{Action, Planned};
+use azuring_transfer::{Action, Planned, SkippedKind, Transfer};
 use serde_json::Value;
 
 use super::*;
@@ -115,6 +115,7 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
         tags: pairs("k", "v"),
         metadata: pairs("a", "1"),
         tier: Some("Cool".to_owned()),
+        ..Facts::default()
     };
     let told = |action, bytes, name| {
         let planned = Planned { action, transfer: transfer.clone(), bytes, modified_s: None, facts: None };
@@ -136,6 +137,9 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
 
 #[test]
 fn urls_of_transfers_are_encoded_as_go_does() {
-    assert_eq!(as_go_writes("http://h/c/a%20b%2520%2B%26.txt"), "http://h/c/a%20b%2520+&.txt");
-    assert_eq!(as_go_writes("/src/%2B"), "/src/%2B", "a path is no URL");
+    assert_eq!(
+        super::summary::as_go_writes("http://h/c/a%20b%2520%2B%26.txt"),
+        "http://h/c/a%20b%2520+&.txt"
+    );
+    assert_eq!(super::summary::as_go_writes("/src/%2B"), "/src/%2B", "a path is no URL");
 }

@@ -81,6 +81,9 @@ fn the_schema_knows_no_type_that_is_never_written() {
         include_str!("../../environment.rs"),
         include_str!("../../listing.rs"),
         include_str!("../../make.rs"),
+        include_str!("../../jobs/clean.rs"),
+        include_str!("../../jobs/list.rs"),
+        include_str!("../../jobs/show.rs"),
     ];
     for kind in &types {
         let call = format!("line(\"{kind}\"");
@@ -101,10 +104,15 @@ fn a_summary_is_a_line_as_the_schema_says() {
         concurrency: 2,
         memory_bytes: 3,
         io: azuring_transfer::IoPath::Threads { reason: String::new() },
+        journal: false,
+        resumed: false,
     };
-    assert_eq!(type_of_valid(&start(&plan)), "start");
+    for log in [None, Some("/h/.azuring/id.log")] {
+        assert_eq!(type_of_valid(&start(&plan, log)), "start");
+    }
     let report = Report {
         counts: azuring_transfer::Counts { found: 2, done: 1, ..Default::default() },
+        before: azuring_transfer::Counts::default(),
         elapsed: Duration::from_millis(1500),
         fatal: None,
         interrupted: false,

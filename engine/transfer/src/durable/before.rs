@@ -1,0 +1,143 @@
+//! What an earlier run of the job left.
+
+use std::collections::HashMap;
+
+use azuring_journal::{JournalError, Recovered, State};
+
+use crate::failure::{Failure, FailureKind};
+use crate::outcome::{Counts, TransferId};
+use crate::task::Found;
+
+use super::codec::{self, Key};
+use super::counters::{self, Counter};
+
+/// What an earlier run left.
+pub(crate) struct Before {
+    recovered: Recovered,
+}
+
+/// A transfer that an earlier run found and did not end, or that failed.
+pub(crate) enum Resumed {
+    /// It is to be done.
+    Todo(TransferId, Found),
+    /// It cannot be done.
+    Refused(TransferId, Failure),
+}
+
+/// Transfers that lie behind the recorded position of the scan, which will find them again: how many of each.
+pub(crate) type FoundAgain = HashMap<Key, u32>;
+
+impl Before {
+    pub(crate) fn new(recovered: Recovered) -> Self {
+        Self { recovered }
+    }
+
+    /// What counts of the earlier runs: what failed is done again.
+    pub(crate) fn counts(&self) -> Counts {
+        let counts = counters::counts(&self.recovered);
+        let failed = Counter::BytesFailed.of(&self.recovered);
+        Counts { failed: 0, bytes_found: counts.bytes_found.saturating_sub(failed), ..counts }
+    }
+
+    /// The lengths of what failed, which are counted when it ends again.
+    pub(crate) fn failed_bytes(&self) -> u64 {
+        Counter::BytesFailed.of(&self.recovered)
+    }
+
+    /// Transfers it found.
+    pub(crate) fn found(&self) -> u64 {
+        self.recovered.counts().found
+    }
+
+    /// Whether it found this transfer.
+    pub(crate) fn knows(&self, id: TransferId) -> bool {
+        id.number() < self.found()
+    }
+
+    /// Whether it found everything.
+    pub(crate) fn scanned(&self) -> bool {
+        self.recovered.scanned()
+    }
+
+    /// Where its scan stood.
+    pub(crate) fn position(&self) -> Option<&[u8]> {
+        self.recovered.cursor().map(|cursor| &cursor.position[..])
+    }
+
+    /// Whether names were collapsed.
+    pub(crate) fn collapsed(&self) -> bool {
+        Counter::Collapsed.of(&self.recovered) > 0
+    }
+
+    /// What it recorded of a large object.
+    pub(crate) fn large(&self, id: TransferId) -> Option<&azuring_journal::Large> {
+        self.recovered.large(id.number())
+    }
+
+    /// Calls `take` for each transfer that is to be done, in the order they were found, until it says `false`.
+    pub(crate) fn todo(&self, mut take: impl FnMut(Resumed) -> bool) -> Result<(), Box<Failure>> {
+        for index in 0..self.recovered.parts() {
+            // What failed is counted as neither pending nor done.
+            let mut part = match self.recovered.left_in_part(index) {
+                0 => continue,
+                _ => self.recovered.part(index).map_err(unreadable)?,
+            };
+            while let Some(transfer) = part.next().map_err(unreadable)? {
+                if matches!(transfer.state, State::Done | State::Skipped(_)) {
+                    continue;
+                }
+                let id = TransferId::nth(transfer.number);
+                let resumed = match codec::restore(transfer.name, transfer.facts) {
+                    Ok(Some(found)) => Resumed::Todo(id, found),
+                    Ok(None) => {
+                        let kind = if let State::Failed(kind) = transfer.state { kind } else { 0 };
+                        Resumed::Refused(id, codec::failure_of(kind, transfer.failure.unwrap_or_default()))
+                    }
+                    Err(text) => Resumed::Refused(id, Failure::new(FailureKind::Limit, "", text)),
+                };
+                if !take(resumed) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `take` with the names of all blobs it found.
+    pub(crate) fn blobs(&self, mut take: impl FnMut(&crate::task::BlobItem)) -> Result<(), Box<Failure>> {
+        for index in 0..self.recovered.parts() {
+            let mut part = self.recovered.part(index).map_err(unreadable)?;
+            while let Some(transfer) = part.next().map_err(unreadable)? {
+                if let Ok(Some(Found::Blob(blob))) = codec::restore(transfer.name, transfer.facts) {
+                    take(&blob);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The transfers that the scan finds again when it goes on from the recorded position.
+    pub(crate) fn found_again(&self) -> Result<FoundAgain, Box<Failure>> {
+        let from = self.recovered.cursor().map_or(0, |cursor| cursor.found);
+        let per_part = u64::from(azuring_journal::PART_TRANSFERS);
+        let mut again = FoundAgain::new();
+        for index in (from / per_part) as usize..self.recovered.parts() {
+            let mut part = self.recovered.part(index).map_err(unreadable)?;
+            while let Some(transfer) = part.next().map_err(unreadable)? {
+                if transfer.number >= from && codec::is_scanned(transfer.facts) {
+                    let key = match codec::restore(transfer.name, transfer.facts) {
+                        Ok(Some(found)) => Key::of(&found),
+                        Ok(None) => Key::of_refused(transfer.name),
+                        Err(_) => continue,
+                    };
+                    *again.entry(key).or_default() += 1;
+                }
+            }
+        }
+        Ok(again)
+    }
+}
+
+fn unreadable(error: JournalError) -> Box<Failure> {
+    Box::new(Failure::new(FailureKind::Source, "", format!("the job's journal cannot be read: {error}")))
+}

@@ -1,0 +1,249 @@
+//! What a job keeps of itself, so that it goes on where a crash left it.
+//!
+//! ```text
+//!   planner ── found, notes, where the scan stands ──┐
+//!   lanes ──── large objects and their pieces ───────┼──> azuring-journal ──> an earlier run: Before
+//!   collector ─ outcomes, counters ──────────────────┘
+//! ```
+//!
+//! Nothing is recorded as done before the service, or the file system, has answered; whatever was not recorded is done
+//! again, which changes nothing. A transfer has one number for the whole life of its job.
+
+mod before;
+mod codec;
+mod counters;
+mod position;
+mod recorded;
+
+use azuring_journal::{Jobs, Journal, JournalError};
+
+use crate::failure::{Failure, FailureKind};
+use crate::outcome::{Done, Entity, Outcome, Report, TransferId};
+use crate::task::Found;
+
+pub(crate) use before::{Before, FoundAgain, Resumed};
+pub(crate) use codec::{Key, Reader, number, string};
+use counters::Counter;
+pub(crate) use position::{LocalPosition, RemotePosition};
+pub use recorded::{RecordedJob, RecordedState, RecordedTransfer};
+
+/// The journal of a running job.
+pub(crate) struct Durable {
+    jobs: Jobs,
+    journal: Journal,
+    /// What an earlier run left.
+    pub(crate) before: Option<Before>,
+}
+
+/// What the planner saw beside the objects it hands over.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) symlinks: u64,
+    pub(crate) specials: u64,
+    pub(crate) problems: Vec<Failure>,
+    /// Local names are shorter than those of their blobs.
+    pub(crate) collapsed: bool,
+}
+
+/// What is recorded together with objects that were found.
+pub(crate) enum With<'a> {
+    /// Nothing.
+    Nothing,
+    /// Where the scan stands after them, and what it has seen on the way there.
+    Position(&'a [u8], &'a Notes),
+    /// They lie below this line of a list, whose listing stands there.
+    Below(TransferId, &'a [u8]),
+}
+
+impl Notes {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.symlinks += other.symlinks;
+        self.specials += other.specials;
+        self.problems.extend(other.problems);
+        self.collapsed |= other.collapsed;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.symlinks + self.specials == 0 && self.problems.is_empty() && !self.collapsed
+    }
+}
+
+impl Durable {
+    pub(crate) fn new(jobs: Jobs, journal: Journal, before: Option<Before>) -> Self {
+        Self { jobs, journal, before }
+    }
+
+    /// Records objects that were found, and with them what else has to stand or fall with them; returns the number of the
+    /// first.
+    pub(crate) fn found(&self, found: &[Found], with: &With<'_>) -> Result<u64, Box<Failure>> {
+        let record = || {
+            let mut entry = self.journal.write()?;
+            let (mut first, mut facts) = (0, Vec::new());
+            let (mut folders, mut links) = (0, 0);
+            let below = matches!(with, With::Below(..));
+            for (n, found) in found.iter().enumerate() {
+                facts.clear();
+                let name = codec::describe(found, below, &mut facts);
+                let number = entry.transfer(name, &facts)?;
+                if n == 0 {
+                    first = number;
+                }
+                match found.entity() {
+                    Entity::Folder => folders += 1,
+                    Entity::Symlink => links += 1,
+                    Entity::File => {}
+                }
+            }
+            Counter::FoldersFound.add(&mut entry, folders);
+            Counter::LinksFound.add(&mut entry, links);
+            match with {
+                With::Nothing => {}
+                With::Position(position, notes) => {
+                    note(&mut entry, notes)?;
+                    entry.cursor(position)?;
+                }
+                With::Below(line, position) => entry.large(line.number(), position)?,
+            }
+            Ok(first)
+        };
+        record().map_err(|error| failed(&error))
+    }
+
+    /// The job goes on: what failed is done again, and its lengths are counted again when it ends.
+    pub(crate) fn go_on(&self, before: &Before) -> Result<(), Box<Failure>> {
+        let mut entry = self.journal.write().map_err(|error| failed(&error))?;
+        Counter::BytesFailed.add(&mut entry, -(before.failed_bytes() as i64));
+        Ok(())
+    }
+
+    /// Records something that was asked for by name and cannot be transferred.
+    pub(crate) fn refused(&self, failure: &Failure) -> Result<u64, Box<Failure>> {
+        let record = || {
+            let mut entry = self.journal.write()?;
+            let (name, facts) = codec::refused_facts(failure);
+            let number = entry.transfer(name, &facts)?;
+            entry.failed(number, codec::kind_code(failure.kind), &codec::failure_text(failure))?;
+            Ok(number)
+        };
+        record().map_err(|error| failed(&error))
+    }
+
+    /// Records that everything was found.
+    pub(crate) fn scanned(&self, notes: &Notes) -> Result<(), Box<Failure>> {
+        let record = || {
+            let mut entry = self.journal.write()?;
+            note(&mut entry, notes)?;
+            entry.scanned();
+            Ok(())
+        };
+        record().map_err(|error| failed(&error))
+    }
+
+    /// Records how transfers ended. What was interrupted has not ended.
+    pub(crate) fn ended(&self, outcomes: &[Outcome]) -> Result<(), Box<Failure>> {
+        let record = || {
+            let mut entry = self.journal.write()?;
+            for outcome in outcomes {
+                let number = outcome.id.number();
+                let length = outcome.length as i64;
+                match &outcome.result {
+                    Ok(Done::Whole) => {
+                        entry.done(number);
+                        if outcome.entity == Entity::Folder {
+                            Counter::FoldersDone.add(&mut entry, 1);
+                        }
+                        Counter::Bytes.add(&mut entry, outcome.bytes as i64);
+                        Counter::BytesFound.add(&mut entry, length);
+                    }
+                    Ok(Done::Skipped(kind)) => {
+                        entry.skipped(number, codec::skipped_code(*kind));
+                        Counter::BytesFound.add(&mut entry, length);
+                    }
+                    Err(failure) if failure.kind == FailureKind::Interrupted => {}
+                    Err(failure) => {
+                        let (kind, text) = (codec::kind_code(failure.kind), codec::failure_text(failure));
+                        entry.failed(number, kind, &text)?;
+                        Counter::BytesFailed.add(&mut entry, length);
+                    }
+                }
+            }
+            Ok(())
+        };
+        record().map_err(|error| failed(&error))
+    }
+
+    /// Records that a line of a list turned out to be a directory, all of whose blobs are transfers of their own.
+    pub(crate) fn expanded(&self, id: TransferId) -> Result<(), Box<Failure>> {
+        let record = || {
+            let mut entry = self.journal.write()?;
+            entry.skipped(id.number(), codec::EXPANDED);
+            Counter::Expanded.add(&mut entry, 1);
+            Ok(())
+        };
+        record().map_err(|error| failed(&error))
+    }
+
+    /// Records that a large object is begun, with what makes its pieces valid later.
+    pub(crate) fn begin_large(&self, id: TransferId, facts: &[u8]) -> Result<(), Box<Failure>> {
+        let record = || self.journal.write()?.large(id.number(), facts);
+        record().map_err(|error| failed(&error))
+    }
+
+    /// Records pieces of a large object whose bytes are where they belong.
+    pub(crate) fn piece(&self, id: TransferId, piece: u32) -> Result<(), Box<Failure>> {
+        let mut entry = self.journal.write().map_err(|error| failed(&error))?;
+        entry.piece(id.number(), piece.into());
+        Ok(())
+    }
+
+    /// Makes everything durable that was recorded. Blocks.
+    pub(crate) fn commit(&self) -> Result<(), Box<Failure>> {
+        self.journal.commit().map_err(|error| failed(&error))
+    }
+
+    /// Records how the job ended. A job with nothing left to do shrinks to its summary and failures.
+    pub(crate) fn end(self, report: &Report) -> Result<(), Box<Failure>> {
+        let Self { jobs, journal, before } = self;
+        drop(before);
+        let record = || {
+            // A summary while something is missing would be wrong.
+            journal.commit()?;
+            let mut entry = journal.write()?;
+            counters::of_run(&mut entry, report);
+            entry.summary(&codec::summary(report.status()))?;
+            drop(entry);
+            journal.commit()
+        };
+        record().map_err(|error: JournalError| failed(&error))?;
+        let id = journal.id();
+        drop(journal);
+        match jobs.shrink(id) {
+            // It can be gone on with.
+            Err(JournalError::NotFinished(_)) => Ok(()),
+            done => done.map_err(|error| failed(&error)),
+        }
+    }
+}
+
+fn note(entry: &mut azuring_journal::Entry<'_>, notes: &Notes) -> Result<(), JournalError> {
+    Counter::SkippedSymlinks.add(entry, notes.symlinks as i64);
+    Counter::SkippedSpecial.add(entry, notes.specials as i64);
+    Counter::Collapsed.add(entry, notes.collapsed.into());
+    Counter::Problems.add(entry, notes.problems.len() as i64);
+    for problem in &notes.problems {
+        entry.problem(codec::kind_code(problem.kind), &codec::failure_text(problem))?;
+    }
+    Ok(())
+}
+
+/// Why the job cannot go on without its journal.
+fn failed(error: &JournalError) -> Box<Failure> {
+    let (kind, advice) = match error {
+        JournalError::Full { .. } => {
+            (FailureKind::Limit, "make room there and resume the job, or run it with --no-journal")
+        }
+        _ => (FailureKind::Destination, "resume the job when the journal can be written again"),
+    };
+    let failure = Failure::new(kind, "", format!("the job's journal cannot be written: {error}"));
+    Box::new(failure.advise(advice))
+}

@@ -1,0 +1,219 @@
+//! Blobs that a list names.
+
+use azuring_azure::BlobEntry;
+use azuring_plan::download::RemotePath;
+use azuring_plan::name::{check, escape};
+
+use crate::choices::ListOfFiles;
+use crate::failure::{Failure, FailureKind};
+use crate::join::join_all;
+use crate::list_reader::ListReader;
+use crate::planner::Planner;
+use crate::task::{BlobItem, Known, Task};
+
+use super::{Halt, LINES_AT_ONCE, Remote, Single, going};
+
+/// A line of a list that may be a blob: which line, and the blob's name.
+type Line = (u64, String);
+
+impl Remote<'_> {
+    /// The blobs named in a list. None of them is asked for: whoever transfers one finds out whether it is there.
+    pub(super) async fn listed(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
+        let mut lines = ListReader::open(self.source.list.as_ref().expect("there is a list"))?;
+        let (mut entries, mut names, mut line) = (Vec::new(), Vec::new(), 0);
+        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
+            self.lines(planner, &mut names).await?;
+            self.done(planner, line)?;
+            for entry in entries.drain(..) {
+                line += 1;
+                if self.is_done(line - 1) {
+                    continue;
+                }
+                let path = match entry {
+                    Ok(path) => path,
+                    Err(error) => {
+                        let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
+                        going(planner.refuse(failure))?;
+                        continue;
+                    }
+                };
+                let name = String::from_utf8(path).map(|path| self.base.clone() + &path);
+                match name {
+                    Ok(name) if check(&name).is_ok() => {
+                        if !self.source.filter.passes_name(&name.as_bytes()[self.base.len()..]) {
+                            continue;
+                        }
+                        if name.ends_with('/') {
+                            // In their order, so that the scan stands somewhere.
+                            self.lines(planner, &mut names).await?;
+                            self.listed_directory(planner, (line - 1, name)).await?;
+                            continue;
+                        }
+                        if self.source.permanent.is_some() {
+                            self.states_of(planner, &name, self.base.len()).await?;
+                            continue;
+                        }
+                        names.push((line - 1, name));
+                    }
+                    Ok(name) => going(planner.refuse(bad_name(name.as_bytes())))?,
+                    Err(error) => going(planner.refuse(bad_name(error.as_bytes())))?,
+                }
+            }
+        }
+        self.lines(planner, &mut names).await?;
+        self.ended(planner, line)
+    }
+
+    /// Whether an earlier run has done a line.
+    fn is_done(&self, line: u64) -> bool {
+        self.resumed.as_ref().is_some_and(|resumed| line < resumed.lines)
+    }
+
+    /// Says that all lines before this one were handed over.
+    fn done(&self, planner: &mut Planner<'_>, line: u64) -> Result<(), Halt> {
+        let is_behind = self.resumed.as_ref().is_some_and(|resumed| line <= resumed.lines);
+        if is_behind {
+            return Ok(());
+        }
+        self.stands(planner, |place| {
+            place.lines = line;
+            place.listings.clear();
+        })
+    }
+
+    /// The list has ended after so many lines.
+    fn ended(&self, planner: &Planner<'_>, lines: u64) -> Result<(), Halt> {
+        let Some(resumed) = &self.resumed else { return Ok(()) };
+        if planner.shared.session.verdict.stopping() || (lines > 0 && lines >= resumed.lines) {
+            return Ok(());
+        }
+        Err(Failure::other_list(lines).into())
+    }
+
+    /// Whether it has to be known what a line is before it is handed over: its time or type decides, a dry run is to tell
+    /// the truth, or what is below a directory's stub is to be removed with it.
+    fn asks_about_lines(&self, planner: &Planner<'_>) -> bool {
+        let changes = matches!(planner.shared.task, Task::Remove(_) | Task::SetProperties(_));
+        self.source.filter.needs_facts()
+            || planner.shared.session.options.dry_run
+            || (changes && self.source.recursive)
+    }
+
+    /// Lines that may be blobs; asked about, many at a time, only when that decides something.
+    async fn lines(&self, planner: &mut Planner<'_>, names: &mut Vec<Line>) -> Result<(), Halt> {
+        if !self.asks_about_lines(planner) {
+            for (_, name) in names.drain(..) {
+                let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
+                let relative_at = self.base.len();
+                self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })?;
+            }
+            return Ok(());
+        }
+        while !names.is_empty() {
+            let some: Vec<Line> = names.drain(..names.len().min(LINES_AT_ONCE)).collect();
+            let looking = some.iter().map(|(_, name)| self.single(planner, name)).collect();
+            let found = join_all(looking).await;
+            for (line, single) in some.into_iter().zip(found) {
+                self.line(planner, line, single?).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A line of which it is known what it is.
+    async fn line(&self, planner: &mut Planner<'_>, (line, name): Line, single: Single) -> Result<(), Halt> {
+        let item = |entry| BlobItem { entry, relative_at: self.base.len(), known: Known::Listed };
+        match single {
+            Single::Blob(entry) if self.source.wants(&item(entry.clone())) => {
+                self.hand_over(planner, item(entry))
+            }
+            Single::Blob(_) => Ok(()),
+            Single::Unknown(failure) => {
+                let object = escape(&name.as_bytes()[self.base.len()..]);
+                going(planner.refuse(Failure { object, ..*failure }))
+            }
+            Single::None if !self.source.recursive => {
+                let object = escape(&name.as_bytes()[self.base.len()..]);
+                going(planner.refuse(*Failure::not_there(&object)))
+            }
+            Single::None => self.listed_directory(planner, (line, name + "/")).await,
+            Single::Stub(entry) => {
+                self.listed_directory(planner, (line, name + "/")).await?;
+                let item = item(entry);
+                let takes = matches!(planner.shared.task, Task::Remove(_)) && self.source.wants(&item);
+                if takes { self.hand_over(planner, item) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// A line that says itself that it is a directory.
+    async fn listed_directory(&self, planner: &mut Planner<'_>, (line, name): Line) -> Result<(), Halt> {
+        let object = escape(&name.as_bytes()[self.base.len()..]);
+        if !self.source.recursive {
+            let text = "a directory in a list of files needs --recursive";
+            return going(planner.refuse(Failure::new(FailureKind::Usage, &object, text)));
+        }
+        let mut tree = self.tree(name);
+        while let Some(page) = tree.next_page(self, planner).await? {
+            for entry in page {
+                self.offer(planner, entry)?;
+            }
+            if !tree.is_done() {
+                self.stands(planner, |place| {
+                    place.lines = line;
+                    place.listings.clone_from(tree.listings());
+                })?;
+            }
+        }
+        if !tree.seen {
+            let failure = Failure::new(FailureKind::Missing, &object, "there is no such directory");
+            return going(planner.refuse(failure));
+        }
+        Ok(())
+    }
+
+    /// Versions of one blob, by their ids.
+    pub(super) fn versions(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
+        let RemotePath::Object { name } = &self.source.path else {
+            let text = "versions are listed for one blob: the URL names a container or a directory";
+            return Err(Box::new(Failure::new(FailureKind::Usage, "", text)).into());
+        };
+        let list = ListOfFiles::File(self.source.versions.clone().expect("there is a list"));
+        let mut lines = ListReader::open(&list)?;
+        if let Task::Download(task) = &planner.shared.task {
+            task.begin_versions()?;
+        }
+        self.begun(planner, true, true)?;
+        if self.resumed.is_some() && !planner.resume() {
+            return Ok(());
+        }
+        let (mut entries, mut line) = (Vec::new(), 0);
+        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
+            self.done(planner, line)?;
+            for entry in entries.drain(..) {
+                line += 1;
+                if self.is_done(line - 1) {
+                    continue;
+                }
+                match entry.map(|line| String::from_utf8_lossy(&line).trim().to_owned()) {
+                    Ok(id) => {
+                        let mut entry = BlobEntry { name: name.clone(), ..BlobEntry::default() };
+                        entry.facts.version_id = Some(id.into());
+                        let relative_at = name.rfind('/').map_or(0, |slash| slash + 1);
+                        let (entry, known) = (Box::new(entry), Known::Version);
+                        self.hand_over(planner, BlobItem { entry, relative_at, known })?;
+                    }
+                    Err(error) => {
+                        let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
+                        going(planner.refuse(failure))?;
+                    }
+                }
+            }
+        }
+        self.ended(planner, line)
+    }
+}
+
+fn bad_name(name: &[u8]) -> Failure {
+    Failure::new(FailureKind::Name, &escape(name), "no blob can have this name")
+}

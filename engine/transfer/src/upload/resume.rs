@@ -1,0 +1,98 @@
+//! Large files that an earlier run of the job has begun.
+
+use azuring_plan::blocks::BlockId;
+use azuring_ring::{FileMeta, FileRing};
+
+use crate::durable::{Reader, number};
+use crate::failure::Failure;
+use crate::lane::Lane;
+use crate::outcome::TransferId;
+use crate::pieces::Pieces;
+use crate::request::{Begin, request};
+
+use super::{Place, large};
+
+/// First byte of the facts of a large file that is sent as blocks.
+const BLOCKS: u8 = b'B';
+/// The same of one that becomes a blob that is visible from its first byte on.
+const VISIBLE: u8 = b'V';
+
+/// Records the file that is to be sent as blocks; returns its pieces. Of a file that an earlier run has begun, those are done
+/// whose blocks the service has: a block's name stands for the state of the file.
+pub(super) async fn pieces<R: FileRing>(
+    lane: &Lane<R>,
+    id: TransferId,
+    place: &Place<'_>,
+    meta: &FileMeta,
+    pieces: Pieces,
+) -> Result<Pieces, Box<Failure>> {
+    let Some(durable) = &lane.shared.durable else { return Ok(pieces) };
+    let state = state_of(meta, pieces.size);
+    let was_found = lane.shared.is_resumed(id);
+    let before = durable.before.as_ref().and_then(|before| before.large(id));
+    if before.is_some_and(|before| before.facts != state) {
+        let text = format!(
+            "{}: the file was changed since the job was interrupted: it is sent from its beginning",
+            place.object()
+        );
+        (lane.sender().notice)(&text);
+    }
+    durable.begin_large(id, &state).inspect_err(|failure| lane.session().verdict.stop_for(failure))?;
+    if !was_found {
+        return Ok(pieces);
+    }
+    let ask = async |_| lane.client.get_block_list(&place.blob).await;
+    let listed = match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
+        Ok(listed) => listed,
+        // It has none of them, or does not tell.
+        Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok(pieces),
+        Err(gave_up) => return Err(gave_up.for_object(lane.session(), &place.object())),
+    };
+    let content = large::content_key(lane.shared.id, meta, pieces.size);
+    let mut done = vec![false; pieces.count as usize];
+    for block in listed {
+        let piece = BlockId::block_of(content, &block.id).filter(|piece| *piece < pieces.count);
+        if let Some(piece) = piece
+            && pieces.range(piece).1 == block.len
+        {
+            done[piece as usize] = true;
+        }
+    }
+    Ok(pieces.going_on(done.into()))
+}
+
+/// What makes the blocks of a file valid later.
+fn state_of(meta: &FileMeta, block_bytes: u64) -> Vec<u8> {
+    let mut state = vec![BLOCKS];
+    for part in [meta.len, meta.identity.1, block_bytes] {
+        number(part, &mut state);
+    }
+    for time in [meta.mtime_ns, meta.ctime_ns] {
+        state.extend_from_slice(&time.to_le_bytes());
+    }
+    state
+}
+
+/// Whether an earlier run of the job may have made the blob that is there, which is not complete.
+pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, id: TransferId) -> bool {
+    let before = lane.shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
+    before
+        .and_then(|before| before.large(id))
+        .is_some_and(|large| Reader(&large.facts).byte() == Some(VISIBLE))
+}
+
+/// Records that a blob is about to be made that is visible before it is complete. If only a new one may be made, that has to
+/// be known for good before.
+pub(super) async fn visible<R: FileRing>(
+    lane: &Lane<R>,
+    id: TransferId,
+    only_new: bool,
+) -> Result<(), Box<Failure>> {
+    let Some(durable) = &lane.shared.durable else { return Ok(()) };
+    let recorded = durable.begin_large(id, &[VISIBLE]);
+    let recorded = match recorded {
+        Ok(()) if only_new => lane.shared.commit().await,
+        recorded => recorded,
+    };
+    recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
+}

@@ -1,0 +1,525 @@
+//! `azuring jobs`: what is kept of a job, and that it goes on where it was.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use azsim::{Fault, Faults, NameMatch, Operation, Rule};
+use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, Running, azuring};
+use serde_json::Value;
+
+fn home(fixture: &Fixture) -> PathBuf {
+    fixture.azuring().home().join(".azuring")
+}
+
+/// The ids of all jobs, as `jobs list` gives them.
+fn listed(fixture: &Fixture, more: &[&str]) -> Vec<String> {
+    let mut args = vec!["jobs", "list"];
+    args.extend(more);
+    let outcome = fixture.run(args);
+    outcome.expect_code(0);
+    assert!(outcome.stdout.starts_with("Existing Jobs \n"), "{}", outcome.stdout);
+    outcome.stdout.lines().filter_map(|line| line.strip_prefix("JobId: ")).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn the_job(fixture: &Fixture) -> String {
+    let jobs = listed(fixture, &[]);
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    jobs[0].clone()
+}
+
+#[track_caller]
+fn number(outcome: &Outcome, label: &str) -> u64 {
+    let field = outcome.field(label).unwrap_or_else(|| panic!("no {label}: {}", outcome.stdout));
+    field.parse().unwrap()
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What AzCopy's messages of this type contain.
+fn content(text: &str, kind: &str) -> Value {
+    let line = lines(text).into_iter().find(|line| line["MessageType"] == kind);
+    serde_json::from_str(
+        line.unwrap_or_else(|| panic!("no {kind}: {text}"))["MessageContent"].as_str().unwrap(),
+    )
+    .unwrap()
+}
+
+fn busy(name: &str) -> Rule {
+    Rule {
+        name: NameMatch::Contains(name.to_owned()),
+        operation: Some(Operation::PutBlob),
+        fault: Fault::error(409, "BlobImmutableDueToPolicy"),
+        skip: 0,
+        count: u64::MAX,
+    }
+}
+
+/// A tree whose files with `bad` in their name fail.
+fn failing() -> (Fixture, PathBuf) {
+    let fixture = Fixture::new(azuring!());
+    for name in ["a.txt", "bad 1.txt", "sub/bad%2.txt", "sub/b.txt"] {
+        fixture.file(&format!("tree/{name}"), name.as_bytes());
+    }
+    fixture.server().set_faults(Faults { rules: vec![busy("bad")], ..Faults::default() });
+    let tree = fixture.path().join("tree");
+    (fixture, tree)
+}
+
+/// An upload of a thousand files that has done some of them.
+fn begun(fixture: &Fixture) -> Running {
+    for n in 0..1000 {
+        fixture.file(&format!("tree/{n:04}"), format!("{n}").as_bytes());
+    }
+    let latency = Duration::from_millis(50);
+    fixture.server().set_faults(Faults { latency, ..Faults::default() });
+    let args = fixture.upload_args(&fixture.path().join("tree"), &["--concurrency=4"]);
+    let running = fixture.azuring().start(args);
+    let begun = Instant::now();
+    while fixture.server().stats().requests < 40 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the transfer does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running
+}
+
+/// The SAS of a URL.
+fn sas(url: &str) -> String {
+    url.split_once('?').unwrap().1.to_owned()
+}
+
+fn done_once(fixture: &Fixture) {
+    let names = fixture.names();
+    assert_eq!(names.len(), 1000);
+    for (n, name) in names.iter().enumerate() {
+        assert_eq!(*name, format!("tree/{n:04}"));
+        assert_eq!(fixture.content(name), format!("{n}").as_bytes());
+    }
+}
+
+#[test]
+fn an_interrupted_upload_is_resumed_to_the_last_object() {
+    let fixture = Fixture::new(azuring!());
+    let running = begun(&fixture);
+    running.interrupt();
+    let first = running.wait().unwrap();
+    first.expect_code(6);
+    let done = number(&first, "Number of File Transfers Completed");
+    assert!((40..900).contains(&done), "{done}");
+    let id = the_job(&fixture);
+    let told = format!("resume with: azuring jobs resume {id} --destination-sas='SAS'");
+    assert!(first.stderr.contains(&told), "{}", first.stderr);
+    let shown = fixture.run(["jobs", "show", &id]);
+    shown.expect_code(0);
+    assert_eq!(shown.field("Final Job Status"), Some("Cancelled"));
+    assert_eq!(number(&shown, "Number of File Transfers Completed"), done);
+
+    fixture.server().set_faults(Faults::default());
+    let before = fixture.server().stats().requests;
+    let second = fixture.run(["jobs", "resume", &id[..8], "--concurrency=8"]);
+    second.expect_code(0);
+    assert_eq!(second.field("Final Job Status"), Some("Completed"));
+    for label in ["Total Number of Transfers", "Number of File Transfers Completed"] {
+        assert_eq!(number(&second, label), 1000, "{label}");
+    }
+    assert_eq!(number(&second, "Number of File Transfers Skipped"), 0);
+    assert!(second.stdout.contains(&format!("Job {id} has started")), "{}", second.stdout);
+    assert!(second.stderr.contains("8 requests in flight"), "{}", second.stderr);
+    assert!(!second.stderr.contains("resume with"), "{}", second.stderr);
+    let sent = fixture.server().stats().requests - before;
+    assert_eq!(sent, 1000 - done, "what was done is not done again");
+    done_once(&fixture);
+}
+
+#[test]
+fn a_killed_upload_is_resumed_to_the_last_object() {
+    let fixture = Fixture::new(azuring!());
+    let running = begun(&fixture);
+    running.kill();
+    assert_eq!(running.wait().unwrap().signal, Some(9));
+    let id = the_job(&fixture);
+    assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), [id.clone()]);
+    fixture.server().set_faults(Faults::default());
+    let second = fixture.run(["jobs", "resume", &id]);
+    second.expect_code(0);
+    for label in ["Total Number of Transfers", "Number of File Transfers Completed"] {
+        assert_eq!(number(&second, label), 1000, "{label}");
+    }
+    assert_eq!(number(&second, "Total Number of Bytes Transferred"), 10 + 180 + 2700);
+    done_once(&fixture);
+}
+
+#[test]
+fn a_job_that_runs_is_left_alone() {
+    let fixture = Fixture::new(azuring!());
+    let running = begun(&fixture);
+    let id = the_job(&fixture);
+    assert_eq!(listed(&fixture, &["--with-status=InProgress"]), [id.clone()]);
+    assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), Vec::<String>::new());
+    for command in [&["jobs", "resume"][..], &["jobs", "remove"]] {
+        let outcome = fixture.run(command.iter().copied().chain([&*id]));
+        outcome.expect_code(1);
+        assert!(outcome.stderr.contains("in use by another process"), "{command:?}: {}", outcome.stderr);
+    }
+    let cleaned = fixture.run(["jobs", "clean"]);
+    cleaned.expect_code(0);
+    assert!(cleaned.stderr.contains(&format!("job {id} is running: it stays")), "{}", cleaned.stderr);
+    assert!(home(&fixture).join(format!("{id}.log")).exists());
+    running.interrupt();
+    running.wait().unwrap().expect_code(6);
+    assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), [id]);
+}
+
+#[test]
+fn a_new_sas_goes_where_the_old_one_was() {
+    const ACCOUNT: &str = "other";
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let fixture = Fixture::with(azuring!(), |server| server.account(ACCOUNT, key));
+    assert!(fixture.server().create_container(ACCOUNT, CONTAINER));
+    let hour = Duration::from_secs(3600);
+    let url = format!("{}/{CONTAINER}", fixture.server().url(ACCOUNT));
+    let weak = fixture.server().account_sas(ACCOUNT, "r", hour);
+    let strong = fixture.server().account_sas(ACCOUNT, "rwdlact", hour);
+    let file = fixture.file("a.txt", b"a");
+    let first = fixture.run(["copy", file.to_str().unwrap(), &format!("{url}?{weak}")]);
+    assert_ne!(first.code, Some(0));
+    let id = the_job(&fixture);
+
+    let without = fixture.run(["jobs", "resume", &id]);
+    without.expect_code(3);
+    assert!(without.stderr.contains("--destination-sas='SAS'"), "{}", without.stderr);
+    let wrong = fixture.run(["jobs", "resume", &id, &format!("--source-sas={strong}")]);
+    wrong.expect_code(2);
+    assert!(wrong.stderr.contains("--source-sas: the job's source is no URL"), "{}", wrong.stderr);
+
+    let resumed = fixture.run(["jobs", "resume", &id, &format!("--destination-sas=?{strong}")]);
+    resumed.expect_code(0);
+    assert_eq!(number(&resumed, "Number of File Transfers Completed"), 1);
+    assert_eq!(fixture.server().content(ACCOUNT, CONTAINER, "a.txt").unwrap().to_vec(), b"a");
+
+    // The other way round: the source is the URL.
+    let (to, signed) = (fixture.path().join("down/a.txt"), format!("{url}/a.txt?{weak}"));
+    fixture.file("down", b"in the way");
+    let first = fixture.run(["copy", &signed, to.to_str().unwrap()]);
+    assert_ne!(first.code, Some(0));
+    let id = listed(&fixture, &[]).into_iter().find(|other| *other != id).unwrap();
+    fs::remove_file(fixture.path().join("down")).unwrap();
+    let without = fixture.run(["jobs", "resume", &id]);
+    assert!(without.expect_code(3).stderr.contains("--source-sas='SAS'"), "{}", without.stderr);
+    fixture.run(["jobs", "resume", &id, &format!("--source-sas={weak}")]).expect_code(0);
+    assert_eq!(fs::read(to).unwrap(), b"a");
+    for entry in fs::read_dir(home(&fixture).join("jobs")).unwrap() {
+        let journal = fs::read(entry.unwrap().path().join("journal")).unwrap();
+        let holds = |what: &str| journal.windows(what.len()).any(|part| part == what.as_bytes());
+        assert!(holds(CONTAINER) && !holds("sig="));
+    }
+}
+
+#[test]
+fn what_failed_is_shown_and_feeds_a_copy() {
+    let (fixture, tree) = failing();
+    let first = fixture.upload(&tree, &[]);
+    first.expect_code(1);
+    let id = the_job(&fixture);
+    assert!(first.stderr.contains(&format!("azuring jobs resume {id}")), "{}", first.stderr);
+
+    let shown = fixture.run(["jobs", "show", &id, "--with-status=failed"]);
+    shown.expect_code(0);
+    assert!(shown.stdout.starts_with(&format!("----------- Transfers for JobId {id} -----------\n")));
+    let source = tree.join("bad 1.txt");
+    let line = format!("transfer--> source: {} destination: http", source.display());
+    assert!(shown.stdout.contains(&line) && shown.stdout.contains(" status Failed\n"), "{}", shown.stdout);
+    assert_eq!(shown.stdout.lines().count(), 3);
+
+    let json = fixture.run(["jobs", "show", &id, "--with-status=Failed", "--output-type=json"]);
+    let listed = content(&json.stdout, "ListJobTransfers");
+    assert_eq!(listed["JobID"], id);
+    assert_eq!(listed["Details"].as_array().unwrap().len(), 2);
+    assert_eq!(listed["Details"][0]["ErrorCode"], "409");
+    assert_eq!(listed, content(&json.stdout, "EndOfJob"));
+    let json = fixture.run(["jobs", "show", &id, "--output-type=json"]);
+    let summary = content(&json.stdout, "GetJobSummary");
+    assert_eq!(summary["JobStatus"], "CompletedWithErrors");
+    assert_eq!((&summary["TotalTransfers"], &summary["TransfersFailed"]), (&"4".into(), &"2".into()));
+    assert_eq!(summary["FailedTransfers"], listed["Details"]);
+
+    let ndjson = fixture.run(["jobs", "show", &id, "--failed", "--output-type=ndjson"]);
+    let mut objects: Vec<_> = lines(&ndjson.stdout)
+        .iter()
+        .map(|line| {
+            assert_eq!((&line["type"], &line["status"]), (&"failed".into(), &409.into()));
+            assert_eq!(line["code"], "BlobImmutableDueToPolicy");
+            line["object"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    objects.sort();
+    assert_eq!(objects, ["bad 1.txt", "sub/bad%2.txt"]);
+    let names = fixture.run(["jobs", "show", &id, "--failed", "--names"]);
+    let mut named: Vec<_> = names.expect_code(0).stdout.lines().collect();
+    named.sort_unstable();
+    assert_eq!(named, objects);
+
+    // The names are what a copy of the same source takes.
+    assert!(fixture.server().create_container(DEVSTORE_ACCOUNT, "second"));
+    fixture.server().set_faults(Faults::default());
+    let list = fixture.file("list", names.stdout.as_bytes());
+    let url = fixture.url_of("second", "");
+    let list = format!("--list-of-files={}", list.display());
+    fixture.run(["copy", tree.to_str().unwrap(), &url, "--recursive", &list]).expect_code(0);
+    let there = fixture.server().blobs(DEVSTORE_ACCOUNT, "second");
+    let there: Vec<_> = there.into_iter().map(|blob| blob.name).collect();
+    assert_eq!(there, ["tree/bad 1.txt", "tree/sub/bad%2.txt"]);
+
+    // And what a resumed job does.
+    let resumed = fixture.run(["jobs", "resume", &id]);
+    resumed.expect_code(0);
+    assert_eq!(number(&resumed, "Total Number of Transfers"), 4);
+    assert_eq!(number(&resumed, "Number of File Transfers Completed"), 4);
+    assert_eq!(fixture.names(), ["tree/a.txt", "tree/bad 1.txt", "tree/sub/b.txt", "tree/sub/bad%2.txt"]);
+    assert_eq!(fixture.run(["jobs", "show", &id, "--failed", "--names"]).expect_code(0).stdout, "");
+}
+
+#[test]
+fn failed_downloads_feed_a_copy_too() {
+    let fixture = Fixture::new(azuring!());
+    for name in ["dir/a.txt", "dir/sub/b.txt", "dir/c.txt"] {
+        let file = fixture.file("one", name.as_bytes());
+        let url = fixture.url_of(CONTAINER, name);
+        fixture.run(["copy", file.to_str().unwrap(), &url, "--no-journal"]).expect_code(0);
+    }
+    let to = fixture.path().join("to");
+    fixture.file("to/dir/sub", b"in the way");
+    let url = fixture.url_of(CONTAINER, "dir");
+    let down = ["copy", &*url, to.to_str().unwrap(), "--recursive"];
+    fixture.run(down).expect_code(1);
+    let names = fixture.run(["jobs", "show", &the_job(&fixture), "--failed", "--names"]);
+    assert_eq!(names.expect_code(0).stdout, "sub/b.txt\n");
+    fs::remove_file(to.join("dir/sub")).unwrap();
+    let list = format!("--list-of-files={}", fixture.file("list", names.stdout.as_bytes()).display());
+    let again = fixture.run(down.into_iter().chain([&*list]));
+    assert_eq!(number(again.expect_code(0), "Number of File Transfers Completed"), 1);
+    assert_eq!(fs::read(to.join("dir/sub/b.txt")).unwrap(), b"dir/sub/b.txt");
+}
+
+#[test]
+fn jobs_are_listed_the_latest_first() {
+    let fixture = Fixture::new(azuring!());
+    assert_eq!(listed(&fixture, &[]), Vec::<String>::new());
+    let file = fixture.file("a b.txt", b"a");
+    let (url, first) = (fixture.url(), Instant::now());
+    fixture.run(["copy", file.to_str().unwrap(), &url]).expect_code(0);
+    let one = the_job(&fixture);
+    // Times are whole seconds.
+    while first.elapsed() < Duration::from_millis(1100) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    fixture.run(["rm", &url, "--recursive"]).expect_code(0);
+    let both = listed(&fixture, &[]);
+    assert_eq!((both.len(), &both[1]), (2, &one));
+    assert_eq!(listed(&fixture, &["--with-status=completed"]), both);
+    assert_eq!(listed(&fixture, &["--with-status=Failed"]), Vec::<String>::new());
+    let bare = url.split('?').next().unwrap();
+    let text = fixture.run(["jobs", "ls"]).stdout;
+    assert!(
+        text.contains(&format!("Status: Completed\nCommand: copy '{}' {bare} \n", file.display())),
+        "{text}"
+    );
+    assert!(text.contains(&format!("Command: rm {bare} --recursive \n")), "{text}");
+
+    let json = fixture.run(["jobs", "list", "--output-type=json"]);
+    let details = content(&json.stdout, "EndOfJob");
+    assert_eq!(details["ErrorMessage"], "");
+    let details = details["JobIDDetails"].as_array().unwrap();
+    assert_eq!((&details[1]["JobId"], &details[1]["JobStatus"]), (&(*one).into(), &"Completed".into()));
+    assert!(details[0]["StartTime"].as_i64().unwrap() > details[1]["StartTime"].as_i64().unwrap());
+    let ndjson = lines(&fixture.run(["jobs", "list", "--output-type=ndjson"]).stdout);
+    let commands: Vec<_> = ndjson.iter().map(|line| line["command"].as_str().unwrap()).collect();
+    assert_eq!(commands, ["remove", "copy"]);
+    assert_eq!(ndjson[1]["destination"], bare);
+    let told = fixture.run(["jobs", "list", "--with-status=Bogus"]);
+    assert!(told.expect_code(2).stderr.contains("CompletedWithErrors"), "{}", told.stderr);
+}
+
+#[test]
+fn a_job_is_named_by_as_much_of_its_id_as_is_needed() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("a.txt", b"a");
+    fixture.upload(&file, &[]).expect_code(0);
+    let id = the_job(&fixture);
+    for begin in [&id[..4], &id, &id.to_uppercase(), &id.replace('-', "")[..20]] {
+        assert!(fixture.run(["jobs", "show", begin]).expect_code(0).stdout.contains(&id), "{begin}");
+    }
+    let jobs = home(&fixture).join("jobs");
+    let twin = format!("{}ffffffff", &id[..28]);
+    fs::create_dir(jobs.join(&twin)).unwrap();
+    fs::copy(jobs.join(&id).join("journal"), jobs.join(&twin).join("journal")).unwrap();
+    for (job, parts) in [
+        (&id[..8], &["2 jobs have an id that begins with"][..]),
+        ("", &["there is no job"]),
+        ("zz", &["there is no job", "zz"]),
+        ("00000000-0000-0000-0000-000000000000", &["there is no job"]),
+    ] {
+        for command in ["show", "resume", "remove"] {
+            let outcome = fixture.run(["jobs", command, job]);
+            outcome.expect_code(2);
+            assert!(parts.iter().all(|part| outcome.stderr.contains(part)), "{}", outcome.stderr);
+        }
+    }
+    for flag in ["--include=a", "--exclude=a"] {
+        let told = fixture.run(["jobs", "resume", &id, flag]);
+        assert!(told.expect_code(2).stderr.contains("all that is missing"), "{}", told.stderr);
+    }
+}
+
+#[test]
+fn damaged_and_newer_journals_do_not_hide_the_others() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("a.txt", b"a");
+    fixture.upload(&file, &[]).expect_code(0);
+    let id = the_job(&fixture);
+    let jobs = home(&fixture).join("jobs");
+    let whole = fs::read(jobs.join(&id).join("journal")).unwrap();
+    let keep = |id: &str, bytes: &[u8]| {
+        fs::create_dir(jobs.join(id)).unwrap();
+        fs::write(jobs.join(id).join("journal"), bytes).unwrap();
+    };
+    let (damaged, other) = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222");
+    keep(damaged, b"this is no journal, and longer than the header of one would be");
+    keep(other, &whole);
+    let outcome = fixture.run(["jobs", "list"]);
+    outcome.expect_code(0);
+    let told = |part: &str| assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    told(&format!("JobId: {id}\n"));
+    told("this is no job journal");
+    told("it belongs to another job");
+    let json = fixture.run(["jobs", "list", "--output-type=json"]);
+    assert_eq!(content(&json.stdout, "EndOfJob")["JobIDDetails"].as_array().unwrap().len(), 1);
+    assert!(json.stderr.contains(damaged) && json.stderr.contains(other), "{}", json.stderr);
+    for command in ["show", "resume"] {
+        let told = fixture.run(["jobs", command, damaged]);
+        assert!(told.expect_code(1).stderr.contains("this is no job journal"), "{}", told.stderr);
+    }
+    assert_eq!(listed(&fixture, &["--with-status=Completed"]), [id.clone()]);
+    fixture.run(["jobs", "remove", damaged]).expect_code(0);
+    fixture.run(["jobs", "clean", "--with-status=Completed"]).expect_code(0);
+    assert_eq!(listed(&fixture, &[]), [other]);
+    fixture.run(["jobs", "clean"]).expect_code(0);
+    assert_eq!(listed(&fixture, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn jobs_are_removed_with_their_logs() {
+    let (fixture, tree) = failing();
+    let files = |id: &str| {
+        let entries = fs::read_dir(home(&fixture)).unwrap().map(|entry| entry.unwrap());
+        let logs = entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with(id)).count();
+        (home(&fixture).join("jobs").join(id).exists(), logs)
+    };
+    fixture.upload(&tree, &[]).expect_code(1);
+    let id = the_job(&fixture);
+    assert_eq!(files(&id), (true, 1));
+    let removed = fixture.run(["jobs", "rm", &id[..8]]);
+    let want = format!("Successfully removed log and job plan files for job {id}.\n");
+    assert_eq!(removed.expect_code(0).stdout, want);
+    assert_eq!(files(&id), (false, 0));
+    let again = fixture.run(["jobs", "remove", &id, "--output-type=json"]);
+    again.expect_code(2);
+    let told = format!("failed to remove log and job plan files for job {id} due to error: there is no job");
+    assert!(again.stdout.contains(&told), "{}", again.stdout);
+
+    fixture.upload(&tree, &[]).expect_code(1);
+    let failed = the_job(&fixture);
+    fixture.upload(&tree.join("a.txt"), &[]).expect_code(0);
+    let done = listed(&fixture, &["--with-status=Completed"]).remove(0);
+    let cleaned = fixture.run(["jobs", "clean", "--with-status=Completed"]);
+    let want =
+        format!("INFO: Removing files for job {done}\n\nSuccessfully removed jobs with status: Completed.\n");
+    assert_eq!(cleaned.expect_code(0).stdout, want);
+    assert_eq!((files(&done), files(&failed)), ((false, 0), (true, 1)));
+    let cleaned = fixture.run(["jobs", "cl"]);
+    assert_eq!(cleaned.expect_code(0).stdout, "INFO: Removed 2 files.\n\nSuccessfully removed all jobs.\n");
+    assert_eq!(files(&failed), (false, 0));
+    let json = fixture.run(["jobs", "clean", "--output-type=json"]);
+    assert!(json.expect_code(0).stdout.contains("Successfully removed all jobs."), "{}", json.stdout);
+}
+
+#[test]
+fn without_a_journal_nothing_is_left() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("a.txt", b"a");
+    let url = fixture.url();
+    for args in [
+        &["copy", file.to_str().unwrap(), &url, "--no-journal"][..],
+        &["copy", file.to_str().unwrap(), &url, "--dry-run"],
+        &["copy", &fixture.url_of(CONTAINER, "a.txt"), "-"],
+        &["set-properties", &url, "--recursive", "--metadata=a=1", "--no-journal"],
+        &["remove", &url, "--recursive", "--no-journal"],
+    ] {
+        let outcome = fixture.run(args);
+        outcome.expect_code(0);
+        assert!(!outcome.stderr.contains("journal"), "{}", outcome.stderr);
+        assert!(!home(&fixture).join("jobs").exists(), "{args:?}");
+    }
+    let nowhere = Fixture::new(azuring!().env("HOME", ""));
+    let file = nowhere.file("a.txt", b"a");
+    let outcome = nowhere.upload(&file, &[]);
+    outcome.expect_code(0);
+    assert_eq!(outcome.stderr.matches("no journal is kept").count(), 1, "{}", outcome.stderr);
+    let secret = fixture.upload(&file, &["--metadata=link=http://h/c?sig=S3CR3T"]);
+    assert!(secret.expect_code(0).stderr.contains("holds a secret"), "{}", secret.stderr);
+    assert!(!home(&fixture).join("jobs").exists());
+}
+
+#[test]
+fn a_job_goes_on_from_the_directory_where_it_began() {
+    let (fixture, tree) = failing();
+    let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let within = |dir: &Path| azuring!().env("HOME", home.path()).current_dir(dir);
+    let url = fixture.url();
+    let first = within(&tree).run(["copy", "*", &url, "--recursive", "--include-pattern=*bad*"]);
+    let text = first.expect_code(1).stderr.split("azuring jobs resume ").nth(1).unwrap();
+    let id = text.split_whitespace().next().unwrap();
+    fixture.server().set_faults(Faults::default());
+    let moved = tree.with_file_name("moved");
+    fs::rename(&tree, &moved).unwrap();
+    let gone = within(elsewhere.path()).run(["jobs", "resume", id]);
+    assert!(gone.expect_code(1).stderr.contains("cannot be entered"), "{}", gone.stderr);
+    fs::rename(&moved, &tree).unwrap();
+    let sas = format!("--destination-sas={}", sas(&url));
+    within(elsewhere.path()).run(["jobs", "resume", id, &sas]).expect_code(0);
+    assert_eq!(fixture.names(), ["bad 1.txt", "sub/bad%2.txt"]);
+}
+
+#[test]
+fn removals_and_changes_are_resumed_too() {
+    for (command, operation) in
+        [(&["rm"][..], None), (&["sp", "--metadata=a=1"], Some(Operation::SetBlobMetadata))]
+    {
+        let fixture = Fixture::new(azuring!());
+        for n in 0..3 {
+            let file = fixture.file(&format!("f{n}"), b"x");
+            fixture.upload(&file, &["--no-journal"]).expect_code(0);
+        }
+        let rule = Rule {
+            name: NameMatch::Contains("f1".to_owned()),
+            operation,
+            fault: Fault::error(409, "BlobImmutableDueToPolicy"),
+            skip: 0,
+            count: u64::MAX,
+        };
+        fixture.server().set_faults(Faults { rules: vec![rule], ..Faults::default() });
+        let url = fixture.url();
+        let first =
+            fixture.run([command[0], &*url, "--recursive"].into_iter().chain(command[1..].iter().copied()));
+        assert_eq!(number(first.expect_code(1), "Number of File Transfers Failed"), 1, "{command:?}");
+        fixture.server().set_faults(Faults::default());
+        let id = the_job(&fixture);
+        assert!(first.stderr.contains(&format!("{id} --source-sas='SAS'")), "{}", first.stderr);
+        let second = fixture.run(["jobs", "resume", &id, &format!("--source-sas={}", sas(&url))]);
+        assert_eq!(number(second.expect_code(0), "Number of File Transfers Completed"), 3, "{command:?}");
+    }
+}

@@ -1,0 +1,188 @@
+//! The canary: signatures and keys are given in every way, everything fails in every way, and nothing that is written
+//! anywhere has them.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use azsim::{Fault, Faults, NameMatch, Operation, Rate, Rule, Tls};
+use azuring_tests::{Fixture, azuring};
+
+/// A key that a customer provides.
+const CPK: &str = "BwgJBwgJBwgJBwgJBwgJBwgJBwgJBwgJBwgJBwgJBwg=";
+
+/// A signature that is not right, and easily found; with what is encoded in URLs, and with a blank.
+const FORGED: &str = "CanarySingsLoud+And/ClearInTheMineshafts120=";
+const BLANK: &str = "Canary SingsLoudAndClearly";
+
+/// What must never be seen: the halves of each secret, as it is and percent-encoded.
+fn forms(secrets: impl Iterator<Item = String>) -> Vec<String> {
+    let forms = |secret: String| {
+        let plain = secret.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=").replace("%20", " ");
+        let encoded = encoded(&plain);
+        let halves = |text: &str| {
+            let (a, b) = text.split_at(text.len() / 2);
+            [a.to_owned(), b.to_owned()]
+        };
+        [halves(&plain), halves(&encoded)]
+    };
+    secrets.flat_map(forms).flatten().collect()
+}
+
+fn encoded(text: &str) -> String {
+    text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D").replace(' ', "%20")
+}
+
+fn signature(url: &str) -> Option<String> {
+    Some(url.split_once("sig=")?.1.split('&').next()?.to_owned())
+}
+
+/// The URL with another signature.
+fn signed(url: &str, signature: &str) -> String {
+    let (before, rest) = url.split_once("sig=").unwrap();
+    let tail = rest.split_once('&').map_or(String::new(), |(_, tail)| format!("&{tail}"));
+    format!("{before}sig={signature}{tail}")
+}
+
+/// Which secret is in a text.
+fn shown<'a>(secrets: &'a [String], text: &[u8]) -> Option<&'a String> {
+    secrets.iter().find(|secret| text.windows(secret.len()).any(|part| part == secret.as_bytes()))
+}
+
+/// The files below a directory, with what is in them.
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_str().unwrap().to_owned();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.push((name, fs::read(&path).unwrap()));
+        }
+    }
+    all
+}
+
+/// `tree` with two files, one that fails, and a link that is left out.
+fn tree(fixture: &Fixture) -> String {
+    fixture.file("tree/a b", b"12345");
+    fixture.file("tree/sub/c", b"1");
+    fixture.file(&format!("tree/{}", "long/".repeat(260) + "x"), b"1234567");
+    symlink("a b", fixture.path().join("tree/link")).unwrap();
+    fixture.path().join("tree").to_str().unwrap().to_owned()
+}
+
+/// Ways in which the service fails: not at all, for one object, for all.
+fn faults() -> [Faults; 3] {
+    let refused = Rule {
+        name: NameMatch::Contains("c".to_owned()),
+        operation: None,
+        fault: Fault::error(403, "AuthorizationFailure"),
+        skip: 0,
+        count: u64::MAX,
+    };
+    [
+        Faults::default(),
+        Faults { rules: vec![refused], ..Faults::default() },
+        Faults { reset: Rate::Probability(0.5), cut_body: Rate::Probability(0.3), ..Faults::default() },
+    ]
+}
+
+#[test]
+fn no_command_shows_a_secret_whatever_becomes_of_it() {
+    let azuring = azuring!().env("AZURE_STORAGE_KEY", azsim::DEVSTORE_KEY).env("CPK_ENCRYPTION_KEY", CPK);
+    let fixture = Fixture::with(azuring, |server| server.tls(Tls::SelfSigned));
+    let tree = tree(&fixture);
+    let good = fixture.url();
+    let by_key = good.split_once('?').unwrap().0;
+    let (encoded, raw, blank) =
+        (signed(&good, &encoded(FORGED)), signed(&good, FORGED), signed(&good, BLANK));
+    let gone = fixture.url_of("gone", "");
+    let cut_off = &good[..good.len() - 3];
+    let unreachable = good.replacen(&fixture.server().addr().to_string(), "127.0.0.1:1", 1);
+    let urls = [&*good, by_key, &*encoded, &*raw, &*blank, &*gone, cut_off, &*unreachable];
+    let keys = [azsim::DEVSTORE_KEY.to_owned(), CPK.to_owned()];
+    let secrets = forms(urls.iter().filter_map(|url| signature(url)).chain(keys));
+    assert_eq!(secrets.len(), 4 * (7 + 2));
+    assert!(shown(&secrets, raw.as_bytes()).is_some() && shown(&secrets, by_key.as_bytes()).is_none());
+
+    let down = fixture.path().join("down");
+    let down = down.to_str().unwrap();
+    let [none, one, all] = faults();
+    let mut codes = BTreeSet::new();
+    let mut runs: Vec<_> = urls.iter().map(|url| (*url, &none)).collect();
+    runs.extend([(&*good, &one), (by_key, &all)]);
+    for (url, faults) in runs {
+        fixture.server().set_faults(faults.clone());
+        for command in [
+            &["copy", &tree, url, "--recursive", "--dry-run"][..],
+            &["copy", &tree, url, "--recursive", "--max-tries=2"],
+            &["copy", &tree, url, "--recursive", "--cpk-by-value", "--max-tries=2"],
+            &["copy", url, down, "--recursive", "--max-tries=2"],
+            &["copy", url, "-", "--max-tries=2"],
+            &["list", url, "--max-tries=2"],
+            &["make", url, "--max-tries=2"],
+            &["set-properties", url, "--recursive", "--metadata=a=b", "--max-tries=2"],
+            &["remove", url, "--recursive", "--dry-run", "--max-tries=2"],
+            &["remove", url, "--recursive", "--max-tries=2"],
+            &["list", "--location", url],
+            &["copy", url, url],
+            &["copy", &tree, url, "--no-such-flag", url],
+            &["env"],
+        ] {
+            for form in ["text", "json", "ndjson"] {
+                let more = ["--log-level=debug", "--output-type", form];
+                let outcome = fixture.run(command.iter().copied().chain(more));
+                codes.insert(outcome.code);
+                for stream in [&outcome.stdout, &outcome.stderr] {
+                    assert_eq!(shown(&secrets, stream.as_bytes()), None, "{command:?} as {form}:\n{stream}");
+                }
+            }
+        }
+    }
+    // It was not one and the same end every time.
+    assert!([0, 1, 2, 3, 4, 5].iter().all(|code| codes.contains(&Some(*code))), "{codes:?}");
+    let shown_to = fixture.run(["env", "--show-sensitive"]);
+    assert!(shown_to.stdout.contains(azsim::DEVSTORE_KEY), "but who asks for it is shown it");
+
+    let kept = files(fixture.azuring().home());
+    for (name, content) in &kept {
+        assert_eq!(shown(&secrets, content), None, "{name}:\n{}", String::from_utf8_lossy(content));
+    }
+    let logs: String = kept.iter().map(|(_, content)| String::from_utf8_lossy(content)).collect();
+    for part in ["?REDACTED", " DEBUG done: ", " ERROR failed: ", "; request id ", "AuthenticationFailed"] {
+        assert!(logs.contains(part), "{part} is in one of {} files", kept.len());
+    }
+}
+
+#[test]
+fn other_users_do_not_see_the_signature_of_a_running_job() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("file.bin", b"content");
+    let stalled = Rule {
+        name: NameMatch::Contains("file.bin".to_owned()),
+        operation: Some(Operation::PutBlob),
+        fault: Fault::Stall,
+        skip: 0,
+        count: 1,
+    };
+    fixture.server().set_faults(Faults { rules: vec![stalled], ..Faults::default() });
+    let url = fixture.url();
+    let secrets = forms(signature(&url).into_iter());
+    let args = ["copy", file.to_str().unwrap(), &url, "--stall-seconds=60"];
+    let running = fixture.azuring().start(args);
+    let begun = Instant::now();
+    while fixture.server().stats().requests == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the transfer does not begin");
+        std::thread::yield_now();
+    }
+    let line = fs::read(format!("/proc/{}/cmdline", running.id())).unwrap();
+    running.kill();
+    let line = String::from_utf8(line).unwrap();
+    assert_eq!(shown(&secrets, line.as_bytes()), None, "{line}");
+    assert!(line.contains("?REDACTED") && line.contains("--stall-seconds=60"), "{line}");
+}

@@ -1,0 +1,99 @@
+use std::ffi::OsString;
+
+use azuring_transfer::{FailureKind, TransferId};
+
+use super::*;
+
+#[test]
+fn the_command_is_one_that_a_shell_takes_and_has_no_secrets() {
+    let line = |args: &[&str]| command(args.iter().map(OsString::from));
+    assert_eq!(line(&["azuring", "copy", "/a/ä.txt", "--x=1"]), "azuring copy /a/ä.txt --x=1");
+    assert_eq!(line(&["it's", "a b", "", "*"]), r"'it'\''s' 'a b' '' '*'");
+    let url = "https://a.net/c d?sv=1&sig=S3 S3'S3";
+    assert_eq!(line(&[url, "c&sig=S3%2B S3"]), "'https://a.net/c d?REDACTED' 'c&sig=REDACTED'");
+}
+
+fn failure() -> Failure {
+    Failure {
+        object: "tree/x".to_owned(),
+        source: "/data/tree/x".to_owned(),
+        destination: "https://a.net/c/tree/x".to_owned(),
+        bytes: 5,
+        kind: FailureKind::Service,
+        reason: "the service is busy".to_owned(),
+        advice: Some("lower --concurrency".to_owned()),
+        status: Some(503),
+        code: Some("ServerBusy".to_owned()),
+        request_id: Some("11f1d6ad".to_owned()),
+        tries: 3,
+    }
+}
+
+#[test]
+fn a_failure_tells_all_that_is_known() {
+    assert_eq!(
+        failed(&failure()),
+        "tree/x: the service is busy; kind Service; status 503; code ServerBusy; request id 11f1d6ad; tries 3; \
+         from /data/tree/x; to https://a.net/c/tree/x; advice: lower --concurrency"
+    );
+    let (object, source, destination) = (String::new(), String::new(), String::new());
+    let (code, request_id) = (Some(String::new()), None);
+    let bare = Failure { object, source, destination, code, request_id, ..failure() };
+    let bare = Failure { advice: None, status: None, tries: 0, ..bare };
+    assert_eq!(failed(&bare), "the service is busy; kind Service");
+}
+
+#[test]
+fn what_is_done_is_told_with_its_ways_if_they_are_known() {
+    let outcome = |object| Outcome {
+        id: TransferId { part: 1, index: 2 },
+        entity: azuring_transfer::Entity::File,
+        bytes: 7,
+        length: 7,
+        object,
+        result: Ok(azuring_transfer::Done::Whole),
+    };
+    assert_eq!(done(&outcome(None)), "done: part 1 index 2: 7 bytes");
+    let transfer = Transfer { object: "x".to_owned(), source: "/x".to_owned(), destination: String::new() };
+    assert_eq!(done(&outcome(Some(Box::new(transfer)))), "done: x: 7 bytes; from /x");
+}
+
+/// What a log of this level has of one event of each level.
+fn levels_of(level: LogLevel) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = LogFile::open(dir.path(), "id", LIMITS, Box::new(|text| panic!("{text}"))).unwrap();
+    let mut log = Log { level, file };
+    let transfer = Box::new(Transfer::default());
+    let outcome = Outcome {
+        id: TransferId { part: 0, index: 0 },
+        entity: azuring_transfer::Entity::File,
+        bytes: 0,
+        length: 0,
+        object: None,
+        result: Ok(azuring_transfer::Done::Whole),
+    };
+    for event in [
+        Event::Done(outcome),
+        Event::Skipped { transfer, bytes: 0, kind: azuring_transfer::SkippedKind::Exists },
+        Event::Notice("n".to_owned()),
+        Event::Failed(failure()),
+        Event::Planned(Vec::new()),
+    ] {
+        log.event(&event);
+    }
+    let path = log.path().to_owned();
+    drop(log);
+    let text = std::fs::read_to_string(path).unwrap();
+    // Behind the head.
+    text.lines().skip(1).map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_level_takes_what_is_graver_along() {
+    let all = ["DEBUG", "INFO", "WARNING", "ERROR"];
+    for (n, level) in
+        [LogLevel::Debug, LogLevel::Info, LogLevel::Warning, LogLevel::Error].into_iter().enumerate()
+    {
+        assert_eq!(levels_of(level), all[n..], "{level:?}");
+    }
+}

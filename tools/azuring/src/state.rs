@@ -1,0 +1,102 @@
+//! Where jobs and logs are kept.
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Below the user's home.
+const DIRECTORY: &str = ".azuring";
+
+/// Why there is no place, and what to do about it.
+pub(crate) const NOWHERE: &str =
+    "HOME is not set; set it, or AZCOPY_LOG_LOCATION and AZCOPY_JOB_PLAN_LOCATION";
+
+/// The directories of this user's jobs. Nothing is made before something is kept there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Its subdirectory `jobs` holds the journals: what `azuring_journal::Jobs::new` takes.
+    pub(crate) jobs: PathBuf,
+    /// The directory of the logs.
+    pub(crate) logs: PathBuf,
+}
+
+/// Where this process keeps things, wherever it goes: a job that is resumed changes the working directory. `None` where neither the variables nor a home tell, as in some containers: the caller
+/// then says so once and goes on without.
+pub(crate) fn find() -> Option<State> {
+    static FOUND: OnceLock<Option<State>> = OnceLock::new();
+    FOUND.get_or_init(|| find_by(|name| std::env::var_os(name))).clone()
+}
+
+/// `~/.azuring`, unless AZCOPY_JOB_PLAN_LOCATION and AZCOPY_LOG_LOCATION name other places, from the working directory on.
+fn find_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<State> {
+    let set = |name: &str| {
+        let value = variable(name).filter(|value| !value.is_empty())?;
+        std::path::absolute(value).ok()
+    };
+    let place = |name: &str| set(name).or_else(|| Some(set("HOME")?.join(DIRECTORY)));
+    Some(State { jobs: place("AZCOPY_JOB_PLAN_LOCATION")?, logs: place("AZCOPY_LOG_LOCATION")? })
+}
+
+/// Makes the directory, with its parents, for the user alone; one that is there stays as it is.
+///
+/// # Errors
+/// What the file system answers.
+pub(crate) fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn found(variables: &[(&str, &str)]) -> Option<(String, String)> {
+        let value = |name: &str| Some(OsString::from(variables.iter().find(|(it, _)| *it == name)?.1));
+        let text = |path: PathBuf| path.into_os_string().into_string().unwrap();
+        find_by(value).map(|state| (text(state.jobs), text(state.logs)))
+    }
+
+    #[track_caller]
+    fn is(variables: &[(&str, &str)], jobs: &str, logs: &str) {
+        assert_eq!(found(variables), Some((jobs.to_owned(), logs.to_owned())), "{variables:?}");
+    }
+
+    const HOME: (&str, &str) = ("HOME", "/h");
+    const PLANS: (&str, &str) = ("AZCOPY_JOB_PLAN_LOCATION", "/p");
+    const LOGS: (&str, &str) = ("AZCOPY_LOG_LOCATION", "/l");
+
+    #[test]
+    fn each_variable_moves_its_own() {
+        is(&[HOME], "/h/.azuring", "/h/.azuring");
+        is(&[HOME, PLANS], "/p", "/h/.azuring");
+        is(&[HOME, LOGS], "/h/.azuring", "/l");
+        is(&[HOME, PLANS, LOGS], "/p", "/l");
+        is(&[HOME, ("AZCOPY_LOG_LOCATION", "")], "/h/.azuring", "/h/.azuring");
+        let here = std::env::current_dir().unwrap().join("logs");
+        is(&[HOME, ("AZCOPY_LOG_LOCATION", "logs")], "/h/.azuring", here.to_str().unwrap());
+    }
+
+    #[test]
+    fn without_a_home_both_variables_are_needed() {
+        is(&[PLANS, LOGS], "/p", "/l");
+        is(&[("HOME", ""), PLANS, LOGS], "/p", "/l");
+        for some in [&[][..], &[PLANS], &[LOGS], &[("HOME", ""), LOGS]] {
+            assert_eq!(found(some), None, "{some:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_for_the_user_alone_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (parent, logs) = (dir.path().join("a"), dir.path().join("a/b"));
+        make(&logs).unwrap();
+        assert_eq!((mode(&parent), mode(&logs)), (0o700, 0o700));
+        std::fs::set_permissions(&logs, std::fs::Permissions::from_mode(0o750)).unwrap();
+        make(&logs).unwrap();
+        assert_eq!(mode(&logs), 0o750);
+    }
+}
