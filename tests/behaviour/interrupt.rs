@@ -99,6 +99,21 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn what_takes_too_long_is_given_up_after_five_seconds() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("x", b"x");
+    fixture.server().set_faults(Faults { latency: Duration::from_secs(120), ..Faults::default() });
+    let running = fixture.azuring().start(fixture.upload_args(&file, &[]));
+    wait_for(&fixture, 1);
+    running.interrupt();
+    let outcome = running.wait().unwrap();
+    outcome.expect_code(6);
+    assert_eq!(outcome.field("Final Job Status"), Some("Cancelled"));
+    // Well before the answer, and before the stall limit of 30 s.
+    assert!(outcome.wall < Duration::from_secs(25), "{:?}", outcome.wall);
+}
+
+#[test]
 fn a_walk_that_finds_no_files_is_interrupted_too() {
     let fixture = Fixture::new(azuring!());
     let tree = fixture.path().join("tree");

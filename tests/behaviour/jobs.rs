@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use azsim::{Fault, Faults, NameMatch, Operation, Rule};
-use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, Running, azuring};
+use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, Outcome, Running, azuring};
 use serde_json::Value;
 
 fn home(fixture: &Fixture) -> PathBuf {
@@ -49,7 +49,7 @@ fn content(text: &str, kind: &str) -> Value {
     .unwrap()
 }
 
-fn busy(name: &str) -> Rule {
+fn refused(name: &str) -> Rule {
     Rule {
         name: NameMatch::Contains(name.to_owned()),
         operation: Some(Operation::PutBlob),
@@ -65,7 +65,7 @@ fn failing() -> (Fixture, PathBuf) {
     for name in ["a.txt", "bad 1.txt", "sub/bad%2.txt", "sub/b.txt"] {
         fixture.file(&format!("tree/{name}"), name.as_bytes());
     }
-    fixture.server().set_faults(Faults { rules: vec![busy("bad")], ..Faults::default() });
+    fixture.server().set_faults(Faults { rules: vec![refused("bad")], ..Faults::default() });
     let tree = fixture.path().join("tree");
     (fixture, tree)
 }
@@ -142,7 +142,7 @@ fn a_killed_upload_is_resumed_to_the_last_object() {
     running.kill();
     assert_eq!(running.wait().unwrap().signal, Some(9));
     let id = the_job(&fixture);
-    assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), [id.clone()]);
+    assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), std::slice::from_ref(&id));
     fixture.server().set_faults(Faults::default());
     let second = fixture.run(["jobs", "resume", &id]);
     second.expect_code(0);
@@ -158,7 +158,7 @@ fn a_job_that_runs_is_left_alone() {
     let fixture = Fixture::new(azuring!());
     let running = begun(&fixture);
     let id = the_job(&fixture);
-    assert_eq!(listed(&fixture, &["--with-status=InProgress"]), [id.clone()]);
+    assert_eq!(listed(&fixture, &["--with-status=InProgress"]), std::slice::from_ref(&id));
     assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), Vec::<String>::new());
     for command in [&["jobs", "resume"][..], &["jobs", "remove"]] {
         let outcome = fixture.run(command.iter().copied().chain([&*id]));
@@ -178,7 +178,9 @@ fn a_job_that_runs_is_left_alone() {
 fn a_new_sas_goes_where_the_old_one_was() {
     const ACCOUNT: &str = "other";
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    let fixture = Fixture::with(azuring!(), |server| server.account(ACCOUNT, key));
+    let fixture = Fixture::with(azuring!(), |server| {
+        server.account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).account(ACCOUNT, key)
+    });
     assert!(fixture.server().create_container(ACCOUNT, CONTAINER));
     let hour = Duration::from_secs(3600);
     let url = format!("{}/{CONTAINER}", fixture.server().url(ACCOUNT));
@@ -403,7 +405,7 @@ fn damaged_and_newer_journals_do_not_hide_the_others() {
         let told = fixture.run(["jobs", command, damaged]);
         assert!(told.expect_code(1).stderr.contains("this is no job journal"), "{}", told.stderr);
     }
-    assert_eq!(listed(&fixture, &["--with-status=Completed"]), [id.clone()]);
+    assert_eq!(listed(&fixture, &["--with-status=Completed"]), [id]);
     fixture.run(["jobs", "remove", damaged]).expect_code(0);
     fixture.run(["jobs", "clean", "--with-status=Completed"]).expect_code(0);
     assert_eq!(listed(&fixture, &[]), [other]);
@@ -469,6 +471,10 @@ fn without_a_journal_nothing_is_left() {
     let outcome = nowhere.upload(&file, &[]);
     outcome.expect_code(0);
     assert_eq!(outcome.stderr.matches("no journal is kept").count(), 1, "{}", outcome.stderr);
+    let unwritable = Fixture::new(azuring!().env("AZCOPY_JOB_PLAN_LOCATION", &file));
+    let outcome = unwritable.upload(&file, &[]);
+    assert!(outcome.expect_code(1).stderr.contains("with --no-journal the job runs"), "{}", outcome.stderr);
+    unwritable.upload(&file, &["--no-journal"]).expect_code(0);
     let secret = fixture.upload(&file, &["--metadata=link=http://h/c?sig=S3CR3T"]);
     assert!(secret.expect_code(0).stderr.contains("holds a secret"), "{}", secret.stderr);
     assert!(!home(&fixture).join("jobs").exists());
@@ -492,6 +498,24 @@ fn a_job_goes_on_from_the_directory_where_it_began() {
     let sas = format!("--destination-sas={}", sas(&url));
     within(elsewhere.path()).run(["jobs", "resume", id, &sas]).expect_code(0);
     assert_eq!(fixture.names(), ["bad 1.txt", "sub/bad%2.txt"]);
+}
+
+#[test]
+fn what_failed_is_tried_once_more() {
+    for (flag, code) in [("--retry-failed=0", 5), ("--retry-failed=1", 0), ("", 0)] {
+        let fixture = Fixture::new(azuring!());
+        fixture.file("tree/bad.txt", b"a");
+        fixture.file("tree/good.txt", b"b");
+        let fault = Fault::error(503, "ServerBusy");
+        let rules = vec![Rule { fault, count: 1, ..refused("bad") }];
+        fixture.server().set_faults(Faults { rules, ..Faults::default() });
+        let more = ["--max-tries=1", flag];
+        let more = if flag.is_empty() { &more[..1] } else { &more };
+        let outcome = fixture.upload(&fixture.path().join("tree"), more);
+        outcome.expect_code(code);
+        let failed = number(&outcome, "Number of File Transfers Failed");
+        assert_eq!((failed, fixture.names().len()), if code == 0 { (0, 2) } else { (1, 1) }, "{flag}");
+    }
 }
 
 #[test]

@@ -101,6 +101,22 @@ fn every_line_of_every_job_is_as_the_schema_says() {
     assert_eq!(types(&run(&["copy", "/no/such/file", &url], 4)), ["error"]);
     let gone = run(&["copy", &tree, &fixture.url_of("gone", ""), "--recursive"], 1);
     assert!(first(&gone, "summary")["fatal"].as_str().unwrap().contains("ContainerNotFound"), "{gone:?}");
+
+    let broken = "11111111-1111-4111-8111-111111111111";
+    let directory = fixture.azuring().home().join(".azuring/jobs").join(broken);
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("journal"), "no journal").unwrap();
+    let jobs = run(&["jobs", "list"], 0);
+    assert!(types(&jobs).iter().all(|kind| *kind == "job"));
+    assert!(jobs.iter().any(|(_, job)| job["job"] == broken && job["unreadable"].is_string()), "{jobs:?}");
+    let id = |lines: &[(String, Value)]| first(lines, "start")["job"].as_str().unwrap().to_owned();
+    let (up, gone) = (id(&up), id(&gone));
+    let show = |id: &str, flag: &str| run(&["jobs", "show", id, flag], 0);
+    assert_eq!(first(&show(&up, "--failed=false"), "job")["found"], 3);
+    assert_eq!(types(&show(&up, "--failed")), ["failed"]);
+    assert!(types(&show(&gone, "--with-status=Started")).contains(&"transfer"));
+    let cleaned = run(&["jobs", "clean"], 0);
+    assert_eq!(types(&cleaned), vec!["removed"; jobs.len()]);
 }
 
 #[test]

@@ -4,11 +4,17 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::JournalError;
 use crate::id::JobId;
+
+/// Whoever only looks ([`is_held`]) holds the lock for microseconds: it is asked for again so often...
+const ATTEMPTS: u32 = 5;
+/// ...after this.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Held as long as this process may write the job. The system lets go of it when the process ends, however that is.
 #[derive(Debug)]
@@ -24,10 +30,17 @@ impl LockFile {
             io::ErrorKind::NotFound => JournalError::NoSuchJob(id.to_string()),
             _ => JournalError::io(path, "opening the lock", &error),
         })?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(JournalError::InUse(id)),
-            Err(error) => return Err(JournalError::io(path, "locking", &error.into())),
+        let mut left = ATTEMPTS;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) if left > 0 => {
+                    left -= 1;
+                    std::thread::sleep(PAUSE);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(JournalError::InUse(id)),
+                Err(error) => return Err(JournalError::io(path, "locking", &error.into())),
+            }
         }
         // Whoever had it may have removed the job between the two steps above.
         match (file.metadata(), std::fs::metadata(path)) {

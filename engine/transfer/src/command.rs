@@ -14,7 +14,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::job::JobError;
 use crate::lane::new_histogram;
 use crate::options::JobOptions;
-use crate::request::{Begin, GaveUp, Sender, request};
+use crate::request::{Begin, Cut, GaveUp, Sender, request};
 use crate::session::Session;
 use crate::verdict::{StopHandle, Verdict};
 
@@ -56,6 +56,7 @@ pub(crate) struct Command {
     pub(crate) session: Session,
     permits: Semaphore,
     latency_us: RefCell<Histogram<u64>>,
+    cut: Cut,
 }
 
 impl Command {
@@ -82,7 +83,7 @@ impl Command {
         let verdict = Verdict::new(stop.clone());
         let session = Session::new(options.clone(), target, tls, verdict, Arc::new(Progress::new(0)));
         let latency_us = RefCell::new(new_histogram());
-        Ok(Self { session, permits: Semaphore::new(at_once), latency_us })
+        Ok(Self { session, permits: Semaphore::new(at_once), latency_us, cut: Cut::default() })
     }
 
     /// Runs `work` with a client on the calling thread.
@@ -94,7 +95,7 @@ impl Command {
             let text = format!("the command could not be started: {error}");
             CommandError::failed(Failure::new(FailureKind::Limit, "", text))
         })?;
-        runtime.block_on(async { work(self.session.client()).await })
+        runtime.block_on(self.cut.watch(&self.session.verdict, async { work(self.session.client()).await }))
     }
 
     /// One request, repeated as the options say.
@@ -113,6 +114,7 @@ impl Command {
             permits: &self.permits,
             latency_us: &self.latency_us,
             notice: &|_| {},
+            cut: &self.cut,
         }
     }
 

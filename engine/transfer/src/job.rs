@@ -12,6 +12,7 @@ use azuring_local::{KNOWN_DIRECTORIES, LocalError};
 use azuring_plan::PlanError;
 use azuring_ring::IoPath;
 
+use crate::again::Again;
 use crate::builder::JobBuilder;
 use crate::choices::PropertyChange;
 use crate::collector::{self, Progress};
@@ -19,7 +20,7 @@ use crate::durable::{Before, Durable, With};
 use crate::failure::Failure;
 use crate::lane::{self, LaneShare, new_histogram};
 use crate::options::JobOptions;
-use crate::outcome::{Event, Report, TransferId};
+use crate::outcome::{Event, Outcome, Report, TransferId};
 use crate::queue::{Entry, WorkQueue};
 use crate::remote::RemoteSource;
 use crate::session::Session;
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) remote: Option<Arc<RemoteSource>>,
     /// The job's journal, if it has one.
     pub(crate) durable: Option<Durable>,
+    /// What failed and is tried again.
+    pub(crate) again: Again,
     /// Objects found by a job without a journal.
     found: AtomicU64,
 }
@@ -97,6 +100,16 @@ impl Shared {
             None => self.found.fetch_add(1, Ordering::Relaxed),
         };
         Ok(TransferId::nth(number))
+    }
+
+    /// The outcome of a transfer that has failed for good.
+    pub(crate) fn failed(&self, Entry { id, found }: Entry, mut failure: Box<Failure>) -> Outcome {
+        let transfer = self.task.transfer(&self.session, &found);
+        failure.source = transfer.source;
+        failure.destination = transfer.destination;
+        failure.bytes = self.task.length(&found);
+        let (entity, length) = (found.entity(), failure.bytes);
+        Outcome { id, entity, bytes: 0, length, object: None, result: Err(failure) }
     }
 
     /// Waits until everything that was recorded is durable.
@@ -227,6 +240,7 @@ impl Job {
         threads::allow_descriptors(lane::descriptors(&self.shares) + held);
         let verdict = Verdict::new(stop.clone());
         let progress = Arc::clone(&self.progress);
+        let again = Again::new(self.options.retry_failed);
         let shared = Arc::new(Shared {
             id: self.id,
             lanes,
@@ -238,6 +252,7 @@ impl Job {
                 Finder::Local(_) => None,
             },
             durable: self.durable,
+            again,
             found: AtomicU64::new(0),
         });
         let before = shared.durable.as_ref().and_then(|durable| durable.before.as_ref());

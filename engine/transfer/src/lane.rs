@@ -20,7 +20,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::job::Shared;
 use crate::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
 use crate::queue::{Busy, Entry, Large, Work};
-use crate::request::Sender;
+use crate::request::{Cut, Sender};
 use crate::session::Session;
 use crate::task::{Found, Known, Task};
 use crate::{change, download, expand, upload};
@@ -86,6 +86,7 @@ pub(crate) struct Lane<R> {
     messages: channel::Sender<Message>,
     notice: Box<dyn Fn(&str)>,
     latency_us: RefCell<Histogram<u64>>,
+    cut: Cut,
 }
 
 /// A piece of work for one task of the lane.
@@ -212,6 +213,7 @@ async fn drive<R: FileRing>(
         },
         messages,
         latency_us: RefCell::new(new_histogram()),
+        cut: Cut::default(),
         shared,
     });
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&lane)));
@@ -256,6 +258,7 @@ async fn tick<R: FileRing>(lane: Rc<Lane<R>>) {
     for n in 1u64.. {
         every.tick().await;
         lane.flush();
+        lane.cut.look(&lane.session().verdict);
         if n.is_multiple_of(10) {
             let counters = lane.counters();
             let now =
@@ -302,6 +305,7 @@ impl<R: FileRing> Lane<R> {
             permits: &self.permits,
             latency_us: &self.latency_us,
             notice: &self.notice,
+            cut: &self.cut,
         }
     }
 
@@ -362,15 +366,13 @@ impl<R: FileRing> Lane<R> {
             }
             // Nothing of it was sent before the job stopped: it counts as not started.
             Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => return,
-            Err(mut failure) => {
-                add(&counters.failed, 1);
-                let transfer = *transfer();
-                failure.source = transfer.source;
-                failure.destination = transfer.destination;
-                failure.bytes = task.length(&found);
-                let length = failure.bytes;
-                Outcome { id, entity, bytes: 0, length, object: None, result: Err(failure) }
-            }
+            Err(failure) => match self.shared.again.take(Entry { id, found }, failure) {
+                Ok(()) => return,
+                Err((entry, failure)) => {
+                    add(&counters.failed, 1);
+                    self.shared.failed(entry, failure)
+                }
+            },
         };
         let mut outbox = self.outbox.borrow_mut();
         outbox.push(outcome);

@@ -40,6 +40,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod again;
 mod budget;
 mod builder;
 mod change;
@@ -96,6 +97,8 @@ pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobError, JobPlan, Verb};
 pub use list::{ListOptions, ListTotals, ListedBlob, list};
 pub use make::make_container;
+#[doc(hidden)]
+pub use options::Boundary;
 pub use options::{ContentTypePolicy, JobOptions, Limits, RetryPolicy};
 pub use outcome::{
     Action, Counts, Done, Entity, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer,

@@ -1,6 +1,7 @@
 //! What a job can be told.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use azuring_azure::BlobProperties;
@@ -158,6 +159,22 @@ pub struct JobOptions {
     pub permanent_delete: Option<PermanentDelete>,
     /// Put before the `User-Agent` of every request.
     pub user_agent_prefix: Option<String>,
+    /// Passes over what failed and may succeed when it is tried again, after everything else is done.
+    pub retry_failed: u32,
+    /// Called by tests that end the process at one of these moments.
+    #[doc(hidden)]
+    pub boundary: Option<Boundary>,
+}
+
+/// What a test does before each request, after each answer, and before and after a file gets its name.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Boundary(pub Arc<dyn Fn(&'static str) + Send + Sync>);
+
+impl std::fmt::Debug for Boundary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Boundary")
+    }
 }
 
 impl Default for JobOptions {
@@ -192,6 +209,8 @@ impl Default for JobOptions {
             delete_snapshots: None,
             permanent_delete: None,
             user_agent_prefix: None,
+            retry_failed: 0,
+            boundary: None,
         }
     }
 }

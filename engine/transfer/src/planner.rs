@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crossbeam::channel::Sender;
 
-use crate::collector::Message;
+use crate::collector::{Message, add};
 use crate::durable::{Before, FoundAgain, Key, LocalPosition, Notes, RemotePosition, Resumed, With};
 use crate::failure::Failure;
 use crate::job::Shared;
@@ -28,6 +28,7 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
         Finder::Remote(source) => remote::plan(&source, &mut planner),
     }
     planner.end();
+    planner.try_again();
 }
 
 struct Closing<'a>(&'a Shared);
@@ -308,6 +309,32 @@ impl<'a> Planner<'a> {
             if let Err(failure) = durable.scanned(&self.notes) {
                 session.verdict.stop_for(&failure);
             }
+        }
+    }
+
+    /// Tries again what failed, when everything else is done.
+    fn try_again(&mut self) {
+        let (shared, verdict) = (self.shared, &self.shared.session.verdict);
+        // Nothing waits, and nobody will be asked for more than there is.
+        if shared.session.options.retry_failed > 0 {
+            while shared.queue.wait_until_done(verdict)
+                && let Some(failed) = shared.again.next_pass()
+            {
+                let (n, s) = (failed.len(), if failed.len() == 1 { "" } else { "s" });
+                self.tell(Event::Notice(format!("{n} transfer{s} failed: trying again")));
+                let mut failed = failed.into_iter().peekable();
+                while failed.peek().is_some() {
+                    let batch = failed.by_ref().take(self.batch_size).collect();
+                    // What is dropped because the job stops counts as not started.
+                    shared.queue.push(batch, verdict);
+                }
+            }
+        }
+        let failed = shared.again.close();
+        if !failed.is_empty() {
+            add(&shared.session.progress.planner().failed, failed.len() as u64);
+            let outcomes = failed.into_iter().map(|(entry, failure)| shared.failed(entry, failure)).collect();
+            let _ = self.messages.send(Message::Outcomes(outcomes));
         }
     }
 }

@@ -54,8 +54,14 @@ pub(crate) struct Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         let queue = &self.queue;
-        if queue.unfinished.fetch_sub(1, Ordering::SeqCst) == 1 && queue.closed.load(Ordering::SeqCst) {
+        if queue.unfinished.fetch_sub(1, Ordering::SeqCst) != 1 {
+            return;
+        }
+        if queue.closed.load(Ordering::SeqCst) {
             queue.wake_lanes();
+        } else {
+            // The planner may wait for the end of everything.
+            queue.room.notify_one();
         }
     }
 }
@@ -115,6 +121,25 @@ impl WorkQueue {
                     .wait_timeout(guard, Duration::from_millis(50))
                     .expect("nothing panics while the lock is held");
             }
+        }
+    }
+
+    /// Waits until everything that was handed over is done; `false`: the job is stopping.
+    pub(crate) fn wait_until_done(&self, verdict: &Verdict) -> bool {
+        loop {
+            if verdict.stopping() {
+                return false;
+            }
+            // A lane counts itself before it takes something, so that what it has taken shows in the one or the other.
+            if self.files.is_empty() && self.unfinished.load(Ordering::SeqCst) == 0 {
+                return true;
+            }
+            let guard = self.room_lock.lock().expect("nothing panics while the lock is held");
+            // The time limit covers a lane that is done just now, and a stop.
+            let _ = self
+                .room
+                .wait_timeout(guard, Duration::from_millis(10))
+                .expect("nothing panics while the lock is held");
         }
     }
 

@@ -5,6 +5,7 @@ mod tree;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use azuring_azure::{BlobClient, BlobEntry, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which};
 use azuring_plan::download::{RemotePath, RemoteShape};
@@ -20,7 +21,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::lane::new_histogram;
 use crate::outcome::SkippedKind;
 use crate::planner::Planner;
-use crate::request::{Begin, GaveUp, Sender, request};
+use crate::request::{Begin, Cut, GaveUp, Sender, request};
 use crate::task::{BlobItem, Found, Known, Task};
 
 use tree::Tree;
@@ -116,6 +117,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
     let session = &planner.shared.session;
     let result = match LaneRuntime::new(&threads) {
         Ok(runtime) => runtime.block_on(async {
+            let cut = Rc::new(Cut::default());
             let client = session.client();
             let remote = Remote {
                 source,
@@ -128,8 +130,9 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
                 resumed: planner.remote_position(),
                 place: RefCell::default(),
                 under_way: RefCell::default(),
+                cut: Rc::clone(&cut),
             };
-            remote.run(planner).await
+            cut.watch(&session.verdict, remote.run(planner)).await
         }),
         Err(error) => {
             let text = format!("the planner could not be started: {error}");
@@ -158,6 +161,7 @@ struct Remote<'a> {
     place: RefCell<RemotePosition>,
     /// Listings that were under way there, until they are taken up.
     under_way: RefCell<Listings>,
+    cut: Rc<Cut>,
 }
 
 impl Remote<'_> {
@@ -418,6 +422,7 @@ impl Remote<'_> {
             permits: &self.permits,
             latency_us: &self.latency_us,
             notice: &|_| {},
+            cut: &self.cut,
         };
         request(&sender, 0, Begin::UnlessStopping, async |_| send().await).await
     }

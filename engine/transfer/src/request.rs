@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use azuring_azure::{Class, RequestError, ServiceError};
 use azuring_link::LinkError;
 use hdrhistogram::Histogram;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::collector::{LaneCounters, add};
 use crate::failure::{Failure, FailureKind};
 use crate::retry::{self, Next};
 use crate::session::Session;
+use crate::verdict::Verdict;
 
 /// A stop that comes during a pause is noticed this soon.
 pub(crate) const PAUSE_STEP: Duration = Duration::from_millis(100);
@@ -24,6 +25,35 @@ pub(crate) struct Sender<'a> {
     pub(crate) permits: &'a Semaphore,
     pub(crate) latency_us: &'a RefCell<Histogram<u64>>,
     pub(crate) notice: &'a dyn Fn(&str),
+    /// Ends what is in flight.
+    pub(crate) cut: &'a Cut,
+}
+
+/// Tells the requests of one thread that nobody waits for them any more.
+#[derive(Debug, Default)]
+pub(crate) struct Cut(Notify);
+
+impl Cut {
+    /// Looks whether the job is cut short, and says so; called now and then.
+    pub(crate) fn look(&self, verdict: &Verdict) {
+        if verdict.is_cut_short() {
+            self.0.notify_waiters();
+        }
+    }
+
+    /// Runs `work` and looks meanwhile.
+    pub(crate) async fn watch<T>(&self, verdict: &Verdict, work: impl Future<Output = T>) -> T {
+        let looking = async {
+            loop {
+                tokio::time::sleep(PAUSE_STEP).await;
+                self.look(verdict);
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = looking => unreachable!("it looks for ever"),
+        }
+    }
 }
 
 /// A request that will not be repeated any more.
@@ -116,19 +146,31 @@ pub(crate) async fn request<T>(
         let with_crc64 = session.sends_crc64();
         let attempt = {
             let _permit = sender.permits.acquire().await.expect("the semaphore is never closed");
-            if begin == Begin::UnlessStopping && session.verdict.stopping() {
+            if session.verdict.is_cut_short()
+                || (begin == Begin::UnlessStopping && session.verdict.stopping())
+            {
                 return Err(GaveUp { error: None, tries, stop_job: false, maybe_done });
             }
             add(&counters.in_flight, 1);
             add(&counters.requests, 1);
             add(&counters.bytes_sent, body_bytes);
             let begun = Instant::now();
-            let attempt = send(with_crc64).await;
+            session.boundary("request");
+            let attempt = tokio::select! {
+                biased;
+                attempt = send(with_crc64) => Some(attempt),
+                () = sender.cut.0.notified() => None,
+            };
+            session.boundary("answer");
             sender.latency_us.borrow_mut().saturating_record(begun.elapsed().as_micros() as u64);
             add(&counters.in_flight, 1u64.wrapping_neg());
             attempt
         };
         tries += 1;
+        // Whether the service has done it is not known.
+        let Some(attempt) = attempt else {
+            return Err(GaveUp { error: None, tries, stop_job: false, maybe_done: true });
+        };
         let error = match attempt {
             Ok(answer) => {
                 session.verdict.accepted();

@@ -8,7 +8,7 @@ use azuring_azure::{BlobClient, Target};
 use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
 
 use crate::collector::Progress;
-use crate::options::JobOptions;
+use crate::options::{Boundary, JobOptions};
 use crate::rate::RequestRate;
 use crate::verdict::Verdict;
 
@@ -62,6 +62,13 @@ impl Session {
     /// Whether the destination is the service itself, which changes some names.
     pub(crate) fn is_service(&self) -> bool {
         self.target.url().is_service()
+    }
+
+    /// A moment at which a test may end the process.
+    pub(crate) fn boundary(&self, moment: &'static str) {
+        if let Some(Boundary(reached)) = &self.options.boundary {
+            reached(moment);
+        }
     }
 
     pub(crate) fn sends_crc64(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default)]
 pub struct StopHandle {
     asked: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
 }
 
 impl StopHandle {
@@ -20,6 +21,18 @@ impl StopHandle {
     /// Starts nothing new; what is in flight is finished. Safe in a signal handler's thread.
     pub fn stop(&self) {
         self.asked.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits no longer for what is in flight either: requests are given up as they stand. What they were about is done again
+    /// when the job is resumed.
+    pub fn cut_short(&self) {
+        self.stop();
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`StopHandle::cut_short`] was called.
+    pub fn is_cut_short(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// The flag behind the handle, for those who look at it themselves.
@@ -64,6 +77,11 @@ impl Verdict {
 
     pub(crate) fn stop_flag(&self) -> Arc<AtomicBool> {
         self.stop.flag()
+    }
+
+    /// Whether nothing is waited for any more.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.stop.is_cut_short()
     }
 
     pub(crate) fn interrupted(&self) -> bool {

@@ -78,9 +78,7 @@ fn defined() -> BTreeSet<String> {
     let mut all = definition();
     all.build();
     let mut items = BTreeSet::new();
-    for command in
-        all.get_subcommands().filter(|command| !["demo-server", "help"].contains(&command.get_name()))
-    {
+    for command in all.get_subcommands().filter(|command| command.get_name() != "demo-server") {
         let name = command.get_name();
         add(&mut items, command, name);
         // `help` has all commands below it once more.

@@ -169,7 +169,7 @@ fn prepare(
     if !(args.dry_run.0 || facts.pipe || args.keep.no_journal.0) {
         job = origin.keep(job, "copy", &ends);
     }
-    Ok(Prepared::Job(Box::new(job.options(options).build()?), facts))
+    Ok(Prepared::Job(Box::new(jobs::build(job.options(options))?), facts))
 }
 
 /// stdout without the buffer of the standard library, which looks for ends of lines.
@@ -269,6 +269,7 @@ fn job_options(
             BlobTypeArg::Append => BlobTypeChoice::Append,
         },
         encryption: options::encryption(&args.keys)?,
+        retry_failed: args.keep.retry.retry_failed,
         ..common
     })
 }

@@ -28,6 +28,8 @@ mod demo;
 mod environment;
 mod exit;
 mod failures;
+#[doc(hidden)]
+pub mod hooks;
 mod jobs;
 mod leftovers;
 mod list;

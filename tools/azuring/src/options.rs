@@ -16,6 +16,7 @@ use crate::cli::engine::{EngineArgs, Http, Io};
 use crate::cli::filter::{KeyArgs, NameArgs, RegexArgs, TimeArgs};
 use crate::cli::global::{GlobalArgs, LogLevel, OutputType};
 use crate::cli::value::Concurrency;
+use crate::hooks;
 use crate::refused::{self, Refused, usage};
 
 /// An exchange that stands still is cut after this long, unless a flag or a variable says otherwise.
@@ -67,6 +68,7 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
         plan_facts: matches!(global.output_type, OutputType::Json | OutputType::Ndjson),
         report_objects: global.output_type == OutputType::Ndjson || global.log_level == LogLevel::Debug,
         user_agent_prefix: variable("AZCOPY_USER_AGENT_PREFIX"),
+        boundary: hooks::boundary(),
         ..JobOptions::default()
     })
 }

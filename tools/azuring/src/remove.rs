@@ -10,7 +10,7 @@ use crate::cli::filter::RegexArgs;
 use crate::cli::global::GlobalArgs;
 use crate::cli::remove::{DeleteSnapshotsArg, PermanentDeleteArg, RemoveArgs};
 use crate::exit::Exit;
-use crate::jobs::{Origin, Places};
+use crate::jobs::{self, Origin, Places};
 use crate::options;
 use crate::output::notice;
 use crate::refused::{self, Refused, usage};
@@ -87,6 +87,7 @@ fn prepare(
         }),
         permanent_delete,
         encryption: options::encryption(&args.keys)?,
+        retry_failed: args.keep.retry.retry_failed,
         ..options::common(global, &args.engine)?
     };
     let (url, credential) = options::remote(&args.target)?;
@@ -109,7 +110,7 @@ fn prepare(
         resume_flags: places.resume_flags(),
         ..Facts::default()
     };
-    Ok((job.options(options).build()?, facts))
+    Ok((jobs::build(job.options(options))?, facts))
 }
 
 #[cfg(test)]

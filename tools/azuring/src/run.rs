@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::process;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle, Verb};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -19,7 +19,11 @@ use crate::redact::redact;
 use crate::summary;
 use crate::view::{self, Facts, View};
 
-/// A handle that SIGINT and SIGTERM use: the first asks to stop, the second ends the process, after `last`.
+/// How long what is in flight may take to its end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A handle that SIGINT and SIGTERM use: the first asks to stop, which takes no longer than [`DRAIN`], the second ends the
+/// process, after `last`.
 pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
     let stop = StopHandle::new();
     let theirs = stop.clone();
@@ -32,7 +36,17 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
                         process::exit(i32::from(Exit::Interrupted.code(&called())));
                     }
                     theirs.stop();
-                    tell!("azuring: stopping: finishing what is in flight (once more to stop at once)");
+                    let seconds = DRAIN.as_secs();
+                    tell!(
+                        "azuring: stopping: finishing what is in flight, {seconds} s at most (once more to stop at once)"
+                    );
+                    let late = theirs.clone();
+                    let wait = move || {
+                        std::thread::sleep(DRAIN);
+                        late.cut_short();
+                    };
+                    // Without the thread a second signal does the same.
+                    let _ = std::thread::Builder::new().name("drain".to_owned()).spawn(wait);
                 }
             };
             // Without the thread a signal ends the process the ordinary way.

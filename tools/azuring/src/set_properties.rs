@@ -11,7 +11,7 @@ use crate::cli::filter::{RegexArgs, TimeArgs};
 use crate::cli::global::GlobalArgs;
 use crate::cli::set_properties::{RehydratePriorityArg, SetPropertiesArgs};
 use crate::exit::Exit;
-use crate::jobs::{Origin, Places};
+use crate::jobs::{self, Origin, Places};
 use crate::options::{self, BLOCK_TIERS, PAGE_TIERS};
 use crate::output::notice;
 use crate::refused::{self, Refused, usage};
@@ -43,7 +43,11 @@ fn prepare(
     if args.metadata.as_deref() == Some(CLEAR) {
         notice("*** WARNING *** Metadata will be cleared because of input --metadata=clear");
     }
-    let options = JobOptions { dry_run: args.dry_run.0, ..options::common(global, &args.engine)? };
+    let options = JobOptions {
+        dry_run: args.dry_run.0,
+        retry_failed: args.keep.retry.retry_failed,
+        ..options::common(global, &args.engine)?
+    };
     let places = Places { source: Path::new(&args.target), destination: None };
     let facts = Facts {
         resume_flags: places.resume_flags(),
@@ -66,7 +70,7 @@ fn prepare(
     if !(args.dry_run.0 || args.keep.no_journal.0) {
         job = origin.keep(job, "set-properties", &places);
     }
-    Ok((job.options(options).build()?, facts))
+    Ok((jobs::build(job.options(options))?, facts))
 }
 
 fn change(args: &SetPropertiesArgs) -> Result<PropertyChange, Refused> {

@@ -32,14 +32,18 @@ fn a_job_in_use_is_refused_and_free_again_when_its_process_is_killed() {
     assert_eq!(jobs.create(ID, DESCRIPTION).unwrap_err(), in_use);
     assert_eq!(jobs.remove(ID).unwrap_err(), in_use);
     assert_eq!(jobs.shrink(ID).unwrap_err(), in_use);
+    assert!(jobs.is_running(ID));
     assert_eq!(jobs.read(ID).unwrap().counts().found, 1, "reading is free");
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(!jobs.is_running(ID));
     let (recovered, journal) = jobs.resume(ID).unwrap();
     assert_eq!(recovered.counts().found, 1);
     assert_eq!(jobs.resume(ID).unwrap_err(), in_use, "this process holds it now");
+    assert!(jobs.is_running(ID), "whoever holds it");
     drop(journal);
     jobs.remove(ID).unwrap();
+    assert!(!jobs.is_running(ID), "there is no such job");
 }
 
 #[test]

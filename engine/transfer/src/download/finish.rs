@@ -159,6 +159,7 @@ pub(crate) async fn whole<R: FileRing>(
         return make_link(task, &parts, target, facts, &object);
     }
     let finish = look(lane, task, target, facts, &object);
+    session.boundary("file");
     let written = match packing(session, facts) {
         Some(packing) => unpack(packing, parts, names.clone(), finish).await,
         None => {
@@ -166,6 +167,7 @@ pub(crate) async fn whole<R: FileRing>(
             patiently(async || lane.ring.store(names.clone(), Arc::clone(&parts), finish).await).await
         }
     };
+    session.boundary("name");
     written.map_err(|error| Failure::write(&object, &error).into())
 }
 
@@ -185,6 +187,7 @@ pub(crate) async fn large<R: FileRing>(
         return Err(failure);
     }
     let finish = look(lane, task, &large.target, &large.facts, &large.object);
+    lane.session().boundary("file");
     let written = match packing(lane.session(), &large.facts) {
         Some(packing) => {
             let mut out = names.clone();
@@ -197,6 +200,7 @@ pub(crate) async fn large<R: FileRing>(
         }
         None => lane.ring.complete(file, names.clone(), finish).await,
     };
+    lane.session().boundary("name");
     written.map_err(|error| Failure::write(&large.object, &error).into())
 }
 

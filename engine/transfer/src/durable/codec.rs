@@ -236,6 +236,12 @@ pub(super) fn skipped_of(code: u8) -> SkippedKind {
 /// Bytes of one text of a failure at most: some ten of them have to fit into a journal's string.
 const TEXT_MAX: usize = 4 << 10;
 
+/// Where a text that is too long ends.
+fn cut(text: &str) -> usize {
+    let most = text.len().min(TEXT_MAX);
+    (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+}
+
 /// A failure as the journal keeps it.
 pub(super) fn failure_text(failure: &Failure) -> Vec<u8> {
     let Failure {
@@ -262,7 +268,7 @@ pub(super) fn failure_text(failure: &Failure) -> Vec<u8> {
         request_id.as_deref().unwrap_or_default(),
     ];
     for text in texts {
-        string(&text.as_bytes()[..text.floor_char_boundary(TEXT_MAX)], &mut out);
+        string(&text.as_bytes()[..cut(text)], &mut out);
     }
     number(*bytes, &mut out);
     number(status.unwrap_or_default().into(), &mut out);

@@ -55,6 +55,18 @@ pub(crate) struct KeepArgs {
     /// Keep no journal: the job cannot be resumed, listed or shown
     #[arg(long, default_value = "false")]
     pub(crate) no_journal: Switch,
+
+    #[command(flatten)]
+    pub(crate) retry: RetryArgs,
+}
+
+/// What becomes of what failed: a flag of every run of a job.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct RetryArgs {
+    /// How often what failed is tried once more when everything else is done; 0 is never
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) retry_failed: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

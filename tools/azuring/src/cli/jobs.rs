@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, RetryArgs};
 use super::examples;
 use super::value::Switch;
 
@@ -84,6 +84,9 @@ pub(crate) struct ResumeArgs {
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(crate) retry: RetryArgs,
 }
 
 #[derive(Debug, Args)]

@@ -16,10 +16,11 @@ mod show;
 use std::ffi::OsString;
 use std::path::Path;
 
-use azuring_transfer::{JobBuilder, JobId, Jobs, JournalError, RecordedJob, Report};
+use azuring_transfer::{Job, JobBuilder, JobError, JobId, Jobs, JournalError, RecordedJob, Report};
 
 use crate::cli::jobs::{JobState, JobsCommand};
 use crate::exit::Exit;
+use crate::hooks;
 use crate::output::{self, notice};
 use crate::refused::Refused;
 use crate::state::{self, State};
@@ -57,6 +58,20 @@ impl Origin {
     }
 }
 
+/// The job, as far as it can be begun.
+///
+/// # Errors
+/// Why it cannot; where that is its journal, with the way out.
+pub(crate) fn build(job: JobBuilder) -> Result<Job, Refused> {
+    job.build().map_err(|error| {
+        let unwritable =
+            matches!(&error, JobError::Journal(JournalError::Io { .. } | JournalError::Full { .. }));
+        let refused = Refused::from(error);
+        let hint = if unwritable { "; with --no-journal the job runs, and cannot be resumed" } else { "" };
+        Refused { text: refused.text + hint, ..refused }
+    })
+}
+
 /// Where a job is kept, and its description.
 fn described(
     command: &'static str,
@@ -65,7 +80,7 @@ fn described(
 ) -> Result<(Jobs, Vec<u8>), String> {
     let state = state::find().ok_or(state::NOWHERE)?;
     let description = Description::of(command, args, places)?;
-    Ok((Jobs::new(&state.jobs), description.to_bytes()))
+    Ok((hooks::jobs(&state.jobs), description.to_bytes()))
 }
 
 impl Places<'_> {
@@ -106,7 +121,7 @@ fn kept() -> Result<(State, Jobs), Refused> {
         let text = format!("there is no place where jobs are kept: {}", state::NOWHERE);
         return Err(Refused { text, exit: Exit::Failures });
     };
-    let jobs = Jobs::new(&state.jobs);
+    let jobs = hooks::jobs(&state.jobs);
     Ok((state, jobs))
 }
 
