@@ -19,6 +19,7 @@
 //! Limits: one client process, loopback. What a real account's latency does to concurrency is not measured here.
 #![forbid(unsafe_code)]
 
+mod journal;
 mod machine;
 mod options;
 mod planted;
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     match options::parse() {
         options::Action::Serve(serve) => finish(sink::serve(&serve).map(|()| true)),
+        options::Action::Journal(options) => finish(journal::measure(&options)),
         options::Action::Measure(options) => finish(runner::measure(&options)),
     }
 }

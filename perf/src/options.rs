@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use azuring_tests::target_dir;
 use clap::{Args, Parser, Subcommand};
 
+use crate::journal;
 use crate::planted::Planted;
 use crate::report::{Case, Tool, Transport};
 use crate::workload::Size;
@@ -19,7 +20,7 @@ struct CommandLine {
     #[command(flatten)]
     measure: Options,
     #[command(subcommand)]
-    command: Option<Hidden>,
+    command: Option<Other>,
 }
 
 /// What to measure.
@@ -51,11 +52,13 @@ pub(crate) struct Options {
     work: Option<PathBuf>,
 }
 
-/// Not for people: the sink, in a process of its own.
 #[derive(Debug, Subcommand)]
-enum Hidden {
+enum Other {
+    /// Not for people: the sink, in a process of its own
     #[command(hide = true)]
     Serve(Serve),
+    /// What a job's journal costs
+    Journal(journal::Options),
 }
 
 /// How to run the sink.
@@ -74,12 +77,14 @@ pub(crate) struct Serve {
 pub(crate) enum Action {
     Measure(Options),
     Serve(Serve),
+    Journal(journal::Options),
 }
 
 pub(crate) fn parse() -> Action {
     let line = CommandLine::parse();
     match line.command {
-        Some(Hidden::Serve(serve)) => Action::Serve(serve),
+        Some(Other::Serve(serve)) => Action::Serve(serve),
+        Some(Other::Journal(options)) => Action::Journal(options),
         None => Action::Measure(line.measure),
     }
 }

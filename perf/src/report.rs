@@ -317,7 +317,8 @@ fn ratio(value: Option<f64>) -> String {
 }
 
 /// The middle value, or the mean of the two middle ones; `None` of nothing.
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The median; `None` of nothing.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {

@@ -92,6 +92,11 @@ impl Tools {
         }
     }
 
+    /// The azuring that is measured.
+    pub(crate) fn azuring_program(&self) -> Option<&Path> {
+        self.azuring.as_deref()
+    }
+
     /// Makes the tool ready and asks for its version.
     fn ready(&mut self, tool: Tool) -> Result<String, Error> {
         match tool {

@@ -2,12 +2,18 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use azsim::{Fault, Faults, NameMatch, Operation, Rule};
-use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, Outcome, Running, azuring};
+use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, Running, azuring};
 use serde_json::Value;
+
+#[path = "../../tools/azuring/src/view/ndjson/schema.rs"]
+mod schema;
+
+#[path = "jobs/resume.rs"]
+mod resume;
 
 fn home(fixture: &Fixture) -> PathBuf {
     fixture.azuring().home().join(".azuring")
@@ -87,72 +93,6 @@ fn begun(fixture: &Fixture) -> Running {
     running
 }
 
-/// The SAS of a URL.
-fn sas(url: &str) -> String {
-    url.split_once('?').unwrap().1.to_owned()
-}
-
-fn done_once(fixture: &Fixture) {
-    let names = fixture.names();
-    assert_eq!(names.len(), 1000);
-    for (n, name) in names.iter().enumerate() {
-        assert_eq!(*name, format!("tree/{n:04}"));
-        assert_eq!(fixture.content(name), format!("{n}").as_bytes());
-    }
-}
-
-#[test]
-fn an_interrupted_upload_is_resumed_to_the_last_object() {
-    let fixture = Fixture::new(azuring!());
-    let running = begun(&fixture);
-    running.interrupt();
-    let first = running.wait().unwrap();
-    first.expect_code(6);
-    let done = number(&first, "Number of File Transfers Completed");
-    assert!((40..900).contains(&done), "{done}");
-    let id = the_job(&fixture);
-    let told = format!("resume with: azuring jobs resume {id} --destination-sas='SAS'");
-    assert!(first.stderr.contains(&told), "{}", first.stderr);
-    let shown = fixture.run(["jobs", "show", &id]);
-    shown.expect_code(0);
-    assert_eq!(shown.field("Final Job Status"), Some("Cancelled"));
-    assert_eq!(number(&shown, "Number of File Transfers Completed"), done);
-
-    fixture.server().set_faults(Faults::default());
-    let before = fixture.server().stats().requests;
-    let second = fixture.run(["jobs", "resume", &id[..8], "--concurrency=8"]);
-    second.expect_code(0);
-    assert_eq!(second.field("Final Job Status"), Some("Completed"));
-    for label in ["Total Number of Transfers", "Number of File Transfers Completed"] {
-        assert_eq!(number(&second, label), 1000, "{label}");
-    }
-    assert_eq!(number(&second, "Number of File Transfers Skipped"), 0);
-    assert!(second.stdout.contains(&format!("Job {id} has started")), "{}", second.stdout);
-    assert!(second.stderr.contains("8 requests in flight"), "{}", second.stderr);
-    assert!(!second.stderr.contains("resume with"), "{}", second.stderr);
-    let sent = fixture.server().stats().requests - before;
-    assert_eq!(sent, 1000 - done, "what was done is not done again");
-    done_once(&fixture);
-}
-
-#[test]
-fn a_killed_upload_is_resumed_to_the_last_object() {
-    let fixture = Fixture::new(azuring!());
-    let running = begun(&fixture);
-    running.kill();
-    assert_eq!(running.wait().unwrap().signal, Some(9));
-    let id = the_job(&fixture);
-    assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), std::slice::from_ref(&id));
-    fixture.server().set_faults(Faults::default());
-    let second = fixture.run(["jobs", "resume", &id]);
-    second.expect_code(0);
-    for label in ["Total Number of Transfers", "Number of File Transfers Completed"] {
-        assert_eq!(number(&second, label), 1000, "{label}");
-    }
-    assert_eq!(number(&second, "Total Number of Bytes Transferred"), 10 + 180 + 2700);
-    done_once(&fixture);
-}
-
 #[test]
 fn a_job_that_runs_is_left_alone() {
     let fixture = Fixture::new(azuring!());
@@ -172,53 +112,6 @@ fn a_job_that_runs_is_left_alone() {
     running.interrupt();
     running.wait().unwrap().expect_code(6);
     assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), [id]);
-}
-
-#[test]
-fn a_new_sas_goes_where_the_old_one_was() {
-    const ACCOUNT: &str = "other";
-    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    let fixture = Fixture::with(azuring!(), |server| {
-        server.account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).account(ACCOUNT, key)
-    });
-    assert!(fixture.server().create_container(ACCOUNT, CONTAINER));
-    let hour = Duration::from_secs(3600);
-    let url = format!("{}/{CONTAINER}", fixture.server().url(ACCOUNT));
-    let weak = fixture.server().account_sas(ACCOUNT, "r", hour);
-    let strong = fixture.server().account_sas(ACCOUNT, "rwdlact", hour);
-    let file = fixture.file("a.txt", b"a");
-    let first = fixture.run(["copy", file.to_str().unwrap(), &format!("{url}?{weak}")]);
-    assert_ne!(first.code, Some(0));
-    let id = the_job(&fixture);
-
-    let without = fixture.run(["jobs", "resume", &id]);
-    without.expect_code(3);
-    assert!(without.stderr.contains("--destination-sas='SAS'"), "{}", without.stderr);
-    let wrong = fixture.run(["jobs", "resume", &id, &format!("--source-sas={strong}")]);
-    wrong.expect_code(2);
-    assert!(wrong.stderr.contains("--source-sas: the job's source is no URL"), "{}", wrong.stderr);
-
-    let resumed = fixture.run(["jobs", "resume", &id, &format!("--destination-sas=?{strong}")]);
-    resumed.expect_code(0);
-    assert_eq!(number(&resumed, "Number of File Transfers Completed"), 1);
-    assert_eq!(fixture.server().content(ACCOUNT, CONTAINER, "a.txt").unwrap().to_vec(), b"a");
-
-    // The other way round: the source is the URL.
-    let (to, signed) = (fixture.path().join("down/a.txt"), format!("{url}/a.txt?{weak}"));
-    fixture.file("down", b"in the way");
-    let first = fixture.run(["copy", &signed, to.to_str().unwrap()]);
-    assert_ne!(first.code, Some(0));
-    let id = listed(&fixture, &[]).into_iter().find(|other| *other != id).unwrap();
-    fs::remove_file(fixture.path().join("down")).unwrap();
-    let without = fixture.run(["jobs", "resume", &id]);
-    assert!(without.expect_code(3).stderr.contains("--source-sas='SAS'"), "{}", without.stderr);
-    fixture.run(["jobs", "resume", &id, &format!("--source-sas={weak}")]).expect_code(0);
-    assert_eq!(fs::read(to).unwrap(), b"a");
-    for entry in fs::read_dir(home(&fixture).join("jobs")).unwrap() {
-        let journal = fs::read(entry.unwrap().path().join("journal")).unwrap();
-        let holds = |what: &str| journal.windows(what.len()).any(|part| part == what.as_bytes());
-        assert!(holds(CONTAINER) && !holds("sig="));
-    }
 }
 
 #[test]
@@ -478,72 +371,4 @@ fn without_a_journal_nothing_is_left() {
     let secret = fixture.upload(&file, &["--metadata=link=http://h/c?sig=S3CR3T"]);
     assert!(secret.expect_code(0).stderr.contains("holds a secret"), "{}", secret.stderr);
     assert!(!home(&fixture).join("jobs").exists());
-}
-
-#[test]
-fn a_job_goes_on_from_the_directory_where_it_began() {
-    let (fixture, tree) = failing();
-    let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let within = |dir: &Path| azuring!().env("HOME", home.path()).current_dir(dir);
-    let url = fixture.url();
-    let first = within(&tree).run(["copy", "*", &url, "--recursive", "--include-pattern=*bad*"]);
-    let text = first.expect_code(1).stderr.split("azuring jobs resume ").nth(1).unwrap();
-    let id = text.split_whitespace().next().unwrap();
-    fixture.server().set_faults(Faults::default());
-    let moved = tree.with_file_name("moved");
-    fs::rename(&tree, &moved).unwrap();
-    let gone = within(elsewhere.path()).run(["jobs", "resume", id]);
-    assert!(gone.expect_code(1).stderr.contains("cannot be entered"), "{}", gone.stderr);
-    fs::rename(&moved, &tree).unwrap();
-    let sas = format!("--destination-sas={}", sas(&url));
-    within(elsewhere.path()).run(["jobs", "resume", id, &sas]).expect_code(0);
-    assert_eq!(fixture.names(), ["bad 1.txt", "sub/bad%2.txt"]);
-}
-
-#[test]
-fn what_failed_is_tried_once_more() {
-    for (flag, code) in [("--retry-failed=0", 5), ("--retry-failed=1", 0), ("", 0)] {
-        let fixture = Fixture::new(azuring!());
-        fixture.file("tree/bad.txt", b"a");
-        fixture.file("tree/good.txt", b"b");
-        let fault = Fault::error(503, "ServerBusy");
-        let rules = vec![Rule { fault, count: 1, ..refused("bad") }];
-        fixture.server().set_faults(Faults { rules, ..Faults::default() });
-        let more = ["--max-tries=1", flag];
-        let more = if flag.is_empty() { &more[..1] } else { &more };
-        let outcome = fixture.upload(&fixture.path().join("tree"), more);
-        outcome.expect_code(code);
-        let failed = number(&outcome, "Number of File Transfers Failed");
-        assert_eq!((failed, fixture.names().len()), if code == 0 { (0, 2) } else { (1, 1) }, "{flag}");
-    }
-}
-
-#[test]
-fn removals_and_changes_are_resumed_too() {
-    for (command, operation) in
-        [(&["rm"][..], None), (&["sp", "--metadata=a=1"], Some(Operation::SetBlobMetadata))]
-    {
-        let fixture = Fixture::new(azuring!());
-        for n in 0..3 {
-            let file = fixture.file(&format!("f{n}"), b"x");
-            fixture.upload(&file, &["--no-journal"]).expect_code(0);
-        }
-        let rule = Rule {
-            name: NameMatch::Contains("f1".to_owned()),
-            operation,
-            fault: Fault::error(409, "BlobImmutableDueToPolicy"),
-            skip: 0,
-            count: u64::MAX,
-        };
-        fixture.server().set_faults(Faults { rules: vec![rule], ..Faults::default() });
-        let url = fixture.url();
-        let first =
-            fixture.run([command[0], &*url, "--recursive"].into_iter().chain(command[1..].iter().copied()));
-        assert_eq!(number(first.expect_code(1), "Number of File Transfers Failed"), 1, "{command:?}");
-        fixture.server().set_faults(Faults::default());
-        let id = the_job(&fixture);
-        assert!(first.stderr.contains(&format!("{id} --source-sas='SAS'")), "{}", first.stderr);
-        let second = fixture.run(["jobs", "resume", &id, &format!("--source-sas={}", sas(&url))]);
-        assert_eq!(number(second.expect_code(0), "Number of File Transfers Completed"), 3, "{command:?}");
-    }
 }

@@ -51,9 +51,9 @@ fn content(text: &str, kind: &str) -> Value {
 #[test]
 fn each_level_has_its_lines() {
     for (level, want) in [
-        ("debug", &["DEBUG", "ERROR", "INFO"][..]),
-        ("INFO", &["ERROR", "INFO"]),
-        ("Warning", &["ERROR", "INFO"]),
+        ("debug", &["DEBUG", "ERROR", "INFO", "WARNING"][..]),
+        ("INFO", &["ERROR", "INFO", "WARNING"]),
+        ("Warning", &["ERROR", "INFO", "WARNING"]),
         ("ERROR", &["ERROR", "INFO"]),
     ] {
         let (fixture, tree) = failing(azuring!());

@@ -399,6 +399,15 @@ impl Recovered {
         pending + failed
     }
 
+    /// The numbers of all transfers that stand so, in their order.
+    pub fn numbers(&self, state: State) -> impl Iterator<Item = u64> {
+        (0u64..).zip(&self.parts).flat_map(move |(part, index)| {
+            let first = part * u64::from(PART_TRANSFERS);
+            let states = &index.states;
+            (0..states.len()).filter(move |n| states.get(*n) == state).map(move |n| first + u64::from(n))
+        })
+    }
+
     /// Begins to read a listed part.
     ///
     /// # Errors

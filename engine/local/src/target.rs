@@ -86,6 +86,12 @@ impl TargetTree {
         self
     }
 
+    /// The root, open.
+    #[must_use]
+    pub fn root(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.root)
+    }
+
     /// The root as it was given.
     #[must_use]
     pub fn root_path(&self) -> &Path {

@@ -85,7 +85,9 @@ mod tests {
             let (entry, failure) = failed(kind);
             again.take(entry, failure).is_ok()
         };
-        assert!(!take(FailureKind::Name) && !take(FailureKind::Authentication) && !take(FailureKind::Interrupted));
+        assert!(
+            !take(FailureKind::Name) && !take(FailureKind::Authentication) && !take(FailureKind::Interrupted)
+        );
         assert!(again.next_pass().is_none());
         for _ in 0..2 {
             assert!(take(FailureKind::Network));

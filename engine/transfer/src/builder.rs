@@ -143,16 +143,16 @@ impl JobBuilder {
     }
 
     /// Opens the journal. The last step of building: a job that cannot be built leaves nothing.
-    fn open_journal(keep: Keep, id: uuid::Uuid) -> Result<Option<Durable>, JobError> {
+    fn open_journal(keep: Keep, id: uuid::Uuid, settles: bool) -> Result<Option<Durable>, JobError> {
         Ok(match keep {
             Keep::Nothing => None,
             Keep::Journal(jobs, description) => {
                 let journal = jobs.create(JobId::from_bytes(id.into_bytes()), &description)?;
-                Some(Durable::new(jobs, journal, None))
+                Some(Durable::new(jobs, journal, None, settles))
             }
             Keep::Resume(jobs, id) => {
                 let (recovered, journal) = jobs.resume(id)?;
-                Some(Durable::new(jobs, journal, Some(Before::new(recovered))))
+                Some(Durable::new(jobs, journal, Some(Before::new(recovered)), settles))
             }
         })
     }
@@ -230,7 +230,8 @@ impl JobBuilder {
             target = target.spelling(metadata);
         }
         let lanes = shares.len();
-        let durable = Self::open_journal(self.keep, id)?;
+        let settles = matches!(&task, Task::Download(task) if !task.is_null());
+        let durable = Self::open_journal(self.keep, id, settles)?;
         Ok(Job {
             plan: JobPlan {
                 id: id.to_string(),

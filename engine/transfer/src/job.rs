@@ -258,6 +258,12 @@ impl Job {
         let before = shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
         let before = before.map(Before::counts).unwrap_or_default();
         shared.session.progress.go_on_from(&before);
+        if let Some(durable) = &shared.durable
+            && let Err(failure) = durable.go_on()
+        {
+            shared.session.verdict.stop_for(&failure);
+        }
+        let settler = threads::settle(&shared);
         let (messages, inbox) = collector::channel(shared.session.options.dry_run);
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
         let (counts, kinds) = collector::collect(&inbox, &shared, before, tell);
@@ -287,6 +293,12 @@ impl Job {
         }
         if let Some(Err(panic)) = planner.map(std::thread::JoinHandle::join) {
             std::panic::resume_unwind(panic);
+        }
+        if let (Some(settler), Some(durable)) = (settler, &shared.durable) {
+            durable.settling.end();
+            if let Err(panic) = settler.join() {
+                std::panic::resume_unwind(panic);
+            }
         }
         report.elapsed = begun.elapsed();
         // The threads are gone: nobody else holds it.

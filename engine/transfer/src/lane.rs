@@ -292,7 +292,6 @@ impl<R: FileRing> Lane<R> {
         self.shared.queue.offer(self.index, large, most);
     }
 
-    /// Names of a list that the lane's tasks have still to look up.
     pub(crate) fn session(&self) -> &Session {
         &self.shared.session
     }

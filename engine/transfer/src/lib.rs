@@ -18,6 +18,9 @@
 //! - The pools of all lanes together stay within [`Limits::memory_bytes`]; every queue is bounded.
 //! - No lock and no wake-up of another thread on the path of a small file: work and outcomes travel in batches.
 //!
+//! - With a journal ([`JobBuilder::journal`]) a job goes on after a crash at any moment ([`JobBuilder::resume`]): what is recorded as
+//!   done is done, and what is not recorded is done again.
+//!
 //! **Limits.** See [`Limits`].
 //!
 //! **Does not know** the command line, terminals, or how an event is shown.
@@ -35,6 +38,25 @@
 //!     }
 //! });
 //! println!("{} files, {} bytes", report.counts.done, report.counts.bytes);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The same, so that it can be gone on with:
+//!
+//! ```no_run
+//! use azuring_transfer::{BlobUrl, Credential, Job, JobId, Jobs, StopHandle};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let url = BlobUrl::parse("https://account.blob.core.windows.net/backup?sv=...&sig=...")?;
+//! let credential = Credential::find(&url, |name| std::env::var(name).ok())?;
+//! let jobs = Jobs::new("/var/lib/appliance".as_ref());
+//! let upload = || Job::upload("/var/data", url.clone(), credential.clone()).recursive(true);
+//! let job = upload().journal(jobs.clone(), b"whatever is needed to build it again".to_vec()).build()?;
+//! let id: JobId = job.plan().id.parse()?;
+//! if job.run(&StopHandle::new(), |_| {}).interrupted {
+//!     upload().resume(jobs, id).build()?.run(&StopHandle::new(), |_| {});
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -79,7 +101,7 @@ mod verdict;
 pub use azuring_azure::{
     BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
 };
-pub use azuring_journal::{CommitBy, JobId, Jobs, JournalError, Storage};
+pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
 pub use azuring_link::{HttpChoice, TlsError};
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};

@@ -103,7 +103,6 @@ impl<'a> Planner<'a> {
         let session = &self.shared.session;
         let mut batch = Vec::with_capacity(self.batch_size);
         let mut goes_on = true;
-        self.shared.durable.as_ref().map_or(Ok(()), |durable| durable.go_on(before))?;
         before.todo(|resumed| {
             match resumed {
                 Resumed::Todo(id, found) => batch.push(Entry { id, found }),

@@ -9,7 +9,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::job::Shared;
 use crate::lane::{self, LaneShare};
 use crate::source::Finder;
-use crate::{collector, planner};
+use crate::{collector, durable, planner};
 
 /// Raises this process's soft limit of open descriptors to what the job may need, as far as the hard limit allows. Short
 /// of it, opens and connects wait and are repeated.
@@ -65,4 +65,11 @@ pub(crate) fn start(
             (lanes, None)
         }
     }
+}
+
+/// Starts the thread that has downloaded files written back, where that is recorded. Without it they are recorded as written.
+pub(crate) fn settle(shared: &Arc<Shared>) -> Option<std::thread::JoinHandle<()>> {
+    shared.durable.as_ref().filter(|durable| durable.settles())?;
+    let theirs = Arc::clone(shared);
+    std::thread::Builder::new().name("settle".to_owned()).spawn(move || durable::settle(&theirs)).ok()
 }

@@ -347,7 +347,8 @@ fn lists_go_on_with_their_lines_and_the_directories_among_them() {
     let tree = bench.dir.path().join("tree");
     small(&tree, 100);
     // Longer than what waits for the lanes.
-    let lines: Vec<String> = files(&tree).into_keys().collect::<Vec<_>>().into_iter().cycle().take(18_000).collect();
+    let lines: Vec<String> =
+        files(&tree).into_keys().collect::<Vec<_>>().into_iter().cycle().take(18_000).collect();
     std::fs::write(list_of(&bench), lines.join("\n")).unwrap();
     let (url, list) = (bench.url(""), list_of(&bench));
     let credential = Credential::find(&url, |_| None).unwrap();
@@ -450,6 +451,36 @@ fn a_removal_goes_on_and_what_it_finds_gone_is_done() {
     let (last, _) = state.go_on(job(options()));
     assert_eq!((last.counts.done, last.counts.failed), (4_800, 0), "{:?}", last.counts);
     assert!(bench.server.blobs(DEVSTORE_ACCOUNT, CONTAINER).iter().all(|blob| !blob.name.starts_with("a/")));
+}
+
+#[test]
+fn after_a_restart_of_the_machine_what_was_only_written_is_downloaded_again() {
+    let (bench, state) = (Bench::new(), State::new());
+    let tree = bench.dir.path().join("tree/top");
+    std::fs::create_dir_all(&tree).unwrap();
+    small(&tree, 2_000);
+    bench.upload(&bench.dir.path().join("tree"));
+    let want = files(&tree);
+    let total: u64 = want.values().map(|content| content.len() as u64).sum();
+    let to = bench.dir.path().join("to");
+    let job = || download(&bench, "/top", &to);
+    let (report, _) = state.begin(job().options(slow()), 1);
+    assert!(report.interrupted && report.counts.done > 0);
+    // What the machine had not written back is gone: files are there, and empty.
+    let lost: Vec<_> = files(&to).into_keys().collect();
+    assert_eq!(lost.len() as u64, report.counts.done);
+    for name in &lost {
+        std::fs::write(to.join(name), b"").unwrap();
+    }
+    // The number of the machine's run: see `Counter::Boot`.
+    let (_, journal) = state.jobs().resume(state.id()).unwrap();
+    journal.write().unwrap().count(15, 1);
+    journal.commit().unwrap();
+    drop(journal);
+    let (last, events) = state.go_on(job());
+    assert_eq!(outcome(last.counts), whole(2_000, total), "{events:?}");
+    assert_eq!(outcome(state.recorded().counts), whole(2_000, total));
+    assert!(files(&to.join("top")) == want);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod unpack;
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -148,7 +149,7 @@ impl Download {
     }
 
     /// Whether nothing is kept.
-    fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         self.destination == Path::new("/dev/null")
     }
 
@@ -202,6 +203,11 @@ impl Download {
         // The planner begins once.
         let _ = self.begun.set(Begun { naming, root, tree });
         Ok(())
+    }
+
+    /// The directory below which files are written, once that is known.
+    pub(crate) fn root(&self) -> Option<Arc<OwnedFd>> {
+        self.begun.get()?.tree.as_ref().map(TargetTree::root)
     }
 
     /// Where files are written; `None` when nothing is kept.

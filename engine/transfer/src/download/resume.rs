@@ -3,7 +3,7 @@
 use azuring_azure::BlobFacts;
 use azuring_ring::{FileRing, NewFile};
 
-use crate::durable::{number, string};
+use crate::durable::{boot_id, number, string};
 use crate::failure::Failure;
 use crate::lane::Lane;
 use crate::patience::patiently;
@@ -65,9 +65,4 @@ fn state_of(facts: &BlobFacts, range_bytes: u64) -> Option<Vec<u8>> {
     string(etag.as_bytes(), &mut state);
     string(&boot, &mut state);
     Some(state)
-}
-
-/// Which run of the machine this is (`random(4)`).
-fn boot_id() -> Option<Vec<u8>> {
-    std::fs::read("/proc/sys/kernel/random/boot_id").ok()
 }

@@ -10,6 +10,9 @@ use crate::task::Found;
 
 use super::codec::{self, Key};
 use super::counters::{self, Counter};
+use super::settle::Written;
+
+const PART: u64 = azuring_journal::PART_TRANSFERS as u64;
 
 /// What an earlier run left.
 pub(crate) struct Before {
@@ -32,11 +35,38 @@ impl Before {
         Self { recovered }
     }
 
-    /// What counts of the earlier runs: what failed is done again.
+    /// What counts of the earlier runs: what failed is done again, and what was lost.
     pub(crate) fn counts(&self) -> Counts {
-        let counts = counters::counts(&self.recovered);
-        let failed = Counter::BytesFailed.of(&self.recovered);
-        Counts { failed: 0, bytes_found: counts.bytes_found.saturating_sub(failed), ..counts }
+        let mut counts = counters::counts(&self.recovered);
+        counts.failed = 0;
+        counts.bytes_found = counts.bytes_found.saturating_sub(self.failed_bytes());
+        if self.restarted() {
+            let written = self.written();
+            counts.done = counts.done.saturating_sub(written.numbers.len() as u64);
+            counts.bytes = counts.bytes.saturating_sub(written.bytes as u64);
+            counts.bytes_found = counts.bytes_found.saturating_sub(written.lengths as u64);
+        }
+        counts
+    }
+
+    /// Which run of the machine it was in.
+    pub(super) fn boot(&self) -> i64 {
+        self.recovered.counter(Counter::Boot as usize)
+    }
+
+    /// Whether the machine was restarted since.
+    pub(crate) fn restarted(&self) -> bool {
+        self.boot() != super::boot_number()
+    }
+
+    /// What it wrote of which it is not known that it is on the disk.
+    pub(super) fn written(&self) -> Written {
+        let of = |counter: Counter| counter.of(&self.recovered) as i64;
+        Written {
+            numbers: self.recovered.numbers(State::Skipped(codec::WRITTEN)).collect(),
+            bytes: of(Counter::BytesWritten),
+            lengths: of(Counter::FoundWritten),
+        }
     }
 
     /// The lengths of what failed, which are counted when it ends again.
@@ -76,14 +106,18 @@ impl Before {
 
     /// Calls `take` for each transfer that is to be done, in the order they were found, until it says `false`.
     pub(crate) fn todo(&self, mut take: impl FnMut(Resumed) -> bool) -> Result<(), Box<Failure>> {
+        let lost: Vec<u64> = if self.restarted() { self.written().numbers } else { Vec::new() };
+        let mut lost = lost.into_iter().peekable();
         for index in 0..self.recovered.parts() {
-            // What failed is counted as neither pending nor done.
-            let mut part = match self.recovered.left_in_part(index) {
-                0 => continue,
-                _ => self.recovered.part(index).map_err(unreadable)?,
-            };
+            let end = (index as u64 + 1) * PART;
+            let none_lost = lost.peek().is_none_or(|number| *number >= end);
+            if self.recovered.left_in_part(index) == 0 && none_lost {
+                continue;
+            }
+            let mut part = self.recovered.part(index).map_err(unreadable)?;
             while let Some(transfer) = part.next().map_err(unreadable)? {
-                if matches!(transfer.state, State::Done | State::Skipped(_)) {
+                let is_lost = lost.next_if_eq(&transfer.number).is_some();
+                if !is_lost && matches!(transfer.state, State::Done | State::Skipped(_)) {
                     continue;
                 }
                 let id = TransferId::nth(transfer.number);
@@ -119,9 +153,8 @@ impl Before {
     /// The transfers that the scan finds again when it goes on from the recorded position.
     pub(crate) fn found_again(&self) -> Result<FoundAgain, Box<Failure>> {
         let from = self.recovered.cursor().map_or(0, |cursor| cursor.found);
-        let per_part = u64::from(azuring_journal::PART_TRANSFERS);
         let mut again = FoundAgain::new();
-        for index in (from / per_part) as usize..self.recovered.parts() {
+        for index in (from / PART) as usize..self.recovered.parts() {
             let mut part = self.recovered.part(index).map_err(unreadable)?;
             while let Some(transfer) = part.next().map_err(unreadable)? {
                 if transfer.number >= from && codec::is_scanned(transfer.facts) {

@@ -27,6 +27,8 @@ const IS_STATE: u8 = 8;
 /// It was found below a line of a list.
 const IS_BELOW: u8 = 16;
 
+/// Not skipped: written, and not known to be on the disk.
+pub(super) const WRITTEN: u8 = 62;
 /// Skipped for being a directory whose blobs are transfers of their own. The codes of other reasons lie below.
 pub(super) const EXPANDED: u8 = 63;
 
@@ -374,7 +376,7 @@ mod tests {
         assert_eq!((back.reason.len(), back.tries), (TEXT_MAX, 20));
         for kind in SKIPPED {
             assert_eq!(skipped_of(skipped_code(kind)), kind);
-            assert!(skipped_code(kind) < EXPANDED);
+            assert!(skipped_code(kind) < WRITTEN);
         }
         for state in STATES {
             assert_eq!(status_of(&summary(state)), Some(state));

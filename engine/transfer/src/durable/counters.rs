@@ -6,6 +6,8 @@ use azuring_journal::{Entry, Recovered};
 
 use crate::outcome::{Counts, Report};
 
+use super::settle::Written;
+
 /// What each counter of a journal means. The numbers never change.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Counter {
@@ -29,6 +31,12 @@ pub(super) enum Counter {
     /// Whether local names are shorter than those of their blobs.
     Collapsed = 13,
     ElapsedMs = 14,
+    /// Which run of the machine the last run of the job was in.
+    Boot = 15,
+    /// Transfers that were written and are not known to be on the disk, their bytes and their lengths.
+    Written = 16,
+    BytesWritten = 17,
+    FoundWritten = 18,
 }
 
 impl Counter {
@@ -36,6 +44,13 @@ impl Counter {
         if by != 0 {
             entry.count(self as usize, by);
         }
+    }
+
+    /// Counts what was written, or takes it back.
+    pub(super) fn count_written(entry: &mut Entry<'_>, written: &Written, sign: i64) {
+        Self::Written.add(entry, sign * written.numbers.len() as i64);
+        Self::BytesWritten.add(entry, sign * written.bytes);
+        Self::FoundWritten.add(entry, sign * written.lengths);
     }
 
     pub(super) fn of(self, recovered: &Recovered) -> u64 {
@@ -48,20 +63,21 @@ pub(super) fn counts(recovered: &Recovered) -> Counts {
     let (transfers, of) = (recovered.counts(), |counter: Counter| counter.of(recovered));
     let expanded = of(Counter::Expanded);
     let folders_done = of(Counter::FoldersDone);
+    let written = of(Counter::Written);
     Counts {
         found: transfers.found.saturating_sub(expanded),
         found_folders: of(Counter::FoldersFound),
         found_links: of(Counter::LinksFound),
-        done: transfers.done.saturating_sub(folders_done),
+        done: (transfers.done + written).saturating_sub(folders_done),
         failed: transfers.failed,
         folders_done,
         folders_failed: 0,
-        skipped_existing: transfers.skipped.saturating_sub(expanded),
+        skipped_existing: transfers.skipped.saturating_sub(expanded + written),
         problems: of(Counter::Problems),
         skipped_symlinks: of(Counter::SkippedSymlinks),
         skipped_special: of(Counter::SkippedSpecial),
-        bytes: of(Counter::Bytes),
-        bytes_found: of(Counter::BytesFound) + of(Counter::BytesFailed),
+        bytes: of(Counter::Bytes) + of(Counter::BytesWritten),
+        bytes_found: of(Counter::BytesFound) + of(Counter::FoundWritten) + of(Counter::BytesFailed),
         bytes_sent: of(Counter::BytesSent),
         requests: of(Counter::Requests),
         retries: of(Counter::Retries),

@@ -14,7 +14,9 @@ mod codec;
 mod counters;
 mod position;
 mod recorded;
+mod settle;
 
+use azuring_azure::Crc64Digest;
 use azuring_journal::{Jobs, Journal, JournalError};
 
 use crate::failure::{Failure, FailureKind};
@@ -26,6 +28,10 @@ pub(crate) use codec::{Key, Reader, number, string};
 use counters::Counter;
 pub(crate) use position::{LocalPosition, RemotePosition};
 pub use recorded::{RecordedJob, RecordedState, RecordedTransfer};
+pub(crate) use settle::{Settling, Written, run as settle};
+
+/// Transfers that are recorded in one entry as being on the disk.
+const SETTLED_AT_ONCE: usize = 10_000;
 
 /// The journal of a running job.
 pub(crate) struct Durable {
@@ -33,6 +39,9 @@ pub(crate) struct Durable {
     journal: Journal,
     /// What an earlier run left.
     pub(crate) before: Option<Before>,
+    /// Whether what is done is only written at first.
+    settles: bool,
+    pub(crate) settling: Settling,
 }
 
 /// What the planner saw beside the objects it hands over.
@@ -69,8 +78,58 @@ impl Notes {
 }
 
 impl Durable {
-    pub(crate) fn new(jobs: Jobs, journal: Journal, before: Option<Before>) -> Self {
-        Self { jobs, journal, before }
+    /// `settles`: files are written.
+    pub(crate) fn new(jobs: Jobs, journal: Journal, before: Option<Before>, settles: bool) -> Self {
+        Self { jobs, journal, before, settles, settling: Settling::default() }
+    }
+
+    /// Whether it is known of what is done that it is on the disk only later.
+    pub(crate) fn settles(&self) -> bool {
+        self.settles
+    }
+
+    /// The job begins, or goes on: what failed is done again, and its lengths are counted again when it ends; so is, when the
+    /// machine was restarted, what was only written.
+    pub(crate) fn go_on(&self) -> Result<(), Box<Failure>> {
+        let boot = boot_number();
+        let record = || {
+            let mut entry = self.journal.write()?;
+            let Some(before) = &self.before else {
+                Counter::Boot.add(&mut entry, boot);
+                return Ok(());
+            };
+            Counter::BytesFailed.add(&mut entry, -(before.failed_bytes() as i64));
+            Counter::Boot.add(&mut entry, boot.wrapping_sub(before.boot()));
+            let written = before.written();
+            if before.restarted() {
+                Counter::count_written(&mut entry, &written, -1);
+            } else {
+                self.settling.add(written);
+            }
+            Ok(())
+        };
+        record().map_err(|error: JournalError| failed(&error))
+    }
+
+    /// Records as done what was written, now that it is on the disk.
+    pub(crate) fn settled(&self, written: &Written) -> Result<(), Box<Failure>> {
+        let record = || {
+            for some in written.numbers.chunks(SETTLED_AT_ONCE) {
+                let mut entry = self.journal.write()?;
+                some.iter().for_each(|number| entry.done(*number));
+                Counter::Written.add(&mut entry, -(some.len() as i64));
+            }
+            let mut entry = self.journal.write()?;
+            for (from, to, by) in [
+                (Counter::BytesWritten, Counter::Bytes, written.bytes),
+                (Counter::FoundWritten, Counter::BytesFound, written.lengths),
+            ] {
+                from.add(&mut entry, -by);
+                to.add(&mut entry, by);
+            }
+            Ok(())
+        };
+        record().map_err(|error: JournalError| failed(&error))
     }
 
     /// Records objects that were found, and with them what else has to stand or fall with them; returns the number of the
@@ -109,13 +168,6 @@ impl Durable {
         record().map_err(|error| failed(&error))
     }
 
-    /// The job goes on: what failed is done again, and its lengths are counted again when it ends.
-    pub(crate) fn go_on(&self, before: &Before) -> Result<(), Box<Failure>> {
-        let mut entry = self.journal.write().map_err(|error| failed(&error))?;
-        Counter::BytesFailed.add(&mut entry, -(before.failed_bytes() as i64));
-        Ok(())
-    }
-
     /// Records something that was asked for by name and cannot be transferred.
     pub(crate) fn refused(&self, failure: &Failure) -> Result<u64, Box<Failure>> {
         let record = || {
@@ -141,12 +193,19 @@ impl Durable {
 
     /// Records how transfers ended. What was interrupted has not ended.
     pub(crate) fn ended(&self, outcomes: &[Outcome]) -> Result<(), Box<Failure>> {
-        let record = || {
+        let mut written = Written::default();
+        let mut record = || {
             let mut entry = self.journal.write()?;
             for outcome in outcomes {
                 let number = outcome.id.number();
                 let length = outcome.length as i64;
                 match &outcome.result {
+                    Ok(Done::Whole) if self.settles && outcome.entity != Entity::Folder => {
+                        entry.skipped(number, codec::WRITTEN);
+                        written.numbers.push(number);
+                        written.bytes += outcome.bytes as i64;
+                        written.lengths += length;
+                    }
                     Ok(Done::Whole) => {
                         entry.done(number);
                         if outcome.entity == Entity::Folder {
@@ -167,9 +226,14 @@ impl Durable {
                     }
                 }
             }
+            Counter::count_written(&mut entry, &written, 1);
             Ok(())
         };
-        record().map_err(|error| failed(&error))
+        record().map_err(|error| failed(&error))?;
+        if !written.numbers.is_empty() {
+            self.settling.add(written);
+        }
+        Ok(())
     }
 
     /// Records that a line of a list turned out to be a directory, all of whose blobs are transfers of their own.
@@ -203,7 +267,7 @@ impl Durable {
 
     /// Records how the job ended. A job with nothing left to do shrinks to its summary and failures.
     pub(crate) fn end(self, report: &Report) -> Result<(), Box<Failure>> {
-        let Self { jobs, journal, before } = self;
+        let Self { jobs, journal, before, .. } = self;
         drop(before);
         let record = || {
             // A summary while something is missing would be wrong.
@@ -234,6 +298,23 @@ fn note(entry: &mut azuring_journal::Entry<'_>, notes: &Notes) -> Result<(), Jou
         entry.problem(codec::kind_code(problem.kind), &codec::failure_text(problem))?;
     }
     Ok(())
+}
+
+/// Which run of the machine this is (`random(4)`).
+pub(crate) fn boot_id() -> Option<Vec<u8>> {
+    std::fs::read("/proc/sys/kernel/random/boot_id").ok()
+}
+
+/// The same as a number. Where it is not known, no two are the same.
+fn boot_number() -> i64 {
+    match boot_id() {
+        Some(id) => {
+            let mut digest = Crc64Digest::new();
+            digest.update(&id);
+            digest.finish().0.cast_signed()
+        }
+        None => fastrand::i64(..),
+    }
 }
 
 /// Why the job cannot go on without its journal.

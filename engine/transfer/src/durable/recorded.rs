@@ -90,7 +90,7 @@ impl RecordedJob {
                 let failure = transfer.failure;
                 let state = match transfer.state {
                     State::Pending => RecordedState::Pending,
-                    State::Done => RecordedState::Done,
+                    State::Done | State::Skipped(codec::WRITTEN) => RecordedState::Done,
                     State::Skipped(codec::EXPANDED) => continue,
                     State::Skipped(code) => RecordedState::Skipped(codec::skipped_of(code)),
                     State::Failed(_) => RecordedState::Failed,

@@ -13,8 +13,10 @@ mod list;
 mod resume;
 mod show;
 
+use std::cmp::Reverse;
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use azuring_transfer::{Job, JobBuilder, JobError, JobId, Jobs, JournalError, RecordedJob, Report};
 
@@ -145,6 +147,7 @@ struct Entry {
     id: JobId,
     /// Begun then, seconds since 1970; of one that cannot be read, written then.
     start: i64,
+    written: SystemTime,
     job: Result<(String, Description), String>,
 }
 
@@ -164,11 +167,12 @@ fn entries(jobs: &Jobs) -> Result<Vec<Entry>, JournalError> {
             let job = RecordedJob::read(jobs, id).map_err(|error| error.to_string());
             let job =
                 job.and_then(|job| Ok((state_of(jobs, &job), Description::from_bytes(job.description())?)));
-            let written = listed.modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let start = job.as_ref().map_or(written.as_secs() as i64, |(_, description)| description.start);
-            Entry { id, start, job }
+            let written = listed.modified;
+            let written_s = written.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+            let start = job.as_ref().map_or(written_s, |(_, description)| description.start);
+            Entry { id, start, written, job }
         })
         .collect();
-    entries.sort_by_key(|entry| (std::cmp::Reverse(entry.start), entry.id));
+    entries.sort_by_key(|entry| Reverse((entry.start, entry.written, entry.id)));
     Ok(entries)
 }

@@ -1,0 +1,86 @@
+//! Downloaded files on their way from the page cache to the disk.
+//!
+//! A file that is written survives the end of the process, and not that of the machine. So it is recorded as *written* first;
+//! a thread has the file system write everything back now and then, and records as *done* what was written before. Whoever
+//! goes on with the job in the same run of the machine takes the one for the other; after a restart, what was only written
+//! is downloaded again.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::job::Shared;
+use crate::task::Task;
+
+/// How often the file system is asked: as often as ext4 and XFS write their own journals back without being asked.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Transfers that were written and are not known to be on the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(super) numbers: Vec<u64>,
+    /// Bytes that were transferred, and lengths.
+    pub(super) bytes: i64,
+    pub(super) lengths: i64,
+}
+
+/// Gathers them.
+#[derive(Debug, Default)]
+pub(crate) struct Settling {
+    state: Mutex<State>,
+    ends: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    written: Written,
+    ended: bool,
+}
+
+impl Settling {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while the lock is held")
+    }
+
+    pub(super) fn add(&self, more: Written) {
+        let written = &mut self.state().written;
+        written.numbers.extend(more.numbers);
+        written.bytes += more.bytes;
+        written.lengths += more.lengths;
+    }
+
+    /// Ends the thread. What is still only written stays so: the job has ended, or is gone on with.
+    pub(crate) fn end(&self) {
+        self.state().ended = true;
+        self.ends.notify_all();
+    }
+
+    /// What was written in the last while; `None` at the end.
+    fn next(&self) -> Option<Written> {
+        let (mut state, _) = self
+            .ends
+            .wait_timeout_while(self.state(), EVERY, |state| !state.ended)
+            .expect("nothing panics while the lock is held");
+        if state.ended { None } else { Some(std::mem::take(&mut state.written)) }
+    }
+}
+
+/// Has what is downloaded written back, and records it, until the job ends.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    let Some(durable) = &shared.durable else { return };
+    while let Some(written) = durable.settling.next() {
+        if written.numbers.is_empty() {
+            continue;
+        }
+        let root: Option<Arc<OwnedFd>> = match &shared.task {
+            Task::Download(task) => task.root(),
+            _ => None,
+        };
+        // Where the system cannot, everything stays as it is.
+        if root.is_some_and(|root| rustix::fs::syncfs(root).is_ok())
+            && let Err(failure) = durable.settled(&written)
+        {
+            shared.session.verdict.stop_for(&failure);
+        }
+    }
+}
