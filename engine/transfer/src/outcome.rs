@@ -240,7 +240,9 @@ impl Report {
     pub fn status(&self) -> JobStatus {
         let counts = &self.counts;
         let skipped = counts.skipped_symlinks + counts.skipped_special + counts.skipped_existing > 0;
-        let errors = counts.failed + counts.folders_failed + counts.problems > 0;
+        // Whatever the reason is: a job that has left something is not completed.
+        let left = counts.not_started();
+        let errors = counts.failed + counts.folders_failed + counts.problems + left > 0;
         match () {
             () if self.interrupted => JobStatus::Cancelled,
             () if self.fatal.is_some() || (errors && counts.done == 0) => JobStatus::Failed,

@@ -18,7 +18,7 @@ use crate::session::Session;
 use crate::task::BlobItem;
 
 use super::unpack::{Packing, unpack};
-use super::{Download, LargeBlob, Target, receive};
+use super::{Download, LargeBlob, Target, receive, resume};
 
 /// The longest path a symbolic link can hold.
 const MAX_LINK_BYTES: u64 = 4095;
@@ -198,7 +198,10 @@ pub(crate) async fn large<R: FileRing>(
             lane.ring.discard(names.clone()).await;
             unpacked
         }
-        None => lane.ring.complete(file, names.clone(), finish).await,
+        None => {
+            resume::complete(lane, large.target.id, &large.ranges).await?;
+            lane.ring.complete(file, names.clone(), finish).await
+        }
     };
     lane.session().boundary("name");
     written.map_err(|error| Failure::write(&large.object, &error).into())

@@ -52,7 +52,7 @@ pub(crate) async fn begin<R: FileRing>(
     item: &BlobItem,
     target: Target,
     facts: BlobFacts,
-) -> Result<(), Box<Failure>> {
+) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let too_large = || {
         let text = format!("{} bytes in ranges of {} are too many ranges", facts.len, task.range_bytes);
@@ -65,7 +65,9 @@ pub(crate) async fn begin<R: FileRing>(
         None
     };
     let ranges = Pieces::new(facts.len, task.range_bytes, count);
-    let (file, ranges) = resume::file(lane, task, &target, &facts, &object, ranges).await?;
+    let Some((file, ranges)) = resume::file(lane, task, &target, &facts, &object, ranges).await? else {
+        return Ok(Ended::Done { bytes: facts.len });
+    };
     let started = start_consumers(task, turn, file.as_ref(), &object);
     let (md5, pipe) = match (started, &target.names) {
         (Ok(started), _) => started,
@@ -104,13 +106,13 @@ pub(crate) async fn begin<R: FileRing>(
     add(&lane.counters().bytes, before);
     if large.ranges.is_complete() {
         complete(lane, task, &large).await;
-        return Ok(());
+        return Ok(Ended::Elsewhere);
     }
     if !alone {
         lane.offer(&Large::Down(Arc::clone(&large)), count);
     }
     help(lane, task, &large).await;
-    Ok(())
+    Ok(Ended::Elsewhere)
 }
 
 type Consumers = (Option<InOrder<Md5>>, Option<InOrder<Box<dyn Write + Send>>>);

@@ -411,8 +411,7 @@ async fn get<R: FileRing>(
         if let Some(facts) = listed
             && facts.len > task.range_bytes
         {
-            large::begin(lane, task, item, target, facts.clone()).await?;
-            return Ok(Ended::Elsewhere);
+            return large::begin(lane, task, item, target, facts.clone()).await;
         }
         let range = receive::Range {
             blob: &blob,
