@@ -86,10 +86,17 @@ impl TargetTree {
         self
     }
 
-    /// The root, open.
-    #[must_use]
-    pub fn root(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.root)
+    /// Waits until the file system that holds the root has written back everything that was written before. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalError`]: the root may not be read, or the disk fails.
+    pub fn sync(&self) -> Result<(), LocalError> {
+        // Not O_PATH: nothing can be asked of that.
+        let flags = OFlags::RDONLY | DIRECTORY;
+        rustix::fs::openat(&self.root, c".", flags, Mode::empty())
+            .and_then(rustix::fs::syncfs)
+            .map_err(|errno| self.error(b"", "writing back", errno))
     }
 
     /// The root as it was given.
@@ -171,6 +178,8 @@ impl TargetTree {
             rustix::fs::symlinkat(text, &directory, name.file_name()).map_err(fail)?;
             return set_posix_of_link(directory.as_fd(), name.file_name(), properties).map_err(fail);
         }
+        // A link of that name was left by a process that was killed: the name is the caller's alone.
+        let _ = rustix::fs::unlinkat(&directory, temporary, AtFlags::empty());
         rustix::fs::symlinkat(text, &directory, temporary).map_err(fail)?;
         let done = set_posix_of_link(directory.as_fd(), temporary.to_bytes(), properties)
             .and_then(|()| rustix::fs::renameat(&directory, temporary, &directory, name.file_name()));

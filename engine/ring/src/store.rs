@@ -23,7 +23,7 @@ use crate::pool::Lease;
 pub struct Names {
     /// The directory.
     pub dir: SourceDir,
-    /// The temporary name.
+    /// The temporary name, the caller's alone: a file that has it was left by a process that was killed, and is removed.
     pub temporary: CString,
     /// The name it gets when it is complete.
     pub name: CString,
@@ -177,6 +177,14 @@ impl NewFile {
         discard(names);
     }
 
+    /// Its inode, which tells it from every other file of its file system, whatever it is called.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(fstat(&self.fd)?.st_ino)
+    }
+
     /// Bytes that were reserved for it.
     pub fn len(&self) -> u64 {
         self.len
@@ -253,7 +261,7 @@ pub(crate) fn store(names: &Names, parts: &[Lease], finish: &Finish) -> io::Resu
             match link(&fd, names, &names.name) {
                 Err(Errno::EXIST) if finish.replace => {
                     check_replaceable(names)?;
-                    link(&fd, names, &names.temporary)?;
+                    anew(names, || link(&fd, names, &names.temporary))?;
                     let renamed = renameat(&names.dir, &names.temporary, &names.dir, &names.name);
                     return Ok(renamed.inspect_err(|_| discard(names))?);
                 }
@@ -299,7 +307,18 @@ pub(crate) fn discard(names: &Names) {
 
 fn open_new(names: &Names) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(openat(&names.dir, &names.temporary, flags, Mode::RUSR | Mode::WUSR)?)
+    Ok(anew(names, || openat(&names.dir, &names.temporary, flags, Mode::RUSR | Mode::WUSR))?)
+}
+
+/// Makes what has the temporary name, in place of what was left under it.
+fn anew<T>(names: &Names, make: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+    match make() {
+        Err(Errno::EXIST) => {
+            discard(names);
+            make()
+        }
+        made => made,
+    }
 }
 
 /// Reserves the space, so that a full disk is known at once and blocks can be written in any order at no cost; where the

@@ -144,15 +144,16 @@ impl Progress {
 }
 
 /// Reads messages until every sender is gone; calls `tell` for each event; returns the exact counts, those of earlier runs
-/// included. What it reads is in the journal before it is told.
+/// included; `kinds` are those of failures that are counted there. What it reads is in the journal before it is told.
 pub(crate) fn collect(
     messages: &Receiver<Message>,
     shared: &Shared,
     before: Counts,
+    mut kinds: Vec<FailureKind>,
     mut tell: impl FnMut(Event),
 ) -> (Counts, Vec<FailureKind>) {
     let progress = &shared.session.progress;
-    let (mut counts, mut kinds) = (before, Vec::new());
+    let mut counts = before;
     let mut seen = |kind| {
         if !kinds.contains(&kind) {
             kinds.push(kind);

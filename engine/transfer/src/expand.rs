@@ -64,7 +64,11 @@ async fn list<R: FileRing>(
     // An earlier run may have listed a part of it: the blobs of that are transfers of their own. What follows the last page
     // is nothing.
     let before = lane.shared.durable.as_ref().and_then(|durable| durable.before.as_ref()?.large(id));
-    let mut marker = before.map(|before| String::from_utf8_lossy(&before.facts).into_owned());
+    let before = || before.map(|before| String::from_utf8_lossy(&before.facts).into_owned());
+    let listed = || lane.shared.listed.lock().expect("nothing panics while the lock is held");
+    // This run may have begun as well, and failed.
+    let this_run = listed().remove(&id);
+    let mut marker = this_run.or_else(before);
     let mut seen = marker.is_some();
     while marker.as_deref() != Some("") {
         let list = ListRequest {
@@ -103,8 +107,12 @@ async fn list<R: FileRing>(
             // A future inside itself has to be boxed.
             running.spawn_local(Box::pin(async move { one(&lane, entry).await }));
         }
+        if !next.is_empty() {
+            listed().insert(id, next.clone());
+        }
         marker = Some(next);
     }
+    listed().remove(&id);
     Ok(seen)
 }
 

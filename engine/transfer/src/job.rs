@@ -1,7 +1,8 @@
 //! A job: what is to be done, checked; and its run.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -75,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) durable: Option<Durable>,
     /// What failed and is tried again.
     pub(crate) again: Again,
+    /// Where the listings of lines that are directories stand: they go on there when they are tried again.
+    pub(crate) listed: Mutex<HashMap<TransferId, String>>,
     /// Objects found by a job without a journal.
     found: AtomicU64,
 }
@@ -100,6 +103,12 @@ impl Shared {
             None => self.found.fetch_add(1, Ordering::Relaxed),
         };
         Ok(TransferId::nth(number))
+    }
+
+    /// Whether an earlier run has written the transfer's file, which the machine may have lost.
+    pub(crate) fn is_lost(&self, id: TransferId) -> bool {
+        let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
+        before.is_some_and(|before| before.is_lost(id))
     }
 
     /// The outcome of a transfer that has failed for good.
@@ -253,9 +262,11 @@ impl Job {
             },
             durable: self.durable,
             again,
+            listed: Mutex::default(),
             found: AtomicU64::new(0),
         });
         let before = shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
+        let known = before.map(Before::kinds).unwrap_or_default();
         let before = before.map(Before::counts).unwrap_or_default();
         shared.session.progress.go_on_from(&before);
         if let Some(durable) = &shared.durable
@@ -266,7 +277,7 @@ impl Job {
         let settler = threads::settle(&shared);
         let (messages, inbox) = collector::channel(shared.session.options.dry_run);
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
-        let (counts, kinds) = collector::collect(&inbox, &shared, before, tell);
+        let (counts, kinds) = collector::collect(&inbox, &shared, before, known, tell);
         let verdict = &shared.session.verdict;
         let mut report = Report {
             counts,

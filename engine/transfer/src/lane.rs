@@ -373,6 +373,11 @@ impl<R: FileRing> Lane<R> {
                 }
             },
         };
+        self.report(outcome);
+    }
+
+    /// Reports an outcome.
+    pub(crate) fn report(&self, outcome: Outcome) {
         let mut outbox = self.outbox.borrow_mut();
         outbox.push(outcome);
         if outbox.len() >= OUTBOX {

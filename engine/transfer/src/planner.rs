@@ -29,6 +29,7 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     }
     planner.end();
     planner.try_again();
+    planner.finish_directories();
 }
 
 struct Closing<'a>(&'a Shared);
@@ -42,8 +43,12 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Problems that wait to be recorded before what was found so far is handed over.
-const MAX_PROBLEMS: usize = 1024;
+/// Problems that wait to be recorded with the objects that follow them: with the longest names 4 MB.
+const MAX_PROBLEMS: usize = 128;
+
+/// So many positions are not recorded while something is still to be found again: what was inserted into a listing meanwhile
+/// moves names from one page to the next ones. What has not come by then is not there any more.
+const MAX_HELD: u32 = 64;
 
 /// Takes what a source holds, one after the other.
 pub(crate) struct Planner<'a> {
@@ -58,8 +63,9 @@ pub(crate) struct Planner<'a> {
     /// Seen before the last object of the batch, and after it.
     notes: Notes,
     after: Notes,
-    /// What an earlier run has found already.
+    /// What an earlier run has found already, and positions that were not recorded since.
     again: FoundAgain,
+    held: u32,
     /// Not everything will be found.
     halted: bool,
 }
@@ -78,6 +84,7 @@ impl<'a> Planner<'a> {
             notes: Notes::default(),
             after: Notes::default(),
             again: FoundAgain::default(),
+            held: 0,
             halted: false,
         }
     }
@@ -134,13 +141,12 @@ impl<'a> Planner<'a> {
     }
 
     fn is_known(&mut self, key: &Key) -> bool {
-        match self.again.get_mut(key) {
-            None | Some(0) => false,
-            Some(left) => {
-                *left -= 1;
-                true
-            }
+        let Some(left) = self.again.get_mut(key) else { return false };
+        *left -= 1;
+        if *left == 0 {
+            self.again.remove(key);
         }
+        true
     }
 
     /// Whether an earlier run has found the object behind the position from which the scan goes on.
@@ -179,7 +185,10 @@ impl<'a> Planner<'a> {
         if self.shared.durable.is_none() {
             return true;
         }
-        // Everything that an earlier run has found lies before it.
+        if !self.again.is_empty() && self.held < MAX_HELD {
+            self.held += 1;
+            return self.flush();
+        }
         self.again.clear();
         self.notes.add(std::mem::take(&mut self.after));
         let found = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
@@ -217,7 +226,21 @@ impl<'a> Planner<'a> {
             self.after.problems.push(failure.clone());
         }
         let goes_on = self.tell(Event::Failed(failure));
-        goes_on && (self.after.problems.len() < MAX_PROBLEMS || self.flush())
+        let waiting = self.notes.problems.len() + self.after.problems.len();
+        goes_on && (waiting < MAX_PROBLEMS || self.record_notes())
+    }
+
+    /// Records what was seen, whether or not objects follow.
+    fn record_notes(&mut self) -> bool {
+        self.notes.add(std::mem::take(&mut self.after));
+        let notes = std::mem::take(&mut self.notes);
+        match self.shared.durable.as_ref().map_or(Ok(()), |durable| durable.note(&notes)) {
+            Ok(()) => true,
+            Err(failure) => {
+                self.shared.session.verdict.stop_for(&failure);
+                false
+            }
+        }
     }
 
     /// Tells of something that is left out; `false`: the job is stopping.
@@ -332,8 +355,31 @@ impl<'a> Planner<'a> {
         let failed = shared.again.close();
         if !failed.is_empty() {
             add(&shared.session.progress.planner().failed, failed.len() as u64);
-            let outcomes = failed.into_iter().map(|(entry, failure)| shared.failed(entry, failure)).collect();
-            let _ = self.messages.send(Message::Outcomes(outcomes));
+            self.report(failed.into_iter().map(|(entry, failure)| shared.failed(entry, failure)));
+        }
+    }
+
+    /// Gives downloaded directories their properties, when nothing is made in them any more.
+    fn finish_directories(&self) {
+        let (shared, session) = (self.shared, &self.shared.session);
+        let Task::Download(task) = &shared.task else { return };
+        if session.options.preserve_posix.is_none() || !shared.queue.wait_until_done(&session.verdict) {
+            return;
+        }
+        let outcomes = task.finish_directories();
+        let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count() as u64;
+        let counters = session.progress.planner();
+        add(&counters.failed, failed);
+        add(&counters.done, outcomes.len() as u64 - failed);
+        self.report(outcomes.into_iter());
+    }
+
+    /// Reports outcomes, as many at a time as a lane does.
+    fn report(&self, outcomes: impl Iterator<Item = Outcome>) {
+        let mut outcomes = outcomes.peekable();
+        while outcomes.peek().is_some() {
+            let some = outcomes.by_ref().take(BATCH_FILES).collect();
+            let _ = self.messages.send(Message::Outcomes(some));
         }
     }
 }

@@ -177,6 +177,7 @@ impl Remote<'_> {
         if source.versions.is_some() {
             return self.versions(planner);
         }
+        let mut went_on = false;
         let was_blob = self.resumed.as_ref().map(|resumed| resumed.is_blob);
         let container = planner.shared.session.target.url().container().to_owned();
         let shape = match &source.path {
@@ -186,7 +187,7 @@ impl Remote<'_> {
                 RemoteShape::Directory { prefix: name }
             }
             RemotePath::Object { name } if was_blob == Some(true) => RemoteShape::Blob { name },
-            RemotePath::Object { name } if was_blob == Some(false) => {
+            RemotePath::Object { name } if was_blob == Some(false) && source.permanent.is_none() => {
                 if let (Task::Remove(_), Single::Stub(entry)) =
                     (&planner.shared.task, self.single(planner, name).await?)
                 {
@@ -196,15 +197,25 @@ impl Remote<'_> {
             }
             RemotePath::Object { name } if source.permanent.is_some() => {
                 self.begin(planner, RemoteShape::Directory { prefix: name })?;
-                self.states_of(planner, name, name.rfind('/').map_or(0, |slash| slash + 1)).await?;
+                if self.resumed.is_some() && !planner.resume() {
+                    return Ok(());
+                }
+                went_on = true;
+                if self.resumed.as_ref().is_none_or(RemotePosition::is_first) {
+                    self.states_of(planner, name, name.rfind('/').map_or(0, |slash| slash + 1)).await?;
+                }
                 RemoteShape::Directory { prefix: name }
             }
             RemotePath::Object { name } => match self.single(planner, name).await? {
                 Single::Blob(entry) => {
-                    self.begin(planner, RemoteShape::Blob { name })?;
+                    let into_directory = self.begin_task(planner, RemoteShape::Blob { name })?;
                     let at = name.rfind('/').map_or(0, |slash| slash + 1);
                     let item = BlobItem { entry, relative_at: at, known: Known::Listed };
-                    return if source.wants(&item) { self.hand_over(planner, item) } else { Ok(()) };
+                    if source.wants(&item) {
+                        self.hand_over(planner, item)?;
+                    }
+                    // With the blob: a job that goes on does not ask for it again.
+                    return self.begun(planner, true, into_directory);
                 }
                 Single::Stub(entry) => {
                     self.stub = Some(entry);
@@ -223,7 +234,7 @@ impl Remote<'_> {
             RemoteShape::Container { .. } | RemoteShape::Blob { .. } => String::new(),
         };
         let is_directory = matches!(shape, RemoteShape::Directory { .. });
-        if self.resumed.is_some() {
+        if self.resumed.is_some() && !went_on {
             self.begin(planner, shape)?;
             if !planner.resume() || matches!(shape, RemoteShape::Blob { .. }) {
                 return Ok(());
@@ -313,14 +324,19 @@ impl Remote<'_> {
 
     /// Tells the task what kind of source it is.
     fn begin(&self, planner: &mut Planner<'_>, shape: RemoteShape<'_>) -> Result<(), Halt> {
+        let into_directory = self.begin_task(planner, shape)?;
+        self.begun(planner, matches!(shape, RemoteShape::Blob { .. }), into_directory)
+    }
+
+    /// The same, which is still to be noted; whether the destination is a directory.
+    fn begin_task(&self, planner: &Planner<'_>, shape: RemoteShape<'_>) -> Result<bool, Halt> {
         let recursive = self.source.recursive || self.source.list.is_some();
         let was = self.resumed.as_ref().map(|resumed| resumed.into_directory);
-        let into_directory = match &planner.shared.task {
+        Ok(match &planner.shared.task {
             Task::Download(task) => task.begin(shape, recursive, was)?,
             // Without recursion a removal or change takes the blobs directly below, as AzCopy does.
             Task::Remove(_) | Task::SetProperties(_) | Task::Upload(_) => false,
-        };
-        self.begun(planner, matches!(shape, RemoteShape::Blob { .. }), into_directory)
+        })
     }
 
     /// Notes how the names of everything that follows are made, before any of it is recorded.
@@ -443,21 +459,21 @@ impl Remote<'_> {
         if !source.wants(&item) {
             return Ok(());
         }
+        let claim = match &planner.shared.task {
+            Task::Download(task) => task.claims(&item),
+            _ => Claim::Free,
+        };
+        if claim == Claim::Collapsed {
+            planner.collapsed();
+        }
         let found = Found::Blob(Box::new(item));
         if planner.finds_again(&found) {
             return Ok(());
         }
-        if let (Task::Download(task), Found::Blob(item)) = (&planner.shared.task, &found) {
-            match task.claims(item) {
-                Claim::Free => {}
-                Claim::Collapsed => planner.collapsed(),
-                Claim::Taken => {
-                    let text =
-                        "another blob has the same name on this file system, where empty segments disappear";
-                    let failure = Failure::new(FailureKind::Name, &item.object(), text);
-                    return going(planner.refuse(failure.advise("rename one of them")));
-                }
-            }
+        if let (Claim::Taken, Found::Blob(item)) = (claim, &found) {
+            let text = "another blob has the same name on this file system, where empty segments disappear";
+            let failure = Failure::new(FailureKind::Name, &item.object(), text);
+            return going(planner.refuse(failure.advise("rename one of them")));
         }
         going(planner.push(found))
     }

@@ -283,7 +283,10 @@ impl Take<'_> {
                 !known.is_before(path.as_bytes())
             }
             local::Found::Directory(path) => !known.is_before(&[path.as_bytes(), b"/"].concat()),
-            local::Found::Problem(_) => false,
+            local::Found::Problem(error) => error
+                .path()
+                .strip_prefix(self.root)
+                .is_ok_and(|path| !known.is_before(path.as_os_str().as_bytes())),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the lanes do with the objects the planner finds.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use azuring_ring::SourceDir;
 use crate::change::{MAX_BATCH, Remove, SetProperties};
 use crate::download::Download;
 use crate::in_order::Held;
-use crate::outcome::{Action, Entity, Planned, Transfer};
+use crate::outcome::{Action, Entity, Planned, Transfer, TransferId};
 use crate::session::Session;
 
 /// One object of a job, as the planner found it.
@@ -122,6 +123,8 @@ pub(crate) struct Upload {
     pub(crate) held: Arc<Held>,
     /// One question at a time.
     pub(crate) asking: Mutex<()>,
+    /// Transfers whose blobs this run has begun to make, and that are visible before they are complete.
+    pub(crate) visible: Mutex<HashSet<TransferId>>,
 }
 
 impl Task {

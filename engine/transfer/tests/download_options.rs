@@ -128,13 +128,11 @@ fn times_modes_and_links_come_back() {
     // -rwxr-x--- in decimal with the type, as AzCopy stores it.
     plant(&bench, dated("posix", meta(&[("permissions", "33256"), ("modtime", "1500000000123456789")])));
     plant(&bench, Seed { name: "link".into(), ..dated("plain", meta(&[("is_symlink", "true")])) });
-    plant(
-        &bench,
-        Seed {
-            metadata: meta(&[("hdi_isfolder", "true")]),
-            ..Seed { name: "dir".into(), ..Seed::default() }
-        },
-    );
+    // What is made in it would change its times, and cannot be made once it has its mode.
+    let dated_dir = [("hdi_isfolder", "true"), ("permissions", "16712"), ("modtime", "1400000000000000000")];
+    plant(&bench, Seed { name: "dir".into(), metadata: meta(&dated_dir), ..Seed::default() });
+    plant(&bench, text("dir/file", "x"));
+    plant(&bench, Seed { name: "dir/sub".into(), metadata: meta(&dated_dir), ..Seed::default() });
     let look = |to: &str, options| {
         let to = bench.dir.path().join(to);
         let (report, events) = bench.download("/*", &to, options);
@@ -143,7 +141,7 @@ fn times_modes_and_links_come_back() {
     };
     let to = look("plain", JobOptions::default());
     assert!(std::fs::metadata(to.join("plain")).unwrap().mtime() > 1_700_000_000);
-    assert!(!to.join("link").is_symlink() && !to.join("dir").exists());
+    assert!(!to.join("link").is_symlink() && !to.join("dir/sub").exists());
     let to = look("lmt", JobOptions { preserve_last_modified_time: true, ..JobOptions::default() });
     assert_eq!(std::fs::metadata(to.join("plain")).unwrap().mtime(), 1_600_000_000);
     let posix = JobOptions {
@@ -156,7 +154,15 @@ fn times_modes_and_links_come_back() {
     let kept = std::fs::metadata(to.join("posix")).unwrap();
     assert_eq!((kept.mode() & 0o7777, kept.mtime(), kept.mtime_nsec()), (0o750, 1_500_000_000, 123_456_789));
     assert_eq!(std::fs::read_link(to.join("link")).unwrap(), Path::new("plain"));
-    assert!(to.join("dir").is_dir());
+    for dir in ["dir", "dir/sub"] {
+        let kept = std::fs::metadata(to.join(dir)).unwrap();
+        assert_eq!((kept.mode() & 0o7777, kept.mtime()), (0o510, 1_400_000_000), "{dir}");
+    }
+    assert_eq!(std::fs::read(to.join("dir/file")).unwrap(), b"x");
+    for dir in ["dir/sub", "dir"] {
+        // So that the test may remove it.
+        std::fs::set_permissions(to.join(dir), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    }
 }
 
 #[test]

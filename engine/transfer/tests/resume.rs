@@ -9,7 +9,7 @@ use azsim::Operation;
 use azuring_transfer::{
     BlobTypeChoice, BlockRules, Counts, Credential, DEVSTORE_ACCOUNT, Event, FailureKind, Job, JobBuilder,
     JobId, JobOptions, JobStatus, Jobs, Limits, ListOfFiles, Overwrite, RecordedJob, RecordedState, Report,
-    StopHandle,
+    StopHandle, Symlinks,
 };
 use kit::{Bench, bytes, files};
 
@@ -202,6 +202,34 @@ fn a_file_that_was_changed_is_sent_whole_and_that_is_said() {
     assert!(events.iter().any(|event| matches!(event, Event::Notice(text) if text.contains("was changed"))));
     assert_eq!(requests(&bench, Operation::PutBlock), before + 40);
     assert_uploaded(&bench, &tree);
+}
+
+#[test]
+fn a_download_of_one_blob_that_is_stopped_before_it_begins_is_not_completed() {
+    let (bench, state) = (Bench::new(), State::new());
+    let tree = bench.dir.path().join("tree");
+    small(&tree, 1);
+    bench.upload(&tree);
+    let to = bench.dir.path().join("to");
+    let job = || download(&bench, "/a/00000", &to);
+    let built = job().journal(state.jobs(), Vec::new()).build().unwrap();
+    let stop = StopHandle::new();
+    bench.server.set_faults(azsim::Faults { latency: std::time::Duration::from_millis(200), ..Default::default() });
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Its first question is on its way.
+            while requests(&bench, Operation::GetBlobProperties) == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            stop.stop();
+        });
+        built.run(&stop, |_| {})
+    });
+    assert!(report.interrupted);
+    bench.server.set_faults(azsim::Faults::default());
+    let (last, _) = state.go_on(job());
+    assert_eq!((last.counts.found, last.counts.done), (1, 1));
+    assert_eq!(std::fs::read(&to).unwrap(), bytes(1));
 }
 
 #[test]
@@ -477,10 +505,44 @@ fn after_a_restart_of_the_machine_what_was_only_written_is_downloaded_again() {
     journal.write().unwrap().count(15, 1);
     journal.commit().unwrap();
     drop(journal);
-    let (last, events) = state.go_on(job());
+    // Also when it is stopped again before it has come to them, and when nothing is to be overwritten.
+    let built = job().options(JobOptions { cap_requests_per_second: Some(0.1), ..options() });
+    let built = built.resume(state.jobs(), state.id()).build().unwrap();
+    let stop = StopHandle::new();
+    stop.stop();
+    assert!(built.run(&stop, |_| {}).interrupted);
+    let (last, events) = state.go_on(job().options(JobOptions { overwrite: Overwrite::Always, ..options() }));
     assert_eq!(outcome(last.counts), whole(2_000, total), "{events:?}");
     assert_eq!(outcome(state.recorded().counts), whole(2_000, total));
     assert!(files(&to.join("top")) == want);
+}
+
+#[test]
+fn what_a_killed_process_left_under_temporary_names_is_in_nobodys_way() {
+    let (bench, state) = (Bench::new(), State::new());
+    let tree = bench.dir.path().join("tree");
+    small(&tree, 5);
+    std::os::unix::fs::symlink("00000", tree.join("a/1-link")).unwrap();
+    let url = bench.url("");
+    let credential = Credential::find(&url, |_| None).unwrap();
+    let links = || JobOptions { symlinks: Symlinks::Preserve, ..options() };
+    run(Job::upload(tree.join("*"), url, credential).recursive(true).options(links()), None);
+    let to = bench.dir.path().join("to");
+    let job = || download(&bench, "/*", &to).options(links());
+    // Files of these names are there and are replaced, by way of temporary names.
+    run(job(), None);
+    let built = job().journal(state.jobs(), Vec::new()).build().unwrap();
+    let number = u128::from_be_bytes(*state.id().as_bytes());
+    for dir in ["a", "a-b", "a.c", "a/d", "b"] {
+        for index in 0..6 {
+            std::fs::write(to.join(dir).join(format!(".azuring-{number:032x}-0-{index}")), "left").unwrap();
+        }
+    }
+    let report = built.run(&StopHandle::new(), |_| {});
+    assert_eq!((report.counts.done, report.counts.failed), (6, 0));
+    let left = files(&to).into_keys().filter(|name| name.contains(".azuring-")).count();
+    // Each has taken its own away.
+    assert_eq!(left, 30 - 6);
 }
 
 #[test]

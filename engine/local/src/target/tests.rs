@@ -235,3 +235,10 @@ fn the_deepest_name_is_made() {
     let status = std::process::Command::new("rm").arg("-rf").arg(dir.path()).status().unwrap();
     assert!(status.success());
 }
+
+#[test]
+fn a_tree_is_written_back() {
+    let (_dir, tree) = target();
+    write(&tree, "d/file").unwrap();
+    tree.sync().unwrap();
+}

@@ -181,14 +181,22 @@ fn a_file_appears_under_its_name_only_when_it_is_complete() {
         let file = ring.create(at("given up"), 5).await.unwrap();
         ring.discard(at("given up")).await;
         drop(file);
-        // A link under the temporary name is not followed.
-        std::os::unix::fs::symlink("/etc/passwd", dir.path().join(".tmp-link")).unwrap();
+        // A link under the temporary name is not followed but replaced.
+        std::fs::write(dir.path().join("elsewhere"), "else").unwrap();
+        std::os::unix::fs::symlink("elsewhere", dir.path().join(".tmp-link")).unwrap();
+        let file = ring.create(at("link"), 5).await.unwrap();
+        assert!(!dir.path().join(".tmp-link").is_symlink());
+        assert_eq!(std::fs::read(dir.path().join("elsewhere")).unwrap(), b"else");
+        // A directory is nothing that this could have left.
+        drop(file);
+        ring.discard(at("link")).await;
+        std::fs::create_dir(dir.path().join(".tmp-link")).unwrap();
         let refused = ring.create(at("link"), 5).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         let mut left: Vec<_> =
             std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [".tmp-link", "ranges", "small"]);
+        assert_eq!(left, [".tmp-link", "elsewhere", "ranges", "small"]);
     }
     on_each_ring!(check);
 }

@@ -14,9 +14,11 @@ use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
 use crate::patience::patiently;
+use crate::outcome::{Transfer, TransferId};
 use crate::session::Session;
-use crate::task::BlobItem;
+use crate::task::{BlobItem, blob_url};
 
+use super::directories::Made;
 use super::unpack::{Packing, unpack};
 use super::{Download, LargeBlob, Target, receive, resume};
 
@@ -115,23 +117,55 @@ fn look<R: FileRing>(
         finish.times_ns = Some((modified_ns, modified_ns));
     }
     if options.preserve_posix.is_some() {
-        let pairs = facts.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let (posix, problems) = PosixProperties::from_metadata(pairs);
-        for problem in problems {
-            (lane.sender().notice)(&format!("{object}: {problem}"));
-        }
+        let posix = posix_of(lane, facts, object);
         if let Some(mode) = posix.permissions() {
             finish.mode = mode;
         }
-        // Only root may give files away; others keep what they make.
-        if rustix::process::geteuid().is_root() {
-            finish.owner = posix.uid.zip(posix.gid);
-        }
+        finish.owner = posix.uid.zip(posix.gid);
         if let Some(modified_ns) = posix.mtime_ns {
             finish.times_ns = Some((posix.atime_ns.unwrap_or(modified_ns), modified_ns));
         }
     }
     finish
+}
+
+/// The POSIX properties that the blob's metadata tell of, as far as they can be given to a file.
+fn posix_of<R: FileRing>(lane: &Lane<R>, facts: &BlobFacts, object: &str) -> PosixProperties {
+    let pairs = facts.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let (mut posix, problems) = PosixProperties::from_metadata(pairs);
+    for problem in problems {
+        (lane.sender().notice)(&format!("{object}: {problem}"));
+    }
+    // Only root may give files away; others keep what they make.
+    if !rustix::process::geteuid().is_root() {
+        (posix.uid, posix.gid) = (None, None);
+    }
+    posix
+}
+
+/// A directory that was made gets its properties at the end of the job.
+pub(crate) fn directory<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Download,
+    id: TransferId,
+    item: &BlobItem,
+    local: LocalName,
+) -> Result<(), Box<Failure>> {
+    let session = lane.session();
+    let object = item.object();
+    let posix = posix_of(lane, &item.entry.facts, &object);
+    let transfer = session.options.report_objects.then(|| {
+        let (source, destination) = (blob_url(session, &item.entry.name), task.destination_of(&item.entry.name));
+        Box::new(Transfer { object: object.clone(), source, destination })
+    });
+    match task.directories.take(Made { id, local, posix, object, transfer }) {
+        Ok(()) => Ok(()),
+        Err(made) => {
+            let outcome = task.finish_directory(*made);
+            lane.report(outcome);
+            Ok(())
+        }
+    }
 }
 
 /// A blob that is in memory.
@@ -156,7 +190,7 @@ pub(crate) async fn whole<R: FileRing>(
     }
     let Some(names) = &target.names else { return Ok(()) };
     if is_link(session, facts) {
-        return make_link(task, &parts, target, facts, &object);
+        return make_link(lane, task, &parts, target, facts, &object);
     }
     let finish = look(lane, task, target, facts, &object);
     session.boundary("file");
@@ -244,11 +278,12 @@ pub(crate) async fn link<R: FileRing>(
     };
     let received = receive::range(lane, &range).await;
     let received = received.map_err(|failed| failed.for_object(lane.session(), &object))?;
-    make_link(task, &received.parts, target, facts, &object)?;
+    make_link(lane, task, &received.parts, target, facts, &object)?;
     Ok(Ended::Done { bytes: facts.len })
 }
 
-fn make_link(
+fn make_link<R: FileRing>(
+    lane: &Lane<R>,
     task: &Download,
     parts: &[Lease],
     target: &Target,
@@ -257,11 +292,7 @@ fn make_link(
 ) -> Result<(), Box<Failure>> {
     let (Some(names), Some(tree)) = (&target.names, task.tree()) else { return Ok(()) };
     let leads_to: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
-    let pairs = facts.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let (mut posix, _) = PosixProperties::from_metadata(pairs);
-    if !rustix::process::geteuid().is_root() {
-        (posix.uid, posix.gid) = (None, None);
-    }
+    let posix = posix_of(lane, facts, object);
     tree.make_symlink(&target.local, &leads_to, &posix, target.replace, &names.temporary)
         .map_err(|error| Failure::target(object, &error).into())
 }

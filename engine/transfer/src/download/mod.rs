@@ -4,6 +4,7 @@
 //! renamed; of a larger one the lanes read ranges, all of the same version, straight to their place in a file whose
 //! space is reserved. Nothing has its own name before it is complete.
 
+mod directories;
 mod finish;
 mod large;
 mod receive;
@@ -13,7 +14,6 @@ mod unpack;
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -38,6 +38,7 @@ use crate::request::{Begin, request};
 use crate::session::Session;
 use crate::task::{BlobItem, Known};
 
+use directories::Directories;
 pub(crate) use large::{LargeBlob, help};
 
 /// What is asked of a blob of which nothing is known: most that somebody lists by name are small, and memory for a
@@ -71,6 +72,8 @@ pub(crate) struct Download {
     any_collapsed: AtomicBool,
     /// One question at a time.
     asking: Mutex<()>,
+    /// Directories that get their properties at the end.
+    pub(crate) directories: Directories,
     /// Unfinished files of an earlier run that were taken up, or could not be.
     taken_up: Mutex<HashSet<TransferId>>,
 }
@@ -124,6 +127,7 @@ impl Download {
             collapsed: Mutex::default(),
             any_collapsed: AtomicBool::new(false),
             asking: Mutex::new(()),
+            directories: Directories::default(),
             taken_up: Mutex::default(),
         }
     }
@@ -205,9 +209,10 @@ impl Download {
         Ok(())
     }
 
-    /// The directory below which files are written, once that is known.
-    pub(crate) fn root(&self) -> Option<Arc<OwnedFd>> {
-        self.begun.get()?.tree.as_ref().map(TargetTree::root)
+    /// Has everything that was written so far written back; `false`: that is not known.
+    pub(crate) fn sync(&self) -> bool {
+        let tree = self.begun.get().and_then(|begun| begun.tree.as_ref());
+        tree.is_some_and(|tree| tree.sync().is_ok())
     }
 
     /// Where files are written; `None` when nothing is kept.
@@ -316,10 +321,12 @@ pub(crate) async fn blob<R: FileRing>(
     let is_listed = matches!(item.known, Known::Listed | Known::Before);
     let is_stub = local.is_directory() && is_listed && item.entry.facts.len == 0;
     if item.entry.is_folder() || is_stub {
-        if let Some(tree) = task.tree() {
-            make_directory(tree, &local).await.map_err(|error| Failure::target(&object, &error))?;
+        let Some(tree) = task.tree() else { return Ok(Ended::Done { bytes: 0 }) };
+        make_directory(tree, &local).await.map_err(|error| Failure::target(&object, &error))?;
+        if lane.session().options.preserve_posix.is_none() || item.entry.facts.metadata.is_empty() {
+            return Ok(Ended::Done { bytes: 0 });
         }
-        return Ok(Ended::Done { bytes: 0 });
+        return finish::directory(lane, task, id, item, local).map(|()| Ended::Elsewhere);
     }
     if local.is_directory() {
         let text = "its name ends in a slash and it is not empty: no file can have this name";
@@ -330,7 +337,9 @@ pub(crate) async fn blob<R: FileRing>(
     }
     let local = finish::unpacked_name(lane.session(), item, local);
     let mut target = Target { id, local, names: None, replace: true };
-    if let Some(tree) = task.tree() {
+    if let Some(tree) = task.tree()
+        && !lane.shared.is_lost(id)
+    {
         let kept = patient(async || kept(lane, task, tree, item, &mut target)).await;
         if let Some(kind) = kept.map_err(|error| Failure::target(&object, &error))? {
             return Ok(Ended::Skipped(kind));

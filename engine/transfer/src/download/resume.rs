@@ -2,9 +2,9 @@
 
 use azuring_azure::BlobFacts;
 use azuring_ring::{FileRing, Names, NewFile};
-use rustix::fs::{AtFlags, FileType, statat};
+use rustix::fs::{AtFlags, statat};
 
-use crate::durable::{boot_id, number, string};
+use crate::durable::{Reader, boot_id, number, string};
 use crate::failure::Failure;
 use crate::lane::Lane;
 use crate::outcome::TransferId;
@@ -27,19 +27,29 @@ pub(super) async fn file<R: FileRing>(
     ranges: Pieces,
 ) -> Result<Option<(Option<NewFile>, Pieces)>, Box<Failure>> {
     let Some(names) = &target.names else { return Ok(Some((None, ranges))) };
-    if let Some(durable) = &lane.shared.durable {
-        let state = state_of(facts, ranges.size);
-        let before = durable.before.as_ref().and_then(|before| before.large(target.id));
-        if let (Some(before), true) = (before, task.takes_up(target.id)) {
-            if state.is_some() && state.as_ref() == Some(&before.facts) {
-                if let Ok(file) = NewFile::reopen(names, facts.len) {
+    let object_not_made = |error: std::io::Error| Box::new(Failure::write(object, &error));
+    let Some(durable) = &lane.shared.durable else {
+        let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
+        return made.map(|file| Some((Some(file), ranges))).map_err(object_not_made);
+    };
+    let state = state_of(facts, ranges.size).unwrap_or_default();
+    let before = durable.before.as_ref().and_then(|before| before.large(target.id));
+    if let (Some(before), true) = (before, task.takes_up(target.id)) {
+        match before.facts.strip_prefix(&state[..]).filter(|_| !state.is_empty()) {
+            Some(inode) => {
+                let inode = Reader(inode).number();
+                if let Ok(file) = NewFile::reopen(names, facts.len)
+                    && inode.is_some()
+                    && file.inode().ok() == inode
+                {
                     let done = (0..ranges.count).map(|range| before.pieces.contains(range.into()));
                     return Ok(Some((Some(file), ranges.going_on(done.collect()))));
                 }
-                if before.pieces.contains(ranges.count.into()) && is_named(names, facts.len) {
+                if before.pieces.contains(ranges.count.into()) && is_named(names, inode) {
                     return Ok(None);
                 }
-            } else {
+            }
+            None => {
                 let text = format!(
                     "{object}: the blob or this machine is not as it was when the job was interrupted: it is \
                      downloaded from its beginning"
@@ -47,17 +57,19 @@ pub(super) async fn file<R: FileRing>(
                 (lane.sender().notice)(&text);
             }
         }
-        // Whatever has its temporary name is of no use.
-        lane.ring.discard(names.clone()).await;
-        // Known for good before there is a file that would have to be removed by hand.
-        let recorded = match durable.begin_large(target.id, &state.unwrap_or_default()) {
-            Ok(()) => lane.shared.commit().await,
-            failed => failed,
-        };
-        recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))?;
     }
+    let broken = |failure: &Box<Failure>| lane.session().verdict.stop_for(failure);
+    // Whatever has its temporary name is of no use.
+    lane.ring.discard(names.clone()).await;
+    // Known for good before there is a file that would have to be removed by hand.
+    durable.begin_large(target.id, &state).inspect_err(broken)?;
+    lane.shared.commit().await.inspect_err(broken)?;
     let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
-    made.map(|file| Some((Some(file), ranges))).map_err(|error| Failure::write(object, &error).into())
+    let file = made.map_err(object_not_made)?;
+    let mut made = state;
+    number(file.inode().map_err(object_not_made)?, &mut made);
+    durable.begin_large(target.id, &made).inspect_err(broken)?;
+    Ok(Some((Some(file), ranges)))
 }
 
 /// Records for good that everything of the blob was written and compared, and that its file is about to get its name: when it
@@ -75,14 +87,13 @@ pub(super) async fn complete<R: FileRing>(
     recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
 }
 
-/// Whether a file of this length has the name.
-fn is_named(names: &Names, len: u64) -> bool {
-    statat(&names.dir, &names.name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size as u64 == len
-    })
+/// Whether the file of this inode has its name.
+fn is_named(names: &Names, inode: Option<u64>) -> bool {
+    let there = statat(&names.dir, &names.name, AtFlags::SYMLINK_NOFOLLOW);
+    there.is_ok_and(|there| Some(there.st_ino) == inode)
 }
 
-/// What makes the ranges of a blob valid later; `None`: nothing does, since the service does not tell which state they are
+/// What makes the ranges of a blob valid later, together with the inode of their file; `None`: nothing does, since the service does not tell which state they are
 /// of. After a restart of the machine it is not known what of the file has reached the disk.
 fn state_of(facts: &BlobFacts, range_bytes: u64) -> Option<Vec<u8>> {
     let (etag, boot) = (facts.etag.as_deref()?, boot_id()?);

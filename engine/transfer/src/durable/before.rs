@@ -17,6 +17,10 @@ const PART: u64 = azuring_journal::PART_TRANSFERS as u64;
 /// What an earlier run left.
 pub(crate) struct Before {
     recovered: Recovered,
+    /// What it wrote of which it is not known that it is on the disk.
+    written: Written,
+    /// Whether the machine was restarted since: then that is lost.
+    restarted: bool,
 }
 
 /// A transfer that an earlier run found and did not end, or that failed.
@@ -32,7 +36,15 @@ pub(crate) type FoundAgain = HashMap<Key, u32>;
 
 impl Before {
     pub(crate) fn new(recovered: Recovered) -> Self {
-        Self { recovered }
+        let restarted = recovered.counter(Counter::Boot as usize) != super::boot_number();
+        let numbers: Vec<u64> = recovered.numbers(State::Skipped(codec::WRITTEN)).collect();
+        let of = |counter: Counter| counter.of(&recovered) as i64;
+        let written = match numbers.is_empty() {
+            // The counters of a journal that has shrunk speak of what it no longer lists.
+            true => Written::default(),
+            false => Written { numbers, bytes: of(Counter::BytesWritten), lengths: of(Counter::FoundWritten) },
+        };
+        Self { recovered, written, restarted }
     }
 
     /// What counts of the earlier runs: what failed is done again, and what was lost.
@@ -40,8 +52,8 @@ impl Before {
         let mut counts = counters::counts(&self.recovered);
         counts.failed = 0;
         counts.bytes_found = counts.bytes_found.saturating_sub(self.failed_bytes());
-        if self.restarted() {
-            let written = self.written();
+        if self.restarted {
+            let written = &self.written;
             counts.done = counts.done.saturating_sub(written.numbers.len() as u64);
             counts.bytes = counts.bytes.saturating_sub(written.bytes as u64);
             counts.bytes_found = counts.bytes_found.saturating_sub(written.lengths as u64);
@@ -54,19 +66,14 @@ impl Before {
         self.recovered.counter(Counter::Boot as usize)
     }
 
-    /// Whether the machine was restarted since.
-    pub(crate) fn restarted(&self) -> bool {
-        self.boot() != super::boot_number()
+    /// What it wrote that may be lost, since the machine was restarted; otherwise what is still to reach the disk.
+    pub(super) fn written(&self) -> (&Written, bool) {
+        (&self.written, self.restarted)
     }
 
-    /// What it wrote of which it is not known that it is on the disk.
-    pub(super) fn written(&self) -> Written {
-        let of = |counter: Counter| counter.of(&self.recovered) as i64;
-        Written {
-            numbers: self.recovered.numbers(State::Skipped(codec::WRITTEN)).collect(),
-            bytes: of(Counter::BytesWritten),
-            lengths: of(Counter::FoundWritten),
-        }
+    /// Whether it wrote the transfer's file, which may be lost.
+    pub(crate) fn is_lost(&self, id: TransferId) -> bool {
+        self.restarted && self.written.numbers.binary_search(&id.number()).is_ok()
     }
 
     /// The lengths of what failed, which are counted when it ends again.
@@ -94,6 +101,19 @@ impl Before {
         self.recovered.cursor().map(|cursor| &cursor.position[..])
     }
 
+    /// Kinds of the problems it met, which are not looked at again.
+    pub(crate) fn kinds(&self) -> Vec<FailureKind> {
+        let mut kinds = Vec::new();
+        // Whoever cannot read them says so where they are needed.
+        let _ = self.recovered.problems(|kind, _| {
+            let kind = codec::kind_of(kind);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        });
+        kinds
+    }
+
     /// Whether names were collapsed.
     pub(crate) fn collapsed(&self) -> bool {
         Counter::Collapsed.of(&self.recovered) > 0
@@ -106,8 +126,8 @@ impl Before {
 
     /// Calls `take` for each transfer that is to be done, in the order they were found, until it says `false`.
     pub(crate) fn todo(&self, mut take: impl FnMut(Resumed) -> bool) -> Result<(), Box<Failure>> {
-        let lost: Vec<u64> = if self.restarted() { self.written().numbers } else { Vec::new() };
-        let mut lost = lost.into_iter().peekable();
+        let lost: &[u64] = if self.restarted { &self.written.numbers } else { &[] };
+        let mut lost = lost.iter().copied().peekable();
         for index in 0..self.recovered.parts() {
             let end = (index as u64 + 1) * PART;
             let none_lost = lost.peek().is_none_or(|number| *number >= end);

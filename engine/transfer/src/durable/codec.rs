@@ -214,7 +214,7 @@ pub(super) fn kind_code(kind: FailureKind) -> u8 {
     KINDS.iter().position(|known| *known == kind).map_or(0, |n| n as u8 + 1)
 }
 
-fn kind_of(code: u8) -> FailureKind {
+pub(super) fn kind_of(code: u8) -> FailureKind {
     KINDS.get(usize::from(code).wrapping_sub(1)).copied().unwrap_or(FailureKind::Service)
 }
 

@@ -30,8 +30,10 @@ pub(crate) use position::{LocalPosition, RemotePosition};
 pub use recorded::{RecordedJob, RecordedState, RecordedTransfer};
 pub(crate) use settle::{Settling, Written, run as settle};
 
-/// Transfers that are recorded in one entry as being on the disk.
+/// Transfers that are recorded in one entry as being on the disk, or as lost.
 const SETTLED_AT_ONCE: usize = 10_000;
+/// Why a file that was written is written again.
+const LOST: &str = "the machine was restarted before the file was known to be on the disk";
 
 /// The journal of a running job.
 pub(crate) struct Durable {
@@ -93,19 +95,31 @@ impl Durable {
     pub(crate) fn go_on(&self) -> Result<(), Box<Failure>> {
         let boot = boot_number();
         let record = || {
-            let mut entry = self.journal.write()?;
             let Some(before) = &self.before else {
-                Counter::Boot.add(&mut entry, boot);
+                Counter::Boot.add(&mut self.journal.write()?, boot);
                 return Ok(());
             };
+            let (written, lost) = before.written();
+            if lost {
+                // Before it is said that the machine was restarted: until then whoever goes on finds the same.
+                let text = codec::failure_text(&Failure::new(FailureKind::Destination, "", LOST));
+                for some in written.numbers.chunks(SETTLED_AT_ONCE) {
+                    let mut entry = self.journal.write()?;
+                    for number in some {
+                        entry.failed(*number, codec::kind_code(FailureKind::Destination), &text)?;
+                    }
+                    Counter::Written.add(&mut entry, -(some.len() as i64));
+                }
+            }
+            let mut entry = self.journal.write()?;
+            if lost {
+                Counter::BytesWritten.add(&mut entry, -written.bytes);
+                Counter::FoundWritten.add(&mut entry, -written.lengths);
+            } else {
+                self.settling.add(written.clone());
+            }
             Counter::BytesFailed.add(&mut entry, -(before.failed_bytes() as i64));
             Counter::Boot.add(&mut entry, boot.wrapping_sub(before.boot()));
-            let written = before.written();
-            if before.restarted() {
-                Counter::count_written(&mut entry, &written, -1);
-            } else {
-                self.settling.add(written);
-            }
             Ok(())
         };
         record().map_err(|error: JournalError| failed(&error))
@@ -177,6 +191,12 @@ impl Durable {
             entry.failed(number, codec::kind_code(failure.kind), &codec::failure_text(failure))?;
             Ok(number)
         };
+        record().map_err(|error| failed(&error))
+    }
+
+    /// Records what was seen, where no object that is found stands or falls with it.
+    pub(crate) fn note(&self, notes: &Notes) -> Result<(), Box<Failure>> {
+        let record = || note(&mut self.journal.write()?, notes);
         record().map_err(|error| failed(&error))
     }
 
@@ -281,11 +301,9 @@ impl Durable {
         record().map_err(|error: JournalError| failed(&error))?;
         let id = journal.id();
         drop(journal);
-        match jobs.shrink(id) {
-            // It can be gone on with.
-            Err(JournalError::NotFinished(_)) => Ok(()),
-            done => done.map_err(|error| failed(&error)),
-        }
+        // One that can be gone on with stays as it is; so does one for whose other form the disk has no room.
+        let _ = jobs.shrink(id);
+        Ok(())
     }
 }
 

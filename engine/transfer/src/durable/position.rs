@@ -51,6 +51,11 @@ pub(crate) struct RemotePosition {
 }
 
 impl RemotePosition {
+    /// Whether nothing of the source was seen to its end.
+    pub(crate) fn is_first(&self) -> bool {
+        self.lines + self.included == 0 && self.listings.is_empty()
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![u8::from(self.is_blob) | u8::from(self.into_directory) << 1];
         number(self.lines, &mut out);

@@ -5,8 +5,7 @@
 //! goes on with the job in the same run of the machine takes the one for the other; after a restart, what was only written
 //! is downloaded again.
 
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::job::Shared;
@@ -16,7 +15,7 @@ use crate::task::Task;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Transfers that were written and are not known to be on the disk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
     pub(super) numbers: Vec<u64>,
     /// Bytes that were transferred, and lengths.
@@ -66,21 +65,57 @@ impl Settling {
 }
 
 /// Has what is downloaded written back, and records it, until the job ends.
-pub(crate) fn run(shared: &Arc<Shared>) {
+pub(crate) fn run(shared: &Shared) {
     let Some(durable) = &shared.durable else { return };
     while let Some(written) = durable.settling.next() {
         if written.numbers.is_empty() {
             continue;
         }
-        let root: Option<Arc<OwnedFd>> = match &shared.task {
-            Task::Download(task) => task.root(),
-            _ => None,
-        };
+        let is_on_disk = matches!(&shared.task, Task::Download(task) if task.sync());
         // Where the system cannot, everything stays as it is.
-        if root.is_some_and(|root| rustix::fs::syncfs(root).is_ok())
+        if is_on_disk
             && let Err(failure) = durable.settled(&written)
         {
             shared.session.verdict.stop_for(&failure);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azuring_journal::{JobId, Jobs, State};
+
+    use crate::durable::{Durable, With};
+    use crate::outcome::{Done, Entity, Outcome, TransferId};
+    use crate::task::Found;
+    use azuring_local::RelPath;
+
+    use super::super::{codec, counters};
+
+    #[test]
+    fn what_is_written_is_done_when_it_is_on_the_disk() {
+        let state = tempfile::tempdir().unwrap();
+        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
+        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
+        durable.go_on().unwrap();
+        let found: Vec<_> = (0..3u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
+        assert_eq!(durable.found(&found, &With::Nothing).unwrap(), 0);
+        let outcome = |n| {
+            let (id, entity, result) = (TransferId::nth(n), Entity::File, Ok(Done::Whole));
+            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
+        };
+        durable.ended(&[outcome(0), outcome(2)]).unwrap();
+        durable.commit().unwrap();
+        let look = || {
+            let recovered = jobs.read(id).unwrap();
+            let (written, counts) = (State::Skipped(codec::WRITTEN), counters::counts(&recovered));
+            assert_eq!((counts.done, counts.bytes, counts.bytes_found, counts.skipped_existing), (2, 20, 20, 0));
+            (recovered.numbers(written).collect::<Vec<_>>(), recovered.numbers(State::Done).collect::<Vec<_>>())
+        };
+        assert_eq!(look(), (vec![0, 2], vec![]));
+        let written = std::mem::take(&mut durable.settling.state().written);
+        durable.settled(&written).unwrap();
+        durable.commit().unwrap();
+        assert_eq!(look(), (vec![], vec![0, 2]));
     }
 }

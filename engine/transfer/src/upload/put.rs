@@ -79,12 +79,12 @@ pub(super) async fn verdict_of_visible<R: FileRing>(
     place: &Place<'_>,
     mtime_ns: i128,
 ) -> Result<Verdict, Box<Failure>> {
-    if resume::is_ours(lane, id) {
+    if resume::is_ours(lane, task, id) {
         return Ok(Verdict::Write { only_new: false });
     }
     let verdict = verdict(lane, task, place, mtime_ns, u64::MAX).await?;
     if let Verdict::Write { only_new } = verdict {
-        resume::visible(lane, id, only_new).await?;
+        resume::visible(lane, task, id, only_new).await?;
     }
     Ok(verdict)
 }

@@ -9,6 +9,7 @@ use crate::lane::Lane;
 use crate::outcome::TransferId;
 use crate::pieces::Pieces;
 use crate::request::{Begin, request};
+use crate::task::Upload;
 
 use super::{Place, large};
 
@@ -73,8 +74,11 @@ fn state_of(meta: &FileMeta, block_bytes: u64) -> Vec<u8> {
     state
 }
 
-/// Whether an earlier run of the job may have made the blob that is there, which is not complete.
-pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, id: TransferId) -> bool {
+/// Whether this job, in this run or an earlier one, may have made the blob that is there, which is not complete.
+pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, task: &Upload, id: TransferId) -> bool {
+    if task.visible.lock().expect("nothing panics while the lock is held").contains(&id) {
+        return true;
+    }
     let before = lane.shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
     before
         .and_then(|before| before.large(id))
@@ -85,9 +89,11 @@ pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, id: TransferId) -> bool {
 /// be known for good before.
 pub(super) async fn visible<R: FileRing>(
     lane: &Lane<R>,
+    task: &Upload,
     id: TransferId,
     only_new: bool,
 ) -> Result<(), Box<Failure>> {
+    task.visible.lock().expect("nothing panics while the lock is held").insert(id);
     let Some(durable) = &lane.shared.durable else { return Ok(()) };
     let recorded = durable.begin_large(id, &[VISIBLE]);
     let recorded = match recorded {

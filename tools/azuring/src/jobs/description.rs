@@ -82,7 +82,12 @@ impl Description {
         let kept = |word: &OsString| {
             let text = word.to_string_lossy();
             if BlobUrl::looks_like(&text) && is_place(word) {
-                return Ok(Word::Text(without_sas(&text)));
+                let bare = without_sas(&text);
+                // A signature in another place than a SAS has it.
+                return match redact::holds_secret(&bare) {
+                    true => Err("a URL holds a secret where none belongs".to_owned()),
+                    false => Ok(Word::Text(bare)),
+                };
             }
             // Of a URL a part can be left out and given again; of anything else nobody knows what it is good for.
             if redact::holds_secret(&text) {
