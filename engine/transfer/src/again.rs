@@ -1,8 +1,10 @@
 //! Transfers that failed and are tried again at the end of the job.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use crate::failure::{Failure, FailureKind};
+use crate::outcome::TransferId;
 use crate::queue::Entry;
 
 /// Transfers that wait for another attempt at most. Where more fail, something is wrong that another attempt does not
@@ -19,11 +21,13 @@ pub(crate) struct Again {
 struct State {
     passes_left: u32,
     waiting: Vec<(Entry, Box<Failure>)>,
+    /// All that have waited.
+    tried: HashSet<TransferId>,
 }
 
 impl Again {
     pub(crate) fn new(passes: u32) -> Self {
-        Self { state: Mutex::new(State { passes_left: passes, waiting: Vec::new() }) }
+        Self { state: Mutex::new(State { passes_left: passes, ..State::default() }) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -36,8 +40,14 @@ impl Again {
         if state.passes_left == 0 || state.waiting.len() >= WAITING_MAX || !may_succeed(&failure) {
             return Err((entry, failure));
         }
+        state.tried.insert(entry.id);
         state.waiting.push((entry, failure));
         Ok(())
+    }
+
+    /// Whether the transfer was tried in an earlier pass.
+    pub(crate) fn was_tried(&self, id: TransferId) -> bool {
+        self.state().tried.contains(&id)
     }
 
     /// What is tried in the next pass; `None` when there is nothing.
@@ -69,7 +79,6 @@ fn may_succeed(failure: &Failure) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::TransferId;
     use crate::task::Found;
     use azuring_local::RelPath;
 

@@ -184,7 +184,8 @@ impl JobBuilder {
                 let found = Source::resolve(source, self.url.path(), &self.local_options())?;
                 let (root, naming, root_path) = (found.root, found.naming, found.root_path);
                 let (held, asking) = (held(&shares), Mutex::new(()));
-                let task = Task::Upload(Upload { root, naming, root_path, held, asking, visible: Mutex::default() });
+                let task =
+                    Task::Upload(Upload { root, naming, root_path, held, asking, visible: Mutex::default() });
                 let source = source.to_string_lossy().into_owned();
                 (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
             }

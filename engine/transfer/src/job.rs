@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use azuring_azure::{BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, UrlError};
@@ -103,6 +103,11 @@ impl Shared {
             None => self.found.fetch_add(1, Ordering::Relaxed),
         };
         Ok(TransferId::nth(number))
+    }
+
+    /// Whether an attempt of which this one knows nothing may have done the transfer: in an earlier run, or before this pass.
+    pub(crate) fn may_be_done(&self, id: TransferId) -> bool {
+        self.is_resumed(id) || self.again.was_tried(id)
     }
 
     /// Whether an earlier run has written the transfer's file, which the machine may have lost.

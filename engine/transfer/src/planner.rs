@@ -310,6 +310,13 @@ impl<'a> Planner<'a> {
         if stands.is_some() {
             self.notes = Notes::default();
         }
+        let numbered = numbered.and_then(|batch| {
+            // What is removed is not found again: whoever goes on has to know of it.
+            match (&self.shared.task, &self.shared.durable) {
+                (Task::Remove(_), Some(durable)) => durable.commit().map(|()| batch),
+                _ => Ok(batch),
+            }
+        });
         match numbered {
             Ok(batch) if batch.is_empty() => !session.verdict.stopping(),
             Ok(batch) => self.shared.queue.push(batch, &session.verdict),

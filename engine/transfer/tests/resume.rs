@@ -214,7 +214,9 @@ fn a_download_of_one_blob_that_is_stopped_before_it_begins_is_not_completed() {
     let job = || download(&bench, "/a/00000", &to);
     let built = job().journal(state.jobs(), Vec::new()).build().unwrap();
     let stop = StopHandle::new();
-    bench.server.set_faults(azsim::Faults { latency: std::time::Duration::from_millis(200), ..Default::default() });
+    bench
+        .server
+        .set_faults(azsim::Faults { latency: std::time::Duration::from_millis(200), ..Default::default() });
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
             // Its first question is on its way.

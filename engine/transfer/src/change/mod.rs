@@ -203,8 +203,8 @@ impl Part {
         let is_removal = matches!(lane.shared.task, Task::Remove(_));
         let result = match result {
             Err(failure) if failure.is_missing() && self.blob.known == Known::Named => {
-                if is_removal && self.maybe_done {
-                    // The attempt whose answer was lost has removed it.
+                if is_removal && (self.maybe_done || lane.shared.may_be_done(self.id)) {
+                    // The attempt whose answer was lost has removed it, or an earlier run that could not record it.
                     Ok(Ended::Done { bytes: 0 })
                 } else {
                     Err(Failure::not_there(&self.blob.object()))

@@ -13,8 +13,8 @@ use crate::choices::{CheckMd5, Symlinks};
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
-use crate::patience::patiently;
 use crate::outcome::{Transfer, TransferId};
+use crate::patience::patiently;
 use crate::session::Session;
 use crate::task::{BlobItem, blob_url};
 
@@ -155,7 +155,8 @@ pub(crate) fn directory<R: FileRing>(
     let object = item.object();
     let posix = posix_of(lane, &item.entry.facts, &object);
     let transfer = session.options.report_objects.then(|| {
-        let (source, destination) = (blob_url(session, &item.entry.name), task.destination_of(&item.entry.name));
+        let (source, destination) =
+            (blob_url(session, &item.entry.name), task.destination_of(&item.entry.name));
         Box::new(Transfer { object: object.clone(), source, destination })
     });
     match task.directories.take(Made { id, local, posix, object, transfer }) {

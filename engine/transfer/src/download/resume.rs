@@ -58,17 +58,17 @@ pub(super) async fn file<R: FileRing>(
             }
         }
     }
-    let broken = |failure: &Box<Failure>| lane.session().verdict.stop_for(failure);
+    let broken = |failure: &Failure| lane.session().verdict.stop_for(failure);
     // Whatever has its temporary name is of no use.
     lane.ring.discard(names.clone()).await;
     // Known for good before there is a file that would have to be removed by hand.
-    durable.begin_large(target.id, &state).inspect_err(broken)?;
-    lane.shared.commit().await.inspect_err(broken)?;
+    durable.begin_large(target.id, &state).inspect_err(|failure| broken(failure))?;
+    lane.shared.commit().await.inspect_err(|failure| broken(failure))?;
     let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
     let file = made.map_err(object_not_made)?;
     let mut made = state;
     number(file.inode().map_err(object_not_made)?, &mut made);
-    durable.begin_large(target.id, &made).inspect_err(broken)?;
+    durable.begin_large(target.id, &made).inspect_err(|failure| broken(failure))?;
     Ok(Some((Some(file), ranges)))
 }
 

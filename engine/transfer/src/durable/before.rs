@@ -42,7 +42,9 @@ impl Before {
         let written = match numbers.is_empty() {
             // The counters of a journal that has shrunk speak of what it no longer lists.
             true => Written::default(),
-            false => Written { numbers, bytes: of(Counter::BytesWritten), lengths: of(Counter::FoundWritten) },
+            false => {
+                Written { numbers, bytes: of(Counter::BytesWritten), lengths: of(Counter::FoundWritten) }
+            }
         };
         Self { recovered, written, restarted }
     }

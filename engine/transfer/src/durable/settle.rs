@@ -73,9 +73,7 @@ pub(crate) fn run(shared: &Shared) {
         }
         let is_on_disk = matches!(&shared.task, Task::Download(task) if task.sync());
         // Where the system cannot, everything stays as it is.
-        if is_on_disk
-            && let Err(failure) = durable.settled(&written)
-        {
+        if is_on_disk && let Err(failure) = durable.settled(&written) {
             shared.session.verdict.stop_for(&failure);
         }
     }
@@ -109,8 +107,14 @@ mod tests {
         let look = || {
             let recovered = jobs.read(id).unwrap();
             let (written, counts) = (State::Skipped(codec::WRITTEN), counters::counts(&recovered));
-            assert_eq!((counts.done, counts.bytes, counts.bytes_found, counts.skipped_existing), (2, 20, 20, 0));
-            (recovered.numbers(written).collect::<Vec<_>>(), recovered.numbers(State::Done).collect::<Vec<_>>())
+            assert_eq!(
+                (counts.done, counts.bytes, counts.bytes_found, counts.skipped_existing),
+                (2, 20, 20, 0)
+            );
+            (
+                recovered.numbers(written).collect::<Vec<_>>(),
+                recovered.numbers(State::Done).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(look(), (vec![0, 2], vec![]));
         let written = std::mem::take(&mut durable.settling.state().written);

@@ -101,7 +101,7 @@ impl LargeFile {
 
     fn place(&self) -> Place<'_> {
         let (c_path, name, blob) = (self.path.clone(), self.name.clone(), self.blob.clone());
-        Place { path: self.path.as_bytes(), c_path, name, blob }
+        Place { id: self.id, path: self.path.as_bytes(), c_path, name, blob }
     }
 
     /// The path below the source, for messages.

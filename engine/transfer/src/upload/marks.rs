@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::failure::Failure;
 use crate::lane::{Ended, Lane};
+use crate::outcome::TransferId;
 use crate::task::Upload;
 
 use super::{Place, put};
@@ -20,9 +21,10 @@ use super::{Place, put};
 pub(super) async fn link<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Upload,
+    id: TransferId,
     path: &[u8],
 ) -> Result<Ended, Box<Failure>> {
-    let place = Place::new(lane, task, path)?;
+    let place = Place::new(lane, task, id, path)?;
     let text = rustix::fs::readlinkat(&task.root, &*place.c_path, Vec::new());
     let text = text.map_err(|error| place.not_read(&error.into()))?;
     marked(lane, task, &place, Bytes::from(text.into_bytes()), PosixType::Symlink).await
@@ -32,9 +34,10 @@ pub(super) async fn link<R: FileRing>(
 pub(super) async fn stub<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Upload,
+    id: TransferId,
     path: &[u8],
 ) -> Result<Ended, Box<Failure>> {
-    let place = Place::new(lane, task, path)?;
+    let place = Place::new(lane, task, id, path)?;
     marked(lane, task, &place, Bytes::new(), PosixType::Directory).await
 }
 

@@ -37,6 +37,8 @@ use put::Verdict;
 
 /// An object and its blob.
 struct Place<'a> {
+    /// Which transfer it is.
+    id: TransferId,
     /// The path below the source.
     path: &'a [u8],
     /// The same for the kernel.
@@ -48,7 +50,12 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn new<R: FileRing>(lane: &Lane<R>, task: &Upload, path: &'a [u8]) -> Result<Self, Box<Failure>> {
+    fn new<R: FileRing>(
+        lane: &Lane<R>,
+        task: &Upload,
+        id: TransferId,
+        path: &'a [u8],
+    ) -> Result<Self, Box<Failure>> {
         let object = || escape(path);
         let mut name = task.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
         if path.is_empty() {
@@ -65,7 +72,7 @@ impl<'a> Place<'a> {
         let blob = encode_path(&name);
         let in_root: &[u8] = if path.is_empty() { b"." } else { path };
         let c_path = CString::new(in_root).expect("a path from the file system has no NUL");
-        Ok(Self { path, c_path, name, blob })
+        Ok(Self { id, path, c_path, name, blob })
     }
 
     /// The object's name in messages.
@@ -87,8 +94,8 @@ pub(crate) async fn object<R: FileRing>(
 ) -> Result<Ended, Box<Failure>> {
     match found {
         Found::File(path) => file(lane, task, id, path.as_bytes()).await,
-        Found::Link(path) => marks::link(lane, task, path.as_bytes()).await,
-        Found::Directory(path) | Found::Special(path) => marks::stub(lane, task, path.as_bytes()).await,
+        Found::Link(path) => marks::link(lane, task, id, path.as_bytes()).await,
+        Found::Directory(path) | Found::Special(path) => marks::stub(lane, task, id, path.as_bytes()).await,
         Found::Blob(_) => unreachable!("the source of an upload is local"),
     }
 }
@@ -99,7 +106,7 @@ async fn file<R: FileRing>(
     id: TransferId,
     path: &[u8],
 ) -> Result<Ended, Box<Failure>> {
-    let place = Place::new(lane, task, path)?;
+    let place = Place::new(lane, task, id, path)?;
     let kind = match lane.session().options.blob_type {
         BlobTypeChoice::Detect => BlobType::detect(path),
         BlobTypeChoice::Block => BlobType::Block,

@@ -111,7 +111,9 @@ pub(super) async fn not_made<R: FileRing>(
     if !gave_up.already_exists() {
         return Err(gave_up.for_object(lane.session(), &place.object()));
     }
-    if gave_up.maybe_done()
+    // What an attempt has made that this one knows nothing of is told by more than its length.
+    let unknown = md5.is_some() && lane.shared.may_be_done(place.id);
+    if (gave_up.maybe_done() || unknown)
         && let Ok(there) = facts(lane, place, Begin::Always).await
         && is_this_one(&there, len, md5)
     {
