@@ -422,6 +422,12 @@ impl Recovered {
         self.large.get(&number)
     }
 
+    /// How many large objects were begun and are not done.
+    #[must_use]
+    pub fn large_count(&self) -> usize {
+        self.large.len()
+    }
+
     /// Where the scan stood; `None` before it said so for the first time.
     #[must_use]
     pub fn cursor(&self) -> Option<&Cursor> {

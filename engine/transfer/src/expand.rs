@@ -67,7 +67,7 @@ async fn list<R: FileRing>(
     let before = || before.map(|before| String::from_utf8_lossy(&before.facts).into_owned());
     let listed = || lane.shared.listed.lock().expect("nothing panics while the lock is held");
     // This run may have begun as well, and failed.
-    let this_run = listed().remove(&id);
+    let this_run = listed().get(&id).cloned();
     let mut marker = this_run.or_else(before);
     let mut seen = marker.is_some();
     while marker.as_deref() != Some("") {

@@ -185,7 +185,8 @@ impl<'a> Planner<'a> {
         if self.shared.durable.is_none() {
             return true;
         }
-        if !self.again.is_empty() && self.held < MAX_HELD {
+        // A list has to be the same.
+        if !self.again.is_empty() && (self.held < MAX_HELD || position.lines > 0) {
             self.held += 1;
             return self.flush();
         }

@@ -283,10 +283,15 @@ impl Take<'_> {
                 !known.is_before(path.as_bytes())
             }
             local::Found::Directory(path) => !known.is_before(&[path.as_bytes(), b"/"].concat()),
-            local::Found::Problem(error) => error
-                .path()
-                .strip_prefix(self.root)
-                .is_ok_and(|path| !known.is_before(path.as_os_str().as_bytes())),
+            // Whether it was a directory's is not known: rather twice than never.
+            local::Found::Problem(error) => error.path().strip_prefix(self.root).is_ok_and(|path| {
+                let path = path.as_os_str().as_bytes();
+                let inside = [path, b"/"].concat();
+                !path.is_empty()
+                    && !known.is_before(path)
+                    && !known.is_before(&inside)
+                    && !known.path.starts_with(&inside)
+            }),
         }
     }
 

@@ -303,6 +303,24 @@ pub(crate) async fn blob<R: FileRing>(
     id: TransferId,
     item: &BlobItem,
 ) -> Result<Ended, Box<Failure>> {
+    let result = whole_or_begun(lane, task, id, item).await;
+    let is_over = match &result {
+        Ok(Ended::Skipped(_)) => true,
+        Err(failure) => failure.is_missing(),
+        Ok(_) => false,
+    };
+    if is_over {
+        resume::forget(lane, task, id, item).await;
+    }
+    result
+}
+
+async fn whole_or_begun<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Download,
+    id: TransferId,
+    item: &BlobItem,
+) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let local = task.local_name(item).map_err(|error| Failure::name(&object, &error))?;
     let asked;

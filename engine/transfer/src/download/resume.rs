@@ -10,6 +10,7 @@ use crate::lane::Lane;
 use crate::outcome::TransferId;
 use crate::patience::patiently;
 use crate::pieces::Pieces;
+use crate::task::BlobItem;
 
 use super::{Download, Target};
 
@@ -85,6 +86,22 @@ pub(super) async fn complete<R: FileRing>(
         failed => failed,
     };
     recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
+}
+
+/// Removes the unfinished file of a blob that an earlier run has begun and that nobody wants any more.
+pub(super) async fn forget<R: FileRing>(lane: &Lane<R>, task: &Download, id: TransferId, item: &BlobItem) {
+    let before = lane.shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
+    if before.is_none_or(|before| before.large(id).is_none()) || !task.takes_up(id) {
+        return;
+    }
+    // Where its directory cannot be opened any more, there is nothing to be removed.
+    let Ok(local) = task.local_name(item) else { return };
+    let mut target = Target { id, local, names: None, replace: false };
+    if task.open(&mut target, "").await.is_ok()
+        && let Some(names) = target.names
+    {
+        lane.ring.discard(names).await;
+    }
 }
 
 /// Whether the file of this inode has its name.

@@ -21,6 +21,8 @@ pub(crate) struct Before {
     written: Written,
     /// Whether the machine was restarted since: then that is lost.
     restarted: bool,
+    /// What a run before it has lost so.
+    lost: Vec<u64>,
 }
 
 /// A transfer that an earlier run found and did not end, or that failed.
@@ -39,14 +41,10 @@ impl Before {
         let restarted = recovered.counter(Counter::Boot as usize) != super::boot_number();
         let numbers: Vec<u64> = recovered.numbers(State::Skipped(codec::WRITTEN)).collect();
         let of = |counter: Counter| counter.of(&recovered) as i64;
-        let written = match numbers.is_empty() {
-            // The counters of a journal that has shrunk speak of what it no longer lists.
-            true => Written::default(),
-            false => {
-                Written { numbers, bytes: of(Counter::BytesWritten), lengths: of(Counter::FoundWritten) }
-            }
-        };
-        Self { recovered, written, restarted }
+        let written =
+            Written { numbers, bytes: of(Counter::BytesWritten), lengths: of(Counter::FoundWritten) };
+        let lost = recovered.numbers(State::Failed(codec::LOST)).collect();
+        Self { recovered, written, restarted, lost }
     }
 
     /// What counts of the earlier runs: what failed is done again, and what was lost.
@@ -54,7 +52,7 @@ impl Before {
         let mut counts = counters::counts(&self.recovered);
         counts.failed = 0;
         counts.bytes_found = counts.bytes_found.saturating_sub(self.failed_bytes());
-        if self.restarted {
+        if self.is_written_lost() {
             let written = &self.written;
             counts.done = counts.done.saturating_sub(written.numbers.len() as u64);
             counts.bytes = counts.bytes.saturating_sub(written.bytes as u64);
@@ -70,12 +68,18 @@ impl Before {
 
     /// What it wrote that may be lost, since the machine was restarted; otherwise what is still to reach the disk.
     pub(super) fn written(&self) -> (&Written, bool) {
-        (&self.written, self.restarted)
+        (&self.written, self.is_written_lost())
     }
 
-    /// Whether it wrote the transfer's file, which may be lost.
+    /// The counters of a journal that has shrunk speak of what it no longer lists, and that has ended.
+    fn is_written_lost(&self) -> bool {
+        self.restarted && !self.written.numbers.is_empty()
+    }
+
+    /// Whether a run wrote the transfer's file, which may be lost.
     pub(crate) fn is_lost(&self, id: TransferId) -> bool {
-        self.restarted && self.written.numbers.binary_search(&id.number()).is_ok()
+        let is_in = |numbers: &[u64]| numbers.binary_search(&id.number()).is_ok();
+        is_in(&self.lost) || (self.restarted && is_in(&self.written.numbers))
     }
 
     /// The lengths of what failed, which are counted when it ends again.

@@ -27,6 +27,8 @@ const IS_STATE: u8 = 8;
 /// It was found below a line of a list.
 const IS_BELOW: u8 = 16;
 
+/// Failed for having been written when the machine was restarted. The codes of other reasons lie below.
+pub(super) const LOST: u8 = 63;
 /// Not skipped: written, and not known to be on the disk.
 pub(super) const WRITTEN: u8 = 62;
 /// Skipped for being a directory whose blobs are transfers of their own. The codes of other reasons lie below.
@@ -215,7 +217,10 @@ pub(super) fn kind_code(kind: FailureKind) -> u8 {
 }
 
 pub(super) fn kind_of(code: u8) -> FailureKind {
-    KINDS.get(usize::from(code).wrapping_sub(1)).copied().unwrap_or(FailureKind::Service)
+    match code {
+        LOST => FailureKind::Destination,
+        code => KINDS.get(usize::from(code).wrapping_sub(1)).copied().unwrap_or(FailureKind::Service),
+    }
 }
 
 /// Reasons for skipping in the order of their codes, from 1.

@@ -103,20 +103,23 @@ impl Durable {
             if lost {
                 // Before it is said that the machine was restarted: until then whoever goes on finds the same.
                 let text = codec::failure_text(&Failure::new(FailureKind::Destination, "", LOST));
+                let (mut bytes, mut lengths) = (written.bytes, written.lengths);
                 for some in written.numbers.chunks(SETTLED_AT_ONCE) {
                     let mut entry = self.journal.write()?;
                     for number in some {
-                        entry.failed(*number, codec::kind_code(FailureKind::Destination), &text)?;
+                        entry.failed(*number, codec::LOST, &text)?;
                     }
                     Counter::Written.add(&mut entry, -(some.len() as i64));
+                    Counter::BytesWritten.add(&mut entry, -std::mem::take(&mut bytes));
+                    Counter::FoundWritten.add(&mut entry, -std::mem::take(&mut lengths));
                 }
             }
             let mut entry = self.journal.write()?;
-            if lost {
-                Counter::BytesWritten.add(&mut entry, -written.bytes);
-                Counter::FoundWritten.add(&mut entry, -written.lengths);
-            } else {
-                self.settling.add(written.clone());
+            match written.numbers.is_empty() {
+                // Of a journal that has shrunk.
+                true => move_written(&mut entry, written),
+                false if !lost => self.settling.add(written.clone()),
+                false => {}
             }
             Counter::BytesFailed.add(&mut entry, -(before.failed_bytes() as i64));
             Counter::Boot.add(&mut entry, boot.wrapping_sub(before.boot()));
@@ -133,14 +136,7 @@ impl Durable {
                 some.iter().for_each(|number| entry.done(*number));
                 Counter::Written.add(&mut entry, -(some.len() as i64));
             }
-            let mut entry = self.journal.write()?;
-            for (from, to, by) in [
-                (Counter::BytesWritten, Counter::Bytes, written.bytes),
-                (Counter::FoundWritten, Counter::BytesFound, written.lengths),
-            ] {
-                from.add(&mut entry, -by);
-                to.add(&mut entry, by);
-            }
+            move_written(&mut self.journal.write()?, written);
             Ok(())
         };
         record().map_err(|error: JournalError| failed(&error))
@@ -304,6 +300,17 @@ impl Durable {
         // One that can be gone on with stays as it is; so does one for whose other form the disk has no room.
         let _ = jobs.shrink(id);
         Ok(())
+    }
+}
+
+/// Counts the bytes of what is on the disk there.
+fn move_written(entry: &mut azuring_journal::Entry<'_>, written: &Written) {
+    for (from, to, by) in [
+        (Counter::BytesWritten, Counter::Bytes, written.bytes),
+        (Counter::FoundWritten, Counter::BytesFound, written.lengths),
+    ] {
+        from.add(entry, -by);
+        to.add(entry, by);
     }
 }
 

@@ -113,6 +113,12 @@ impl RecordedJob {
         Ok(())
     }
 
+    /// How many large objects were begun and have not ended. Of a download each has an unfinished file in the directory where it
+    /// was to be, whose name begins with `.azuring-` and the job's id without hyphens.
+    pub fn unfinished(&self) -> usize {
+        self.recovered.large_count()
+    }
+
     /// Calls `tell` for each problem that is no transfer's: directories that could not be read, and the like.
     ///
     /// # Errors

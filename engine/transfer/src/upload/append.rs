@@ -16,7 +16,7 @@ use crate::request::{Begin, GaveUp, request};
 use crate::task::Upload;
 
 use super::put::{self, Verdict};
-use super::{Place, content_type, large, metadata_of, read};
+use super::{Place, content_type, large, metadata_of, read, resume};
 
 pub(super) async fn file<R: FileRing>(
     lane: &Rc<Lane<R>>,
@@ -52,7 +52,10 @@ pub(super) async fn file<R: FileRing>(
     let result = append_all(lane, place, &file, md5, size, body, &mut position).await;
     add(&lane.counters().large_ended, len - position);
     match result {
-        Ok(()) => Ok(Ended::Done { bytes: len }),
+        Ok(()) => {
+            resume::is_complete(lane, id);
+            Ok(Ended::Done { bytes: len })
+        }
         Err(lost) => {
             if !lost.to_another {
                 large::discard(lane, &place.blob).await;

@@ -343,8 +343,11 @@ async fn complete<R: FileRing>(
     if let Some(md5) = &large.md5 {
         md5.close();
     }
-    if result.is_err() && large.parts == Parts::Pages {
-        discard(lane, &large.blob).await;
+    if large.parts == Parts::Pages {
+        match &result {
+            Ok(_) => resume::is_complete(lane, large.id),
+            Err(_) => discard(lane, &large.blob).await,
+        }
     }
     result
 }

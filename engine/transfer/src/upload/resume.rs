@@ -9,7 +9,7 @@ use crate::lane::Lane;
 use crate::outcome::TransferId;
 use crate::pieces::Pieces;
 use crate::request::{Begin, request};
-use crate::task::Upload;
+use crate::task::{Task, Upload};
 
 use super::{Place, large};
 
@@ -101,4 +101,11 @@ pub(super) async fn visible<R: FileRing>(
         recorded => recorded,
     };
     recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
+}
+
+/// A blob that was visible before is complete now.
+pub(super) fn is_complete<R: FileRing>(lane: &Lane<R>, id: TransferId) {
+    if let Task::Upload(task) = &lane.shared.task {
+        task.visible.lock().expect("nothing panics while the lock is held").remove(&id);
+    }
 }

@@ -1,8 +1,9 @@
 //! `azuring jobs remove` and `azuring jobs clean`.
 
-use azuring_transfer::{JobId, Jobs, JournalError};
+use azuring_transfer::{JobId, Jobs, JournalError, RecordedJob};
 use serde_json::json;
 
+use super::description::Description;
 use super::{entries, is_wanted, kept};
 use crate::cli::global::OutputType;
 use crate::cli::jobs::{CleanJobsArgs, JobState, RemoveJobArgs};
@@ -29,6 +30,7 @@ pub(super) fn remove(args: &RemoveJobArgs) -> Result<Exit, Refused> {
             _ => return failed(&args.job, &error),
         },
     };
+    tell_unfinished(&jobs, id);
     match jobs.remove(id) {
         Ok(()) => {
             log::remove(&state.logs, &id.to_string());
@@ -79,8 +81,22 @@ pub(super) fn clean(args: &CleanJobsArgs) -> Result<Exit, Refused> {
     Ok(exit)
 }
 
+/// Says what a removed job leaves elsewhere.
+fn tell_unfinished(jobs: &Jobs, id: JobId) {
+    // Of a job that cannot be read nobody knows; one that runs is not removed.
+    let Ok(job) = RecordedJob::read(jobs, id) else { return };
+    let is_download = Description::from_bytes(job.description()).is_ok_and(|job| job.is_download());
+    if is_download && job.unfinished() > 0 && !jobs.is_running(id) {
+        let (n, digits) = (job.unfinished(), id.to_string().replace('-', ""));
+        notice(&format!(
+            "job {id}: up to {n} unfinished files may be left where it downloaded to: .azuring-{digits}-*"
+        ));
+    }
+}
+
 /// Removes a job with its logs; returns how many files these were.
 fn discard(state: &State, jobs: &Jobs, id: JobId) -> Result<usize, JournalError> {
+    tell_unfinished(jobs, id);
     jobs.remove(id)?;
     Ok(1 + log::remove(&state.logs, &id.to_string()))
 }

@@ -146,6 +146,11 @@ impl Description {
         self.directory.get().map(PathBuf::from)
     }
 
+    /// Whether it writes local files.
+    pub(super) fn is_download(&self) -> bool {
+        self.command == "copy" && BlobUrl::looks_like(&self.source) && !BlobUrl::looks_like(&self.destination)
+    }
+
     /// The command line, as a shell takes it.
     pub(super) fn line(&self) -> String {
         log::command(self.args.iter().filter_map(|word| word.get().ok()))
