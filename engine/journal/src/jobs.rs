@@ -156,24 +156,15 @@ impl Jobs {
     /// # Errors
     /// What the file system answers.
     pub fn list(&self) -> Result<Vec<Listed>, JournalError> {
-        let io = |error: &io::Error| JournalError::io(&self.directory, "listing", error);
-        let entries = match std::fs::read_dir(&self.directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io(&error)),
-        };
         let mut jobs = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| io(&error))?;
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()) else {
-                continue;
-            };
+        for id in self.ids()? {
+            let path = self.directory(id).join(JOURNAL);
             // Removed since, or never begun.
-            let Ok(meta) = std::fs::metadata(entry.path().join(JOURNAL)) else { continue };
-            let modified = meta.modified().map_err(|error| io(&error))?;
+            let Ok(meta) = std::fs::metadata(&path) else { continue };
+            let modified =
+                meta.modified().map_err(|error| JournalError::io(&path, "looking it up", &error))?;
             jobs.push(Listed { id, modified, len_bytes: meta.len() });
         }
-        jobs.sort_by_key(|job| job.id);
         Ok(jobs)
     }
 
@@ -223,6 +214,43 @@ impl Jobs {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Removes what crashes have left of jobs that were never begun; returns how many they were.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub fn sweep(&self) -> Result<usize, JournalError> {
+        let mut swept = 0;
+        for id in self.ids()? {
+            if self.directory(id).join(JOURNAL).exists() {
+                continue;
+            }
+            match self.remove(id) {
+                Ok(()) => swept += 1,
+                // It begins just now, or somebody was faster.
+                Err(JournalError::InUse(_) | JournalError::NoSuchJob(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(swept)
+    }
+
+    /// The ids that directories have.
+    fn ids(&self) -> Result<Vec<JobId>, JournalError> {
+        let io = |error: &io::Error| JournalError::io(&self.directory, "listing", error);
+        let entries = match std::fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io(&error)),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| io(&error))?;
+            ids.extend(entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()));
+        }
+        ids.sort();
+        Ok(ids)
     }
 
     fn open(&self, id: JobId, how: &OpenOptions) -> Result<Recovered, JournalError> {

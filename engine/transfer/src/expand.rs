@@ -45,7 +45,7 @@ pub(crate) async fn directory<R: FileRing>(
         return Err(missing());
     }
     if let Some(durable) = &lane.shared.durable {
-        durable.expanded(id).inspect_err(|failure| lane.session().verdict.stop_for(failure))?;
+        durable.expanded(id).map_err(|failure| lane.shared.broken(&failure, &item.object()))?;
     }
     // The directory itself is no transfer.
     lane.session().progress.found.fetch_sub(1, Ordering::SeqCst);
@@ -99,7 +99,7 @@ async fn list<R: FileRing>(
         lane.session().progress.found.fetch_add(found.len() as u64, Ordering::SeqCst);
         let next = page.next.unwrap_or_default();
         let numbered = lane.shared.number(found, &With::Below(id, next.as_bytes()));
-        for entry in numbered.inspect_err(|failure| lane.session().verdict.stop_for(failure))? {
+        for entry in numbered.map_err(|failure| lane.shared.broken(&failure, &item.object()))? {
             while running.len() >= AT_ONCE {
                 joined(running.join_next().await);
             }

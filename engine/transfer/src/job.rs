@@ -105,6 +105,12 @@ impl Shared {
         Ok(TransferId::nth(number))
     }
 
+    /// Stops the job since its journal cannot be written; the object at hand has not failed for that, nor has any other.
+    pub(crate) fn broken(&self, failure: &Failure, object: &str) -> Box<Failure> {
+        self.session.verdict.stop_for(failure);
+        Box::new(Failure::interrupted(object))
+    }
+
     /// Whether an attempt of which this one knows nothing may have done the transfer: in an earlier run, or before this pass.
     pub(crate) fn may_be_done(&self, id: TransferId) -> bool {
         self.is_resumed(id) || self.again.was_tried(id)

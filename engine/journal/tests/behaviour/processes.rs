@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use azuring_journal::{Jobs, JournalError};
+use azuring_journal::{JobId, Jobs, JournalError};
 
 use crate::model::{DESCRIPTION, ID};
 
@@ -82,4 +82,22 @@ fn the_state_directory_may_be_relative() {
         assert!(status.success(), "{state:?}");
         assert_eq!(Jobs::new(&directory.path().join(state)).read(ID).unwrap().counts().found, 1);
     }
+}
+
+#[test]
+fn what_was_never_begun_is_swept_away_and_nothing_else() {
+    let state = tempfile::tempdir().unwrap();
+    let jobs = Jobs::new(state.path());
+    assert_eq!(jobs.sweep(), Ok(0));
+    let journal = jobs.create(ID, DESCRIPTION).unwrap();
+    let never = JobId::from_bytes([9; 16]);
+    std::fs::create_dir(jobs.directory(never)).unwrap();
+    for name in ["lock", "journal.new"] {
+        std::fs::write(jobs.directory(never).join(name), "").unwrap();
+    }
+    std::fs::create_dir(state.path().join("jobs/other")).unwrap();
+    assert_eq!(jobs.sweep(), Ok(1));
+    assert!(!jobs.directory(never).exists() && state.path().join("jobs/other").exists());
+    drop(journal);
+    assert_eq!(jobs.list().unwrap().len(), 1);
 }

@@ -234,7 +234,7 @@ pub(crate) async fn large<R: FileRing>(
             unpacked
         }
         None => {
-            resume::complete(lane, large.target.id, &large.ranges).await?;
+            resume::complete(lane, large.target.id, &large.ranges, &large.object).await?;
             lane.ring.complete(file, names.clone(), finish).await
         }
     };

@@ -235,7 +235,7 @@ fn kept<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<()
     match &lane.shared.durable {
         Some(durable) if large.file.is_some() => {
             let recorded = durable.piece(large.target.id, range);
-            recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
+            recorded.map_err(|failure| lane.shared.broken(&failure, &large.object))
         }
         _ => Ok(()),
     }

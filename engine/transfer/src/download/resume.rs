@@ -59,17 +59,17 @@ pub(super) async fn file<R: FileRing>(
             }
         }
     }
-    let broken = |failure: &Failure| lane.session().verdict.stop_for(failure);
+    let broken = |failure: Box<Failure>| lane.shared.broken(&failure, object);
     // Whatever has its temporary name is of no use.
     lane.ring.discard(names.clone()).await;
     // Known for good before there is a file that would have to be removed by hand.
-    durable.begin_large(target.id, &state).inspect_err(|failure| broken(failure))?;
-    lane.shared.commit().await.inspect_err(|failure| broken(failure))?;
+    durable.begin_large(target.id, &state).map_err(broken)?;
+    lane.shared.commit().await.map_err(broken)?;
     let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
     let file = made.map_err(object_not_made)?;
     let mut made = state;
     number(file.inode().map_err(object_not_made)?, &mut made);
-    durable.begin_large(target.id, &made).inspect_err(|failure| broken(failure))?;
+    durable.begin_large(target.id, &made).map_err(broken)?;
     Ok(Some((Some(file), ranges)))
 }
 
@@ -79,13 +79,14 @@ pub(super) async fn complete<R: FileRing>(
     lane: &Lane<R>,
     id: TransferId,
     ranges: &Pieces,
+    object: &str,
 ) -> Result<(), Box<Failure>> {
     let Some(durable) = &lane.shared.durable else { return Ok(()) };
     let recorded = match durable.piece(id, ranges.count) {
         Ok(()) => lane.shared.commit().await,
         failed => failed,
     };
-    recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
+    recorded.map_err(|failure| lane.shared.broken(&failure, object))
 }
 
 /// Removes the unfinished file of a blob that an earlier run has begun and that nobody wants any more.

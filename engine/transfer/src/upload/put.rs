@@ -84,7 +84,7 @@ pub(super) async fn verdict_of_visible<R: FileRing>(
     }
     let verdict = verdict(lane, task, place, mtime_ns, u64::MAX).await?;
     if let Verdict::Write { only_new } = verdict {
-        resume::visible(lane, task, id, only_new).await?;
+        resume::visible(lane, task, place, only_new).await?;
     }
     Ok(verdict)
 }

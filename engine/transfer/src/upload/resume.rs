@@ -38,7 +38,7 @@ pub(super) async fn pieces<R: FileRing>(
         );
         (lane.sender().notice)(&text);
     }
-    durable.begin_large(id, &state).inspect_err(|failure| lane.session().verdict.stop_for(failure))?;
+    durable.begin_large(id, &state).map_err(|failure| lane.shared.broken(&failure, &place.object()))?;
     if !was_found {
         return Ok(pieces);
     }
@@ -90,17 +90,17 @@ pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, task: &Upload, id: TransferId
 pub(super) async fn visible<R: FileRing>(
     lane: &Lane<R>,
     task: &Upload,
-    id: TransferId,
+    place: &Place<'_>,
     only_new: bool,
 ) -> Result<(), Box<Failure>> {
-    task.visible.lock().expect("nothing panics while the lock is held").insert(id);
+    task.visible.lock().expect("nothing panics while the lock is held").insert(place.id);
     let Some(durable) = &lane.shared.durable else { return Ok(()) };
-    let recorded = durable.begin_large(id, &[VISIBLE]);
+    let recorded = durable.begin_large(place.id, &[VISIBLE]);
     let recorded = match recorded {
         Ok(()) if only_new => lane.shared.commit().await,
         recorded => recorded,
     };
-    recorded.inspect_err(|failure| lane.session().verdict.stop_for(failure))
+    recorded.map_err(|failure| lane.shared.broken(&failure, &place.object()))
 }
 
 /// A blob that was visible before is complete now.

@@ -69,6 +69,13 @@ pub(super) fn clean(args: &CleanJobsArgs) -> Result<Exit, Refused> {
             }
         }
     }
+    if args.with_status == JobState::All {
+        // Not even these were jobs.
+        if let Err(error) = jobs.sweep() {
+            output::failed(&error.to_string());
+            exit = Exit::Failures;
+        }
+    }
     if exit == Exit::Done {
         match args.with_status {
             JobState::All => {
