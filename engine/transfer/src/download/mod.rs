@@ -7,6 +7,7 @@
 mod directories;
 mod finish;
 mod large;
+mod names;
 mod receive;
 mod resume;
 mod unpack;
@@ -17,12 +18,11 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use azuring_azure::{BlobEntry, BlobFacts, Wanted};
 use azuring_local::{LocalError, TargetTree};
-use azuring_plan::NameError;
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, RemoteShape, TargetRoot};
 use azuring_plan::name::encode_path;
@@ -40,6 +40,7 @@ use crate::task::{BlobItem, Known};
 
 use directories::Directories;
 pub(crate) use large::{LargeBlob, help};
+pub(crate) use names::Claim;
 
 /// What is asked of a blob of which nothing is known: most that somebody lists by name are small, and memory for a
 /// whole range costs eight times what the file costs.
@@ -76,17 +77,6 @@ pub(crate) struct Download {
     pub(crate) directories: Directories,
     /// Unfinished files of an earlier run that were taken up, or could not be.
     taken_up: Mutex<HashSet<TransferId>>,
-}
-
-/// Whether a blob may have its local name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
-    /// It is like its own.
-    Free,
-    /// It is shorter, and this blob's.
-    Collapsed,
-    /// It is shorter, and another blob's.
-    Taken,
 }
 
 struct Begun {
@@ -248,42 +238,6 @@ impl Download {
         });
         Ok(())
     }
-
-    /// Notes a blob whose local name is shorter than its own, because empty segments disappear. They come before the blob that
-    /// has the name by itself.
-    pub(crate) fn claims(&self, item: &BlobItem) -> Claim {
-        if !is_collapsed(item) {
-            return Claim::Free;
-        }
-        let Ok(local) = self.local_name(item) else { return Claim::Free };
-        self.any_collapsed.store(true, Ordering::SeqCst);
-        let mut taken = self.collapsed.lock().expect("nothing panics while the lock is held");
-        if taken.insert(local) { Claim::Collapsed } else { Claim::Taken }
-    }
-
-    /// Whether the local name belongs to a blob whose empty segments have disappeared.
-    fn is_taken(&self, item: &BlobItem, local: &LocalName) -> bool {
-        self.any_collapsed.load(Ordering::SeqCst)
-            && !is_collapsed(item)
-            && self.collapsed.lock().expect("nothing panics while the lock is held").contains(local)
-    }
-
-    fn local_name(&self, blob: &BlobItem) -> Result<LocalName, NameError> {
-        match &self.begun().naming {
-            Rule::Names(naming) => naming.local_name_for(&blob.entry.name),
-            Rule::Versions => {
-                // Colons are kept out of names, as AzCopy does it.
-                let version = blob.entry.facts.version_id.as_deref().unwrap_or_default().replace(':', "-");
-                LocalName::new(format!("{version}-{}", blob.relative()).as_bytes())
-            }
-        }
-    }
-}
-
-/// Whether empty segments of the name disappear.
-fn is_collapsed(item: &BlobItem) -> bool {
-    let name = item.relative();
-    name.starts_with('/') || name.contains("//")
 }
 
 /// One blob under way.
