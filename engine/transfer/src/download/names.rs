@@ -1,0 +1,59 @@
+//! Which blob has which local name.
+
+use std::sync::atomic::Ordering;
+
+use azuring_plan::NameError;
+use azuring_plan::download::LocalName;
+
+use crate::task::BlobItem;
+
+use super::{Download, Rule};
+
+/// Whether a blob may have its local name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It is like its own.
+    Free,
+    /// It is shorter, and this blob's.
+    Collapsed,
+    /// It is shorter, and another blob's.
+    Taken,
+}
+
+impl Download {
+    /// Notes a blob whose local name is shorter than its own, because empty segments disappear. They come before the blob that
+    /// has the name by itself.
+    pub(crate) fn claims(&self, item: &BlobItem) -> Claim {
+        if !is_collapsed(item) {
+            return Claim::Free;
+        }
+        let Ok(local) = self.local_name(item) else { return Claim::Free };
+        self.any_collapsed.store(true, Ordering::SeqCst);
+        let mut taken = self.collapsed.lock().expect("nothing panics while the lock is held");
+        if taken.insert(local) { Claim::Collapsed } else { Claim::Taken }
+    }
+
+    /// Whether the local name belongs to a blob whose empty segments have disappeared.
+    pub(super) fn is_taken(&self, item: &BlobItem, local: &LocalName) -> bool {
+        self.any_collapsed.load(Ordering::SeqCst)
+            && !is_collapsed(item)
+            && self.collapsed.lock().expect("nothing panics while the lock is held").contains(local)
+    }
+
+    pub(super) fn local_name(&self, blob: &BlobItem) -> Result<LocalName, NameError> {
+        match &self.begun().naming {
+            Rule::Names(naming) => naming.local_name_for(&blob.entry.name),
+            Rule::Versions => {
+                // Colons are kept out of names, as AzCopy does it.
+                let version = blob.entry.facts.version_id.as_deref().unwrap_or_default().replace(':', "-");
+                LocalName::new(format!("{version}-{}", blob.relative()).as_bytes())
+            }
+        }
+    }
+}
+
+/// Whether empty segments of the name disappear.
+fn is_collapsed(item: &BlobItem) -> bool {
+    let name = item.relative();
+    name.starts_with('/') || name.contains("//")
+}
