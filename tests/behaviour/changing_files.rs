@@ -32,7 +32,7 @@ fn changed_under_way(change: impl Fn(&Path), expected: &str) {
 
     let args = fixture.upload_args(
         &fixture.path().join("tree"),
-        &["--block-size-mb=0.25", "--put-blob-size-mb=0.25", "--concurrency=2"],
+        &["--block-size-mb=0.25", "--put-blob-size-mb=0.25", "--concurrency=2", "--retry-failed=0"],
     );
     let running = fixture.azuring().start(args);
     wait_for(&fixture, before + 4);
@@ -51,6 +51,24 @@ fn a_file_that_grows_fails_alone() {
         |path| OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap(),
         "grew",
     );
+}
+
+#[test]
+fn a_file_that_is_steady_again_is_sent_in_the_second_attempt() {
+    let fixture = Fixture::new(azuring!());
+    let path = fixture.path().join("tree/changing.bin");
+    fs::create_dir(fixture.path().join("tree")).unwrap();
+    large_file(&path, 8 << 20).unwrap();
+    fixture.server().set_faults(Faults { latency: Duration::from_millis(40), ..Faults::default() });
+    let args = fixture.upload_args(
+        &fixture.path().join("tree"),
+        &["--block-size-mb=0.25", "--put-blob-size-mb=0.25", "--concurrency=2"],
+    );
+    let running = fixture.azuring().start(args);
+    wait_for(&fixture, 4);
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+    running.wait().unwrap().expect_code(0);
+    assert_eq!(fixture.content("tree/changing.bin"), fs::read(&path).unwrap());
 }
 
 #[test]
