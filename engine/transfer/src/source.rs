@@ -442,3 +442,25 @@ fn mtime_ns(path: &Path) -> Option<i128> {
     let meta = std::fs::metadata(path).ok()?;
     Some(i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_taken_for_known_only_where_it_must_have_been_met() {
+        let filter = Filter::default();
+        let known = |position: &str, path: &str| {
+            let position = LocalPosition { lines: 0, path: position.as_bytes().to_vec() };
+            let take = Take { filter: &filter, root: Path::new("/r"), known: Some(Arc::new(position)) };
+            take.is_known(&local::Found::Problem(LocalError::PermissionDenied { path: path.into() }))
+        };
+        assert!(known("b/x", "/r/a") && known("b/x", "/r/b/w"));
+        assert!(!known("b/x", "/r/c") && !known("b/x", "/r/b/y"));
+        // A directory comes after the names that go on with a dot or a hyphen.
+        assert!(!known("b.txt", "/r/b") && !known("b-x", "/r/b"));
+        // What is above the position may have failed after it.
+        assert!(!known("b/x", "/r/b") && !known("b/x", "/r"));
+        assert!(!known("b/x", "/elsewhere"));
+    }
+}

@@ -83,7 +83,8 @@ pub(crate) fn run(shared: &Shared) {
 mod tests {
     use azuring_journal::{JobId, Jobs, State};
 
-    use crate::durable::{Durable, With};
+    use crate::durable::{Before, Durable, Notes, With};
+    use crate::failure::{Failure, FailureKind};
     use crate::outcome::{Done, Entity, Outcome, TransferId};
     use crate::task::Found;
     use azuring_local::RelPath;
@@ -121,5 +122,42 @@ mod tests {
         durable.settled(&written).unwrap();
         durable.commit().unwrap();
         assert_eq!(look(), (vec![], vec![0, 2]));
+    }
+
+    #[test]
+    fn a_restart_takes_nothing_from_what_a_finished_job_has_counted() {
+        let state = tempfile::tempdir().unwrap();
+        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
+        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
+        durable.go_on().unwrap();
+        let found: Vec<_> = (0..2u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
+        durable.found(&found, &With::Nothing).unwrap();
+        let outcome = |n, result| {
+            let (id, entity) = (TransferId::nth(n), Entity::File);
+            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
+        };
+        let failure = Box::new(Failure::new(FailureKind::Network, "b", "why"));
+        durable.ended(&[outcome(0, Ok(Done::Whole)), outcome(1, Err(failure))]).unwrap();
+        durable.scanned(&Notes::default()).unwrap();
+        durable.journal.write().unwrap().summary(&[3]).unwrap();
+        durable.commit().unwrap();
+        drop(durable);
+        jobs.shrink(id).unwrap();
+        // Another run of the machine, each time.
+        for _ in 0..2 {
+            let (recovered, journal) = jobs.resume(id).unwrap();
+            journal.write().unwrap().count(counters::Counter::Boot as usize, 1);
+            journal.commit().unwrap();
+            drop((recovered, journal));
+            let (recovered, journal) = jobs.resume(id).unwrap();
+            let before = Before::new(recovered);
+            let counts = before.counts();
+            assert_eq!((counts.done, counts.bytes, counts.failed), (1, 10, 0));
+            let durable = Durable::new(jobs.clone(), journal, Some(before), true);
+            durable.go_on().unwrap();
+            durable.commit().unwrap();
+        }
+        let counts = counters::counts(&jobs.read(id).unwrap());
+        assert_eq!((counts.done, counts.bytes, counts.skipped_existing), (1, 10, 0));
     }
 }
