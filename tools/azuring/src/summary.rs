@@ -1,14 +1,11 @@
 //! The end of a job: AzCopy's summary on stdout, one line for a person on stderr.
 
-use azuring_transfer::{JobPlan, Report, Verb};
+use azuring_transfer::{Counts, JobPlan, Report, Verb};
 use indicatif::{HumanBytes, HumanCount};
 
-/// AzCopy's summary, field for field.
-pub(crate) fn text(plan: &JobPlan, report: &Report) -> String {
-    let counts = &report.counts;
-    let minutes = report.elapsed.as_secs_f64() / 60.0;
-    let mut text = format!("\nJob {} summary\nElapsed Time (Minutes): {minutes:.4}\n", plan.id);
-    let fields = [
+/// What AzCopy's summaries begin with.
+pub(crate) fn transfers(counts: &Counts) -> [(&'static str, u64); 8] {
+    [
         ("Number of File Transfers", counts.found - counts.found_folders - counts.found_links),
         ("Number of Folder Property Transfers", counts.found_folders),
         ("Number of Symlink Transfers", counts.found_links),
@@ -17,6 +14,15 @@ pub(crate) fn text(plan: &JobPlan, report: &Report) -> String {
         ("Number of Folder Transfers Completed", counts.folders_done),
         ("Number of File Transfers Failed", counts.failed),
         ("Number of Folder Transfers Failed", counts.folders_failed + counts.problems),
+    ]
+}
+
+/// AzCopy's summary, field for field.
+pub(crate) fn text(plan: &JobPlan, report: &Report) -> String {
+    let counts = &report.counts;
+    let minutes = report.elapsed.as_secs_f64() / 60.0;
+    let mut text = format!("\nJob {} summary\nElapsed Time (Minutes): {minutes:.4}\n", plan.id);
+    let fields = [
         ("Number of File Transfers Skipped", counts.not_started() + counts.skipped_existing),
         ("Number of Folder Transfers Skipped", 0),
         ("Number of Symbolic Links Skipped", counts.skipped_symlinks),
@@ -25,7 +31,7 @@ pub(crate) fn text(plan: &JobPlan, report: &Report) -> String {
         ("Number of Special Files Skipped", counts.skipped_special),
         ("Total Number of Bytes Transferred", counts.bytes),
     ];
-    for (name, value) in fields {
+    for (name, value) in transfers(counts).into_iter().chain(fields) {
         text += &format!("{name}: {value}\n");
     }
     text + &format!("Final Job Status: {}", report.status())

@@ -36,7 +36,7 @@ impl Bench {
         let server = set(Server::builder().threads(1)).start().unwrap();
         server.create_container(DEVSTORE_ACCOUNT, "cont");
         // On the disk that holds the build: large files are to go around a page cache.
-        Self { server, dir: tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap() }
+        Self { server, dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() }
     }
 
     pub(crate) fn url(&self, path: &str) -> BlobUrl {

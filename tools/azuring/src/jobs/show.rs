@@ -15,6 +15,7 @@ use crate::cli::jobs::{ShowJobArgs, TransferState};
 use crate::exit::Exit;
 use crate::output::{Output, Sink, notice, say};
 use crate::refused::Refused;
+use crate::summary;
 use crate::view::json::{JobSummary, LISTED, Transfers};
 use crate::view::{json, ndjson};
 
@@ -59,19 +60,12 @@ fn summary(job: &RecordedJob, state: &str) -> Result<(), Refused> {
 /// AzCopy's summary of a job that is shown.
 fn as_text(id: JobId, counts: &Counts, state: &str) -> String {
     let mut text = format!("\nJob {id} summary\n");
-    for (name, value) in [
-        ("Number of File Transfers", counts.found - counts.found_folders - counts.found_links),
-        ("Number of Folder Property Transfers", counts.found_folders),
-        ("Number of Symlink Transfers", counts.found_links),
-        ("Total Number of Transfers", counts.found),
-        ("Number of File Transfers Completed", counts.done),
-        ("Number of Folder Transfers Completed", counts.folders_done),
-        ("Number of File Transfers Failed", counts.failed),
-        ("Number of Folder Transfers Failed", counts.folders_failed + counts.problems),
+    let fields = [
         ("Number of File Transfers Skipped", counts.skipped_existing),
         ("Number of Folder Transfers Skipped", 0),
         ("Total Number of Bytes Transferred", counts.bytes),
-    ] {
+    ];
+    for (name, value) in summary::transfers(counts).into_iter().chain(fields) {
         text += &format!("{name}: {value}\n");
     }
     let percent = json::percent(counts);
