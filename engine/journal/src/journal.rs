@@ -18,7 +18,7 @@ use crate::storage::Storage;
 /// A commit is made at most this often, and at most so long after something was said.
 pub const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// With so many bytes waiting, a commit is made at once.
-const HURRY_BYTES: usize = 1 << 20;
+const HURRY_BYTES: usize = 512 << 10;
 
 /// Why the locks are whole: whoever panics in the middle of an [`Entry`] has broken its rules, and the job ends there.
 const LOCKED: &str = "no caller panicked while it held an entry";

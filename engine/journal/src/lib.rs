@@ -8,7 +8,7 @@
 //! ```text
 //!   planner ── transfer, cursor, scanned ──┐  Entry: said together, committed together
 //!   lanes' outcomes ── done, failed, piece ┼──► Pending (bounded memory) ──► one record ──► fdatasync
-//!   counters ── count ─────────────────────┘        every 100 ms, or when 1 MiB waits
+//!   counters ── count ─────────────────────┘        every 100 ms, or when 512 KiB wait
 //!
 //!   STATE/jobs/ID/journal ──► Recovered: counts, counters, cursor, large objects;  Part: names, one part at a time
 //! ```
@@ -55,7 +55,7 @@
 //!
 //! # Limits
 //!
-//! Names, facts and texts: [`STRING_MAX`] bytes. Waiting for a commit: 2 MiB and one entry. A record: 32 MiB. Counters:
+//! Names, facts and texts: [`STRING_MAX`] bytes. Waiting for a commit: 1 MiB and one entry. A record: 32 MiB. Counters:
 //! [`COUNTERS`]. Reasons: [`REASONS`]. Pieces of an object: [`PIECES_MAX`]. Memory of a job that is read: 10 KB for each part that is under way, a few
 //! hundred bytes for others, and what is done of large objects.
 //!

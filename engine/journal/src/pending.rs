@@ -35,9 +35,9 @@ struct LargeNews {
     pieces: Vec<u64>,
 }
 
-/// Bytes that wait for a commit at most: who has more to say waits. Some 20,000 names. A commit needs as much again twice, and
+/// Bytes that wait for a commit at most: who has more to say waits. Some 10,000 names. A commit needs as much again twice, and
 /// all of it comes out of the memory of a job that may have 64 MiB.
-const WAITING_BYTES: usize = 2 << 20;
+const WAITING_BYTES: usize = 1 << 20;
 /// Bytes that anything needs beside the strings in it: types, lengths and numbers.
 pub(crate) const OVERHEAD: usize = 32;
 

@@ -11,7 +11,7 @@ use crate::outcome::{Counts, Done, Entity, Event, Outcome, SkippedKind};
 
 /// Messages that may wait for the caller. A lane that finds no room waits: a caller that cannot take events
 /// slows the job instead of filling the memory.
-const WAITING_MESSAGES: usize = 1024;
+const WAITING_MESSAGES: usize = 192;
 
 /// What lanes and planner send.
 #[derive(Debug)]
