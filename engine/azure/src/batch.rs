@@ -29,6 +29,7 @@ impl BlobClient {
             return Ok(Vec::new());
         }
         let count = parts.len();
+        let token = self.token_ready().await?;
         // Random, so that no name can contain it.
         let boundary = format!("batch_{:016x}", RandomState::new().build_hasher().finish());
         let mut document = String::with_capacity(count * 512);
@@ -46,7 +47,12 @@ impl BlobClient {
         let payload = Payload::from(Bytes::from(document));
         let answer = self.exchange(head, payload, (count + 1) * PART_LIMIT_BYTES).await?;
         let kind = answer.header("content-type").unwrap_or_default();
-        read(&String::from_utf8_lossy(&answer.body), &String::from_utf8_lossy(kind), count)
+        let answers = read(&String::from_utf8_lossy(&answer.body), &String::from_utf8_lossy(kind), count)?;
+        // The token expired between the parts: those that were refused for it are asked again, with all others.
+        match answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.refuses_token())) {
+            Some(refusal) if token.is_some() => Err(self.refused(token, refusal.clone(), true).await),
+            _ => Ok(answers),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
+use crate::bearer::HeldToken;
 use crate::credential::Credential;
 use crate::error::{RequestError, ServiceError};
 use crate::target::Target;
@@ -25,6 +26,8 @@ pub struct BlobClient {
     target: Rc<Target>,
     links: Links,
     clock: Rc<RefCell<Clock>>,
+    /// Where tokens authorize the requests.
+    token: Option<Rc<HeldToken>>,
 }
 
 /// The `x-ms-date` of this second.
@@ -55,7 +58,8 @@ impl BlobClient {
     /// A client for `target` over `links`, which lead to the target's endpoint.
     pub fn new(target: Rc<Target>, links: Links) -> Self {
         let clock = Clock { second: 0, header: HeaderValue::from_static("") };
-        Self { target, links, clock: Rc::new(RefCell::new(clock)) }
+        let token = target.held_token().map(Rc::new);
+        Self { target, links, clock: Rc::new(RefCell::new(clock)), token }
     }
 
     /// The links requests go over.
@@ -102,6 +106,7 @@ impl BlobClient {
         answer_len: u64,
     ) -> Result<Reply, RequestError> {
         let target = &*self.target;
+        let token = self.token_ready().await?;
         let Authorized { method, path, headers } = self.authorize(head, payload.len())?;
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(target.scheme.clone());
@@ -116,15 +121,50 @@ impl BlobClient {
         }
         let reply = self.links.send_for(request, payload, answer_len).await?;
         if reply.status().is_success() {
+            if let (Some(held), Some(number)) = (&self.token, token) {
+                held.accepted(number);
+            }
             return Ok(reply);
         }
         // What the service says with an error, as far as it is readable: a gateway's page may be long, or cut off, and
         // its status counts all the same.
         let answer = reply.collect_up_to(ANSWER_LIMIT_BYTES).await;
-        Err(ServiceError::read(answer.status(), &answer.headers(), &answer.body).into())
+        let error = ServiceError::read(answer.status(), &answer.headers(), &answer.body);
+        Err(self.refused(token, error, false).await)
     }
 
-    /// Puts the SAS into the query, or a signature into the headers.
+    /// Waits until there is a token that has not expired, where tokens authorize the requests; returns its number.
+    pub(crate) async fn token_ready(&self) -> Result<Option<u64>, RequestError> {
+        match &self.token {
+            Some(held) => Ok(Some(held.ready().await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The error of a request that the service refused. If it was token `number` that it refused, waits for another.
+    /// `partly`: a part of the request may have been carried out.
+    pub(crate) async fn refused(
+        &self,
+        number: Option<u64>,
+        error: ServiceError,
+        partly: bool,
+    ) -> RequestError {
+        let (Some(held), Some(number)) = (&self.token, number) else { return error.into() };
+        if !error.refuses_token() {
+            // Whoever is told that he may not has been recognised.
+            if error.status == 403 {
+                held.accepted(number);
+            }
+            return error.into();
+        }
+        match held.refused(number).await {
+            Ok(true) => RequestError::TokenRenewed { partly },
+            Ok(false) => error.into(),
+            Err(ended) => ended.into(),
+        }
+    }
+
+    /// Puts the SAS into the query, or a signature or the token that is held into the headers.
     ///
     /// # Errors
     /// [`RequestError::Name`].
@@ -152,6 +192,11 @@ impl BlobClient {
             Credential::Sas(sas) => {
                 path.push(mark);
                 path.push_str(sas.expose());
+            }
+            Credential::Token(_) => {
+                if let Some(header) = self.token.as_ref().and_then(|held| held.header()) {
+                    headers.insert(AUTHORIZATION, header);
+                }
             }
             Credential::SharedKey(key) => {
                 headers.insert(X_MS_DATE, self.now());

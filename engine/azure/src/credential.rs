@@ -1,5 +1,6 @@
 //! Which credential a request carries, and where it is found.
 
+use crate::bearer::Bearer;
 use crate::sas::Sas;
 use crate::secret::Secret;
 use crate::shared_key::AccountKey;
@@ -33,6 +34,30 @@ pub enum CredentialError {
     /// The SAS in the connection string is not valid.
     #[error(transparent)]
     Sas(#[from] UrlError),
+    /// A token would be readable on its way.
+    #[error("tokens of Microsoft Entra ID are sent over https only: {url} is not https")]
+    TokenNeedsTls {
+        /// The URL.
+        url: String,
+    },
+    /// A token would be given to a host that may not be the service.
+    #[error(
+        "tokens of Microsoft Entra ID are not sent to {host}: it is none of the storage service's domains ({trusted}); if it is yours, add --trusted-microsoft-suffixes={host}"
+    )]
+    TokenNotTrusted {
+        /// Host and port.
+        host: String,
+        /// The domains that are trusted.
+        trusted: String,
+    },
+    /// The token was meant for another host than the requests go to.
+    #[error("the token is for {token_host}, the requests go to {host}")]
+    TokenForOther {
+        /// Where the token may go.
+        token_host: String,
+        /// Where the requests go.
+        host: String,
+    },
 }
 
 /// What authorizes requests.
@@ -44,9 +69,118 @@ pub enum Credential {
     Sas(Sas),
     /// The account's key.
     SharedKey(Box<AccountKey>),
+    /// Tokens of Microsoft Entra ID; made by [`Credential::token`].
+    Token(HostToken),
+}
+
+/// Tokens, and the one host they may be sent to.
+#[derive(Clone, Debug)]
+pub struct HostToken {
+    bearer: Bearer,
+    authority: String,
+}
+
+impl HostToken {
+    /// The tokens, for the requests to `url`.
+    ///
+    /// # Errors
+    /// [`CredentialError::TokenForOther`], [`CredentialError::TokenNeedsTls`].
+    pub(crate) fn bearer_for(&self, url: &BlobUrl) -> Result<&Bearer, CredentialError> {
+        needs_tls(url)?;
+        let host = url.authority();
+        if host != self.authority {
+            return Err(CredentialError::TokenForOther { token_host: self.authority.clone(), host });
+        }
+        Ok(&self.bearer)
+    }
+
+    /// Whose tokens they are: never a secret.
+    pub fn identity(&self) -> &str {
+        self.bearer.identity()
+    }
+}
+
+fn needs_tls(url: &BlobUrl) -> Result<(), CredentialError> {
+    if url.endpoint().tls { Ok(()) } else { Err(CredentialError::TokenNeedsTls { url: url.to_string() }) }
+}
+
+/// The domains that may be sent tokens: those of the storage service in all clouds, and what the user adds.
+///
+/// The list is AzCopy's (`--trusted-microsoft-suffixes`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedSuffixes(Vec<String>);
+
+impl Default for TrustedSuffixes {
+    fn default() -> Self {
+        let known = [
+            "*.core.windows.net",
+            "*.core.chinacloudapi.cn",
+            "*.core.cloudapi.de",
+            "*.core.usgovcloudapi.net",
+            "*.storage.azure.net",
+        ];
+        Self(known.map(str::to_owned).to_vec())
+    }
+}
+
+impl TrustedSuffixes {
+    /// Adds domains separated by `;`: `*.example.org` is all hosts below it, `example.org` that host and all below it;
+    /// with `:port` that port alone.
+    pub fn with(mut self, more: &str) -> Self {
+        let more = more.split(';').map(|part| part.trim().trim_end_matches('.').to_ascii_lowercase());
+        self.0.extend(more.filter(|part| !part.is_empty() && part != "*" && part != "*."));
+        self
+    }
+
+    /// Whether `host` (without brackets), reached at `port`, may be sent tokens.
+    pub fn trusts(&self, host: &str, port: u16) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.0.iter().any(|suffix| {
+            let (suffix, wanted) = match suffix.rsplit_once(':') {
+                // Not the last group of an IPv6 address.
+                Some((name, digits)) if !name.contains(':') || name.ends_with(']') => (name, Some(digits)),
+                _ => (suffix.as_str(), None),
+            };
+            if wanted.is_some_and(|wanted| wanted != port.to_string()) {
+                return false;
+            }
+            let (domain, itself) = match suffix.strip_prefix('*').unwrap_or(suffix).strip_prefix('.') {
+                Some(domain) => (domain, false),
+                None => (suffix.trim_start_matches('[').trim_end_matches(']'), true),
+            };
+            match host.strip_suffix(domain) {
+                Some("") => itself,
+                Some(rest) => rest.ends_with('.') && rest.len() > 1,
+                None => false,
+            }
+        })
+    }
 }
 
 impl Credential {
+    /// Tokens for the requests to `url`: over https, and to a trusted host, only.
+    ///
+    /// # Errors
+    /// [`CredentialError::TokenNeedsTls`], [`CredentialError::TokenNotTrusted`].
+    pub fn token(url: &BlobUrl, bearer: Bearer, trusted: &TrustedSuffixes) -> Result<Self, CredentialError> {
+        Self::may_send_tokens(url, trusted)?;
+        Ok(Credential::Token(HostToken { bearer, authority: url.authority() }))
+    }
+
+    /// Whether tokens may be sent to `url`.
+    ///
+    /// # Errors
+    /// [`CredentialError::TokenNeedsTls`], [`CredentialError::TokenNotTrusted`].
+    pub fn may_send_tokens(url: &BlobUrl, trusted: &TrustedSuffixes) -> Result<(), CredentialError> {
+        needs_tls(url)?;
+        let endpoint = url.endpoint();
+        if !trusted.trusts(&endpoint.host, endpoint.port) {
+            let trusted = trusted.0.join(";");
+            return Err(CredentialError::TokenNotTrusted { host: url.authority(), trusted });
+        }
+        Ok(())
+    }
+
     /// Finds the credential for `url`: the SAS in the URL; else a key from `AZURE_STORAGE_KEY` or
     /// `AZCOPY_ACCOUNT_KEY`; else `AZURE_STORAGE_CONNECTION_STRING` (key or SAS); else the emulator's published key
     /// for `devstoreaccount1`; else none. `env` reads a variable.
@@ -81,6 +215,7 @@ impl Credential {
             Credential::Anonymous => "no credential (anonymous)".to_owned(),
             Credential::Sas(_) => "a SAS".to_owned(),
             Credential::SharedKey(key) => format!("the key of account {}", key.account()),
+            Credential::Token(token) => format!("tokens of Microsoft Entra ID ({})", token.identity()),
         }
     }
 }
@@ -142,6 +277,46 @@ mod tests {
         assert!(matches!(find(AZURE, &[("AZURE_STORAGE_KEY", " ")]).unwrap(), Credential::Anonymous));
         let emulator = find("http://127.0.0.1:1/devstoreaccount1/cont", &[]).unwrap();
         assert_eq!(emulator.describe(), "the key of account devstoreaccount1");
+    }
+
+    #[test]
+    fn tokens_go_to_trusted_hosts_over_https_only() {
+        let trusted =
+            TrustedSuffixes::default().with("*.example.org; Files.Example.com:8443;127.0.0.1:444;[::1]:5;*");
+        for (host, port, trusts) in [
+            ("acc.blob.core.windows.net", 443, true),
+            ("Acc.z01.blob.Storage.Azure.net.", 443, true),
+            ("core.windows.net", 443, false),
+            ("acc.blob.core.windows.net.evil.org", 443, false),
+            ("evilcore.windows.net", 443, false),
+            ("a.example.org", 80, true),
+            ("example.org", 80, false),
+            ("badexample.org", 80, false),
+            ("files.example.com", 8443, true),
+            ("a.files.example.com", 8443, true),
+            ("files.example.com", 443, false),
+            ("127.0.0.1", 444, true),
+            ("127.0.0.1", 445, false),
+            ("::1", 5, true),
+            ("somewhere", 443, false),
+        ] {
+            assert_eq!(trusted.trusts(host, port), trusts, "{host}:{port}");
+        }
+        let (_feed, bearer) = crate::bearer::bearer("me");
+        let url = |text: &str| BlobUrl::parse(text).unwrap();
+        let token = |to: &str| Credential::token(&url(to), bearer.clone(), &trusted);
+        let refused = |to: &str| token(to).unwrap_err().to_string();
+        assert!(refused("http://acc.blob.core.windows.net/cont").contains("over https only"));
+        assert!(
+            refused("https://files.example.net/cont")
+                .contains("--trusted-microsoft-suffixes=files.example.net")
+        );
+        let good = token(AZURE).unwrap();
+        assert_eq!(good.describe(), "tokens of Microsoft Entra ID (me)");
+        let Credential::Token(good) = good else { panic!() };
+        assert!(good.bearer_for(&url("https://acc.blob.core.windows.net/other")).is_ok());
+        assert!(good.bearer_for(&url("https://other.blob.core.windows.net/cont")).is_err());
+        assert!(good.bearer_for(&url("http://acc.blob.core.windows.net/cont")).is_err());
     }
 
     #[test]

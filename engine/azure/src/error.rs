@@ -6,6 +6,7 @@ use azuring_link::LinkError;
 use http::{HeaderMap, StatusCode};
 use quick_xml::events::Event;
 
+use crate::bearer::TokenError;
 use crate::properties::PropertyError;
 
 /// What a failed request means for the work it was part of. Decided here and nowhere else.
@@ -100,6 +101,11 @@ impl ServiceError {
     pub fn not_found(&self) -> bool {
         self.status == 404
             && matches!(self.code.as_str(), "BlobNotFound" | "ContainerNotFound" | "ResourceNotFound")
+    }
+
+    /// Whether it was a token that was not taken: expired, revoked, or of another tenant.
+    pub(crate) fn refuses_token(&self) -> bool {
+        self.status == 401 || (self.status == 403 && self.code == "AuthenticationFailed")
     }
 
     /// Whether the blob is no longer the one that `if_match` named.
@@ -252,6 +258,15 @@ pub enum RequestError {
     /// The service says it received other bytes than were sent.
     #[error("the service computed another CRC64 of the body than was sent")]
     Integrity,
+    /// There is no token to send.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The service refused the token, and there is a new one now.
+    #[error("the service took the token no more; there is a new one")]
+    TokenRenewed {
+        /// A part of the request may have been carried out.
+        partly: bool,
+    },
     /// The name cannot be put into a request.
     #[error("the name does not fit into a URL: {0}")]
     Name(String),
@@ -277,9 +292,11 @@ impl RequestError {
     pub fn class(&self) -> Class {
         match self {
             RequestError::Link(error) if error.is_permanent() => Class::Fatal,
-            RequestError::Link(_) | RequestError::Integrity | RequestError::Answer { passing: true, .. } => {
-                Class::Retry
-            }
+            RequestError::Token(_) => Class::Fatal,
+            RequestError::Link(_)
+            | RequestError::Integrity
+            | RequestError::TokenRenewed { .. }
+            | RequestError::Answer { passing: true, .. } => Class::Retry,
             RequestError::Service(error) => error.class(),
             RequestError::Name(_) | RequestError::Property(_) | RequestError::Answer { .. } => Class::Skip,
         }
@@ -299,6 +316,8 @@ impl RequestError {
             RequestError::Link(LinkError::Tls { .. }) => "check that the port speaks TLS, or use http://",
             RequestError::Link(LinkError::NoHttp2 { .. }) => "use --http auto or --http 1.1",
             RequestError::Link(_) => "the network or a gateway in between failed: try again",
+            RequestError::Token(_) => "log in again, or use another credential: azuring login status",
+            RequestError::TokenRenewed { .. } => "try again",
             RequestError::Integrity => {
                 "something between here and the service changes the data: try another network path"
             }
@@ -347,7 +366,8 @@ impl RequestError {
 
     /// Whether the credential itself was refused.
     pub fn is_authentication(&self) -> bool {
-        matches!(self, RequestError::Service(error) if matches!(error.status, 401 | 403))
+        matches!(self, RequestError::Token(_))
+            || matches!(self, RequestError::Service(error) if matches!(error.status, 401 | 403))
     }
 }
 

@@ -30,6 +30,7 @@
 
 mod append_blob;
 mod batch;
+mod bearer;
 mod block_list;
 mod change;
 mod checksum;
@@ -54,11 +55,12 @@ mod xml;
 
 pub use append_blob::MAX_APPEND_BYTES;
 pub use batch::MAX_BATCH;
+pub use bearer::{Bearer, TokenError, TokenFeed, bearer};
 pub use block_list::ListedBlock;
 pub use change::{RehydratePriority, SetTier};
 pub use checksum::{Crc64, Crc64Digest};
 pub use client::BlobClient;
-pub use credential::{Credential, CredentialError, DEVSTORE_ACCOUNT};
+pub use credential::{Credential, CredentialError, DEVSTORE_ACCOUNT, HostToken, TrustedSuffixes};
 pub use delete::{Delete, DeleteSnapshots};
 pub use encryption::{Cpk, Encryption, EncryptionError};
 pub use error::{Class, RequestError, ServiceError};
@@ -71,5 +73,5 @@ pub use put_blob::Body;
 pub use sas::Sas;
 pub use secret::Secret;
 pub use shared_key::AccountKey;
-pub use target::{SERVICE_VERSION, Target};
+pub use target::{SERVICE_VERSION, Target, TargetError};
 pub use url::{BlobUrl, UrlError};

@@ -5,7 +5,8 @@ use http::header::{HOST, HeaderName, USER_AGENT};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue};
 
-use crate::credential::Credential;
+use crate::bearer::HeldToken;
+use crate::credential::{Credential, CredentialError};
 use crate::encryption::{Encryption, EncryptionError, EncryptionHeaders};
 use crate::properties::{BlobProperties, PropertyError, value};
 use crate::url::BlobUrl;
@@ -35,14 +36,29 @@ pub struct Target {
     pub(crate) encryption: EncryptionHeaders,
 }
 
+/// Why no requests can be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// A property cannot be put into a header.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
+    /// The credential may not be sent there.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+}
+
 impl Target {
     /// # Errors
-    /// [`PropertyError`] when a property cannot be put into a header.
+    /// [`TargetError`] when a property cannot be put into a header, or the credential is for another host.
     pub fn new(
         url: BlobUrl,
         credential: Credential,
         properties: &BlobProperties,
-    ) -> Result<Self, PropertyError> {
+    ) -> Result<Self, TargetError> {
+        if let Credential::Token(token) = &credential {
+            token.bearer_for(&url)?;
+        }
         let authority = url.authority();
         let mut common = HeaderMap::new();
         common.insert(HOST, value("host", &authority)?);
@@ -91,6 +107,14 @@ impl Target {
     /// The URL the target was made from.
     pub fn url(&self) -> &BlobUrl {
         &self.url
+    }
+
+    /// A lane's copy of the token, where tokens authorize the requests.
+    pub(crate) fn held_token(&self) -> Option<HeldToken> {
+        match &self.credential {
+            Credential::Token(token) => token.bearer_for(&self.url).ok().cloned().map(HeldToken::new),
+            _ => None,
+        }
     }
 
     /// What authorizes the requests.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use azuring_azure::{BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, UrlError};
+use azuring_azure::{
+    BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, TargetError, UrlError,
+};
 use azuring_journal::JournalError;
 use azuring_link::{TlsError, TlsSetup};
 use azuring_local::{KNOWN_DIRECTORIES, LocalError};
@@ -61,6 +63,16 @@ pub enum JobError {
     /// The job's journal cannot be made or read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+impl From<TargetError> for JobError {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Property(error) => error.into(),
+            TargetError::Credential(error) => error.into(),
+            other => Self::Limit(other.to_string()),
+        }
+    }
 }
 
 /// What all threads of a job share.

@@ -219,7 +219,7 @@ pub(crate) fn leaves_open(error: &RequestError) -> bool {
         RequestError::Service(refusal) => {
             matches!(refusal.status, 408 | 500 | 502 | 504) && refusal.class() == Class::Retry
         }
-        RequestError::Integrity => true,
+        RequestError::Integrity | RequestError::TokenRenewed { partly: true } => true,
         _ => false,
     }
 }
