@@ -28,12 +28,18 @@ pub struct AzuriteOptions {
     pub accounts: Vec<(String, String)>,
     /// HTTPS with this certificate instead of HTTP.
     pub certificate: Option<Certificate>,
+    /// Take bearer tokens, of which it checks times, audience and issuer, and neither signature nor roles. Needs HTTPS.
+    pub oauth: bool,
 }
 
 impl Default for AzuriteOptions {
     /// HTTP, and the well-known account.
     fn default() -> Self {
-        Self { accounts: vec![(DEVSTORE_ACCOUNT.to_owned(), DEVSTORE_KEY.to_owned())], certificate: None }
+        Self {
+            accounts: vec![(DEVSTORE_ACCOUNT.to_owned(), DEVSTORE_KEY.to_owned())],
+            certificate: None,
+            oauth: false,
+        }
     }
 }
 
@@ -67,6 +73,9 @@ impl Azurite {
         ]);
         if let Some(certificate) = &options.certificate {
             command.arg("--cert").arg(&certificate.cert).arg("--key").arg(&certificate.key);
+        }
+        if options.oauth {
+            command.args(["--oauth", "basic"]);
         }
         let accounts: Vec<String> =
             options.accounts.iter().map(|(name, key)| format!("{name}:{key}")).collect();

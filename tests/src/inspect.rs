@@ -1,10 +1,7 @@
 //! A client that is not ours: `@azure/storage-blob` in Node, driven by `peers/inspect.mjs`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::Peers;
+use crate::node;
 
 /// A blob as Microsoft's client lists and reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -142,29 +139,9 @@ impl BlobClient {
     }
 
     fn ask<T: DeserializeOwned>(&self, mut request: Value) -> Vec<T> {
-        let peers = Peers::get();
         for (name, value) in [("service", &self.service), ("account", &self.account), ("key", &self.key)] {
             request[name] = Value::from(value.as_str());
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/inspect.mjs");
-        let mut command = Command::new(peers.node());
-        command.arg(script).arg(peers.package_json());
-        if let Some(ca) = &self.ca {
-            command.env("NODE_EXTRA_CA_CERTS", ca);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().expect("it was piped");
-        // On its own thread: a long request must not wait for answers nobody reads.
-        let writer = thread::spawn(move || stdin.write_all(request.to_string().as_bytes()));
-        let output = child.wait_with_output().unwrap();
-        let _ = writer.join();
-        let (stdout, stderr) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "@azure/storage-blob: {stderr}");
-        stdout
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-            .collect()
+        node::ask("inspect.mjs", &request, self.ca.as_deref())
     }
 }

@@ -27,10 +27,14 @@ mod azuring;
 mod azurite;
 mod certificate;
 pub mod differential;
+pub mod entra;
 mod fixture;
 mod inspect;
+mod node;
 mod peers;
 mod process;
+mod proxy;
+mod signed;
 mod tree;
 
 pub use azcopy::AzCopy;
@@ -41,6 +45,8 @@ pub use fixture::{CONTAINER, Fixture};
 pub use inspect::{BlobClient, RemoteBlob, SasSpec};
 pub use peers::{Peers, PeersError, target_dir};
 pub use process::{Outcome, Running, Stdin, run, spawn};
+pub use proxy::ConnectProxy;
+pub use signed::{SignedOverrides, SignedRequest, SignedSas, signed};
 pub use tree::{local_sha256, sha256_hex};
 
 /// The account Azurite and azsim know without being told.

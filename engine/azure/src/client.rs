@@ -93,6 +93,17 @@ impl BlobClient {
         Ok(self.send(head, payload).await?.collect(limit).await?)
     }
 
+    /// [`Self::exchange`] with the service itself: a request that is not about the container.
+    pub(crate) async fn exchange_with_service(
+        &self,
+        head: Head<'_>,
+        payload: Payload,
+        limit: usize,
+    ) -> Result<Answer, RequestError> {
+        let base = self.target.service_path();
+        Ok(self.send_below(&base, head, payload, 0).await?.collect(limit).await?)
+    }
+
     /// Sends a request with a small answer, whose body is still to come.
     async fn send(&self, head: Head<'_>, payload: Payload) -> Result<Reply, RequestError> {
         self.send_for(head, payload, 0).await
@@ -105,9 +116,19 @@ impl BlobClient {
         payload: Payload,
         answer_len: u64,
     ) -> Result<Reply, RequestError> {
+        self.send_below(&self.target.container_path, head, payload, answer_len).await
+    }
+
+    async fn send_below(
+        &self,
+        base: &str,
+        head: Head<'_>,
+        payload: Payload,
+        answer_len: u64,
+    ) -> Result<Reply, RequestError> {
         let target = &*self.target;
         let token = self.token_ready().await?;
-        let Authorized { method, path, headers } = self.authorize(head, payload.len())?;
+        let Authorized { method, path, headers } = self.authorize_below(base, head, payload.len())?;
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(target.scheme.clone());
         parts.authority = Some(target.authority.clone());
@@ -169,11 +190,14 @@ impl BlobClient {
     /// # Errors
     /// [`RequestError::Name`].
     pub(crate) fn authorize(&self, head: Head<'_>, body_len: u64) -> Result<Authorized, RequestError> {
-        let target = &*self.target;
+        self.authorize_below(&self.target.container_path, head, body_len)
+    }
+
+    fn authorize_below(&self, base: &str, head: Head<'_>, body_len: u64) -> Result<Authorized, RequestError> {
         let Head { method, name, query, mut headers } = head;
-        let path_len = target.container_path.len() + 1 + name.len();
+        let path_len = base.len() + 1 + name.len();
         let mut path = String::with_capacity(path_len + 256);
-        path.push_str(&target.container_path);
+        path.push_str(base);
         if !name.is_empty() {
             path.push('/');
             path.push_str(name);
@@ -187,7 +211,7 @@ impl BlobClient {
             path.extend(percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC));
             mark = '&';
         }
-        match target.credential() {
+        match self.target.credential() {
             Credential::Anonymous => {}
             Credential::Sas(sas) => {
                 path.push(mark);

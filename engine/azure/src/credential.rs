@@ -182,8 +182,8 @@ impl Credential {
     }
 
     /// Finds the credential for `url`: the SAS in the URL; else a key from `AZURE_STORAGE_KEY` or
-    /// `AZCOPY_ACCOUNT_KEY`; else `AZURE_STORAGE_CONNECTION_STRING` (key or SAS); else the emulator's published key
-    /// for `devstoreaccount1`; else none. `env` reads a variable.
+    /// `AZCOPY_ACCOUNT_KEY`, or `ACCOUNT_KEY` with `ACCOUNT_NAME`; else `AZURE_STORAGE_CONNECTION_STRING` (key or SAS);
+    /// else the emulator's published key for `devstoreaccount1`; else none. `env` reads a variable.
     ///
     /// # Errors
     /// [`CredentialError`] when something is set but cannot be used; it is never passed over silently.
@@ -193,20 +193,32 @@ impl Credential {
         }
         let set = |name: &str| env(name).filter(|value| !value.trim().is_empty());
         if let Some(key) = set("AZURE_STORAGE_KEY").or_else(|| set("AZCOPY_ACCOUNT_KEY")) {
-            let account = match url.account() {
-                Some(account) => account.to_owned(),
-                None => set("AZURE_STORAGE_ACCOUNT").ok_or(CredentialError::NoAccount)?,
-            };
-            return Ok(Credential::SharedKey(Box::new(AccountKey::new(&account, &Secret::new(key))?)));
+            return Self::key(url, &Secret::new(key), set("AZURE_STORAGE_ACCOUNT"));
+        }
+        if let (Some(account), Some(key)) = (set("ACCOUNT_NAME"), set("ACCOUNT_KEY"))
+            && url.account().is_none_or(|of_url| of_url == account)
+        {
+            return Self::key(url, &Secret::new(key), Some(account));
         }
         if let Some(text) = set("AZURE_STORAGE_CONNECTION_STRING") {
             return from_connection_string(&text, url);
         }
         if url.account() == Some(DEVSTORE_ACCOUNT) {
-            let key = Secret::new(DEVSTORE_KEY);
-            return Ok(Credential::SharedKey(Box::new(AccountKey::new(DEVSTORE_ACCOUNT, &key)?)));
+            return Self::key(url, &Secret::new(DEVSTORE_KEY), None);
         }
         Ok(Credential::Anonymous)
+    }
+
+    /// The key of the URL's account, or of `account` where the URL does not tell it.
+    ///
+    /// # Errors
+    /// [`CredentialError::NoAccount`], [`CredentialError::Key`].
+    pub fn key(url: &BlobUrl, key: &Secret, account: Option<String>) -> Result<Self, CredentialError> {
+        let account = match url.account() {
+            Some(account) => account.to_owned(),
+            None => account.ok_or(CredentialError::NoAccount)?,
+        };
+        Ok(Credential::SharedKey(Box::new(AccountKey::new(&account, key)?)))
     }
 
     /// What it is, for messages: never a secret.
@@ -275,6 +287,10 @@ mod tests {
         assert_eq!(find(AZURE, &[key]).unwrap().describe(), "the key of account acc");
         assert!(matches!(find(AZURE, &[("AZCOPY_ACCOUNT_KEY", "a2V5")]).unwrap(), Credential::SharedKey(_)));
         assert!(matches!(find(AZURE, &[("AZURE_STORAGE_KEY", " ")]).unwrap(), Credential::Anonymous));
+        let injected = [("ACCOUNT_NAME", "acc"), ("ACCOUNT_KEY", "a2V5")];
+        assert_eq!(find(AZURE, &injected).unwrap().describe(), "the key of account acc");
+        let other = [("ACCOUNT_NAME", "other"), ("ACCOUNT_KEY", "a2V5")];
+        assert!(matches!(find(AZURE, &other).unwrap(), Credential::Anonymous));
         let emulator = find("http://127.0.0.1:1/devstoreaccount1/cont", &[]).unwrap();
         assert_eq!(emulator.describe(), "the key of account devstoreaccount1");
     }

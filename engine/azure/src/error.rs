@@ -36,6 +36,10 @@ pub struct ServiceError {
     pub request_id: Option<String>,
     /// How long the service asks to wait.
     pub retry_after: Option<Duration>,
+    /// Seconds that the service's clock is ahead of this machine's, by the `Date` of its answer.
+    pub clock_skew_s: Option<i32>,
+    /// The tenant whose tokens it takes, where it says so (`WWW-Authenticate`).
+    pub tenant: Option<Box<str>>,
 }
 
 /// Longest pause that `Retry-After` can impose.
@@ -62,6 +66,8 @@ impl ServiceError {
             message,
             request_id: text("x-ms-request-id"),
             retry_after,
+            clock_skew_s: text("date").and_then(|date| skew_s(&date, SystemTime::now())),
+            tenant: text("www-authenticate").and_then(|challenge| tenant(&challenge)),
         }
     }
 
@@ -227,6 +233,24 @@ impl ServiceError {
     }
 }
 
+/// Seconds from `now` to the date of an answer.
+fn skew_s(date: &str, now: SystemTime) -> Option<i32> {
+    let date = httpdate::parse_http_date(date).ok()?;
+    let seconds = |since: Duration| i32::try_from(since.as_secs()).ok();
+    match date.duration_since(now) {
+        Ok(ahead) => seconds(ahead),
+        Err(behind) => seconds(behind.duration()).map(|seconds| -seconds),
+    }
+}
+
+/// The tenant in `Bearer authorization_uri=https://login.microsoftonline.com/TENANT/oauth2/authorize resource_id=..`.
+fn tenant(challenge: &str) -> Option<Box<str>> {
+    let uri = challenge.split_once("authorization_uri=")?.1.split([' ', ',']).next()?.trim_matches('"');
+    let tenant = uri.split_once("://")?.1.split('/').nth(1)?;
+    let plain = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    (plain && !tenant.is_empty()).then(|| tenant.into())
+}
+
 /// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
 fn pause(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
@@ -314,6 +338,15 @@ impl RequestError {
                 "add the authority with --ca-file or SSL_CERT_FILE, or use the name the certificate is for"
             }
             RequestError::Link(LinkError::Tls { .. }) => "check that the port speaks TLS, or use http://",
+            RequestError::Link(LinkError::Proxy { .. }) => {
+                "check the proxy's URL in that variable, or exempt the server in NO_PROXY"
+            }
+            RequestError::Link(LinkError::ProxyLogin { .. }) => {
+                "put the user and password into that variable: http://USER:PASSWORD@HOST:PORT"
+            }
+            RequestError::Link(LinkError::ProxyRefused { .. }) => {
+                "have the proxy allow connections to this host, or exempt it in NO_PROXY"
+            }
             RequestError::Link(LinkError::NoHttp2 { .. }) => "use --http auto or --http 1.1",
             RequestError::Link(_) => "the network or a gateway in between failed: try again",
             RequestError::Token(_) => "log in again, or use another credential: azuring login status",

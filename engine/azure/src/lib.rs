@@ -12,6 +12,8 @@
 //!                              rendered once      │            delete_blob, set_tier; 256 at a time   delete, change, batch
 //!                                                 │            append_block, put_page, ..             append_blob, page_blob
 //!                                               link           Reply | RequestError: class(), advice()
+//!
+//!   Sas ── facts, check: can it do this job?   SasBuilder ── a new one, of a key or a UserDelegationKey    sas
 //! ```
 //!
 //! **Invariants.**
@@ -28,6 +30,7 @@
 //! **Does not know** files, jobs, threads or retries.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod append_blob;
 mod batch;
 mod bearer;
@@ -53,6 +56,7 @@ mod target;
 mod url;
 mod xml;
 
+pub use advice::Access;
 pub use append_blob::MAX_APPEND_BYTES;
 pub use batch::MAX_BATCH;
 pub use bearer::{Bearer, TokenError, TokenFeed, bearer};
@@ -70,7 +74,10 @@ pub use list::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE
 pub use page_blob::{MAX_PUT_PAGE_BYTES, PAGE_BYTES, PageRanges};
 pub use properties::{BlobProperties, PropertyError};
 pub use put_blob::Body;
-pub use sas::Sas;
+pub use sas::{
+    Sas, SasBuildError, SasBuilder, SasFacts, SasFault, SasKind, SasNeeds, SasOperation, SasOverrides,
+    SasResource, UserDelegationKey,
+};
 pub use secret::Secret;
 pub use shared_key::AccountKey;
 pub use target::{SERVICE_VERSION, Target, TargetError};

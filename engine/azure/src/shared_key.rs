@@ -1,7 +1,10 @@
 //! Shared Key authorization.
 //!
 //! Source: "Authorize with Shared Key", version 2009-09-19 and later, for Blob. The string to sign is the method,
-//! eleven standard headers, the `x-ms-` headers in order of name, and the resource with its query in order of name.
+//! eleven standard headers, the `x-ms-` headers in order of name, and the resource with its query in order of name. What
+//! the service takes for the order of names is found in Microsoft's own clients only: [`in_the_services_order`].
+
+use std::cmp::Ordering;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -58,6 +61,11 @@ impl AccountKey {
         &self.account
     }
 
+    /// The signature of a text, in base64.
+    pub(crate) fn signature(&self, text: &str) -> String {
+        BASE64_STANDARD.encode(hmac::sign(&self.key, text.as_bytes()).as_ref())
+    }
+
     /// The value of the `Authorization` header.
     ///
     /// `path` is the request's path as it is sent (percent-encoded), `query` its decoded parameters. `headers`
@@ -71,8 +79,7 @@ impl AccountKey {
         content_length: u64,
     ) -> String {
         let text = string_to_sign(&self.account, method, path, query, headers, content_length);
-        let tag = hmac::sign(&self.key, text.as_bytes());
-        format!("SharedKey {}:{}", self.account, BASE64_STANDARD.encode(tag.as_ref()))
+        format!("SharedKey {}:{}", self.account, self.signature(&text))
     }
 }
 
@@ -104,7 +111,7 @@ fn string_to_sign(
         .filter(|(name, _)| name.as_str().starts_with("x-ms-"))
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
-    own.sort_unstable();
+    own.sort_unstable_by(|(one, _), (other, _)| in_the_services_order(one, other));
     for (name, value) in own {
         text.push_str(name);
         text.push(':');
@@ -124,6 +131,34 @@ fn string_to_sign(
     }
     text
 }
+
+/// The order of names of headers as the service's .NET sorts them, and not by their bytes: hyphens count only between
+/// names that are the same without them, and then the later hyphen comes first; punctuation, `_` among it, comes before
+/// digits and these before letters. Names of metadata make the difference: `i_` stands before `i0`.
+///
+/// Source: `SharedKeyComparator` of Microsoft's clients; reduced to the characters a header's name can have.
+fn in_the_services_order(one: &str, other: &str) -> Ordering {
+    fn ranks(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().map(|byte| RANKS[usize::from(byte)]).filter(|&rank| rank > 0)
+    }
+    fn hyphens(name: &str) -> impl Iterator<Item = bool> {
+        name.bytes().map(|byte| byte == b'-')
+    }
+    // All of them begin so.
+    let [one, other] = [one, other].map(|name| name.strip_prefix("x-ms-").unwrap_or(name));
+    ranks(one).cmp(ranks(other)).then_with(|| hyphens(one).cmp(hyphens(other)))
+}
+
+/// Where each character stands in the order; 0 for the hyphen, and for what a header's name does not have.
+const RANKS: [u8; 256] = {
+    let order = b"!#$%&*.^_`|~+0123456789abcdefghijklmnopqrstuvwxyz";
+    let (mut ranks, mut at) = ([0; 256], 0);
+    while at < order.len() {
+        ranks[order[at] as usize] = at as u8 + 1;
+        at += 1;
+    }
+    ranks
+};
 
 #[cfg(test)]
 mod tests {
@@ -146,6 +181,28 @@ mod tests {
         );
         let empty = string_to_sign("acc", &Method::PUT, "/c/b", &[], &HeaderMap::new(), 0);
         assert_eq!(empty, "PUT\n\n\n\n\n\n\n\n\n\n\n\n/acc/c/b");
+    }
+
+    /// The order that the service expected, as Microsoft's issue trackers have it.
+    #[test]
+    fn names_are_in_the_services_order() {
+        let tail = |tail: &&str| format!("x-ms-meta-{tail}");
+        for names in [
+            &["i_", "i0"][..],
+            &["foo_bar", "foo2_bar"],
+            &["foo", "foo2", "foo3"],
+            &[
+                "test", "test-", "test--", "test_-", "test-_", "test__", "test_a", "test_a-", "test-_a",
+                "test_a_", "test_a-_", "test_z", "test-a",
+            ],
+        ] {
+            let want: Vec<_> = names.iter().map(tail).collect();
+            let mut sorted = want.clone();
+            sorted.reverse();
+            sorted.sort_by(|one, other| in_the_services_order(one, other));
+            assert_eq!(sorted, want);
+        }
+        assert_eq!(in_the_services_order("x-ms-date", "x-ms-version"), Ordering::Less);
     }
 
     #[test]

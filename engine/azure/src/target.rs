@@ -104,6 +104,12 @@ impl Target {
         self
     }
 
+    /// The path of a request to the service itself: `/` or `/ACCOUNT/`.
+    pub(crate) fn service_path(&self) -> String {
+        let above = self.container_path.rsplit_once('/').map_or("", |(above, _)| above);
+        format!("{above}/")
+    }
+
     /// The URL the target was made from.
     pub fn url(&self) -> &BlobUrl {
         &self.url

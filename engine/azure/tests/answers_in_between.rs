@@ -37,7 +37,10 @@ fn outcomes(cases: &[(&str, Get<'_>)]) -> Vec<Option<(String, Class)>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let links = Links::new(target.url().endpoint(), LinkSettings { http, stall, tls: None, pacer: None });
+        let links = Links::new(
+            target.url().endpoint(),
+            LinkSettings { http, stall, tls: None, pacer: None, proxies: None },
+        );
         let client = BlobClient::new(Rc::new(target), links);
         let mut outcomes = Vec::new();
         for (_, get) in cases {

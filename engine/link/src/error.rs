@@ -51,6 +51,40 @@ pub enum LinkError {
         /// The peer.
         host: String,
     },
+    /// The proxy is not there, its name has no address, or it does not answer as a proxy does.
+    #[error("cannot go through the proxy {proxy} (from {variable}): {source}")]
+    Proxy {
+        /// Its URL, without user and password.
+        proxy: String,
+        /// The variable that names it.
+        variable: &'static str,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The proxy wants a user and password in its URL, or does not take those that are there.
+    #[error("the proxy {proxy} (from {variable}) {}", if *.given { "does not take the user and password in its URL" } else { "wants a user and password" })]
+    ProxyLogin {
+        /// Its URL, without user and password.
+        proxy: String,
+        /// The variable that names it.
+        variable: &'static str,
+        /// Whether it was given any.
+        given: bool,
+    },
+    /// The proxy does not connect to the server: it may not, or it gets no connection itself.
+    #[error("the proxy {proxy} (from {variable}) gives no connection to {peer}: {reason}")]
+    ProxyRefused {
+        /// Its URL, without user and password.
+        proxy: String,
+        /// The variable that names it.
+        variable: &'static str,
+        /// The server's host and port.
+        peer: String,
+        /// The proxy's status.
+        reason: String,
+        /// Whether people have to change something first: its rules, not the network's state.
+        permanent: bool,
+    },
     /// No byte moved in either direction for this long; the link was cut.
     #[error("no byte moved for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -68,7 +102,14 @@ pub enum LinkError {
 impl LinkError {
     /// Whether another attempt cannot end differently until a person changes something.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, LinkError::Certificate { .. } | LinkError::NoHttp2 { .. } | LinkError::TooLarge { .. })
+        matches!(
+            self,
+            LinkError::Certificate { .. }
+                | LinkError::NoHttp2 { .. }
+                | LinkError::TooLarge { .. }
+                | LinkError::ProxyLogin { .. }
+                | LinkError::ProxyRefused { permanent: true, .. }
+        )
     }
 
     /// Whether no exchange could even begin: nothing there, or not what the URL says (https to a port without

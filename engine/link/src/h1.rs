@@ -22,17 +22,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::body::Payload;
 use crate::error::LinkError;
+use crate::proxy::Proxy;
 use crate::stream::{Activity, Stream};
 
 use framing::{Framing, Taken};
 pub(crate) use framing::{Incoming, take_front};
 
 /// Largest head of an answer.
-const HEAD_LIMIT_BYTES: usize = 64 << 10;
+pub(crate) const HEAD_LIMIT_BYTES: usize = 64 << 10;
 /// Most headers of an answer, and most trailers.
-const HEADERS_LIMIT: usize = 100;
+pub(crate) const HEADERS_LIMIT: usize = 100;
 /// Most answers of status 1xx before the real one: a server that sends nothing else would hold the exchange for ever.
-const INTERIM_LIMIT: usize = 16;
+pub(crate) const INTERIM_LIMIT: usize = 16;
 /// Room for a read: an answer to an upload is a few hundred bytes.
 const READ_BYTES: usize = 8 << 10;
 /// Pieces handed to the kernel in one call.
@@ -67,6 +68,8 @@ pub(crate) struct Connection {
     input: BytesMut,
     /// The head of the request being sent; kept for its capacity.
     output: Vec<u8>,
+    /// The proxy at the other end, which sends requests on and has to be told where to.
+    relay: Option<Arc<Proxy>>,
 }
 
 /// Why there is no answer.
@@ -132,8 +135,8 @@ fn lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, activity: Rc<Activity>) -> Self {
-        Self { stream, activity, input: BytesMut::new(), output: Vec::with_capacity(1024) }
+    pub(crate) fn new(stream: Stream, activity: Rc<Activity>, relay: Option<Arc<Proxy>>) -> Self {
+        Self { stream, activity, input: BytesMut::new(), output: Vec::with_capacity(1024), relay }
     }
 
     /// Whether the peer has closed an idle connection, or sent what nobody asked for. Costs no system call while
@@ -196,6 +199,9 @@ impl Connection {
         out.clear();
         out.extend_from_slice(head.method.as_str().as_bytes());
         out.push(b' ');
+        if let (Some(_), Some(authority)) = (&self.relay, head.uri.authority()) {
+            write!(out, "http://{authority}").expect("writing to memory works");
+        }
         out.extend_from_slice(head.uri.path_and_query().map_or("/", |path| path.as_str()).as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         let spelling = head.extensions.get::<Spelling>();
@@ -205,6 +211,9 @@ impl Connection {
             out.extend_from_slice(b": ");
             out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
+        }
+        if let Some(login) = self.relay.as_ref().and_then(|proxy| proxy.login.as_ref()) {
+            write!(out, "proxy-authorization: {}\r\n", login.basic()).expect("writing to memory works");
         }
         // Servers want to be told that there is nothing (RFC 9110 section 8.6).
         if body_len > 0 || matches!(head.method, Method::PUT | Method::POST) {

@@ -6,7 +6,7 @@
 //! ```text
 //!   Links::send(request) ──┬─ small, peer speaks h2 ──> a stream on one of a few HTTP/2 links
 //!                          └─ otherwise ─────────────> an idle HTTP/1.1 link, or a new one
-//!                                                         TCP (+ TLS) ── Activity: bytes seen, watched
+//!                                       TCP (+ a proxy's tunnel) (+ TLS) ── Activity: bytes seen, watched
 //! ```
 //!
 //! **Invariants.**
@@ -14,6 +14,7 @@
 //!   to its end; a link in doubt is closed, never reused.
 //! - An exchange on which no byte moves for [`LinkSettings::stall`] is cut, however large its body is.
 //! - Certificates are always verified. There is no switch.
+//! - A proxy sees the requests to `http://` endpoints, and of others the host's name. Its password is shown to nobody else.
 //! - Request bodies are `Bytes` and are written to the socket (or into TLS records) from where they lie.
 //!
 //! **Limits.** One lane, one thread: nothing here is `Send`. The number of links is bounded by the caller's
@@ -28,9 +29,12 @@ mod error;
 mod h1;
 mod links;
 mod pacer;
+mod pipe;
+mod proxy;
 mod reply;
 mod stream;
 mod tls;
+mod tunnel;
 
 pub use body::{FRAME_BYTES, Payload};
 pub use connect::Endpoint;
@@ -38,5 +42,6 @@ pub use error::LinkError;
 pub use h1::Spelling;
 pub use links::{HttpChoice, LinkSettings, LinkStats, Links, Timing};
 pub use pacer::Pacer;
+pub use proxy::{Proxies, ProxyError};
 pub use reply::{Answer, Reply};
 pub use tls::{TlsError, TlsSetup};

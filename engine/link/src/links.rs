@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 
@@ -16,6 +16,8 @@ use crate::connect::{Connector, Endpoint};
 use crate::error::LinkError;
 use crate::h1::Connection;
 use crate::pacer::Pacer;
+use crate::pipe::Pipe;
+use crate::proxy::Proxies;
 use crate::reply::{From, Head, InFlight, Reply};
 use crate::stream::{Activity, Seconds, Stream};
 use crate::tls::TlsSetup;
@@ -39,10 +41,19 @@ pub struct LinkSettings {
     pub http: HttpChoice,
     /// An exchange on which no byte moves for this long is cut. Whole seconds.
     pub stall: Duration,
-    /// TLS configuration; needed for endpoints with TLS.
+    /// TLS configuration; needed for endpoints with TLS, and for proxies with it ([`Proxies::need_tls`]).
     pub tls: Option<TlsSetup>,
     /// A limit of bytes per second, shared with whoever else has it.
     pub pacer: Option<Arc<Pacer>>,
+    /// The proxies to go through; `None` for none.
+    pub proxies: Option<Arc<Proxies>>,
+}
+
+impl Default for LinkSettings {
+    /// Either version, cut after half a minute, without TLS, limit and proxies.
+    fn default() -> Self {
+        Self { http: HttpChoice::Auto, stall: Duration::from_secs(30), tls: None, pacer: None, proxies: None }
+    }
 }
 
 /// Counts since the lane began.
@@ -132,7 +143,7 @@ impl Links {
             (true, HttpChoice::Auto) => None,
         };
         let inner = Rc::new(Inner {
-            connector: Connector::new(endpoint),
+            connector: Connector::new(endpoint, &settings),
             settings,
             clock: Seconds::default(),
             idle: RefCell::default(),
@@ -191,6 +202,11 @@ impl Links {
                     let busy = InFlight::begin(&link.activity, &self.inner.clock);
                     match link.exchange(&head, &payload).await {
                         Ok((raw, body)) => {
+                            if raw.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                                && let Some(proxy) = self.inner.connector.relay()
+                            {
+                                return Err(proxy.wants_login());
+                            }
                             let timing = Timing { answered: begun.elapsed(), fresh_link: fresh };
                             let from = From::One { link, body, home: Rc::downgrade(&self.inner) };
                             return Ok(Reply { head: Head::Raw(raw), from, _busy: busy, timing, stall });
@@ -287,8 +303,8 @@ impl Links {
             };
             Stream::tls(tls, false, Rc::clone(&inner.clock), Rc::clone(&activity)).paced(pacer)
         } else {
-            let tcp = inner.connector.tcp().await?;
-            Stream::plain(tcp, Rc::clone(&inner.clock), Rc::clone(&activity)).paced(pacer)
+            let pipe = inner.connector.plain().await?;
+            Stream::plain(pipe, Rc::clone(&inner.clock), Rc::clone(&activity)).paced(pacer)
         };
         Ok(self.start_h1(stream, activity))
     }
@@ -344,13 +360,10 @@ impl Links {
 
     fn start_h1(&self, stream: Stream, activity: Rc<Activity>) -> Taken {
         self.count(&activity);
-        Taken::One(Box::new(Connection::new(stream, activity)), true)
+        Taken::One(Box::new(Connection::new(stream, activity, self.inner.connector.relay().cloned())), true)
     }
 
-    async fn start_h2(
-        &self,
-        tls: tokio_rustls::client::TlsStream<tokio::net::TcpStream>,
-    ) -> Result<Taken, LinkError> {
+    async fn start_h2(&self, tls: tokio_rustls::client::TlsStream<Pipe>) -> Result<Taken, LinkError> {
         let activity = Rc::new(Activity::default());
         let stream = Stream::tls(tls, true, Rc::clone(&self.inner.clock), Rc::clone(&activity))
             .paced(self.inner.settings.pacer.as_ref());

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::client::TlsStream;
 
 use crate::pacer::{Paced, Pacer};
+use crate::pipe::Pipe;
 
 /// What the watchdog looks at. One per link.
 #[derive(Debug, Default)]
@@ -57,8 +57,8 @@ impl Activity {
 pub(crate) type Seconds = Rc<Cell<u32>>;
 
 enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Pipe),
+    Tls(Box<TlsStream<Pipe>>),
 }
 
 pub(crate) struct Stream {
@@ -77,16 +77,11 @@ struct Pace {
 }
 
 impl Stream {
-    pub(crate) fn plain(tcp: TcpStream, clock: Seconds, activity: Rc<Activity>) -> Self {
-        Self { transport: Transport::Plain(tcp), clock, activity, preface: None, paced: None }
+    pub(crate) fn plain(pipe: Pipe, clock: Seconds, activity: Rc<Activity>) -> Self {
+        Self { transport: Transport::Plain(pipe), clock, activity, preface: None, paced: None }
     }
 
-    pub(crate) fn tls(
-        tls: TlsStream<TcpStream>,
-        http2: bool,
-        clock: Seconds,
-        activity: Rc<Activity>,
-    ) -> Self {
+    pub(crate) fn tls(tls: TlsStream<Pipe>, http2: bool, clock: Seconds, activity: Rc<Activity>) -> Self {
         let preface = http2.then(Vec::new);
         Self { transport: Transport::Tls(Box::new(tls)), clock, activity, preface, paced: None }
     }
@@ -154,7 +149,7 @@ impl Stream {
 impl Transport {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Transport::Plain(pipe) => Pin::new(pipe).poll_read(cx, buf),
             Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
         }
     }
@@ -216,7 +211,7 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let most = ready!(self.poll_send(cx, buf.len()));
         let polled = match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, &buf[..most]),
+            Transport::Plain(pipe) => Pin::new(pipe).poll_write(cx, &buf[..most]),
             Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, &buf[..most]),
         };
         self.sent(polled)
@@ -233,7 +228,7 @@ impl AsyncWrite for Stream {
             return self.poll_write(cx, first.map_or(&[][..], |buf| buf));
         }
         let polled = match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Transport::Plain(pipe) => Pin::new(pipe).poll_write_vectored(cx, bufs),
             Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, bufs),
         };
         self.sent(polled)
@@ -242,21 +237,21 @@ impl AsyncWrite for Stream {
     // Without this hyper copies every body into one buffer first.
     fn is_write_vectored(&self) -> bool {
         match &self.transport {
-            Transport::Plain(tcp) => tcp.is_write_vectored(),
+            Transport::Plain(pipe) => pipe.is_write_vectored(),
             Transport::Tls(tls) => tls.is_write_vectored(),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Transport::Plain(pipe) => Pin::new(pipe).poll_flush(cx),
             Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Transport::Plain(pipe) => Pin::new(pipe).poll_shutdown(cx),
             Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
         }
     }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, Wanted};
 use azuring_journal::{JobId, Jobs};
-use azuring_link::TlsSetup;
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::RemotePath;
 use azuring_plan::filter::Filter;
@@ -219,7 +218,7 @@ impl JobBuilder {
             }
         };
         let endpoint = self.url.endpoint();
-        let tls = if endpoint.tls { Some(TlsSetup::new(self.options.ca_file.as_deref())?) } else { None };
+        let tls = self.options.tls(&endpoint)?;
         let mut target = Target::new(self.url, self.credential, &self.options.properties)?;
         if let Some(prefix) = &self.options.user_agent_prefix {
             target = target.with_user_agent_prefix(prefix)?;

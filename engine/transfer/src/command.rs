@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use azuring_azure::{BlobClient, BlobUrl, Credential, RequestError, Target};
-use azuring_link::TlsSetup;
+use azuring_azure::{Access, BlobClient, BlobUrl, Credential, RequestError, Target};
 use azuring_ring::{IoPath, LaneRuntime};
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
@@ -60,18 +59,15 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    /// `at_once`: requests in flight.
+    /// `access`: what the requests do; `at_once`: how many are in flight.
     pub(crate) fn new(
         url: &BlobUrl,
-        credential: &Credential,
+        (credential, access): (&Credential, Access),
         options: &JobOptions,
         stop: &StopHandle,
         at_once: usize,
     ) -> Result<Self, CommandError> {
-        let tls = match url.endpoint().tls {
-            true => Some(TlsSetup::new(options.ca_file.as_deref()).map_err(JobError::from)?),
-            false => None,
-        };
+        let tls = options.tls(&url.endpoint()).map_err(JobError::from)?;
         let target = Target::new(url.clone(), credential.clone(), &options.properties);
         let mut target = target.map_err(JobError::from)?;
         if let Some(prefix) = &options.user_agent_prefix {
@@ -81,7 +77,8 @@ impl Command {
             target = target.with_encryption(encryption).map_err(JobError::from)?;
         }
         let verdict = Verdict::new(stop.clone());
-        let session = Session::new(options.clone(), target, tls, verdict, Arc::new(Progress::new(0)));
+        let session =
+            Session::new(options.clone(), (target, access), tls, verdict, Arc::new(Progress::new(0)));
         let latency_us = RefCell::new(new_histogram());
         Ok(Self { session, permits: Semaphore::new(at_once), latency_us, cut: Cut::default() })
     }

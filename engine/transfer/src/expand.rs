@@ -80,7 +80,7 @@ async fn list<R: FileRing>(
         };
         let ask = async |_| lane.client.list_blobs(&list).await;
         let page = request(&lane.sender(), 0, Begin::UnlessStopping, ask).await;
-        let page = page.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
+        let page = page.map_err(|gave_up| gave_up.for_listing(lane.session(), &item.object()))?;
         seen |= !page.items.is_empty();
         let mut found = Vec::new();
         for entry in page.items {

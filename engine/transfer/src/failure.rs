@@ -1,9 +1,11 @@
 //! Why an object was not transferred, in words for a person and in fields for a program.
 
-use azuring_azure::{Class, RequestError};
+use azuring_azure::{Access, Class, RequestError};
 use azuring_link::LinkError;
 use azuring_local::LocalError;
 use azuring_plan::{NameError, PlanError};
+
+use crate::session::Session;
 
 /// What kind of thing went wrong; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,7 +166,14 @@ impl Failure {
         Self::new(FailureKind::Limit, object, error.to_string())
     }
 
-    pub(crate) fn request(object: &str, error: &RequestError, tries: u32) -> Self {
+    /// What the service refused, or what did not reach it.
+    pub(crate) fn request(
+        object: &str,
+        error: &RequestError,
+        tries: u32,
+        session: &Session,
+        access: Access,
+    ) -> Self {
         let kind = match error {
             _ if error.is_integrity() => FailureKind::Integrity,
             _ if error.is_authentication() => FailureKind::Authentication,
@@ -176,7 +185,8 @@ impl Failure {
                 Class::Skip | Class::Fatal => FailureKind::Service,
             },
         };
-        let mut failure = Self::new(kind, object, error.to_string()).advise(error.advice());
+        let mut failure = Self::new(kind, object, error.to_string())
+            .advise(error.advice_for(session.target.credential(), access));
         failure.tries = tries;
         if let RequestError::Service(service) = error {
             failure.status = Some(service.status);

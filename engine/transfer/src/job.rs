@@ -273,11 +273,12 @@ impl Job {
         let verdict = Verdict::new(stop.clone());
         let progress = Arc::clone(&self.progress);
         let again = Again::new(self.options.retry_failed);
+        let access = self.task.access(self.options.properties.tags.is_some());
         let shared = Arc::new(Shared {
             id: self.id,
             lanes,
             task: self.task,
-            session: Session::new(self.options, self.target, self.tls, verdict, progress),
+            session: Session::new(self.options, (self.target, access), self.tls, verdict, progress),
             queue: Arc::new(WorkQueue::new(lanes)),
             remote: match &self.finder {
                 Finder::Remote(source) => Some(Arc::clone(source)),

@@ -70,6 +70,7 @@ mod choices;
 mod collector;
 mod command;
 mod control;
+mod delegate;
 mod download;
 mod durable;
 mod expand;
@@ -86,6 +87,7 @@ mod outcome;
 mod patience;
 mod pieces;
 mod planner;
+mod public;
 mod queue;
 mod rate;
 mod remote;
@@ -102,7 +104,7 @@ pub use azuring_azure::{
     BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
 };
 pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
-pub use azuring_link::{HttpChoice, TlsError};
+pub use azuring_link::{HttpChoice, Proxies, ProxyError, TlsError, TlsSetup};
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
@@ -114,6 +116,7 @@ pub use choices::{
 };
 pub use collector::{Progress, ProgressView};
 pub use command::CommandError;
+pub use delegate::user_delegation_key;
 pub use durable::{RecordedJob, RecordedState, RecordedTransfer};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobError, JobPlan, Verb};
@@ -126,6 +129,7 @@ pub use outcome::{
     Action, Counts, Done, Entity, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer,
     TransferId,
 };
+pub use public::is_public;
 pub use upload::upload_from;
 pub use verdict::StopHandle;
 

@@ -29,7 +29,8 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use azuring_azure::{
-    BlobClient, BlobEntry, BlobUrl, Credential, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which,
+    Access, BlobClient, BlobEntry, BlobUrl, Credential, ListInclude, ListItem, ListPage, ListRequest, Wanted,
+    Which,
 };
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
@@ -103,7 +104,7 @@ pub fn list(
 ) -> Result<ListTotals, CommandError> {
     let path = RemotePath::parse(url.raw_path()).map_err(JobError::from)?;
     let at_once = if options.parallel { AT_ONCE } else { 1 };
-    let command = Command::new(url, credential, &options.engine, stop, at_once)?;
+    let command = Command::new(url, (credential, Access::List), &options.engine, stop, at_once)?;
     let mut totals = command.run(async |client| {
         let listing = Listing {
             command: &command,

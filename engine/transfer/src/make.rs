@@ -1,6 +1,6 @@
 //! Making a container.
 
-use azuring_azure::{BlobClient, BlobUrl, Credential};
+use azuring_azure::{Access, BlobClient, BlobUrl, Credential};
 
 use crate::command::{Command, CommandError};
 use crate::options::JobOptions;
@@ -18,7 +18,7 @@ pub fn make_container(
     if !url.raw_path().is_empty() {
         return Err(CommandError::NotAContainer);
     }
-    let command = Command::new(url, credential, options, &StopHandle::new(), 1)?;
+    let command = Command::new(url, (credential, Access::Write), options, &StopHandle::new(), 1)?;
     let made = async |client: BlobClient| {
         let Err(gave_up) = command.ask(async || client.create_container().await).await else { return Ok(()) };
         if gave_up.service().is_none_or(|refusal| refusal.code != "ContainerAlreadyExists") {

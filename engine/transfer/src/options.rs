@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azuring_azure::BlobProperties;
-use azuring_link::HttpChoice;
+use azuring_link::{Endpoint, HttpChoice, Proxies, TlsError, TlsSetup};
 use azuring_plan::blocks::BlockRules;
 use azuring_plan::content_type::{self, ContentTypes};
 use azuring_ring::IoChoice;
@@ -119,6 +119,8 @@ pub struct JobOptions {
     pub crc64: bool,
     /// A PEM file of further certificate authorities.
     pub ca_file: Option<PathBuf>,
+    /// The proxies that lead to the service; none by default, whatever the environment says.
+    pub proxies: Option<Arc<Proxies>>,
     /// What happens to objects the destination already has.
     pub overwrite: Overwrite,
     /// Say what would be done ([`crate::Event::Planned`]) and do nothing.
@@ -177,6 +179,14 @@ impl std::fmt::Debug for Boundary {
     }
 }
 
+impl JobOptions {
+    /// The TLS configuration for connections to `endpoint`, where they need one.
+    pub(crate) fn tls(&self, endpoint: &Endpoint) -> Result<Option<TlsSetup>, TlsError> {
+        let proxied = self.proxies.as_ref().is_some_and(|proxies| proxies.need_tls(endpoint));
+        (endpoint.tls || proxied).then(|| TlsSetup::new(self.ca_file.as_deref())).transpose()
+    }
+}
+
 impl Default for JobOptions {
     fn default() -> Self {
         Self {
@@ -189,6 +199,7 @@ impl Default for JobOptions {
             content_type: ContentTypePolicy::Guess(system_content_types()),
             crc64: true,
             ca_file: None,
+            proxies: None,
             overwrite: Overwrite::Always,
             dry_run: false,
             plan_facts: false,

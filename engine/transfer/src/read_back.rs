@@ -71,7 +71,7 @@ pub(crate) fn run(
             .map(|_| {
                 let (finder, io, naming, root) = (Arc::clone(&finder), &io, naming, root_path);
                 let (http, stall) = (options.http, options.retry.stall);
-                let settings = LinkSettings { http, stall, tls: tls.cloned(), pacer: None };
+                let settings = LinkSettings { http, stall, tls: tls.cloned(), pacer: None, proxies: None };
                 let target = target.clone();
                 scope.spawn(move || {
                     let runtime = LaneRuntime::new(io)?;

@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use azuring_azure::{BlobClient, BlobEntry, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which};
+use azuring_azure::{
+    Access, BlobClient, BlobEntry, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which,
+};
 use azuring_plan::download::{RemotePath, RemoteShape};
 use azuring_plan::filter::Filter;
 use azuring_plan::name::encode_path;
@@ -383,7 +385,8 @@ impl Remote<'_> {
             Err(gave_up) if gave_up.not_found() => Ok(Single::None),
             // A credential that may list and not read: what is below can be found all the same.
             Err(gave_up) if gave_up.forbidden() => {
-                let failure = Failure::request("", &gave_up.error.expect("it was just seen"), 1);
+                let error = gave_up.error.expect("it was just seen");
+                let failure = Failure::request("", &error, 1, &planner.shared.session, Access::Read);
                 Ok(Single::Unknown(Box::new(failure)))
             }
             Err(gave_up) => Err(gave_up.for_object(&planner.shared.session, "").into()),
@@ -423,7 +426,7 @@ impl Remote<'_> {
         let wanted = self.source.wanted;
         let list = ListRequest { prefix, delimiter, marker, include, max_results: None, wanted };
         let page = self.ask(planner, async || self.client.list_blobs(&list).await).await;
-        page.map_err(|gave_up| gave_up.for_object(&planner.shared.session, "").into())
+        page.map_err(|gave_up| gave_up.for_listing(&planner.shared.session, "").into())
     }
 
     async fn ask<T>(

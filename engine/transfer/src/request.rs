@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use azuring_azure::{Class, RequestError, ServiceError};
+use azuring_azure::{Access, Class, RequestError, ServiceError};
 use azuring_link::LinkError;
 use hdrhistogram::Histogram;
 use tokio::sync::{Notify, Semaphore};
@@ -104,12 +104,21 @@ impl GaveUp {
 
     /// The failure of the object the request was for; stops the job if it concerns everything.
     pub(crate) fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
+        self.failure(session, object, session.access)
+    }
+
+    /// The same of a request that was for a listing.
+    pub(crate) fn for_listing(self, session: &Session, object: &str) -> Box<Failure> {
+        self.failure(session, object, Access::List)
+    }
+
+    fn failure(self, session: &Session, object: &str, access: Access) -> Box<Failure> {
         let Some(error) = self.error else {
             let mut failure = Failure::interrupted(object);
             failure.tries = self.tries;
             return Box::new(failure);
         };
-        let failure = Failure::request(object, &error, self.tries);
+        let failure = Failure::request(object, &error, self.tries, session, access);
         if self.stop_job {
             session.verdict.fatal(&failure);
         } else if failure.kind == FailureKind::Authentication {
@@ -181,6 +190,13 @@ pub(crate) async fn request<T>(
             }
             Err(error) => error,
         };
+        if let RequestError::TokenRenewed { .. } = &error {
+            // Nobody's fault, and there is no end of it only while the service takes the tokens in between.
+            add(&counters.retries, 1);
+            tries -= 1;
+            maybe_done |= leaves_open(&error);
+            continue;
+        }
         if with_crc64
             && matches!(&error, RequestError::Service(refusal) if refusal.refuses_crc64())
             && let Some(first) = session.crc64_refused()
@@ -252,6 +268,8 @@ mod tests {
                 message: None,
                 request_id: None,
                 retry_after: None,
+                clock_skew_s: None,
+                tenant: None,
             })
         };
         let broken = RequestError::Link(LinkError::Broken("reset".to_owned()));

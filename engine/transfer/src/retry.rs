@@ -68,6 +68,8 @@ mod tests {
             message: None,
             request_id: None,
             retry_after: retry_after.map(Duration::from_secs),
+            clock_skew_s: None,
+            tenant: None,
         }
         .into()
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use azuring_azure::{BlobClient, Target};
+use azuring_azure::{Access, BlobClient, Target};
 use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
 
 use crate::collector::Progress;
@@ -16,6 +16,8 @@ use crate::verdict::Verdict;
 pub(crate) struct Session {
     pub(crate) options: JobOptions,
     pub(crate) target: Target,
+    /// What its requests do to the objects.
+    pub(crate) access: Access,
     pub(crate) tls: Option<TlsSetup>,
     pub(crate) verdict: Verdict,
     pub(crate) progress: Arc<Progress>,
@@ -34,7 +36,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(
         options: JobOptions,
-        target: Target,
+        (target, access): (Target, Access),
         tls: Option<TlsSetup>,
         verdict: Verdict,
         progress: Arc<Progress>,
@@ -44,7 +46,7 @@ impl Session {
         let rate = options.cap_requests_per_second.map(RequestRate::new);
         let crc64_taken = AtomicBool::new(false);
         let range_crc64 = AtomicBool::new(options.crc64);
-        Self { range_crc64, options, target, tls, verdict, progress, pacer, rate, crc64, crc64_taken }
+        Self { range_crc64, options, target, access, tls, verdict, progress, pacer, rate, crc64, crc64_taken }
     }
 
     /// A client with links of its own, for the calling thread. Needs a lane's runtime.
@@ -54,6 +56,7 @@ impl Session {
             stall: self.options.retry.stall,
             tls: self.tls.clone(),
             pacer: self.pacer.clone(),
+            proxies: self.options.proxies.clone(),
         };
         let links = Links::new(self.target.url().endpoint(), settings);
         BlobClient::new(Rc::new(self.target.clone()), links)

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use azuring_azure::{BlobEntry, Which};
+use azuring_azure::{Access, BlobEntry, Which};
 use azuring_local::RelPath;
 use azuring_plan::destination::Naming;
 use azuring_plan::name::{encode_path_for_people, escape};
@@ -136,6 +136,18 @@ impl Task {
     /// Whether a task of a lane takes all of a batch, and not one object after the other.
     pub(crate) fn takes_batches(&self) -> bool {
         matches!(self, Self::Remove(_) | Self::SetProperties(_))
+    }
+
+    /// What its requests do to the objects. `tags`: blobs that are made get tags.
+    pub(crate) fn access(&self, tags: bool) -> Access {
+        match self {
+            Self::Upload(_) if tags => Access::Tag,
+            Self::Upload(_) => Access::Write,
+            Self::Download(_) => Access::Read,
+            Self::Remove(_) => Access::Delete,
+            Self::SetProperties(task) if task.changes_tags() => Access::Tag,
+            Self::SetProperties(_) => Access::Write,
+        }
     }
 
     /// The object's names for messages and lists.

@@ -87,14 +87,11 @@ pub(crate) fn error(error: &ApiError, request_id: &str, method: &Method) -> Answ
     if let Some(range) = error.content_range.as_deref().and_then(|r| HeaderValue::from_str(r).ok()) {
         headers.insert(CONTENT_RANGE, range);
     }
-    if error.challenge {
-        headers.insert(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static(
-                "Bearer authorization_uri=https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/\
-                 oauth2/authorize resource_id=https://storage.azure.com",
-            ),
-        );
+    if let Some(uri) = &error.challenge {
+        let challenge = format!("Bearer authorization_uri={uri} resource_id=https://storage.azure.com");
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
     }
     answer
 }

@@ -22,7 +22,7 @@ use crate::headers::{self, nonempty, text};
 use crate::route::{Operation, route};
 use crate::service::Rq;
 use crate::target::Target;
-use crate::{change, delete, time};
+use crate::{change, delete};
 
 /// Requests of one batch.
 const MAX_PARTS: usize = 256;
@@ -109,11 +109,15 @@ fn carry_out(
     let same_account = target.account.name == rq.target.account.name;
     let grant = match &rq.grant {
         // The batch's SAS speaks for its parts; its key does not, since nothing of theirs was signed.
-        Grant::AccountSas { .. } | Grant::ServiceSas { .. } if !has_own && same_account => rq.grant.clone(),
-        _ => auth::authenticate(request, target, rq.peer, Some(rq.version), time::now())?,
+        Grant::AccountSas { .. } | Grant::ServiceSas { .. } | Grant::DelegationSas { .. }
+            if !has_own && same_account =>
+        {
+            rq.grant.clone()
+        }
+        _ => auth::authenticate(request, target, rq.peer, Some(rq.version), rq.shared.issuer())?,
     };
     if grant == Grant::Anonymous {
-        return Err(auth::challenge().into());
+        return Err(auth::challenge(rq.shared.issuer()).into());
     }
     let operation = routed?;
     let in_container = rq.target.container.is_none() || rq.target.container == target.container;

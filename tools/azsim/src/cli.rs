@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use azsim::{Alpn, Fault, Faults, NameMatch, Operation, Rate, Rule, Server, ServerBuilder, Store, Tls};
+use azsim::{
+    Alpn, Application, Authority, Fault, Faults, ManagedIdentity, NameMatch, Operation, Rate, Role, Rule,
+    Server, ServerBuilder, Store, Tls,
+};
 use clap::{Args, Parser, Subcommand};
 
 /// A native Azure Blob server for tests and benchmarks.
@@ -86,7 +89,35 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
     soft_delete: Option<u32>,
     #[command(flatten)]
+    authority: AuthorityArgs,
+    #[command(flatten)]
     faults: FaultArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens (ROLE: reader, contributor, owner, delegator or none)")]
+struct AuthorityArgs {
+    /// Issue tokens as Entra ID does, at this address over https, and accept them.
+    #[arg(long, value_name = "ADDR:PORT", requires = "tls")]
+    authority: Option<SocketAddr>,
+    /// Address of IMDS, App Service and Azure Arc, over http.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", requires = "authority")]
+    authority_machine: SocketAddr,
+    /// Its tenant. Default: one of its own.
+    #[arg(long, value_name = "GUID", requires = "authority")]
+    tenant: Option<String>,
+    /// Seconds of tokens in one real second.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "authority")]
+    token_speed: u32,
+    /// Where the agent of Azure Arc leaves its keys.
+    #[arg(long, value_name = "DIR", requires = "authority")]
+    arc_keys: Option<PathBuf>,
+    /// An application with its secret, or with none and device codes; repeatable.
+    #[arg(long = "application", value_name = "CLIENT_ID:ROLE[:SECRET]", value_parser = application, requires = "authority")]
+    applications: Vec<Application>,
+    /// The identity of the machine.
+    #[arg(long, value_name = "CLIENT_ID:ROLE", value_parser = identity, requires = "authority")]
+    identity: Option<ManagedIdentity>,
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +191,33 @@ impl Serve {
     }
 }
 
+impl Serve {
+    /// Starts the authority that was asked for.
+    pub(crate) fn authority(&self) -> std::io::Result<Option<Authority>> {
+        let args = &self.authority;
+        let Some(listen) = args.authority else { return Ok(None) };
+        let mut builder = Authority::builder()
+            .listen(listen)
+            .listen_machine(args.authority_machine)
+            .tls(self.tls.clone().unwrap_or_default())
+            .speed(args.token_speed);
+        if let Some(tenant) = &args.tenant {
+            builder = builder.tenant(tenant);
+        }
+        if let Some(directory) = &args.arc_keys {
+            builder = builder.arc_keys(directory);
+        }
+        let authority = builder.start()?;
+        for application in &args.applications {
+            authority.register(application.clone());
+        }
+        if let Some(identity) = &args.identity {
+            authority.register_identity(identity.clone());
+        }
+        Ok(Some(authority))
+    }
+}
+
 impl FaultArgs {
     fn faults(self) -> Faults {
         Faults {
@@ -209,6 +267,40 @@ fn alpn(text: &str) -> Result<Alpn, String> {
 fn account(text: &str) -> Result<(String, String), String> {
     let (name, key) = text.split_once(':').ok_or("NAME:KEY")?;
     Ok((name.to_owned(), key.to_owned()))
+}
+
+fn role(text: &str) -> Result<Option<Role>, String> {
+    match text {
+        "reader" => Ok(Some(Role::Reader)),
+        "contributor" => Ok(Some(Role::Contributor)),
+        "owner" => Ok(Some(Role::Owner)),
+        "delegator" => Ok(Some(Role::Delegator)),
+        "none" => Ok(None),
+        _ => Err(format!("{text} is no role")),
+    }
+}
+
+fn application(text: &str) -> Result<Application, String> {
+    let (client_id, rest) = text.split_once(':').ok_or("CLIENT_ID:ROLE[:SECRET]")?;
+    let (name, secret) = rest.split_once(':').map_or((rest, None), |(name, secret)| (name, Some(secret)));
+    let application = Application::new(client_id);
+    let application = match role(name)? {
+        Some(role) => application.role(role),
+        None => application,
+    };
+    Ok(match secret {
+        Some(secret) => application.secret(secret),
+        None => application.public(),
+    })
+}
+
+fn identity(text: &str) -> Result<ManagedIdentity, String> {
+    let (client_id, name) = text.split_once(':').ok_or("CLIENT_ID:ROLE")?;
+    let identity = ManagedIdentity::system(client_id);
+    Ok(match role(name)? {
+        Some(role) => identity.role(role),
+        None => identity,
+    })
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
@@ -271,6 +363,16 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn principals_are_read() {
+        let made = ManagedIdentity::system("a").role(Role::Delegator);
+        assert_eq!(identity("a:delegator"), Ok(made));
+        assert_eq!(identity("a:none"), Ok(ManagedIdentity::system("a")));
+        assert!(identity("a").is_err() && identity("a:king").is_err());
+        assert!(application("a:owner").is_ok() && application("a:reader:s:e").is_ok());
+        assert!(application("a").is_err() && application("a:s3cret").is_err());
     }
 
     #[test]

@@ -1,37 +1,53 @@
 //! Containers, and the little there is about the account and the service.
 
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::answer::{self, Answer, Failure};
 use crate::auth::PublicAccess;
 use crate::conditions::Conditions;
-use crate::error::{INVALID_HEADER_VALUE, LEASE_NOT_PRESENT};
+use crate::error::{INVALID_HEADER_VALUE, LEASE_NOT_PRESENT, Result};
 use crate::headers::{self, nonempty};
 use crate::properties::{metadata, write_metadata};
 use crate::service::{Rq, write_times};
 use crate::store::Container;
 use crate::xml;
 
-pub(crate) fn create(rq: &Rq<'_>) -> Result<Answer, Failure> {
-    let access = match nonempty(rq.parts, "x-ms-blob-public-access") {
-        None => PublicAccess::None,
-        Some("blob") => PublicAccess::Blob,
-        Some("container") => PublicAccess::Container,
-        Some(other) => return Err(INVALID_HEADER_VALUE.header("x-ms-blob-public-access", other).into()),
+/// Reads what a container is to offer without credentials.
+pub(crate) fn read_access(parts: &Parts) -> Result<PublicAccess> {
+    match nonempty(parts, "x-ms-blob-public-access") {
+        None => Ok(PublicAccess::None),
+        Some("blob") => Ok(PublicAccess::Blob),
+        Some("container") => Ok(PublicAccess::Container),
+        Some(other) => Err(INVALID_HEADER_VALUE.header("x-ms-blob-public-access", other)),
+    }
+}
+
+/// Writes what a container offers without credentials.
+pub(crate) fn write_access(access: PublicAccess, answer: &mut Answer) {
+    let value = match access {
+        PublicAccess::None => return,
+        PublicAccess::Blob => "blob",
+        PublicAccess::Container => "container",
     };
+    answer.headers_mut().insert(headers::PUBLIC_ACCESS, HeaderValue::from_static(value));
+}
+
+pub(crate) fn create(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let access = read_access(rq.parts)?;
     let metadata = metadata(rq.parts, rq.metadata_names)?;
     let (name, _) = rq.target.names();
     let container = Container::new(name, rq.shared.clock.tick(), metadata, access);
     let container = rq.target.account.create(container)?;
     let mut answer = answer::empty(StatusCode::CREATED);
-    write_times(&mut answer, container.modified);
+    write_times(&mut answer, container.acl().modified);
     Ok(answer)
 }
 
-pub(crate) fn delete(rq: &Rq<'_>) -> Result<Answer, Failure> {
+pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let conditions = Conditions::read(rq.parts)?;
     let container = rq.container()?;
-    conditions.check_change(Some(container.modified))?;
+    conditions.check_change(Some(container.acl().modified))?;
     if nonempty(rq.parts, "x-ms-lease-id").is_some() {
         return Err(LEASE_NOT_PRESENT.into());
     }
@@ -39,19 +55,14 @@ pub(crate) fn delete(rq: &Rq<'_>) -> Result<Answer, Failure> {
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
 
-pub(crate) fn properties(rq: &Rq<'_>) -> Result<Answer, Failure> {
+pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let container = rq.container()?;
+    let acl = container.acl();
     let mut answer = answer::empty(StatusCode::OK);
-    write_times(&mut answer, container.modified);
+    write_times(&mut answer, acl.modified);
     write_metadata(&container.metadata, &mut answer);
+    write_access(acl.access, &mut answer);
     let headers = answer.headers_mut();
-    match container.access {
-        PublicAccess::None => None,
-        PublicAccess::Blob => headers.insert(headers::PUBLIC_ACCESS, HeaderValue::from_static("blob")),
-        PublicAccess::Container => {
-            headers.insert(headers::PUBLIC_ACCESS, HeaderValue::from_static("container"))
-        }
-    };
     for (name, value) in [
         ("x-ms-has-immutability-policy", "false"),
         ("x-ms-has-legal-hold", "false"),

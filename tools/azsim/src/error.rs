@@ -22,10 +22,10 @@ pub(crate) struct ApiError {
     /// Further elements of the XML body, as `<name>value</name>`.
     pub(crate) details: Vec<(&'static str, String)>,
     pub(crate) retry_after_s: Option<u32>,
-    /// Answer with the bearer challenge, from which clients learn the tenant.
-    pub(crate) challenge: bool,
+    /// Where clients get tokens: answer with the bearer challenge, from which they learn the tenant.
+    pub(crate) challenge: Option<Box<str>>,
     /// `Content-Range` of a 416.
-    pub(crate) content_range: Option<String>,
+    pub(crate) content_range: Option<Box<str>>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
@@ -38,7 +38,7 @@ impl From<Kind> for ApiError {
             message: Cow::Borrowed(kind.message),
             details: Vec::new(),
             retry_after_s: None,
-            challenge: false,
+            challenge: None,
             content_range: None,
         }
     }
@@ -115,6 +115,7 @@ kinds! {
         "The append position condition specified was not met.";
     AUTHENTICATION_FAILED = 403 "AuthenticationFailed"
         "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
+    AUTHORIZATION_FAILURE = 403 "AuthorizationFailure" "This request is not authorized to perform this operation.";
     AUTHORIZATION_PERMISSION_MISMATCH = 403 "AuthorizationPermissionMismatch"
         "This request is not authorized to perform this operation using this permission.";
     AUTHORIZATION_PROTOCOL_MISMATCH = 403 "AuthorizationProtocolMismatch"
@@ -157,6 +158,8 @@ kinds! {
     INTERNAL_ERROR = 500 "InternalError" "Server encountered an internal error. Please try again after some time.";
     INVALID_AUTHENTICATION_INFO = 400 "InvalidAuthenticationInfo"
         "Authentication information is not given in the correct format. Check the value of Authorization header.";
+    INVALID_BEARER = 401 "InvalidAuthenticationInfo"
+        "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
     INVALID_BLOB_OR_BLOCK = 400 "InvalidBlobOrBlock" "The specified blob or block content is invalid.";
     INVALID_BLOB_TYPE = 409 "InvalidBlobType" "The blob type is invalid for this operation.";
     INVALID_BLOCK_LIST = 400 "InvalidBlockList" "The specified block list is invalid.";
@@ -176,6 +179,8 @@ kinds! {
     INVALID_TAG = 400 "InvalidTag" "The tags specified are invalid. They contain characters that are not permitted.";
     INVALID_URI = 400 "InvalidUri" "The requested URI does not represent any resource on the server.";
     INVALID_XML_DOCUMENT = 400 "InvalidXmlDocument" "XML specified is not syntactically valid.";
+    INVALID_XML_NODE_VALUE = 400 "InvalidXmlNodeValue"
+        "The value for one of the XML nodes is not in the correct format.";
     LEASE_NOT_PRESENT = 412 "LeaseNotPresentWithBlobOperation" "There is currently no lease on the blob.";
     MAX_BLOB_SIZE_CONDITION_NOT_MET = 412 "MaxBlobSizeConditionNotMet"
         "The max blob size condition specified was not met.";

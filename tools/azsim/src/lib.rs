@@ -10,8 +10,11 @@
 //!   thread 0..N, each: SO_REUSEPORT listener -> tokio current_thread -> [TLS] -> hyper HTTP/1.1 or HTTP/2
 //!        conn      bytes of one connection: spelling of metadata names in, cut-off answers out
 //!        service   target -> route -> fault? -> version -> auth -> operation -> answer
-//!        block_blob / append_blob / page_blob / change / delete / read_blob / list / container      the operations
+//!        block_blob / append_blob / page_blob / change / delete / read_blob / list / container / acl / delegation_key
+//!                  the operations
 //!        batch     many of them in one request
+//!        auth      keys, signatures, tokens: who asks, and may they?
+//!        entra     an authority of its own, which issues tokens as Entra ID and the machines of Azure do
 //!        body      streaming CRC64 and MD5        content   memory | files | nothing
 //!        store     account -> container -> 32 shards of ordered maps
 //! ```
@@ -30,8 +33,9 @@
 //! 125 bytes a blob beside its content (measured, names of 14 characters).
 //!
 //! # What it does not do
-//! Leases, undeletion, copies, tag conditions and searches, differences of page ranges, stored access policies, user
-//! delegation, tokens: 501, 400 or 401 with the service's XML. Nothing is encrypted: customer keys are checked, not used.
+//! Leases, undeletion, copies, tag conditions and searches, differences of page ranges, signatures bound to another user:
+//! 501, 400 or 403 with the service's XML. Of Entra ID there is what a program asks for by itself or by device code: no
+//! authorization codes, no on-behalf-of, no keys to verify tokens elsewhere. Nothing is encrypted: customer keys are checked, not used.
 //! Nothing survives a restart, the files of [`Store::Disk`] neither.
 //!
 //! # Example
@@ -47,6 +51,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acl;
 mod answer;
 mod append_blob;
 mod auth;
@@ -59,8 +64,10 @@ mod conditions;
 mod conn;
 mod container;
 mod content;
+mod delegation_key;
 mod delete;
 mod encryption;
+mod entra;
 mod error;
 mod faults;
 mod headers;
@@ -84,6 +91,10 @@ mod xml;
 
 use std::path::PathBuf;
 
+pub use entra::{
+    Application, Authority, AuthorityBuilder, Behaviour, Endpoint, ManagedIdentity, Role, SignIn,
+    TokenRequest, Trouble,
+};
 pub use faults::{Fault, Faults, NameMatch, Rate, Rule};
 pub use inspect::{BlobInfo, BlockInfo, DeletedInfo};
 pub use plant::Seed;

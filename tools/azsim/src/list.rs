@@ -372,10 +372,11 @@ pub(crate) fn containers(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         out.push_str("<Container>");
         xml::element(&mut out, "Name", &container.name);
         out.push_str("<Properties>");
-        xml::element(&mut out, "Last-Modified", &time::http_date(container.modified));
-        xml::element(&mut out, "Etag", &etag(container.modified));
+        let acl = container.acl();
+        xml::element(&mut out, "Last-Modified", &time::http_date(acl.modified));
+        xml::element(&mut out, "Etag", &etag(acl.modified));
         out.push_str("<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>");
-        match container.access {
+        match acl.access {
             PublicAccess::None => {}
             PublicAccess::Blob => xml::element(&mut out, "PublicAccess", "blob"),
             PublicAccess::Container => xml::element(&mut out, "PublicAccess", "container"),

@@ -9,6 +9,7 @@ mod cpu;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use azsim::Authority;
 use clap::Parser as _;
 
 #[global_allocator]
@@ -38,7 +39,12 @@ fn serve(args: cli::Serve) -> std::io::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let (containers, ca_out) = (args.containers.clone(), args.ca_out.clone());
-        let server = args.builder().start()?;
+        let authority = args.authority()?;
+        let mut builder = args.builder();
+        if let Some(authority) = &authority {
+            builder = builder.authority(authority);
+        }
+        let server = builder.start()?;
         for account in server.accounts() {
             for container in &containers {
                 if !server.create_container(&account, container) {
@@ -48,7 +54,12 @@ fn serve(args: cli::Serve) -> std::io::Result<()> {
             }
         }
         if let (Some(path), Some(pem)) = (&ca_out, server.ca_pem()) {
-            std::fs::write(path, pem)?;
+            let other = authority.as_ref().and_then(Authority::ca_pem).filter(|other| *other != pem);
+            std::fs::write(path, [pem, other.unwrap_or_default()].concat())?;
+        }
+        if let Some(authority) = &authority {
+            let (login, machine, tenant) = (authority.url(), authority.imds_url(), authority.tenant());
+            println!("azsim issues tokens of the tenant {tenant} on {login}, and to this machine on {machine}");
         }
         println!("azsim listening on {}://{}", server.scheme(), server.addr());
         std::io::stdout().flush()?;

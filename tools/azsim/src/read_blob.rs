@@ -63,7 +63,7 @@ fn range(rq: &Rq<'_>, len: u64) -> Result<Option<(u64, u64)>> {
     }
     if start >= len {
         let mut error = ApiError::from(INVALID_RANGE);
-        error.content_range = Some(format!("bytes */{len}"));
+        error.content_range = Some(format!("bytes */{len}").into());
         return Err(error);
     }
     Ok(Some((start, last.saturating_add(1).min(len))))

@@ -26,6 +26,12 @@ pub enum Operation {
     DeleteContainer,
     /// `GET` or `HEAD /container?restype=container`, with or without `comp=metadata`
     GetContainerProperties,
+    /// `GET` or `HEAD /container?restype=container&comp=acl`
+    GetContainerAcl,
+    /// `PUT /container?restype=container&comp=acl`
+    SetContainerAcl,
+    /// `POST /?restype=service&comp=userdelegationkey`
+    GetUserDelegationKey,
     /// `GET /container?restype=container&comp=list`
     ListBlobs,
     /// `PUT /container/blob`, whatever `x-ms-blob-type` it makes
@@ -70,13 +76,16 @@ pub enum Operation {
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub const ALL: [Operation; 26] = [
+    pub const ALL: [Operation; 29] = [
         Operation::ListContainers,
         Operation::GetServiceProperties,
         Operation::GetAccountInformation,
         Operation::CreateContainer,
         Operation::DeleteContainer,
         Operation::GetContainerProperties,
+        Operation::GetContainerAcl,
+        Operation::SetContainerAcl,
+        Operation::GetUserDelegationKey,
         Operation::ListBlobs,
         Operation::PutBlob,
         Operation::PutBlock,
@@ -107,8 +116,14 @@ impl Operation {
             O::DeleteBlob | O::SnapshotBlob | O::SetBlobTier | O::SetBlobMetadata | O::SetBlobProperties => {
                 true
             }
-            O::SetBlobTags | O::AppendBlock | O::SealAppendBlob | O::PutPage | O::BlobBatch => true,
+            O::SetContainerAcl
+            | O::SetBlobTags
+            | O::AppendBlock
+            | O::SealAppendBlob
+            | O::PutPage
+            | O::BlobBatch => true,
             O::ListContainers | O::GetServiceProperties | O::GetAccountInformation | O::ListBlobs => false,
+            O::GetContainerAcl | O::GetUserDelegationKey => false,
             O::GetContainerProperties | O::GetBlockList | O::GetBlob | O::GetBlobProperties => false,
             O::GetBlobTags | O::GetPageRanges | O::Other => false,
         }
@@ -164,6 +179,8 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
             (Some("container"), None) if method == Method::PUT => Ok(Operation::CreateContainer),
             (Some("container"), None) if method == Method::DELETE => Ok(Operation::DeleteContainer),
             (Some("container"), None | Some("metadata")) if read => Ok(Operation::GetContainerProperties),
+            (Some("container"), Some("acl")) if read => Ok(Operation::GetContainerAcl),
+            (Some("container"), Some("acl")) if method == Method::PUT => Ok(Operation::SetContainerAcl),
             (Some("container"), Some("list")) if method == Method::GET => Ok(Operation::ListBlobs),
             (Some("container"), Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (Some("container"), Some(comp)) => {
@@ -177,6 +194,9 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
                 Ok(Operation::GetServiceProperties)
             }
             (None, Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
+            (Some("service"), Some("userdelegationkey")) if method == Method::POST => {
+                Ok(Operation::GetUserDelegationKey)
+            }
             (_, Some(comp)) => {
                 Err(unknown_comp(comp, &["properties", "userdelegationkey", "batch", "blobs"]))
             }

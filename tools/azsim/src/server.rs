@@ -23,6 +23,7 @@ use crate::cert;
 use crate::change;
 use crate::conn::{ConnState, Io, Socket};
 use crate::content::Backend;
+use crate::entra::Issuer;
 use crate::faults::{Faults, Switch};
 use crate::inspect::{self, BlobInfo, DeletedInfo};
 use crate::plant::{self, Seed};
@@ -30,7 +31,7 @@ use crate::service::{Link, Shared};
 use crate::stats::{Counters, InFlight, Stats};
 use crate::store::{Account, Clock, Container};
 use crate::target::check_container_name;
-use crate::{Alpn, DEVSTORE_KEY, Store, Tls};
+use crate::{Alpn, Authority, DEVSTORE_KEY, Store, Tls};
 
 /// Connections waiting to be accepted, per thread.
 const BACKLOG: i32 = 4096;
@@ -43,7 +44,7 @@ const MAX_STREAMS: u32 = 1024;
 const TLS_BUFFER: usize = 256 << 10;
 
 /// What a server will be; see [`Server::builder`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServerBuilder {
     accounts: Vec<(String, String)>,
     store: Store,
@@ -56,6 +57,7 @@ pub struct ServerBuilder {
     always_md5: bool,
     versioning: bool,
     soft_delete: Option<u32>,
+    issuer: Option<Arc<Issuer>>,
 }
 
 /// A running server. Its threads stop when it is dropped.
@@ -74,6 +76,13 @@ impl std::fmt::Debug for Server {
     }
 }
 
+impl std::fmt::Debug for ServerBuilder {
+    /// Without the keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerBuilder").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
 impl Default for ServerBuilder {
     fn default() -> ServerBuilder {
         ServerBuilder {
@@ -88,6 +97,7 @@ impl Default for ServerBuilder {
             always_md5: false,
             versioning: false,
             soft_delete: None,
+            issuer: None,
         }
     }
 }
@@ -163,6 +173,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Accepts the tokens of an authority, which is that of its accounts' tenant. Default: there is none, and tokens are
+    /// refused.
+    pub fn authority(mut self, authority: &Authority) -> Self {
+        self.issuer = Some(authority.issuer());
+        self
+    }
+
     /// Starts the threads; the server answers when this returns.
     ///
     /// # Errors
@@ -192,6 +209,7 @@ impl ServerBuilder {
             always_md5: self.always_md5,
             versioning: self.versioning,
             soft_delete: self.soft_delete,
+            issuer: self.issuer,
         });
         let listeners = listeners(self.listen, self.threads)?;
         let addr = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;

@@ -14,6 +14,7 @@ use crate::auth::{self, Grant, Peer};
 use crate::body::{Body, drain};
 use crate::conn::{ConnState, Cut};
 use crate::content::Backend;
+use crate::entra::Issuer;
 use crate::error::{ApiError, INVALID_HEADER_VALUE, Result};
 use crate::faults::{Fault, Switch};
 use crate::headers::{self, text};
@@ -22,7 +23,10 @@ use crate::route::{Operation, route};
 use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::Target;
-use crate::{append_blob, batch, block_blob, change, container, delete, list, page_blob, read_blob, time};
+use crate::{
+    acl, append_blob, batch, block_blob, change, container, delegation_key, delete, list, page_blob,
+    read_blob, time,
+};
 
 /// What all threads of a server share.
 pub(crate) struct Shared {
@@ -39,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) versioning: bool,
     /// Keep what is deleted or overwritten for this many days, as deleted.
     pub(crate) soft_delete: Option<u32>,
+    /// The authority whose tokens are accepted.
+    pub(crate) issuer: Option<Arc<Issuer>>,
 }
 
 impl Shared {
@@ -47,6 +53,11 @@ impl Shared {
         if self.versioning {
             props.set_rare(|rare| rare.version = tick);
         }
+    }
+
+    /// The authority whose tokens are accepted.
+    pub(crate) fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_deref()
     }
 
     /// The time of a deletion that happens now, where what is deleted is kept.
@@ -212,11 +223,12 @@ impl Link {
         if let Some(version) = version.filter(|v| !auth::is_version(v)) {
             return Err(INVALID_HEADER_VALUE.header("x-ms-version", version).into());
         }
-        let grant = auth::authenticate(parts, target, self.peer, version, time::now())?;
+        let grant = auth::authenticate(parts, target, self.peer, version, self.shared.issuer())?;
         if grant == Grant::Anonymous {
             let access = target.container.as_deref().and_then(|c| target.account.container(c).ok());
-            let access = access.map_or(auth::PublicAccess::None, |c| c.access);
-            auth::allow_anonymous(routed.as_ref().map_or(Operation::Other, |o| *o), access)?;
+            let access = access.map_or(auth::PublicAccess::None, |c| c.acl().access);
+            let operation = routed.as_ref().map_or(Operation::Other, |o| *o);
+            auth::allow_anonymous(operation, access, self.shared.issuer())?;
         }
         let operation = routed?;
         auth::authorize(&grant, operation)?;
@@ -255,6 +267,9 @@ impl Link {
             Operation::CreateContainer => container::create(&rq),
             Operation::DeleteContainer => container::delete(&rq),
             Operation::GetContainerProperties => container::properties(&rq),
+            Operation::GetContainerAcl => acl::get(&rq),
+            Operation::SetContainerAcl => acl::set(&rq, body).await,
+            Operation::GetUserDelegationKey => delegation_key::get(&rq, body).await,
             Operation::GetAccountInformation => Ok(container::account_information()),
             Operation::GetServiceProperties => Ok(container::service_properties(&rq)),
             Operation::Other => Err(crate::error::API_NOT_IMPLEMENTED.into()),

@@ -74,11 +74,28 @@ impl Account {
 /// A container and its blobs.
 pub(crate) struct Container {
     pub(crate) name: String,
-    /// Creation time, which is the last modification too: nothing here changes a container afterwards.
-    pub(crate) modified: u64,
     pub(crate) metadata: Vec<(Box<str>, Box<str>)>,
-    pub(crate) access: PublicAccess,
+    acl: RwLock<Acl>,
     shards: Box<[Mutex<Shard>]>,
+}
+
+/// Who may do what in a container without the account's key, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Acl {
+    /// Creation, or the last Set Container ACL: nothing else here changes a container.
+    pub(crate) modified: u64,
+    pub(crate) access: PublicAccess,
+    /// Stored access policies, in the order they were given.
+    pub(crate) policies: Vec<Policy>,
+}
+
+/// A stored access policy: fields that a service SAS takes from here. Times as the service writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Policy {
+    pub(crate) id: String,
+    pub(crate) start: Option<String>,
+    pub(crate) expiry: Option<String>,
+    pub(crate) permissions: Option<String>,
 }
 
 /// A part of a container.
@@ -145,7 +162,21 @@ impl Container {
         access: PublicAccess,
     ) -> Container {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Container { name: name.to_owned(), modified, metadata, access, shards }
+        let acl = RwLock::new(Acl { modified, access, policies: Vec::new() });
+        Container { name: name.to_owned(), metadata, acl, shards }
+    }
+
+    /// What is in force now.
+    pub(crate) fn acl(&self) -> Acl {
+        self.acl.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces what is in force, unless `check` refuses it for the time of the last change.
+    pub(crate) fn set_acl(&self, acl: Acl, check: impl FnOnce(u64) -> Result<()>) -> Result<()> {
+        let mut current = self.acl.write().unwrap_or_else(PoisonError::into_inner);
+        check(current.modified)?;
+        *current = acl;
+        Ok(())
     }
 
     /// The shard that holds a name, locked. Locks are held for map work only, never across an await.

@@ -170,15 +170,9 @@ pub(crate) fn parse_tags(body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>> {
                 }
             }
             Event::GeneralRef(name) => {
-                // The characters of tags need no escape but these.
-                let c = match name.decode().map_err(|e| bad(&e.to_string()))?.as_ref() {
-                    "amp" => '&',
-                    "lt" => '<',
-                    "gt" => '>',
-                    "quot" => '"',
-                    "apos" => '\'',
-                    _ => return Err(bad("unknown entity")),
-                };
+                // The characters of tags need no other escape.
+                let name = name.decode().map_err(|e| bad(&e.to_string()))?;
+                let c = entity(&name).ok_or_else(|| bad("unknown entity"))?;
                 slot.and_then(Option::as_mut).ok_or_else(|| bad("unexpected entity"))?.push(c);
             }
             Event::End(_) => {
@@ -190,6 +184,63 @@ pub(crate) fn parse_tags(body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>> {
                 }
             }
             Event::Eof if seen && path.is_empty() => return Ok(tags),
+            Event::Eof => return Err(bad("unexpected end")),
+            Event::Decl(_) | Event::Comment(_) => {}
+            _ => return Err(bad("unexpected content")),
+        }
+    }
+}
+
+/// The entities that XML has without a declaration.
+fn entity(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => None,
+    }
+}
+
+/// Reads a small document: each element as `root/child/...` with its text, in the order in which they end.
+pub(crate) fn parse_elements(body: &[u8]) -> Result<Vec<(String, String)>> {
+    let bad = |why: &str| INVALID_XML_DOCUMENT.detail("Reason", why);
+    let text = std::str::from_utf8(body).map_err(|_| bad("not UTF-8"))?;
+    let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
+    let mut path: Vec<String> = Vec::new();
+    let mut texts: Vec<String> = Vec::new();
+    let mut elements = Vec::new();
+    loop {
+        match reader.read_event().map_err(|e| bad(&e.to_string()))? {
+            Event::Start(tag) => {
+                path.push(String::from_utf8_lossy(tag.local_name().as_ref()).into_owned());
+                texts.push(String::new());
+            }
+            Event::Empty(tag) => {
+                path.push(String::from_utf8_lossy(tag.local_name().as_ref()).into_owned());
+                elements.push((path.join("/"), String::new()));
+                path.pop();
+            }
+            Event::Text(t) => {
+                let t = t.decode().map_err(|e| bad(&e.to_string()))?;
+                match texts.last_mut() {
+                    Some(text) => text.push_str(&t),
+                    None if t.trim().is_empty() => {}
+                    None => return Err(bad("text outside of the document")),
+                }
+            }
+            Event::GeneralRef(name) => {
+                let name = name.decode().map_err(|e| bad(&e.to_string()))?;
+                let c = entity(&name).ok_or_else(|| bad("unknown entity"))?;
+                texts.last_mut().ok_or_else(|| bad("unexpected entity"))?.push(c);
+            }
+            Event::End(_) => {
+                let text = texts.pop().ok_or_else(|| bad("unexpected end"))?;
+                elements.push((path.join("/"), text.trim().to_owned()));
+                path.pop();
+            }
+            Event::Eof if path.is_empty() => return Ok(elements),
             Event::Eof => return Err(bad("unexpected end")),
             Event::Decl(_) | Event::Comment(_) => {}
             _ => return Err(bad("unexpected content")),
@@ -262,6 +313,17 @@ mod tests {
             "<Tags>x</Tags>",
         ] {
             assert_eq!(parse_tags(bad.as_bytes()).unwrap_err().code, "InvalidXmlDocument", "{bad}");
+        }
+    }
+
+    #[test]
+    fn small_documents_are_read() {
+        let elements =
+            parse_elements(b"<?xml version='1.0'?><a>\n <b>1&amp;2</b><c/><d><e> x </e></d></a>").unwrap();
+        let expected = [("a/b", "1&2"), ("a/c", ""), ("a/d/e", "x"), ("a/d", ""), ("a", "")];
+        assert_eq!(elements, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+        for bad in ["x", "<a>", "<a></b>", "<a>&nope;</a>"] {
+            assert_eq!(parse_elements(bad.as_bytes()).unwrap_err().code, "InvalidXmlDocument", "{bad}");
         }
     }
 

@@ -159,8 +159,8 @@ fn shared_key_signs_the_request_and_its_time() {
     let reply = client.send("GET", "/con/x", &[wrong[0], wrong[1], ("x-ms-date", &date)], b"");
     assert_eq!(reply.verdict(), (403, "AuthenticationFailed"));
     assert!(reply.text().contains("Server used following string to sign: 'GET\\n"), "{}", reply.text());
-    let bearer = client.send("GET", "/con/x", &[("Authorization", "Bearer x")], b"");
-    assert_eq!(bearer.verdict(), (401, "InvalidAuthenticationInfo"));
+    let scheme = client.send("GET", "/con/x", &[("Authorization", "Basic x")], b"");
+    assert_eq!(scheme.verdict(), (400, "InvalidAuthenticationInfo"));
 }
 
 #[test]

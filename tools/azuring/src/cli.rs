@@ -7,8 +7,10 @@ mod examples;
 pub(crate) mod filter;
 pub(crate) mod global;
 pub(crate) mod jobs;
+pub(crate) mod login;
 pub(crate) mod other;
 pub(crate) mod remove;
+pub(crate) mod sas;
 pub(crate) mod set_properties;
 pub(crate) mod value;
 
@@ -19,10 +21,12 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use copy::CopyArgs;
 use global::GlobalArgs;
 use jobs::JobsArgs;
+use login::{LoginArgs, LogoutArgs};
 use other::{
     CompletionArgs, DemoArgs, DemoServerArgs, DocArgs, EnvArgs, LaterArgs, ListArgs, MakeArgs, ManArgs,
 };
 use remove::RemoveArgs;
+use sas::SasArgs;
 use set_properties::SetPropertiesArgs;
 
 /// Bulk transfer for Azure Storage
@@ -79,6 +83,19 @@ pub(crate) enum Command {
     /// interruption, a crash or failures.
     #[command(subcommand_required = true, after_long_help = examples::JOBS)]
     Jobs(JobsArgs),
+    /// Log in to Microsoft Entra ID, and stay logged in
+    ///
+    /// The login is kept in ~/.azuring/identity, for this user alone. Servers and containers need none: managed identities,
+    /// workload identities and service principals are found by environment variables (azuring env).
+    #[command(after_long_help = examples::LOGIN)]
+    Login(LoginArgs),
+    /// Forget the login and all tokens
+    Logout(LogoutArgs),
+    /// Make a SAS, from the account's key or from Microsoft Entra ID
+    ///
+    /// It is for a container, for a blob, or with --account for the account; the URL with it is printed, and nothing is kept.
+    #[command(after_long_help = examples::SAS)]
+    Sas(Box<SasArgs>),
     /// Show the environment variables: value, meaning, and what they do here
     Env(EnvArgs),
     /// Print the completion script of a shell
@@ -94,12 +111,6 @@ pub(crate) enum Command {
     /// Not in this version
     #[command(hide = true, aliases = ["sc", "s"], disable_help_flag = true)]
     Sync(LaterArgs),
-    /// Not in this version
-    #[command(hide = true, disable_help_flag = true)]
-    Login(LaterArgs),
-    /// Not in this version
-    #[command(hide = true, disable_help_flag = true)]
-    Logout(LaterArgs),
     /// Not in this version
     #[command(hide = true, aliases = ["ben", "benchmark"], disable_help_flag = true)]
     Bench(LaterArgs),

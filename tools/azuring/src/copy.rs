@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use azuring_azure::SasOperation;
 use azuring_plan::blob_type::BlobType;
 use azuring_plan::filter::Filter;
 use azuring_plan::from_to::{FromTo, Location};
@@ -13,6 +14,7 @@ use azuring_transfer::{
     JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes, upload_from,
 };
 
+use crate::access::{self, Purpose};
 use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg};
 use crate::cli::global::GlobalArgs;
 use crate::exit::{self, Exit};
@@ -141,7 +143,10 @@ fn prepare(
     let facts = Facts { resume_flags: ends.resume_flags(), ..facts(args, places.from_to, &options)? };
     let (local, url) =
         if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
-    let (url, credential) = options::remote(&url.to_string_lossy())?;
+    let operations = operations(args, downloads);
+    let lists = downloads && args.names.list_of_files.is_none() && args.which.list_of_versions.is_none();
+    let purpose = Purpose { operations: &operations, lists, reads: downloads };
+    let (url, credential) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;
     if places.from_to.from == Location::Pipe {
         if matches!(options.content_type, ContentTypePolicy::Guess(_)) {
             // AzCopy does not guess what comes through a pipe.
@@ -170,6 +175,23 @@ fn prepare(
         job = origin.keep(job, "copy", &ends);
     }
     Ok(Prepared::Job(Box::new(jobs::build(job.options(options))?), facts))
+}
+
+/// What a SAS has to allow.
+fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
+    if args.dry_run.0 {
+        return Vec::new();
+    }
+    let mut operations = vec![match args.blob.blob_type {
+        _ if downloads => SasOperation::Read,
+        BlobTypeArg::Append => SasOperation::Append,
+        BlobTypeArg::Page => SasOperation::WritePages,
+        BlobTypeArg::Block | BlobTypeArg::Detect => SasOperation::WriteBlob,
+    }];
+    if args.blob.blob_tags.is_some() {
+        operations.push(SasOperation::Tags);
+    }
+    operations
 }
 
 /// stdout without the buffer of the standard library, which looks for ends of lines.

@@ -135,33 +135,39 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "incomplete transfers are not resumed",
         "An incomplete transfer to a blob endpoint is resumed from its start if set.",
     ),
-    later_secret(
+    secret(
         "AZCOPY_SPA_CLIENT_SECRET",
         "The Microsoft Entra client secret used for Service Principal authentication.",
     ),
-    later_secret(
+    secret(
         "AZCOPY_SPA_CERT_PASSWORD",
         "The password of the certificate used for Service Principal authentication.",
     ),
-    later(
+    honoured(
         "AZCOPY_AUTO_LOGIN_TYPE",
         "The credential to use without a login command: device, spn, msi, azcli, pscred, workload.",
     ),
-    later("AZCOPY_TENANT_ID", "The Microsoft Entra tenant ID."),
-    later("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", "The Microsoft Entra endpoint to use."),
-    later("AZCOPY_SPA_APPLICATION_ID", "The application ID used for Service Principal authentication."),
-    later("AZCOPY_SPA_CERT_PATH", "The path of the certificate used for Service Principal authentication."),
-    later("AZCOPY_MSI_CLIENT_ID", "Client ID for User-assigned identity."),
-    later("AZCOPY_MSI_OBJECT_ID", "Object ID for user-assigned identity; deprecated."),
-    later("AZCOPY_MSI_RESOURCE_STRING", "Resource String for user-assigned identity."),
-    later("AZURE_CLIENT_ID", "Client ID of workload identity."),
-    later("AZURE_TENANT_ID", "Tenant ID of workload identity."),
-    later("AZURE_FEDERATED_TOKEN_FILE", "Token file of workload identity."),
-    later("AZCOPY_LOGIN_CACHE_NAME", "The name of the entry in the key ring."),
-    later_secret("AZCOPY_OAUTH_TOKEN_INFO", "A token handed down by a parent process."),
-    later("AZCOPY_CRED_TYPE", "The credential type a parent process chose."),
-    later("ACCOUNT_NAME", "Account name for Data Lake Storage's own endpoint; deprecated."),
-    later_secret("ACCOUNT_KEY", "Account key for Data Lake Storage's own endpoint; deprecated."),
+    honoured("AZCOPY_TENANT_ID", "The Microsoft Entra tenant ID."),
+    honoured("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", "The Microsoft Entra endpoint to use."),
+    honoured("AZCOPY_SPA_APPLICATION_ID", "The application ID used for Service Principal authentication."),
+    honoured(
+        "AZCOPY_SPA_CERT_PATH",
+        "The path of the certificate used for Service Principal authentication.",
+    ),
+    honoured("AZCOPY_MSI_CLIENT_ID", "Client ID for User-assigned identity."),
+    honoured("AZCOPY_MSI_OBJECT_ID", "Object ID for user-assigned identity."),
+    honoured("AZCOPY_MSI_RESOURCE_STRING", "Resource String for user-assigned identity."),
+    honoured(
+        "AZURE_CLIENT_ID",
+        "Client ID of workload identity, of a service principal, or of a managed identity.",
+    ),
+    honoured("AZURE_TENANT_ID", "The Microsoft Entra tenant, where AZCOPY_TENANT_ID is not set."),
+    honoured("AZURE_FEDERATED_TOKEN_FILE", "Token file of workload identity."),
+    ignored("AZCOPY_LOGIN_CACHE_NAME", "logins are kept in a file", "The name of the entry in the key ring."),
+    secret("AZCOPY_OAUTH_TOKEN_INFO", "A token handed down by a parent process."),
+    honoured("AZCOPY_CRED_TYPE", "The credential type a parent process chose."),
+    honoured("ACCOUNT_NAME", "The account that ACCOUNT_KEY belongs to."),
+    secret("ACCOUNT_KEY", "The account's key; AZURE_STORAGE_KEY goes before it."),
     honoured(
         "AZCOPY_REQUEST_TRY_TIMEOUT",
         "Minutes, fractions allowed: an exchange on which no byte moves for this long is cut and repeated. One that moves is never cut. The flag --stall-seconds goes before it.",
@@ -184,16 +190,40 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     ignored("AZCOPY_PROFILE_CPU", "use perf", "Write a CPU profile."),
     ignored("AZCOPY_PROFILE_MEM", "use heaptrack", "Write a heap profile."),
-    later("HTTP_PROXY", "The proxy of http:// URLs; connections go straight in this version."),
-    later("HTTPS_PROXY", "The proxy of https:// URLs; connections go straight in this version."),
-    later("NO_PROXY", "Hosts that are reached without a proxy."),
+    honoured(
+        "HTTP_PROXY",
+        "The proxy of http:// URLs: http://, https://, socks5:// or socks5h://, with user:password@ where it wants them.",
+    ),
+    honoured("HTTPS_PROXY", "The proxy of https:// URLs, Microsoft Entra ID's included."),
+    honoured("ALL_PROXY", "The proxy where neither of these is set."),
+    honoured(
+        "NO_PROXY",
+        "Hosts, domains, addresses and networks that are reached without a proxy, separated by commas.",
+    ),
     honoured("SSL_CERT_FILE", "A PEM file of certificate authorities, instead of the machine's."),
     honoured("SSL_CERT_DIR", "A directory of certificate authorities, instead of the machine's."),
-    ignored("HOME", "nothing is kept between runs", "Where AzCopy keeps its files."),
+    honoured("HOME", "Its directory .azuring holds logs, journals and logins."),
     secret("AZURE_STORAGE_KEY", "The account's key, for URLs without SAS."),
     secret("AZCOPY_ACCOUNT_KEY", "The same."),
     honoured("AZURE_STORAGE_ACCOUNT", "The account of that key, where the URL does not tell it."),
     secret("AZURE_STORAGE_CONNECTION_STRING", "Account name and key, for URLs of that account without SAS."),
+    secret("AZURE_CLIENT_SECRET", "The secret of the service principal AZURE_CLIENT_ID."),
+    honoured("AZURE_CLIENT_CERTIFICATE_PATH", "The certificate of the service principal AZURE_CLIENT_ID."),
+    secret("AZURE_CLIENT_CERTIFICATE_PASSWORD", "The password of that certificate."),
+    honoured(
+        "AZURE_AUTHORITY_HOST",
+        "The Microsoft Entra endpoint, where AZCOPY_ACTIVE_DIRECTORY_ENDPOINT is not set.",
+    ),
+    honoured(
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+        "Where the metadata service of a virtual machine is; an address of this machine or its link.",
+    ),
+    honoured(
+        "IDENTITY_ENDPOINT",
+        "Set by App Service and Azure Arc: where managed identities are asked for.",
+    ),
+    secret("IDENTITY_HEADER", "Set by App Service: shown to that endpoint."),
+    honoured("IMDS_ENDPOINT", "Set by Azure Arc, with IDENTITY_ENDPOINT."),
 ];
 
 pub(crate) fn run(args: &EnvArgs) -> Exit {
@@ -218,7 +248,16 @@ pub(crate) fn run(args: &EnvArgs) -> Exit {
 fn shown(variable: &Variable, value: Option<String>, sensitive: bool) -> String {
     match value {
         _ if variable.secret && !sensitive => "REDACTED".to_owned(),
-        value => value.unwrap_or_default(),
+        value => value.map(without_password).unwrap_or_default(),
+    }
+}
+
+/// A URL without the user and password in it.
+fn without_password(value: String) -> String {
+    let Some((before, host)) = value.rsplit_once('@') else { return value };
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://REDACTED@{host}"),
+        None => format!("REDACTED@{host}"),
     }
 }
 
@@ -271,6 +310,13 @@ mod tests {
             assert_eq!(shown(of(name), Some("S3".to_owned()), true), "S3", "{name}");
         }
         assert_eq!(shown(of("AZCOPY_BUFFER_GB"), Some("2".to_owned()), false), "2");
+        for (proxy, told) in [
+            ("http://u:S3@proxy:3128", "http://REDACTED@proxy:3128"),
+            ("u:S3@proxy:3128", "REDACTED@proxy:3128"),
+            ("http://proxy:3128", "http://proxy:3128"),
+        ] {
+            assert_eq!(shown(of("HTTPS_PROXY"), Some(proxy.to_owned()), false), told);
+        }
     }
 
     #[test]

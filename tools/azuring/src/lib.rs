@@ -20,6 +20,7 @@
 // They panic on a closed pipe: see `output`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod cli;
 #[cfg(test)]
 mod compatibility;
@@ -35,6 +36,7 @@ mod leftovers;
 mod list;
 mod listing;
 mod log;
+mod login;
 mod make;
 mod options;
 mod output;
@@ -45,6 +47,7 @@ mod redact;
 mod refused;
 mod remove;
 mod run;
+mod sas;
 mod set_properties;
 mod state;
 mod stdin;
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
 fn command() -> Exit {
     let line: Vec<_> = std::env::args_os().collect();
     title::hide_secrets();
+    title::forbid_core();
     let cli = match cli::parse(&line) {
         Ok(cli) => cli,
         Err(error) => return refuse(error),
@@ -119,6 +123,7 @@ fn dispatch(global: &GlobalArgs, command: Command, origin: &Origin) -> Exit {
         Command::Make(args) => make::run(global, &args),
         Command::Remove(args) => remove::run(global, &args, origin),
         Command::SetProperties(args) => set_properties::run(global, &args, origin),
+        Command::Sas(args) => output::complete(sas::run(global, &args)),
         Command::Env(args) => output::complete(environment::run(&args)),
         Command::Completion(args) => output::complete(pages::completion(&args)),
         Command::Man(args) => output::complete(pages::man(&args)),
@@ -127,8 +132,8 @@ fn dispatch(global: &GlobalArgs, command: Command, origin: &Origin) -> Exit {
         Command::DemoServer(args) => demo::serve(&args),
         Command::Sync(_) => later("sync"),
         Command::Jobs(args) => jobs::run(&args.command),
-        Command::Login(_) => later("login"),
-        Command::Logout(_) => later("logout"),
+        Command::Login(args) => login::run(&args),
+        Command::Logout(_) => login::logout(),
         Command::Bench(_) => later("bench"),
         Command::Cancel(_) => later("cancel"),
         Command::Pause(_) => later("pause"),

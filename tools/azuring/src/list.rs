@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use azuring_plan::from_to::Location;
 use azuring_transfer::{CommandError, FailureKind, ListOptions, ListTotals, StopHandle};
 
+use crate::access::{self, Purpose};
 use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::other::ListArgs;
 use crate::exit::{self, Exit};
@@ -62,7 +63,7 @@ fn listed(global: &GlobalArgs, args: &ListArgs, stop: &StopHandle) -> Result<Lis
     if !unknown.is_empty() {
         notice(&format!("there are no such properties: {}", unknown.join(", ")));
     }
-    let (url, credential) = options::remote(&args.target)?;
+    let (url, credential) = access::open(&args.target, &Purpose::LIST, global, &args.engine)?;
     let options = ListOptions {
         engine: options::common(global, &args.engine)?,
         include_versions: listing.versions(),

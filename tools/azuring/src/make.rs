@@ -4,6 +4,7 @@ use azuring_plan::from_to::Location;
 use azuring_transfer::make_container;
 use serde_json::json;
 
+use crate::access::{self, Purpose};
 use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::other::MakeArgs;
 use crate::exit::{self, Exit};
@@ -26,7 +27,7 @@ fn make(global: &GlobalArgs, args: &MakeArgs) -> Result<Exit, Refused> {
     if Location::of(&args.target) != Location::Blob {
         return Err(usage("make: this version makes containers of Blob storage"));
     }
-    let (url, credential) = options::remote(&args.target)?;
+    let (url, credential) = access::open(&args.target, &Purpose::MAKE, global, &args.engine)?;
     if let Err(error) = make_container(&url, &credential, &options::common(global, &args.engine)?) {
         output::failed(&error.to_string());
         return Ok(exit::of_command(&error));

@@ -1,6 +1,7 @@
 //! Flags and environment variables to what the engine is told.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use azuring_azure::{Cpk, SERVICE_VERSION, Secret};
@@ -8,8 +9,7 @@ use azuring_plan::PlanError;
 use azuring_plan::date::{self, Bound};
 use azuring_plan::filter::FilterSpec;
 use azuring_transfer::{
-    BlobUrl, ContentTypes, Credential, Encryption, HttpChoice, IoChoice, JobOptions, Limits, ListOfFiles,
-    RetryPolicy,
+    ContentTypes, Encryption, HttpChoice, IoChoice, JobOptions, Limits, ListOfFiles, Proxies, RetryPolicy,
 };
 
 use crate::cli::engine::{EngineArgs, Http, Io};
@@ -62,6 +62,7 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
             Io::Threads => IoChoice::Threads,
         },
         ca_file: engine.ca_file.clone(),
+        proxies: Some(proxies()?),
         cap_bytes_per_second: positive(global.cap_mbps).map(|mbps| mbps * 1e6 / 8.0),
         cap_requests_per_second: positive(engine.cap_rps),
         // People want the names; programs want what can be known.
@@ -71,6 +72,12 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
         boundary: hooks::boundary(),
         ..JobOptions::default()
     })
+}
+
+/// The proxies that the environment names.
+pub(crate) fn proxies() -> Result<Arc<Proxies>, Refused> {
+    let proxies = Proxies::from_env(|name| std::env::var(name).ok());
+    proxies.map(Arc::new).map_err(|error| usage(error.to_string()))
 }
 
 /// That AZCOPY_DEFAULT_SERVICE_API_VERSION asks for the version that is spoken, if for any.
@@ -100,13 +107,6 @@ fn limits(engine: &EngineArgs) -> Result<Limits, Refused> {
     Ok(limits)
 }
 
-/// The URL and what authorizes it.
-pub(crate) fn remote(url: &str) -> Result<(BlobUrl, Credential), Refused> {
-    let url = BlobUrl::parse(url)?;
-    let credential = Credential::find(&url, |name| std::env::var(name).ok())?;
-    Ok((url, credential))
-}
-
 /// The filter flags, as the plan takes them.
 pub(crate) fn filter_spec(
     names: &NameArgs,
@@ -130,7 +130,7 @@ pub(crate) fn filter_spec(
 }
 
 /// Seconds that this machine's clocks are ahead of UTC at a time in seconds since 1970.
-fn local_offset(utc_s: i64) -> i32 {
+pub(crate) fn local_offset(utc_s: i64) -> i32 {
     let zone = jiff::tz::TimeZone::system();
     jiff::Timestamp::from_second(utc_s).map_or(0, |at| zone.to_offset(at).seconds())
 }

@@ -76,9 +76,6 @@ pub(crate) fn check_global(global: &GlobalArgs) -> Result<Vec<String>, Refused> 
         return refuse("memory-profile", "it is for AzCopy's runtime; use heaptrack or perf");
     }
     let mut notices = Vec::new();
-    if global.trusted_microsoft_suffixes.is_some() {
-        notices.push("--trusted-microsoft-suffixes has no effect: no bearer tokens are sent".to_owned());
-    }
     if global.skip_version_check.0 {
         notices.push("--skip-version-check has no effect, as in AzCopy".to_owned());
     }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use azuring_azure::SasOperation;
 use azuring_plan::filter::Filter;
 use azuring_plan::from_to::{FromTo, Location};
 use azuring_transfer::{DeleteSnapshots, Job, JobOptions, PermanentDelete, StopHandle};
 
+use crate::access::{self, Purpose};
 use crate::cli::filter::RegexArgs;
 use crate::cli::global::GlobalArgs;
 use crate::cli::remove::{DeleteSnapshotsArg, PermanentDeleteArg, RemoveArgs};
@@ -90,7 +92,15 @@ fn prepare(
         retry_failed: args.keep.retry.retry_failed,
         ..options::common(global, &args.engine)?
     };
-    let (url, credential) = options::remote(&args.target)?;
+    let operation = match (permanent_delete, &args.list_of_versions) {
+        _ if args.dry_run.0 => None,
+        (Some(_), _) => Some(SasOperation::DeletePermanently),
+        (None, Some(_)) => Some(SasOperation::DeleteVersion),
+        (None, None) => Some(SasOperation::Delete),
+    };
+    let named = args.names.list_of_files.is_some() || args.list_of_versions.is_some();
+    let purpose = Purpose { operations: operation.as_slice(), lists: !named, reads: false };
+    let (url, credential) = access::open(&args.target, &purpose, global, &args.engine)?;
     let spec = options::filter_spec(&args.names, &RegexArgs::default(), &args.times)?;
     let mut job = Job::remove(url, credential).recursive(args.recursive.0).filter(Filter::new(&spec)?);
     if let Some(list) = &args.names.list_of_files {

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use azuring_azure::SasOperation;
 use azuring_plan::filter::Filter;
 use azuring_plan::from_to::Location;
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{Job, JobOptions, PropertyChange, RehydratePriority, StopHandle};
 
+use crate::access::{self, Purpose};
 use crate::cli::filter::{RegexArgs, TimeArgs};
 use crate::cli::global::GlobalArgs;
 use crate::cli::set_properties::{RehydratePriorityArg, SetPropertiesArgs};
@@ -60,7 +62,16 @@ fn prepare(
         metadata: change.metadata.clone().unwrap_or_default(),
         tier: change.tier.clone(),
     };
-    let (url, credential) = options::remote(&args.target)?;
+    let mut operations = Vec::new();
+    if change.tags.is_some() && !args.dry_run.0 {
+        operations.push(SasOperation::Tags);
+    }
+    if (change.metadata.is_some() || change.tier.is_some()) && !args.dry_run.0 {
+        operations.push(SasOperation::SetProperties);
+    }
+    let lists = args.names.list_of_files.is_none();
+    let purpose = Purpose { operations: &operations, lists, reads: false };
+    let (url, credential) = access::open(&args.target, &purpose, global, &args.engine)?;
     let spec = options::filter_spec(&args.names, &RegexArgs::default(), &TimeArgs::default())?;
     let filter = Filter::new(&spec)?;
     let mut job = Job::set_properties(url, credential, change).recursive(args.recursive.0).filter(filter);

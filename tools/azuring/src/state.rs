@@ -21,6 +21,9 @@ pub(crate) struct State {
     pub(crate) jobs: PathBuf,
     /// The directory of the logs.
     pub(crate) logs: PathBuf,
+    /// The directory of the file with logins and tokens: below the home, wherever the jobs are, as those are often kept
+    /// on storage that others can read.
+    pub(crate) identity: PathBuf,
 }
 
 /// Where this process keeps things, wherever it goes: a job that is resumed changes the working directory. `None` where neither the variables nor a home tell, as in some containers: the caller
@@ -37,7 +40,9 @@ fn find_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<State> {
         std::path::absolute(value).ok()
     };
     let place = |name: &str| set(name).or_else(|| Some(set("HOME")?.join(DIRECTORY)));
-    Some(State { jobs: place("AZCOPY_JOB_PLAN_LOCATION")?, logs: place("AZCOPY_LOG_LOCATION")? })
+    let jobs = place("AZCOPY_JOB_PLAN_LOCATION")?;
+    let identity = set("HOME").map_or_else(|| jobs.clone(), |home| home.join(DIRECTORY));
+    Some(State { jobs, logs: place("AZCOPY_LOG_LOCATION")?, identity })
 }
 
 /// Makes the directory, with its parents, for the user alone; one that is there stays as it is.
@@ -83,6 +88,12 @@ mod tests {
     fn without_a_home_both_variables_are_needed() {
         is(&[PLANS, LOGS], "/p", "/l");
         is(&[("HOME", ""), PLANS, LOGS], "/p", "/l");
+        let identity = |variables: &[(&str, &str)]| {
+            let value = |name: &str| Some(OsString::from(variables.iter().find(|(it, _)| *it == name)?.1));
+            find_by(value).map(|state| state.identity)
+        };
+        assert_eq!(identity(&[PLANS, LOGS]), Some(PathBuf::from("/p")));
+        assert_eq!(identity(&[HOME, PLANS, LOGS]), Some(PathBuf::from("/h/.azuring")));
         for some in [&[][..], &[PLANS], &[LOGS], &[("HOME", ""), LOGS]] {
             assert_eq!(found(some), None, "{some:?}");
         }

@@ -1,4 +1,6 @@
-//! The arguments of this process as every user of the machine sees them, in `ps` and `/proc/PID/cmdline`.
+//! What others see of this process.
+//!
+//! The arguments are what every user of the machine sees, in `ps` and `/proc/PID/cmdline`.
 //!
 //! They lie on the stack that the kernel made for the process. Nothing of Rust's is there: the standard library copies them
 //! whenever it is asked for arguments, and from then on copies what stands there now. So they are overwritten through
@@ -22,6 +24,13 @@ pub(crate) fn hide_secrets() {
     let memory = File::options().write(true).open("/proc/self/mem");
     // A kernel that forbids it leaves them visible, as they are of most programs.
     let _ = memory.and_then(|memory| memory.write_all_at(&hidden, start));
+}
+
+/// Keys and tokens are in the memory of this process: it leaves no core file, and no other process of this user looks into
+/// it. To be called after [`hide_secrets`], which looks into it too.
+pub(crate) fn forbid_core() {
+    // It cannot fail with this argument (PR_SET_DUMPABLE).
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Where the arguments lie, if they are these `len` bytes: `arg_start` and `arg_end` of proc_pid_stat(5).

@@ -100,3 +100,15 @@ fn refusals_of_one_blob_are_skipped_with_advice() {
     }
     assert_eq!(read(409, Some("ContainerBeingDeleted"), "").class(), Class::Fatal);
 }
+
+#[test]
+fn dates_and_challenges_are_read() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    assert_eq!(skew_s("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(10));
+    assert_eq!(skew_s("Sun, 06 Nov 1994 08:49:27 GMT", now), Some(-10));
+    assert_eq!(skew_s("yesterday", now), None);
+    let uri = "Bearer authorization_uri=https://login.microsoftonline.com/5a4b-1/oauth2/authorize resource_id=https://storage.azure.com";
+    assert_eq!(tenant(uri).as_deref(), Some("5a4b-1"));
+    assert_eq!(tenant(&uri.replace("5a4b-1", "a\u{1b}b")), None);
+    assert_eq!(tenant("Bearer realm=x"), None);
+}

@@ -1,6 +1,7 @@
 //! A real socket on both ends; the server sends what the test says.
 
 use super::*;
+use crate::pipe::Pipe;
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -52,8 +53,8 @@ async fn talk_and_read(
     });
     let tcp = TcpStream::connect(address).await.unwrap();
     let activity = Rc::new(Activity::default());
-    let stream = Stream::plain(tcp, Rc::new(Cell::new(0)), Rc::clone(&activity));
-    let mut link = Connection::new(stream, activity);
+    let stream = Stream::plain(Pipe::Tcp(tcp), Rc::new(Cell::new(0)), Rc::clone(&activity));
+    let mut link = Connection::new(stream, activity, None);
     let request = http::Request::put("http://h/c/b?x=y").header("host", "h").header("x-ms-meta-Bee", "1");
     let spelling = Spelling::new(["x-ms-meta-Bee", "host"]).unwrap();
     let request = request.extension(spelling).body(()).unwrap();
@@ -187,8 +188,8 @@ async fn a_connection_that_the_peer_closed_or_spoke_on_is_dead() {
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut socket, _) = listener.accept().unwrap();
         let activity = Rc::new(Activity::default());
-        let stream = Stream::plain(tcp, Rc::new(Cell::new(0)), Rc::clone(&activity));
-        let mut link = Connection::new(stream, activity);
+        let stream = Stream::plain(Pipe::Tcp(tcp), Rc::new(Cell::new(0)), Rc::clone(&activity));
+        let mut link = Connection::new(stream, activity, None);
         assert!(!link.is_dead());
         socket.write_all(text.as_bytes()).unwrap();
         let kept = (!close).then_some(socket);
@@ -203,8 +204,8 @@ async fn a_cut_connection_tells_whoever_waits() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let activity = Rc::new(Activity::default());
-    let stream = Stream::plain(tcp, Rc::new(Cell::new(0)), Rc::clone(&activity));
-    let mut link = Connection::new(stream, Rc::clone(&activity));
+    let stream = Stream::plain(Pipe::Tcp(tcp), Rc::new(Cell::new(0)), Rc::clone(&activity));
+    let mut link = Connection::new(stream, Rc::clone(&activity), None);
     let (head, ()) = http::Request::get("http://h/").body(()).unwrap().into_parts();
     let payload = Payload::default();
     let waiting = link.exchange(&head, &payload);

@@ -146,7 +146,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
 }
 
 fn failed<R: FileRing>(lane: &Lane<R>, part: Part, error: &RequestError, tries: u32) {
-    let failure = Failure::request(&part.blob.object(), error, tries);
+    let failure = Failure::request(&part.blob.object(), error, tries, lane.session(), lane.session().access);
     part.finish(lane, Err(Box::new(failure)));
 }
 
@@ -163,7 +163,16 @@ mod tests {
 
     fn service(status: u16, code: &str) -> RequestError {
         let code = code.to_owned();
-        ServiceError { status, code, message: None, request_id: None, retry_after: None }.into()
+        ServiceError {
+            status,
+            code,
+            message: None,
+            request_id: None,
+            retry_after: None,
+            clock_skew_s: None,
+            tenant: None,
+        }
+        .into()
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl SetProperties {
     pub(crate) fn new(change: PropertyChange) -> Self {
         Self { change, batches: Batches::default() }
     }
+
+    /// Whether tags are among what changes.
+    pub(crate) fn changes_tags(&self) -> bool {
+        self.change.tags.is_some()
+    }
 }
 
 /// A blob under way.
@@ -331,7 +336,15 @@ mod tests {
         let tier = Step::Tier { tier: "Cool", priority: None };
         let service = |status, code: &str| {
             let code = code.to_owned();
-            ServiceError { status, code, message: None, request_id: None, retry_after: None }
+            ServiceError {
+                status,
+                code,
+                message: None,
+                request_id: None,
+                retry_after: None,
+                clock_skew_s: None,
+                tenant: None,
+            }
         };
         let item = blob("a", Known::Listed);
         let ended =

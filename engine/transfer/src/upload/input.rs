@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use azuring_azure::{
-    BlobClient, BlobFacts, BlobUrl, Body, Crc64, Crc64Digest, Credential, Delete, MAX_APPEND_BYTES, Which,
+    Access, BlobClient, BlobFacts, BlobUrl, Body, Crc64, Crc64Digest, Credential, Delete, MAX_APPEND_BYTES,
+    Which,
 };
 use azuring_link::Payload;
 use azuring_plan::PlanError;
@@ -68,7 +69,7 @@ pub fn upload_from(
     let mut bounds = options.clone();
     bounds.limits.lanes = 1;
     let share = budget::shares(&bounds)?[0];
-    let command = Rc::new(Command::new(url, credential, options, stop, share.in_flight)?);
+    let command = Rc::new(Command::new(url, (credential, Access::Write), options, stop, share.in_flight)?);
     let theirs = Rc::clone(&command);
     let pool = Pool::new(share.pool_bytes);
     let (mut counts, links_opened) = command.run(async move |client| {

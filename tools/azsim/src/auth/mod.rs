@@ -1,5 +1,7 @@
 //! Who asks, and whether they may. Written from the REST documentation alone: it is the judge of clients.
 
+pub(crate) mod delegation;
+mod roles;
 pub(crate) mod sas;
 pub(crate) mod shared_key;
 
@@ -8,12 +10,15 @@ use std::net::IpAddr;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
+use crate::entra::{Caller, Issuer, Role};
 use crate::error::{
-    AUTHENTICATION_FAILED, AUTHORIZATION_PERMISSION_MISMATCH, AUTHORIZATION_RESOURCE_TYPE_MISMATCH, ApiError,
-    INVALID_AUTHENTICATION_INFO, NO_AUTHENTICATION_INFORMATION, Result,
+    AUTHENTICATION_FAILED, AUTHORIZATION_FAILURE, AUTHORIZATION_PERMISSION_MISMATCH,
+    AUTHORIZATION_RESOURCE_TYPE_MISMATCH, ApiError, INVALID_AUTHENTICATION_INFO, INVALID_BEARER,
+    NO_AUTHENTICATION_INFORMATION, Result,
 };
 use crate::route::Operation;
 use crate::target::Target;
+use crate::time;
 
 /// What a credential that has been verified allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +31,10 @@ pub(crate) enum Grant {
     AccountSas { types: Permissions, permissions: Permissions },
     /// A shared access signature for one container or blob.
     ServiceSas { permissions: Permissions },
+    /// The same, signed with the user delegation key of a principal who has these roles now.
+    DelegationSas { permissions: Permissions, roles: Vec<Role> },
+    /// A token of the authority.
+    Token(Caller),
 }
 
 /// A set of the letters of `sp` or `srt`.
@@ -62,25 +71,21 @@ pub(crate) fn authenticate(
     target: &Target<'_>,
     peer: Peer,
     version: Option<&str>,
-    now: u64,
+    issuer: Option<&Issuer>,
 ) -> Result<Grant> {
+    let now = time::now();
     if let Some(header) = parts.headers.get(AUTHORIZATION) {
         let header = header.to_str().map_err(|_| INVALID_AUTHENTICATION_INFO)?;
         return match header.split_once(' ') {
             Some(("SharedKey", credential)) => {
                 shared_key::verify(parts, target, credential, version, now).map(|()| Grant::Key)
             }
-            Some(("Bearer", _)) => {
-                let mut error = ApiError::from(INVALID_AUTHENTICATION_INFO)
-                    .detail("AuthenticationErrorDetail", "This server issues and accepts no tokens.");
-                (error.status, error.challenge) = (401, true);
-                Err(error)
-            }
+            Some(("Bearer", token)) => bearer(token, target, peer, version, issuer).map(Grant::Token),
             _ => Err(INVALID_AUTHENTICATION_INFO.into()),
         };
     }
     if target.query.get("sig").is_some() {
-        return sas::verify(target, peer, now);
+        return sas::verify(target, peer, now, issuer);
     }
     Ok(Grant::Anonymous)
 }
@@ -93,6 +98,10 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
         Operation::CreateContainer => (b'c', b"cw", false),
         Operation::DeleteContainer => (b'c', b"d", false),
         Operation::GetContainerProperties => (b'c', b"r", false),
+        // No SAS can do these: `authorize` says so first.
+        Operation::GetContainerAcl | Operation::SetContainerAcl | Operation::GetUserDelegationKey => {
+            (b'c', b"", false)
+        }
         Operation::ListBlobs => (b'c', b"l", true),
         Operation::PutBlob => (b'o', b"cw", true),
         Operation::PutBlock | Operation::PutBlockList => (b'o', b"w", true),
@@ -112,20 +121,67 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
     }
 }
 
-/// The 401 that a request without credentials gets.
-pub(crate) fn challenge() -> ApiError {
-    ApiError { challenge: true, ..NO_AUTHENTICATION_INFORMATION.into() }
+/// The first version of the service that knows tokens.
+const WITH_TOKENS: &str = "2017-11-09";
+
+/// Verifies a token: <https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory>.
+fn bearer(
+    token: &str,
+    target: &Target<'_>,
+    peer: Peer,
+    version: Option<&str>,
+    issuer: Option<&Issuer>,
+) -> Result<Caller> {
+    if !peer.tls {
+        return Err(failed("Authentication scheme Bearer is not allowed with HTTP."));
+    }
+    if version.is_none_or(|v| v < WITH_TOKENS) {
+        return Err(failed("Authentication scheme Bearer is not supported in this version."));
+    }
+    let verified = match issuer {
+        Some(issuer) => issuer.verify(token, &target.account.name),
+        None => Err("This server knows no authority and accepts no tokens."),
+    };
+    verified.map_err(|why| {
+        let error = INVALID_BEARER.detail("AuthenticationErrorDetail", why);
+        ApiError { challenge: Some(authorization_uri(issuer).into()), ..error }
+    })
 }
 
-/// Checks an operation against a SAS or the key. Anonymous requests are judged by [`allow_anonymous`].
+/// Where clients get tokens.
+fn authorization_uri(issuer: Option<&Issuer>) -> String {
+    let nowhere = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/oauth2/authorize";
+    issuer.map_or_else(|| nowhere.to_owned(), Issuer::authorization_uri)
+}
+
+/// The 401 that a request without credentials gets.
+pub(crate) fn challenge(issuer: Option<&Issuer>) -> ApiError {
+    ApiError { challenge: Some(authorization_uri(issuer).into()), ..NO_AUTHENTICATION_INFORMATION.into() }
+}
+
+/// Checks an operation against a SAS, roles or the key. Anonymous requests are judged by [`allow_anonymous`].
 pub(crate) fn authorize(grant: &Grant, operation: Operation) -> Result<()> {
+    let is_sas = !matches!(grant, Grant::Key | Grant::Anonymous | Grant::Token(_));
+    let beyond_sas = matches!(
+        operation,
+        Operation::GetContainerAcl | Operation::SetContainerAcl | Operation::GetUserDelegationKey
+    );
+    if is_sas && beyond_sas {
+        return Err(AUTHORIZATION_FAILURE.into());
+    }
     let (resource, letters, by_service_sas) = needs(operation);
     // The parts of a batch are judged one by one.
     let any = matches!(operation, Operation::GetAccountInformation | Operation::BlobBatch | Operation::Other);
     match grant {
         Grant::Key | Grant::Anonymous => Ok(()),
+        Grant::Token(caller) => roles::authorize(&caller.roles, operation),
         Grant::AccountSas { types, .. } if !any && !types.has(resource) => {
             Err(AUTHORIZATION_RESOURCE_TYPE_MISMATCH.into())
+        }
+        Grant::DelegationSas { permissions, roles } => {
+            // Both have to allow it: what the SAS says, and what its principal may do.
+            authorize(&Grant::ServiceSas { permissions: *permissions }, operation)?;
+            roles::authorize(roles, operation)
         }
         Grant::ServiceSas { .. } if !by_service_sas => Err(AUTHORIZATION_PERMISSION_MISMATCH.into()),
         Grant::AccountSas { permissions, .. } | Grant::ServiceSas { permissions } => {
@@ -142,16 +198,18 @@ pub(crate) fn authorize(grant: &Grant, operation: Operation) -> Result<()> {
 pub(crate) fn may(grant: &Grant, letter: u8) -> bool {
     match grant {
         Grant::Key | Grant::Anonymous => true,
+        Grant::Token(caller) => roles::may(&caller.roles, letter),
+        Grant::DelegationSas { permissions, roles } => permissions.has(letter) && roles::may(roles, letter),
         Grant::AccountSas { permissions, .. } | Grant::ServiceSas { permissions } => permissions.has(letter),
     }
 }
 
-/// Whether a SAS that may create may also replace what is there.
+/// Whether a grant that may create may also replace what is there.
 pub(crate) fn may_overwrite(grant: &Grant) -> bool {
     may(grant, b'w')
 }
 
-/// Whether a SAS may set tags together with the blob.
+/// Whether a grant may set tags together with the blob.
 pub(crate) fn may_tag(grant: &Grant) -> bool {
     may(grant, b't')
 }
@@ -166,7 +224,11 @@ pub(crate) enum PublicAccess {
 }
 
 /// Judges a request without credentials.
-pub(crate) fn allow_anonymous(operation: Operation, access: PublicAccess) -> Result<()> {
+pub(crate) fn allow_anonymous(
+    operation: Operation,
+    access: PublicAccess,
+    issuer: Option<&Issuer>,
+) -> Result<()> {
     let allowed = match operation {
         Operation::GetBlob
         | Operation::GetBlobProperties
@@ -175,7 +237,7 @@ pub(crate) fn allow_anonymous(operation: Operation, access: PublicAccess) -> Res
         Operation::ListBlobs | Operation::GetContainerProperties => access == PublicAccess::Container,
         _ => false,
     };
-    if allowed { Ok(()) } else { Err(challenge()) }
+    if allowed { Ok(()) } else { Err(challenge(issuer)) }
 }
 
 /// `AuthenticationFailed` with the reason, which the real service gives too.

@@ -1,7 +1,7 @@
-//! Shared access signatures: for an account, a container or a blob, signed with the account's key.
+//! Shared access signatures: for an account, a container or a blob.
 //!
 //! Rules: <https://learn.microsoft.com/rest/api/storageservices/create-account-sas> and `.../create-service-sas`.
-//! Not here: stored access policies (`si`), user delegation (`skoid`), directories (`sr=d`), snapshots (`sr=bs`).
+//! With a user delegation key: `delegation.rs`.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Grant, Peer, Permissions, VERSIONS, failed, is_version};
+use super::{Grant, Peer, Permissions, VERSIONS, delegation, failed, is_version};
+use crate::entra::Issuer;
 use crate::error::{
     AUTHORIZATION_PROTOCOL_MISMATCH, AUTHORIZATION_SERVICE_MISMATCH, AUTHORIZATION_SOURCE_IP_MISMATCH, Result,
 };
-use crate::store::Account;
+use crate::store::{Account, Policy};
 use crate::target::{Query, Target};
 use crate::time::{self, SECOND};
 
@@ -26,7 +27,7 @@ const OLDEST_SERVICE_SAS: &str = "2018-11-09";
 const PERMISSION_ORDER: &str = "racwdxyltmeopi";
 
 /// Verifies the SAS in the query.
-pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64) -> Result<Grant> {
+pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64, issuer: Option<&Issuer>) -> Result<Grant> {
     let query = &target.query;
     let pairs = query.pairs();
     if let Some((name, _)) =
@@ -43,15 +44,24 @@ pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64) -> Result<Grant>
         )));
     }
     let account_sas = query.get("srt").is_some() || query.get("ss").is_some();
-    let to_sign =
-        if account_sas { account_string(target, version)? } else { service_string(target, version)? };
+    let delegated = query.get("skoid").is_some();
+    let (to_sign, key) = match (account_sas, delegated) {
+        (true, _) => (account_string(target, version)?, None),
+        (false, true) => {
+            let key = delegation::Key::of_query(query)?;
+            (delegation::string_to_sign(target, version, &key)?, Some(key.hmac(&target.account)))
+        }
+        (false, false) => (service_string(target, version)?, None),
+    };
     let signature = STANDARD.decode(field(query, "sig")?).map_err(|_| failed("sig is not base64"))?;
-    if hmac::verify(&target.account.hmac, to_sign.as_bytes(), &signature).is_err() {
+    let key = key.as_ref().unwrap_or(&target.account.hmac);
+    if hmac::verify(key, to_sign.as_bytes(), &signature).is_err() {
         let shown = to_sign.replace('\n', "\\n");
         return Err(failed(format!("Signature did not match. String to sign used was {shown}")));
     }
-    check_time(query, now)?;
-    let permissions = field(query, "sp")?;
+    let terms = Terms::of(target)?;
+    check_time(terms.start.as_deref(), &terms.expiry, now)?;
+    let permissions = terms.permissions.as_str();
     if let Some(protocol) = query.get("spr").filter(|p| !p.is_empty()) {
         match protocol {
             "https" if !peer.tls => return Err(AUTHORIZATION_PROTOCOL_MISMATCH.into()),
@@ -80,25 +90,72 @@ pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64) -> Result<Grant>
     if !permissions.chars().all(|p| order.any(|o| o == p)) {
         return Err(failed("sp does not list its permissions in the order that is demanded"));
     }
-    Ok(Grant::ServiceSas { permissions: parse(permissions, "sp")? })
+    let permissions = parse(permissions, "sp")?;
+    if !delegated {
+        return Ok(Grant::ServiceSas { permissions });
+    }
+    let issuer = issuer.ok_or_else(|| failed("This server knows no authority and has issued no keys."))?;
+    check_time(Some(field(query, "skt")?), field(query, "ske")?, now)?;
+    Ok(Grant::DelegationSas { permissions, roles: issuer.roles(field(query, "skoid")?) })
 }
 
-fn field<'q>(query: &'q Query<'_>, name: &str) -> Result<&'q str> {
+/// What a SAS allows and when, from its URL or from a stored access policy.
+struct Terms {
+    start: Option<String>,
+    expiry: String,
+    permissions: String,
+}
+
+impl Terms {
+    fn of(target: &Target<'_>) -> Result<Terms> {
+        let given = |name: &str| target.query.get(name).filter(|v| !v.is_empty()).map(str::to_owned);
+        let mut policy = match given("si") {
+            Some(id) => stored_policy(target, &id)?,
+            None => Policy::default(),
+        };
+        for (name, slot) in
+            [("st", &mut policy.start), ("se", &mut policy.expiry), ("sp", &mut policy.permissions)]
+        {
+            match (given(name), &slot) {
+                (Some(_), Some(_)) => {
+                    return Err(failed(
+                        "Access policy fields can be associated with signature or SAS identifier but not both.",
+                    ));
+                }
+                (Some(value), None) => *slot = Some(value),
+                (None, _) => {}
+            }
+        }
+        let mandatory = |name: &str| failed(format!("{name} is mandatory. Cannot be empty"));
+        Ok(Terms {
+            start: policy.start,
+            expiry: policy.expiry.ok_or_else(|| mandatory("se"))?,
+            permissions: policy.permissions.ok_or_else(|| mandatory("sp"))?,
+        })
+    }
+}
+
+fn stored_policy(target: &Target<'_>, id: &str) -> Result<Policy> {
+    let container = target.account.container(target.names().0);
+    let policies = container.map(|c| c.acl().policies).unwrap_or_default();
+    policies
+        .into_iter()
+        .find(|p| p.id == id)
+        .ok_or_else(|| failed("The specified signed identifier is not found"))
+}
+
+pub(super) fn field<'q>(query: &'q Query<'_>, name: &str) -> Result<&'q str> {
     query
         .get(name)
         .filter(|v| !v.is_empty())
         .ok_or_else(|| failed(format!("{name} is mandatory. Cannot be empty")))
 }
 
-fn check_time(query: &Query<'_>, now: u64) -> Result<()> {
-    let expiry = field(query, "se")?;
-    let end = time::parse_iso(expiry).ok_or_else(|| failed("se is not a date"))?;
-    let start = match query.get("st").filter(|s| !s.is_empty()) {
-        Some(text) => time::parse_iso(text).ok_or_else(|| failed("st is not a date"))?,
-        None => 0,
-    };
-    if now < start || now >= end {
-        let start = query.get("st").unwrap_or_default();
+fn check_time(start: Option<&str>, expiry: &str, now: u64) -> Result<()> {
+    let ticks = |text: &str| time::parse_iso(text).ok_or_else(|| failed(format!("{text} is not a date")));
+    let end = ticks(expiry)?;
+    if now < start.map_or(Ok(0), ticks)? || now >= end {
+        let start = start.unwrap_or_default();
         return Err(failed(format!(
             "Signature not valid in the specified time frame: Start [{start}] - Expiry [{expiry}] - Current [{}]",
             time::http_date(now)
@@ -143,9 +200,6 @@ fn service_string(target: &Target<'_>, version: &str) -> Result<String> {
     let query = &target.query;
     let optional = |name: &str| query.get(name).unwrap_or_default();
     let kind = field(query, "sr")?;
-    if query.get("si").is_some_and(|s| !s.is_empty()) {
-        return Err(failed("Stored access policies are not implemented"));
-    }
     if version < OLDEST_SERVICE_SAS {
         return Err(failed(format!("A service SAS before {OLDEST_SERVICE_SAS} is not implemented")));
     }
@@ -155,30 +209,41 @@ fn service_string(target: &Target<'_>, version: &str) -> Result<String> {
     let mut resource = format!("/blob/{}/{container}", target.account.name);
     match (kind, target.blob.as_deref()) {
         ("c", _) => {}
-        ("b", Some(blob)) => {
+        ("b" | "bs" | "bv", Some(blob)) => {
             resource.push('/');
             resource.push_str(blob);
         }
-        ("b", None) => return Err(failed("sr=b names a blob, the request does not")),
+        ("b" | "bs" | "bv", None) => {
+            return Err(failed(format!("sr={kind} names a blob, the request does not")));
+        }
         _ => return Err(failed(format!("sr={kind} is not implemented"))),
     }
     let mut fields = vec![
-        field(query, "sp")?,
+        optional("sp"),
         optional("st"),
-        field(query, "se")?,
+        optional("se"),
         &resource,
-        "",
+        optional("si"),
         optional("sip"),
         optional("spr"),
         version,
         kind,
-        "",
+        moment(query, kind)?,
     ];
     if version >= WITH_SCOPE {
         fields.push(optional("ses"));
     }
     fields.extend(["rscc", "rscd", "rsce", "rscl", "rsct"].map(optional));
     Ok(fields.join("\n"))
+}
+
+/// The snapshot or version that a signature is for; nothing for the others.
+pub(super) fn moment<'q>(query: &'q Query<'_>, kind: &str) -> Result<&'q str> {
+    match kind {
+        "bs" => field(query, "snapshot"),
+        "bv" => field(query, "versionid"),
+        _ => Ok(""),
+    }
 }
 
 /// Makes an account SAS for the blob service over all resource types, valid from five minutes ago.

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests: a panic is the report.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +71,11 @@ pub(crate) fn sas(server: &Server) -> String {
 }
 
 pub(crate) fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.addr()).unwrap();
+    dial(server.addr())
+}
+
+fn dial(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
@@ -83,12 +87,21 @@ impl Client {
     }
 
     pub(crate) fn tls(server: &Server, alpn: &[&[u8]]) -> Client {
-        let session = rustls::ClientConnection::new(
-            Arc::new(tls_config(server, alpn)),
-            "localhost".try_into().unwrap(),
-        );
-        let stream = rustls::StreamOwned::new(session.unwrap(), connect(server));
-        Client { stream: Box::new(stream), host: server.addr().to_string(), sas: sas(server) }
+        let client = Client::dial(server.addr(), Some(tls_config(server, alpn)));
+        Client { sas: sas(server), ..client }
+    }
+
+    /// A connection to an address, without credentials.
+    pub(crate) fn dial(addr: SocketAddr, tls: Option<rustls::ClientConfig>) -> Client {
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(dial(addr)),
+            Some(config) => {
+                let name = "localhost".try_into().unwrap();
+                let session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+                Box::new(rustls::StreamOwned::new(session, dial(addr)))
+            }
+        };
+        Client { stream, host: addr.to_string(), sas: String::new() }
     }
 
     /// Sends to `/devstoreaccount1{path}` with the SAS.
@@ -186,9 +199,12 @@ impl Client {
 }
 
 pub(crate) fn tls_config(server: &Server, alpn: &[&[u8]]) -> rustls::ClientConfig {
+    trusting(server.ca_pem().unwrap(), alpn)
+}
+
+pub(crate) fn trusting(pem: &str, alpn: &[&[u8]]) -> rustls::ClientConfig {
     use rustls::pki_types::pem::PemObject as _;
     let mut roots = rustls::RootCertStore::empty();
-    let pem = server.ca_pem().unwrap();
     roots.add(rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)

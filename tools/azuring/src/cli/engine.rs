@@ -46,6 +46,14 @@ pub(crate) struct EngineArgs {
     /// Trust the certificate authorities in this PEM file as well
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+
+    /// Take the account's key from this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) account_key_file: Option<PathBuf>,
+
+    /// Neither use nor keep tokens in the state directory: neither those of `azuring login`, nor of earlier runs
+    #[arg(long, default_value = "false")]
+    pub(crate) no_cache: Switch,
 }
 
 /// How a job is kept: flags of `copy`, `remove` and `set-properties`.

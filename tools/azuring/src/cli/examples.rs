@@ -12,6 +12,32 @@ shell. Without SAS the account's key is taken from AZURE_STORAGE_KEY or AZURE_ST
 Exit codes: 0 done; 1 done, with failures; 2 wrong arguments; 3 not authorized; 4 no such source; 5 the service did not
 answer; 6 interrupted; 7 bytes differ; 8 a limit was reached; 10 a fault of azuring. Called by the name azcopy: 0 or 1.";
 
+pub(crate) const LOGIN: &str = "\
+Examples:
+  A person, with a browser on any machine
+    azuring login --tenant-id=TENANT
+
+  A service principal, and the identity of a virtual machine
+    AZCOPY_SPA_CLIENT_SECRET=... azuring login --login-type=spn --application-id=ID --tenant-id=TENANT
+    azuring login --login-type=msi
+
+  Without a login: a job in a container or in cron says who it is itself
+    AZCOPY_AUTO_LOGIN_TYPE=MSI azuring copy ...
+    AZCOPY_AUTO_LOGIN_TYPE=SPN AZCOPY_SPA_APPLICATION_ID=ID AZCOPY_SPA_CLIENT_SECRET=... \\
+      AZCOPY_TENANT_ID=TENANT azuring copy ...";
+
+pub(crate) const SAS: &str = "\
+Examples:
+  For one blob, to read it for an hour, by Microsoft Entra ID
+    azuring sas https://ACCOUNT.blob.core.windows.net/CONTAINER/report.pdf --permissions=r --expiry=1h
+
+  For uploads to a container until the end of the year, by the account's key
+    azuring sas https://ACCOUNT.blob.core.windows.net/CONTAINER --permissions=cw \\
+      --expiry=2030-12-31T23:59Z --account-key-file=key
+
+  For the whole account
+    azuring sas https://ACCOUNT.blob.core.windows.net --account --permissions=rl --expiry=8h";
+
 pub(crate) const COPY: &str = "\
 Examples:
   Upload a directory; it becomes CONTAINER/photos/...

@@ -24,7 +24,8 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_enum, ignore_case = true, default_value_t = LogLevel::Info, value_name = "LEVEL")]
     pub(crate) log_level: LogLevel,
 
-    /// Further domains that may be sent bearer tokens; azuring sends none in this version
+    /// Further domains that may be sent tokens of Microsoft Entra ID, separated by `;`, such as `*.example.org` or
+    /// `10.0.0.5:8443`
     #[arg(long, global = true, value_name = "DOMAINS")]
     pub(crate) trusted_microsoft_suffixes: Option<String>,
 

@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use azuring_transfer::{BlobUrl, Credential, JobId, RecordedJob};
+use azuring_transfer::{BlobUrl, JobId, RecordedJob};
 use clap::parser::ValueSource;
 
 use super::description::{Description, with_sas};
 use super::{Origin, kept};
+use crate::access;
+use crate::cli::engine::EngineArgs;
 use crate::cli::jobs::{JobsCommand, ResumeArgs};
 use crate::cli::{self, Cli, Command};
 use crate::exit::Exit;
@@ -66,7 +68,7 @@ fn flags_of_now(line: &[OsString]) -> Vec<OsString> {
         let mut given = OsString::from(format!("--{long}="));
         // A path goes from where this command was given.
         match std::path::absolute(value) {
-            Ok(path) if id == "ca_file" => given.push(path),
+            Ok(path) if matches!(id, "ca_file" | "account_key_file") => given.push(path),
             _ => given.push(value),
         }
         flags.push(given);
@@ -85,9 +87,11 @@ fn with_flags(mut then: Vec<OsString>, now: Vec<OsString>) -> Vec<OsString> {
 /// Puts the SAS back.
 fn sign(mut cli: Cli, args: &ResumeArgs, description: &Description, id: JobId) -> Result<Cli, Refused> {
     let (source, destination) = (args.source_sas.as_deref(), args.destination_sas.as_deref());
-    let source = End { name: "source", flag: "source-sas", sas: source, had: description.source_sas, id };
+    let engine = &args.engine;
+    let source =
+        End { name: "source", flag: "source-sas", sas: source, had: description.source_sas, id, engine };
     let (flag, had) = ("destination-sas", description.destination_sas);
-    let destination = End { name: "destination", flag, sas: destination, had, id };
+    let destination = End { name: "destination", flag, sas: destination, had, id, engine };
     match &mut cli.command {
         Command::Copy(copy) => {
             source.sign_path(&mut copy.source)?;
@@ -118,6 +122,7 @@ struct End<'a> {
     /// Whether one was given then.
     had: bool,
     id: JobId,
+    engine: &'a EngineArgs,
 }
 
 impl End<'_> {
@@ -149,7 +154,7 @@ impl End<'_> {
         }
         // Another credential does as well.
         let bare = BlobUrl::parse(url.split('?').next().unwrap_or_default())?;
-        if matches!(Credential::find(&bare, |name| std::env::var(name).ok())?, Credential::Anonymous) {
+        if !access::is_there(&bare, self.engine)? {
             let Self { name, flag, id, .. } = self;
             let text = format!(
                 "the SAS of the {name} is not kept: give one with azuring jobs resume {id} --{flag}='SAS'"

@@ -1,0 +1,202 @@
+//! People: device codes (RFC 8628) and refresh tokens (RFC 6749 section 6).
+
+use std::time::{Duration, Instant};
+
+use azuring_azure::Secret;
+use serde_json::Value;
+use tokio::sync::watch;
+use url::Url;
+
+use crate::answer::{self, TokenAnswer, whole_number};
+use crate::clock::Clock;
+use crate::error::IdentityError;
+use crate::login::{Login, LoginKind};
+use crate::network::{Network, Outgoing, Wire, authority, on_a_thread};
+use crate::patience::{chance, patiently, pause};
+use crate::token::AccessToken;
+
+/// Between two questions whether the person is done, where the service does not say (RFC 8628 section 3.2).
+const INTERVAL: Duration = Duration::from_secs(5);
+/// More for each `slow_down` (RFC 8628 section 3.5).
+const SLOWER: Duration = Duration::from_secs(5);
+/// A code without a lifetime.
+const EXPIRES_IN: Duration = Duration::from_secs(900);
+/// How long the service may be out of reach before there is a code.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a person is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicePrompt {
+    /// The code to enter.
+    pub user_code: String,
+    /// Where to enter it.
+    pub verification_uri: String,
+    /// How long there is time for it.
+    pub expires_in: Duration,
+    /// The service's own words for all of this.
+    pub message: String,
+}
+
+/// Ends a login that waits for a person; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(watch::Sender<bool>);
+
+impl Cancel {
+    /// Ends it. May be called from any thread.
+    pub fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn cancelled(&self) {
+        // An error is impossible: `self` holds the sender.
+        let _ = self.0.subscribe().wait_for(|cancelled| *cancelled).await;
+    }
+}
+
+impl Login {
+    /// Has a person log in: `prompt` is told what they are to do, then this waits until they have done it. Returns the first
+    /// token and the login with the refresh token for those after it.
+    ///
+    /// # Errors
+    /// [`IdentityError`]: refused, expired, or [`IdentityError::Cancelled`].
+    pub fn with_device_code(
+        &self,
+        network: &Network,
+        scope: &str,
+        clock: &Clock,
+        prompt: &(dyn Fn(&DevicePrompt) + Sync),
+        cancel: &Cancel,
+    ) -> Result<(Login, AccessToken), IdentityError> {
+        let token = on_a_thread(network, async |wire| {
+            tokio::select! {
+                done = device_code(self, &wire, scope, clock, prompt) => done,
+                () = cancel.cancelled() => Err(IdentityError::Cancelled),
+            }
+        })?;
+        let mut login = self.clone();
+        login.kind = LoginKind::DeviceCode { refresh: token.refresh };
+        Ok((login, AccessToken::new(token.secret, clock.span(token.lifetime))))
+    }
+}
+
+fn address(login: &Login, what: &str) -> Result<Url, IdentityError> {
+    let text = format!("{}/{}/oauth2/v2.0/{what}", login.authority, login.tenant_or_common());
+    Url::parse(&text).map_err(|_| IdentityError::setting("the authority", format!("{text} is not a URL")))
+}
+
+/// With `offline_access` there is a refresh token.
+fn wide(scope: &str) -> String {
+    format!("{scope} offline_access")
+}
+
+async fn device_code(
+    login: &Login,
+    wire: &Wire,
+    scope: &str,
+    clock: &Clock,
+    prompt: &(dyn Fn(&DevicePrompt) + Sync),
+) -> Result<TokenAnswer, IdentityError> {
+    let begun = Instant::now();
+    let (device_code, interval, shown) =
+        patiently(PATIENCE, async || begin(login, wire, scope).await).await?;
+    prompt(&shown);
+    let url = address(login, "token")?;
+    let host = authority(&url);
+    let fields = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("client_id", login.public_client()),
+        ("device_code", device_code.expose()),
+    ];
+    let (mut interval, mut failures) = (interval, 0);
+    loop {
+        // Connection errors: "exponential backoff" (RFC 8628 section 3.5).
+        let extra = if failures == 0 { Duration::ZERO } else { pause(failures, None, chance()) };
+        tokio::time::sleep(clock.span(interval) + extra).await;
+        if begun.elapsed() > clock.span(shown.expires_in) {
+            return Err(expired());
+        }
+        let incoming = match wire.send(Outgoing::form(url.clone(), &fields)).await {
+            Ok(incoming) => incoming,
+            Err(error) if error.is_passing() => {
+                failures += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let json: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
+        let said = json.get("error").and_then(Value::as_str).unwrap_or_default();
+        match said {
+            "authorization_pending" => failures = 0,
+            "slow_down" => {
+                failures = 0;
+                interval += SLOWER;
+            }
+            "expired_token" | "code_expired" => return Err(expired()),
+            "access_denied" | "authorization_declined" => {
+                return Err(IdentityError::not_logged_in("the login was declined"));
+            }
+            _ => match answer::read(&host, &incoming, false, clock.unix_s()) {
+                Err(error) if error.is_passing() => failures += 1,
+                done => return done,
+            },
+        }
+    }
+}
+
+fn expired() -> IdentityError {
+    IdentityError::not_logged_in("the code was not entered in time")
+}
+
+async fn begin(
+    login: &Login,
+    wire: &Wire,
+    scope: &str,
+) -> Result<(Secret, Duration, DevicePrompt), IdentityError> {
+    let url = address(login, "devicecode")?;
+    let host = authority(&url);
+    let scope = wide(scope);
+    let form = Outgoing::form(url, &[("client_id", login.public_client()), ("scope", &scope)]);
+    let incoming = wire.send(form).await?;
+    if !incoming.status.is_success() {
+        return Err(answer::refusal(&host, &incoming, false));
+    }
+    let json: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
+    let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default();
+    let seconds = |name: &str| json.get(name).and_then(whole_number).map(Duration::from_secs);
+    // People see these: no control characters reach their terminal.
+    let plain = |name: &str| text(name).chars().filter(|c| !c.is_control()).collect::<String>();
+    let shown = DevicePrompt {
+        user_code: plain("user_code"),
+        verification_uri: plain("verification_uri"),
+        expires_in: seconds("expires_in").unwrap_or(EXPIRES_IN),
+        message: plain("message"),
+    };
+    if text("device_code").is_empty() || shown.user_code.is_empty() {
+        return Err(IdentityError::Answer { host, reason: "there is no code in it".to_owned() });
+    }
+    let interval = seconds("interval").filter(|interval| !interval.is_zero()).unwrap_or(INTERVAL);
+    Ok((Secret::new(text("device_code")), interval, shown))
+}
+
+/// The next token of a person who logged in before.
+pub(crate) async fn refresh(
+    login: &Login,
+    wire: &Wire,
+    scope: &str,
+    now_s: u64,
+) -> Result<TokenAnswer, IdentityError> {
+    let Some(refresh) = login.refresh_token() else {
+        return Err(IdentityError::not_logged_in("nobody has logged in yet, or there is no refresh token"));
+    };
+    let url = address(login, "token")?;
+    let host = authority(&url);
+    let scope = wide(scope);
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("client_id", login.public_client()),
+        ("refresh_token", refresh.expose()),
+        ("scope", &scope),
+    ];
+    let incoming = wire.send(Outgoing::form(url, &fields)).await?;
+    answer::read(&host, &incoming, false, now_s)
+}

@@ -1,0 +1,166 @@
+//! A token that stays fresh for as long as anybody sends it.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use azuring_azure::{Bearer, Secret, TokenFeed, bearer};
+
+use crate::acquire::{FIRST_PATIENCE, acquire};
+use crate::cache::{Cache, Turn};
+use crate::clock::Clock;
+use crate::error::IdentityError;
+use crate::login::{Login, LoginKind};
+use crate::network::{Network, Wire, in_runtime};
+use crate::patience::{chance, patiently, pause};
+use crate::token::AccessToken;
+
+/// How long a job without a token waits for a service that is out of reach before its requests fail.
+const GIVE_UP: Duration = Duration::from_secs(600);
+
+/// Gets the first token, unless there is one, and keeps it fresh on a thread of its own until nobody sends it any more. The
+/// next token is asked for when a fifth of the life is left, and at once when the service refuses the one there is.
+///
+/// # Errors
+/// [`IdentityError`]: there is no first token. What goes wrong later is told to whoever sends: see [`Bearer::ready`].
+pub fn keep(
+    login: Login,
+    network: Network,
+    scope: &str,
+    clock: Clock,
+    first: Option<AccessToken>,
+    cache: Cache,
+) -> Result<Bearer, IdentityError> {
+    let (feed, bearer) = bearer(login.describe());
+    let (began, begun) = mpsc::sync_channel(1);
+    let keeper = Keeper { login, network, scope: scope.to_owned(), clock, cache };
+    std::thread::Builder::new()
+        .name("identity".to_owned())
+        .spawn(move || {
+            let network = keeper.network.clone();
+            let told = began.clone();
+            let kept = in_runtime(&network, async |wire| keeper.run(&wire, feed, first, &began).await);
+            if let Err(error) = kept {
+                // Nobody listens if the first token was there before.
+                let _ = told.send(Err(error));
+            }
+        })
+        .map_err(|error| IdentityError::Machine(error.to_string()))?;
+    let ended = || Err(IdentityError::Machine("it ended without a word".to_owned()));
+    begun.recv().unwrap_or_else(|_| ended()).map(|()| bearer)
+}
+
+struct Keeper {
+    login: Login,
+    network: Network,
+    scope: String,
+    clock: Clock,
+    cache: Cache,
+}
+
+impl Keeper {
+    async fn run(
+        mut self,
+        wire: &Wire,
+        feed: TokenFeed,
+        first: Option<AccessToken>,
+        began: &mpsc::SyncSender<Result<(), IdentityError>>,
+    ) -> Result<(), IdentityError> {
+        let mut token = match first.filter(|token| !token.left().is_zero()) {
+            Some(first) => first,
+            None => patiently(FIRST_PATIENCE, async || self.fetch(wire, None).await).await?,
+        };
+        feed.put(&token.secret, token.left());
+        // The receiver waits.
+        let _ = began.send(Ok(()));
+        loop {
+            let refused = tokio::select! {
+                () = feed.unused() => return Ok(()),
+                () = feed.refused() => true,
+                () = tokio::time::sleep(token.renew_in(&self.clock)) => false,
+            };
+            let renewed = tokio::select! {
+                () = feed.unused() => return Ok(()),
+                renewed = self.renew(wire, &feed, &token, refused) => renewed,
+            };
+            token = renewed;
+            feed.put(&token.secret, token.left());
+        }
+    }
+
+    /// Tries until there is another token. Says that there is none when the old one is of no use any more, and the reason
+    /// is not one that passes or has lasted too long; and goes on trying.
+    async fn renew(
+        &mut self,
+        wire: &Wire,
+        feed: &TokenFeed,
+        old: &AccessToken,
+        mut refused: bool,
+    ) -> AccessToken {
+        let begun = Instant::now();
+        let mut failures = 0;
+        loop {
+            let error = match self.fetch(wire, Some(&old.secret)).await {
+                Ok(token) => return token,
+                Err(error) => error,
+            };
+            failures += 1;
+            let lasting = !error.is_passing() || begun.elapsed() > self.clock.span(GIVE_UP);
+            if lasting && (refused || old.left().is_zero()) {
+                feed.fail(error.to_string());
+            }
+            let wait = self.wait(failures, &error, old, refused);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = feed.refused(), if !refused => refused = true,
+            }
+        }
+    }
+
+    /// Until the next attempt: no longer than the old token is good, unless the service asks for more.
+    fn wait(&self, failures: u32, error: &IdentityError, old: &AccessToken, refused: bool) -> Duration {
+        let wait = pause(failures, error.retry_after(), chance());
+        let left = old.left();
+        let soon = !refused && !left.is_zero() && error.retry_after().is_none();
+        self.clock.span(if soon { wait.min(left.max(Duration::from_millis(100))) } else { wait })
+    }
+
+    /// A token from the cache or, with all other processes waiting for it, from the service. Not `old`.
+    async fn fetch(&mut self, wire: &Wire, old: Option<&Secret>) -> Result<AccessToken, IdentityError> {
+        let key = self.login.token_key(&self.scope);
+        let another = |token: &AccessToken| Some(&token.secret) != old;
+        let known = || self.cache.token_by(&key, &self.clock).filter(another);
+        let _turn = match self.cache.turn(known).await {
+            Turn::Found(token) => return Ok(token),
+            Turn::Mine(lock) => lock,
+        };
+        if old.is_some() {
+            self.login.spend_given();
+        }
+        if let Some(newer) = self.cached_refresh_token() {
+            self.login.set_refresh_token(newer);
+        }
+        let issued = acquire(&self.login, wire, &self.network, &self.clock, &self.scope).await?;
+        // A cache that cannot be written costs requests, not the job; whoever opened it has been told.
+        if let Some(refresh) = issued.refresh {
+            let rotated = self.cached_refresh_token().is_some();
+            self.login.set_refresh_token(refresh);
+            if rotated {
+                let _ = self.cache.save_login(&self.login);
+            }
+        }
+        let _ = self.cache.put_token(&key, &issued.token);
+        Ok(issued.token)
+    }
+
+    /// The refresh token in the cache, if it is this login's: another process may have got a newer one.
+    fn cached_refresh_token(&self) -> Option<Secret> {
+        let cached = self.cache.login().ok()??;
+        let device = |login: &Login| matches!(login.kind, LoginKind::DeviceCode { .. });
+        let same = device(&cached)
+            && device(&self.login)
+            && cached.tenant == self.login.tenant
+            && cached.client == self.login.client
+            && cached.authority == self.login.authority;
+        cached.refresh_token().filter(|_| same).cloned()
+    }
+}

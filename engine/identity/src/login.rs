@@ -1,0 +1,236 @@
+//! Who asks for tokens, and by which means.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use azuring_azure::Secret;
+use url::Url;
+
+use crate::error::IdentityError;
+use crate::token::AccessToken;
+
+/// AzCopy's public client, which people log in to with a device code.
+pub const PUBLIC_CLIENT: &str = "579a7132-0e58-4d80-b1e1-7a1e2d337859";
+/// Where tokens of the public cloud come from.
+pub const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
+/// The tenant of whoever logs in.
+pub const COMMON_TENANT: &str = "common";
+/// What tokens for Azure Storage are asked for.
+pub const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
+
+/// The ways to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginKind {
+    /// A person who enters a code on another device; afterwards the refresh token stands for them.
+    DeviceCode {
+        /// Of an earlier login.
+        refresh: Option<Secret>,
+    },
+    /// An application with a secret.
+    ServicePrincipalSecret {
+        /// The secret's value.
+        secret: Secret,
+    },
+    /// An application with a certificate.
+    ServicePrincipalCertificate {
+        /// PEM or PKCS#12, with the private key.
+        path: PathBuf,
+        /// Of the file.
+        password: Option<Secret>,
+    },
+    /// The identity of the machine: a VM, App Service, or a machine connected with Azure Arc.
+    ManagedIdentity(ManagedIdentity),
+    /// Whoever is logged in to the Azure CLI.
+    AzureCli,
+    /// Whoever is logged in to Azure PowerShell.
+    PowerShell,
+    /// A Kubernetes service account that an application trusts.
+    WorkloadIdentity {
+        /// The account's token.
+        token_file: PathBuf,
+    },
+    /// A token that the parent process handed down.
+    Given {
+        /// The token.
+        token: AccessToken,
+        /// For the tokens after it.
+        refresh: Option<Secret>,
+    },
+}
+
+/// Which identity of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ManagedIdentity {
+    /// The machine's own.
+    #[default]
+    System,
+    /// One assigned by a user, by its client id.
+    ClientId(String),
+    /// One assigned by a user, by its object (principal) id.
+    ObjectId(String),
+    /// One assigned by a user, by its Azure resource id.
+    ResourceId(String),
+}
+
+/// Who asks for tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// By which means.
+    pub kind: LoginKind,
+    /// The directory's id or domain; `None` for the usual one of the kind.
+    pub tenant: Option<String>,
+    /// The application's id; `None` for the usual one of the kind.
+    pub client: Option<String>,
+    /// `https://` and the host of Entra ID.
+    pub authority: String,
+}
+
+impl Login {
+    /// A login in the public cloud.
+    pub fn new(kind: LoginKind) -> Self {
+        Self { kind, tenant: None, client: None, authority: PUBLIC_AUTHORITY.to_owned() }
+    }
+
+    /// The same with another authority: an https URL, of which the host and port count. `name` is the variable or flag
+    /// it comes from.
+    ///
+    /// # Errors
+    /// [`IdentityError::Setting`].
+    pub fn with_authority(mut self, name: &str, url: &str) -> Result<Self, IdentityError> {
+        let wrong = || {
+            // What stands before an @ may be a password.
+            let shown = url.rsplit('@').next().unwrap_or_default();
+            IdentityError::setting(name, format!("{shown} is not the https:// address of a host"))
+        };
+        let parsed = Url::parse(url).map_err(|_| wrong())?;
+        let bare = parsed.username().is_empty() && parsed.password().is_none() && parsed.query().is_none();
+        if parsed.scheme() != "https" || !bare || !parsed.path().trim_matches('/').is_empty() {
+            return Err(wrong());
+        }
+        self.authority = parsed.origin().ascii_serialization();
+        Ok(self)
+    }
+
+    /// The same with another tenant, an id or a domain. `name` is the variable or flag it comes from.
+    ///
+    /// # Errors
+    /// [`IdentityError::Setting`].
+    pub fn with_tenant(mut self, name: &str, tenant: &str) -> Result<Self, IdentityError> {
+        self.tenant = Some(plain_id(name, tenant, "-.")?);
+        Ok(self)
+    }
+
+    /// The same for another application. `name` is the variable or flag it comes from.
+    ///
+    /// # Errors
+    /// [`IdentityError::Setting`].
+    pub fn with_client(mut self, name: &str, client: &str) -> Result<Self, IdentityError> {
+        self.client = Some(plain_id(name, client, "-")?);
+        Ok(self)
+    }
+
+    /// In a few words who it is, without a secret.
+    pub fn describe(&self) -> String {
+        let client = self.client.as_deref().unwrap_or("without an id");
+        let of = self.tenant.as_ref().map(|tenant| format!(" of tenant {tenant}")).unwrap_or_default();
+        match &self.kind {
+            LoginKind::DeviceCode { .. } => format!("a person logged in with a device code{of}"),
+            LoginKind::ServicePrincipalSecret { .. } => format!("service principal {client}{of}"),
+            LoginKind::ServicePrincipalCertificate { .. } => {
+                format!("service principal {client}{of}, with a certificate")
+            }
+            LoginKind::ManagedIdentity(which) => match which {
+                ManagedIdentity::System => "managed identity of this machine".to_owned(),
+                ManagedIdentity::ClientId(id) => format!("managed identity (client {id})"),
+                ManagedIdentity::ObjectId(id) => format!("managed identity (object {id})"),
+                ManagedIdentity::ResourceId(id) => format!("managed identity ({id})"),
+            },
+            LoginKind::AzureCli => format!("Azure CLI{of}"),
+            LoginKind::PowerShell => format!("Azure PowerShell{of}"),
+            LoginKind::WorkloadIdentity { .. } => format!("workload identity {client}{of}"),
+            LoginKind::Given { .. } => format!("token handed down by the parent process{of}"),
+        }
+    }
+
+    /// AzCopy's name of the kind.
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            LoginKind::DeviceCode { .. } => "device",
+            LoginKind::ServicePrincipalSecret { .. } | LoginKind::ServicePrincipalCertificate { .. } => "spn",
+            LoginKind::ManagedIdentity(_) => "msi",
+            LoginKind::AzureCli => "azcli",
+            LoginKind::PowerShell => "pscred",
+            LoginKind::WorkloadIdentity { .. } => "workload",
+            LoginKind::Given { .. } => "given",
+        }
+    }
+
+    /// The tenant, or the one of whoever logs in.
+    pub(crate) fn tenant_or_common(&self) -> &str {
+        self.tenant.as_deref().unwrap_or(COMMON_TENANT)
+    }
+
+    /// The application that people log in to.
+    pub(crate) fn public_client(&self) -> &str {
+        self.client.as_deref().unwrap_or(PUBLIC_CLIENT)
+    }
+
+    /// Tenant and client of an application.
+    pub(crate) fn application(&self, login: &'static str) -> Result<(&str, &str), IdentityError> {
+        let client = self.client.as_deref().ok_or(IdentityError::Missing {
+            login,
+            names: "the application's id: AZCOPY_SPA_APPLICATION_ID, AZURE_CLIENT_ID or --application-id",
+        })?;
+        let tenant = self.tenant.as_deref().ok_or(IdentityError::Missing {
+            login,
+            names: "a tenant: AZCOPY_TENANT_ID, AZURE_TENANT_ID or --tenant-id",
+        })?;
+        Ok((tenant, client))
+    }
+
+    /// The refresh token, where the kind has one.
+    pub(crate) fn refresh_token(&self) -> Option<&Secret> {
+        match &self.kind {
+            LoginKind::DeviceCode { refresh } | LoginKind::Given { refresh, .. } => refresh.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Takes the refresh token that replaces the one before.
+    pub(crate) fn set_refresh_token(&mut self, next: Secret) {
+        if let LoginKind::DeviceCode { refresh } | LoginKind::Given { refresh, .. } = &mut self.kind {
+            *refresh = Some(next);
+        }
+    }
+
+    /// A token that was handed down is not good for longer than it is, however often it is asked for.
+    pub(crate) fn spend_given(&mut self) {
+        if let LoginKind::Given { token, .. } = &mut self.kind {
+            token.lifetime = Duration::ZERO;
+        }
+    }
+
+    /// What distinguishes the tokens of this login from others'; no secret.
+    pub(crate) fn token_key(&self, scope: &str) -> String {
+        let which = match &self.kind {
+            LoginKind::ManagedIdentity(ManagedIdentity::System) => "system".to_owned(),
+            LoginKind::ManagedIdentity(which) => format!("{which:?}"),
+            LoginKind::ServicePrincipalCertificate { path, .. } => path.display().to_string(),
+            LoginKind::WorkloadIdentity { token_file } => token_file.display().to_string(),
+            _ => String::new(),
+        };
+        let client = self.client.as_deref().unwrap_or_default();
+        let tenant = self.tenant.as_deref().unwrap_or_default();
+        format!("{} {which} {} {tenant} {client} {scope}", self.kind_name(), self.authority)
+    }
+}
+
+/// An id that goes into a path or an argument.
+fn plain_id(name: &str, id: &str, marks: &str) -> Result<String, IdentityError> {
+    let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
+    if id.is_empty() || !plain || id.starts_with(['-', '.']) {
+        return Err(IdentityError::setting(name, format!("{id} is not an id")));
+    }
+    Ok(id.to_owned())
+}

@@ -1,0 +1,161 @@
+//! The identity of the machine: which service answers for it, and Azure Arc's way of proving who asks.
+
+use std::path::Path;
+
+use azuring_azure::Secret;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
+use url::Url;
+
+use crate::answer::{self, TokenAnswer};
+use crate::environment::Environment;
+use crate::error::IdentityError;
+use crate::login::ManagedIdentity;
+use crate::network::{Incoming, Network, Outgoing, Wire, authority, is_near};
+
+/// Where the agent of Azure Arc listens unless `IDENTITY_ENDPOINT` says otherwise.
+const ARC_ENDPOINT: &str = "http://127.0.0.1:40342/metadata/identity/oauth2/token";
+/// The agent's program.
+const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
+const ARC_VERSION: &str = "2020-06-01";
+/// The agent's keys are shorter (MSAL has the same limit).
+const MAX_ARC_KEY_BYTES: u64 = 4096;
+
+/// Who answers for the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// App Service, Functions, Container Apps.
+    AppService,
+    /// A machine elsewhere, connected with Azure Arc.
+    Arc(String),
+    /// A VM of Azure.
+    Imds,
+    /// Something that is not supported.
+    Other(&'static str),
+}
+
+impl Source {
+    /// Finds out from the environment, as Microsoft's libraries do.
+    pub(crate) fn of(environment: &Environment) -> Self {
+        let set = |name| environment.get(name).is_some();
+        if let Some(endpoint) = environment.get("IDENTITY_ENDPOINT") {
+            return match (set("IDENTITY_HEADER"), set("IMDS_ENDPOINT")) {
+                (true, _) if set("IDENTITY_SERVER_THUMBPRINT") => Source::Other("Service Fabric"),
+                (true, _) => Source::AppService,
+                (false, true) => Source::Arc(endpoint),
+                (false, false) => Source::Imds,
+            };
+        }
+        match (set("MSI_ENDPOINT"), set("MSI_SECRET")) {
+            (true, true) => Source::Other("Azure ML"),
+            (true, false) => Source::Other("Cloud Shell"),
+            _ if Path::new(ARC_AGENT).exists() => Source::Arc(ARC_ENDPOINT.to_owned()),
+            _ => Source::Imds,
+        }
+    }
+}
+
+/// A token from the agent of Azure Arc: it refuses with the path of a key file, which only its group may read, and what is in
+/// there is the answer (learn.microsoft.com, "Authenticate against Azure resources with Azure Arc-enabled servers").
+pub(crate) async fn arc(
+    network: &Network,
+    wire: &Wire,
+    endpoint: &str,
+    which: &ManagedIdentity,
+    scope: &str,
+    now_s: u64,
+) -> Result<TokenAnswer, IdentityError> {
+    if *which != ManagedIdentity::System {
+        let reason = "a machine of Azure Arc has its own identity only: leave the identity's id out";
+        return Err(IdentityError::Unsupported(reason.to_owned()));
+    }
+    let wrong = |reason: &str| IdentityError::setting("IDENTITY_ENDPOINT", reason);
+    let mut url = Url::parse(endpoint).map_err(|_| wrong("it is not a URL"))?;
+    if url.scheme() != "http" || !is_near(&url) {
+        return Err(wrong("it is not http:// and an address of this machine"));
+    }
+    let resource = scope.strip_suffix("/.default").unwrap_or(scope);
+    url.query_pairs_mut().append_pair("api-version", ARC_VERSION).append_pair("resource", resource);
+    let host = authority(&url);
+    let ask = || Outgoing::get(url.clone()).with("metadata", HeaderValue::from_static("true"));
+    let challenge = wire.send(ask()).await?;
+    if challenge.status != StatusCode::UNAUTHORIZED {
+        return answer::read(&host, &challenge, true, now_s);
+    }
+    let key = read_key(&network.arc_keys, &key_path(&host, &challenge)?)?;
+    let mut proof = HeaderValue::try_from(format!("Basic {}", key.expose())).map_err(|_| {
+        IdentityError::Answer { host: host.clone(), reason: "its key is not text".to_owned() }
+    })?;
+    proof.set_sensitive(true);
+    let incoming = wire.send(ask().with("authorization", proof)).await?;
+    answer::read(&host, &incoming, true, now_s)
+}
+
+/// The path in `WWW-Authenticate: Basic realm=<path>`.
+fn key_path(host: &str, challenge: &Incoming) -> Result<std::path::PathBuf, IdentityError> {
+    let header = challenge.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let realm =
+        header.and_then(|text| text.split_once("realm=")).map(|(_, path)| path.trim().trim_matches('"'));
+    realm.filter(|path| !path.is_empty()).map(Into::into).ok_or_else(|| IdentityError::Answer {
+        host: host.to_owned(),
+        reason: "it does not say where its key is".to_owned(),
+    })
+}
+
+/// Reads a key, only if it is where the agent puts them: whoever else listens at the agent's port must not have other files
+/// sent to it.
+fn read_key(keys: &Path, path: &Path) -> Result<Secret, IdentityError> {
+    let fault = |reason: &dyn ToString| IdentityError::file(path, reason.to_string());
+    let inside = path.parent() == Some(keys) && path.extension().is_some_and(|name| name == "key");
+    if !inside {
+        return Err(fault(&format!("the key of Azure Arc is not a .key file in {}", keys.display())));
+    }
+    let facts = std::fs::symlink_metadata(path).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => " (be a member of the group himds)",
+            _ => "",
+        };
+        fault(&format!("{error}{hint}"))
+    })?;
+    if !facts.is_file() || facts.len() > MAX_ARC_KEY_BYTES {
+        return Err(fault(&"it is not a key of Azure Arc"));
+    }
+    let key = std::fs::read_to_string(path)
+        .map_err(|error| fault(&format!("{error} (be a member of the group himds)")))?;
+    Ok(Secret::new(key.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_who_answers() {
+        let source = |set: &'static [&'static str]| {
+            Source::of(&Environment::of(move |name| set.contains(&name).then(|| "http://x".to_owned())))
+        };
+        assert_eq!(source(&[]), Source::Imds);
+        assert_eq!(source(&["IDENTITY_ENDPOINT", "IDENTITY_HEADER"]), Source::AppService);
+        assert_eq!(source(&["IDENTITY_ENDPOINT", "IMDS_ENDPOINT"]), Source::Arc("http://x".to_owned()));
+        assert_eq!(source(&["IDENTITY_ENDPOINT"]), Source::Imds);
+        assert_eq!(source(&["MSI_ENDPOINT"]), Source::Other("Cloud Shell"));
+        let fabric = &["IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT"];
+        assert_eq!(source(fabric), Source::Other("Service Fabric"));
+    }
+
+    #[test]
+    fn only_keys_of_the_agent_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("tokens");
+        std::fs::create_dir(&keys).unwrap();
+        std::fs::write(keys.join("a.key"), "k3y\n").unwrap();
+        std::fs::write(keys.join("a.txt"), "k3y").unwrap();
+        std::fs::write(keys.join("b.key"), [b'x'; 4097]).unwrap();
+        std::fs::write(dir.path().join("c.key"), "k3y").unwrap();
+        std::os::unix::fs::symlink(dir.path().join("c.key"), keys.join("d.key")).unwrap();
+        assert_eq!(read_key(&keys, &keys.join("a.key")).unwrap().expose(), "k3y");
+        for bad in ["a.txt", "b.key", "../c.key", "d.key", "none.key"] {
+            assert!(read_key(&keys, &keys.join(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Getting a key to sign SAS with.
+
+use std::time::SystemTime;
+
+use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UserDelegationKey};
+
+use crate::command::{Command, CommandError};
+use crate::options::JobOptions;
+use crate::verdict::StopHandle;
+
+/// Gets a user delegation key of the URL's account, for SAS between `start` and `expiry`, at most 7 days later. The
+/// credential has to be a token.
+///
+/// # Errors
+/// What any command can meet.
+pub fn user_delegation_key(
+    url: &BlobUrl,
+    credential: &Credential,
+    options: &JobOptions,
+    (start, expiry): (SystemTime, SystemTime),
+) -> Result<UserDelegationKey, CommandError> {
+    let command = Command::new(url, (credential, Access::Delegate), options, &StopHandle::new(), 1)?;
+    command.run(async |client: BlobClient| {
+        let got = command.ask(async || client.user_delegation_key(start, expiry).await).await;
+        got.map_err(|gave_up| command.failed(gave_up))
+    })
+}

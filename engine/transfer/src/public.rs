@@ -1,0 +1,40 @@
+//! Whether a container can be read by everybody.
+
+use azuring_azure::{Access, BlobUrl, Credential, ListRequest, Which};
+use azuring_plan::download::RemotePath;
+use azuring_plan::name::encode_path;
+
+use crate::command::{Command, CommandError};
+use crate::job::JobError;
+use crate::options::{JobOptions, RetryPolicy};
+use crate::verdict::StopHandle;
+
+/// Asks, without a credential, whether what is at `url` can be read: the blob itself, where the URL can name one, and else
+/// the container's list. One or two requests, sent once; no answer counts as no.
+///
+/// # Errors
+/// [`JobError`]: it cannot be asked with this URL or these options.
+pub fn is_public(url: &BlobUrl, options: &JobOptions) -> Result<bool, JobError> {
+    let path = RemotePath::parse(url.raw_path())?;
+    let retry = RetryPolicy { max_tries: 1, ..options.retry.clone() };
+    let options = JobOptions { retry, ..options.clone() };
+    let command = Command::new(url, (&Credential::Anonymous, Access::Read), &options, &StopHandle::new(), 1);
+    let command = match command {
+        Ok(command) => command,
+        Err(CommandError::Start(error)) => return Err(error),
+        Err(_) => return Ok(false),
+    };
+    let public = command.run(async |client| {
+        if let RemotePath::Object { name } = &path
+            && !name.ends_with('/')
+        {
+            let name = encode_path(name);
+            if command.ask(async || client.head_blob(&name, Which::default()).await).await.is_ok() {
+                return Ok(true);
+            }
+        }
+        let first = ListRequest { max_results: Some(1), ..ListRequest::default() };
+        Ok(command.ask(async || client.list_blobs(&first).await).await.is_ok())
+    });
+    Ok(public.unwrap_or(false))
+}

@@ -1,0 +1,181 @@
+//! Where a command goes, and with which credential.
+//!
+//! ```text
+//!   SAS in the URL ─> --account-key-file ─> key in a variable ─> emulator's key ─┐
+//!   public (for reading) ─> AZCOPY_AUTO_LOGIN_TYPE ─> `azuring login` ─> chain ──┴─> Credential
+//! ```
+
+pub(crate) mod identity;
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use azuring_azure::{AccountKey, Sas, SasNeeds, SasOperation, Secret, TrustedSuffixes};
+use azuring_transfer::{BlobUrl, Credential, is_public};
+
+use crate::cli::engine::EngineArgs;
+use crate::cli::global::GlobalArgs;
+use crate::exit::Exit;
+use crate::options::{self, variable};
+use crate::output::notice;
+use crate::refused::{Refused, usage};
+
+/// What is done with what the URL names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose<'a> {
+    /// What is asked of the service.
+    pub(crate) operations: &'a [SasOperation],
+    /// Whether a directory, or the container, is listed for it.
+    pub(crate) lists: bool,
+    /// Whether nothing is changed: such a source may be public.
+    pub(crate) reads: bool,
+}
+
+impl Purpose<'static> {
+    /// Blobs are listed, or one of them is shown.
+    pub(crate) const LIST: Self = Self { operations: &[], lists: true, reads: true };
+    /// The container is made.
+    pub(crate) const MAKE: Self =
+        Self { operations: &[SasOperation::CreateContainer], lists: false, reads: false };
+}
+
+/// The URL and what authorizes requests to it.
+pub(crate) fn open(
+    url: &str,
+    purpose: &Purpose<'_>,
+    global: &GlobalArgs,
+    engine: &EngineArgs,
+) -> Result<(BlobUrl, Credential), Refused> {
+    let url = BlobUrl::parse(url)?;
+    let forced = Forced::of(variable("AZCOPY_CRED_TYPE").as_deref())?;
+    match given(&url, engine, forced)? {
+        Credential::Anonymous => {}
+        credential => {
+            if let Credential::Sas(sas) = &credential {
+                check_sas(sas, &url, purpose)?;
+            }
+            return Ok((url, credential));
+        }
+    }
+    let trusted =
+        TrustedSuffixes::default().with(global.trusted_microsoft_suffixes.as_deref().unwrap_or_default());
+    if let Err(error) = Credential::may_send_tokens(&url, &trusted) {
+        // Nobody else's server gets a token because one could be had.
+        let asked = forced == Some(Forced::Token) || identity::is_asked_for();
+        return if asked { Err(error.into()) } else { Ok((url, Credential::Anonymous)) };
+    }
+    if forced == Some(Forced::Anonymous) {
+        return Ok((url, Credential::Anonymous));
+    }
+    if forced.is_none() && purpose.reads && is_public(&url, &options::common(global, engine)?)? {
+        return Ok((url, Credential::Anonymous));
+    }
+    let credential = token(&url, global, engine)?;
+    Ok((url, credential))
+}
+
+/// The account's key, if one is given.
+pub(crate) fn key(url: &BlobUrl, engine: &EngineArgs) -> Result<Option<AccountKey>, Refused> {
+    match given(url, engine, None)? {
+        Credential::SharedKey(key) => Ok(Some(*key)),
+        _ => Ok(None),
+    }
+}
+
+/// Tokens for the requests to `url`.
+pub(crate) fn token(url: &BlobUrl, global: &GlobalArgs, engine: &EngineArgs) -> Result<Credential, Refused> {
+    let trusted = trusted(global);
+    Credential::may_send_tokens(url, &trusted)?;
+    Ok(Credential::token(url, identity::bearer(engine)?, &trusted)?)
+}
+
+fn trusted(global: &GlobalArgs) -> TrustedSuffixes {
+    TrustedSuffixes::default().with(global.trusted_microsoft_suffixes.as_deref().unwrap_or_default())
+}
+
+/// Whether a credential can be found without asking anybody: one that was given, or a login.
+pub(crate) fn is_there(url: &BlobUrl, engine: &EngineArgs) -> Result<bool, Refused> {
+    Ok(!matches!(given(url, engine, None)?, Credential::Anonymous) || identity::is_set(engine.no_cache.0))
+}
+
+/// What a parent process has chosen, by AZCOPY_CRED_TYPE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forced {
+    Anonymous,
+    SharedKey,
+    Token,
+}
+
+impl Forced {
+    fn of(kind: Option<&str>) -> Result<Option<Self>, Refused> {
+        match kind.map(|kind| kind.trim().to_ascii_lowercase()).as_deref() {
+            None => Ok(None),
+            Some("anonymous") => Ok(Some(Self::Anonymous)),
+            Some("sharedkey") => Ok(Some(Self::SharedKey)),
+            Some("oauthtoken") => Ok(Some(Self::Token)),
+            Some(other) => Err(usage(format!(
+                "AZCOPY_CRED_TYPE is {other}: for Blob storage it is Anonymous, OAuthToken or SharedKey; unset it"
+            ))),
+        }
+    }
+}
+
+/// A SAS that ends so soon is told of.
+const SOON: Duration = Duration::from_secs(15 * 60);
+
+/// Refuses a SAS that cannot do it, before anything is sent.
+fn check_sas(sas: &Sas, url: &BlobUrl, purpose: &Purpose<'_>) -> Result<(), Refused> {
+    let path = url.raw_path();
+    // Anything else may be one blob, whatever else it may be.
+    let several = path.is_empty() || path.ends_with('/') || path.contains('*');
+    let mut operations = purpose.operations.to_vec();
+    if several && purpose.lists {
+        operations.push(SasOperation::List);
+    }
+    let needs = SasNeeds { tls: url.endpoint().tls, one_blob: !several, operations: &operations };
+    let now = SystemTime::now();
+    sas.check(&needs, now).map_err(|fault| refused(fault.to_string()))?;
+    let left = sas.expires().and_then(|end| end.duration_since(now).ok());
+    if let Some(left) = left.filter(|left| *left < SOON) {
+        notice(&format!(
+            "the SAS ends in {} minutes: what is not begun by then will be refused",
+            left.as_secs() / 60
+        ));
+    }
+    Ok(())
+}
+
+/// A SAS or a key, if one is given.
+fn given(url: &BlobUrl, engine: &EngineArgs, forced: Option<Forced>) -> Result<Credential, Refused> {
+    let credential = match (url.sas(), &engine.account_key_file) {
+        (None, Some(path)) => Credential::key(url, &key_file(path)?, variable("AZURE_STORAGE_ACCOUNT"))?,
+        _ => Credential::find(url, |name| std::env::var(name).ok())?,
+    };
+    match (forced, credential) {
+        (Some(Forced::SharedKey), credential @ Credential::SharedKey(_)) => Ok(credential),
+        (Some(Forced::SharedKey), _) => {
+            Err(refused("AZCOPY_CRED_TYPE is SharedKey: set ACCOUNT_NAME and ACCOUNT_KEY"))
+        }
+        (Some(Forced::Anonymous | Forced::Token), Credential::SharedKey(_)) => Ok(Credential::Anonymous),
+        (_, credential) => Ok(credential),
+    }
+}
+
+/// The key in a file: base64, with whatever blanks and line ends an editor left around it.
+fn key_file(path: &Path) -> Result<Secret, Refused> {
+    // A key has 88 characters; a file that was named by mistake is not read whole.
+    const LIMIT: usize = 4 << 10;
+    let shown = path.display();
+    let text =
+        std::fs::read(path).map_err(|error| refused(format!("--account-key-file {shown}: {error}")))?;
+    let text = String::from_utf8(text).ok().filter(|text| text.len() <= LIMIT && !text.trim().is_empty());
+    match text {
+        Some(text) => Ok(Secret::new(text.trim())),
+        None => Err(refused(format!("--account-key-file {shown}: it holds no key (base64, one line)"))),
+    }
+}
+
+/// A credential that is missing or cannot be used.
+pub(crate) fn refused(text: impl Into<String>) -> Refused {
+    Refused { text: text.into(), exit: Exit::Authentication }
+}

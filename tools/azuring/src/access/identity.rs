@@ -1,0 +1,121 @@
+//! Who this process is to Microsoft Entra ID.
+
+use std::path::Path;
+
+use azuring_azure::Bearer;
+use azuring_identity::{
+    Cache, CacheOptions, Cancel, Clock, DevicePrompt, IdentityError, Login, LoginKind, Network,
+    STORAGE_SCOPE, chain, keep,
+};
+use azuring_link::LinkSettings;
+use azuring_transfer::TlsSetup;
+
+use super::refused;
+use crate::cli::engine::EngineArgs;
+use crate::exit::Exit;
+use crate::options::{self, variable};
+use crate::output::{notice, say};
+use crate::refused::Refused;
+use crate::state;
+
+/// The variable that says how to log in.
+pub(crate) const LOGIN_TYPE: &str = "AZCOPY_AUTO_LOGIN_TYPE";
+/// The variable in which a parent process hands down its token.
+const HANDED: &str = "AZCOPY_OAUTH_TOKEN_INFO";
+
+/// Whether a variable says who to be.
+pub(crate) fn is_asked_for() -> bool {
+    variable(LOGIN_TYPE).is_some() || variable(HANDED).is_some()
+}
+
+/// Whether a variable or a kept login says who to be.
+pub(crate) fn is_set(no_cache: bool) -> bool {
+    is_asked_for() || matches!(cache(no_cache).login(), Ok(Some(_)))
+}
+
+/// The login that the variables ask for.
+pub(crate) fn from_environment(read: impl Fn(&str) -> Option<String>) -> Result<Option<Login>, Refused> {
+    // AzCopy's name for the login that is kept.
+    let read = |name: &str| {
+        read(name).filter(|value| name != LOGIN_TYPE || !value.eq_ignore_ascii_case("tokenstore"))
+    };
+    Login::from_environment(read).map_err(|error| failed(&error))
+}
+
+/// Tokens for this command: of the login that is asked for, else of the one that is kept, else of whoever this machine is.
+pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, Refused> {
+    let (network, kept) = (network(engine.ca_file.as_deref())?, cache(engine.no_cache.0));
+    let asked = from_environment(|name| std::env::var(name).ok())?;
+    let (login, first, cache) = match asked {
+        Some(Login { kind: LoginKind::DeviceCode { refresh: None }, .. }) => {
+            let login = asked.expect("it was just seen");
+            let (login, token) = with_code(&login, &network)?;
+            (login, Some(token), Cache::none())
+        }
+        Some(login @ Login { kind: LoginKind::Given { .. }, .. }) => (login, None, Cache::none()),
+        Some(login) => (login, None, kept),
+        None => match kept.login().map_err(|error| failed(&error))? {
+            Some(login) => (login, None, kept),
+            None => {
+                let (login, token) =
+                    chain(&network, STORAGE_SCOPE).map_err(|error| nobody(&error.to_string()))?;
+                notice(&format!("nothing is said of who to be: using the {}", login.describe()));
+                (login, Some(token), kept)
+            }
+        },
+    };
+    let kept = keep(login, network, STORAGE_SCOPE, Clock::system(), first, cache);
+    kept.map_err(|error| failed(&error))
+}
+
+/// Has a person log in.
+pub(crate) fn with_code(
+    login: &Login,
+    network: &Network,
+) -> Result<(Login, azuring_identity::AccessToken), Refused> {
+    let prompt = |prompt: &DevicePrompt| notice(&prompt.message);
+    let logged_in =
+        login.with_device_code(network, STORAGE_SCOPE, &Clock::system(), &prompt, &Cancel::default());
+    logged_in.map_err(|error| failed(&error))
+}
+
+/// The way to the token services: the one the data takes.
+pub(crate) fn network(ca_file: Option<&Path>) -> Result<Network, Refused> {
+    let tls = TlsSetup::new(ca_file)?;
+    let links =
+        LinkSettings { tls: Some(tls), proxies: Some(options::proxies()?), ..LinkSettings::default() };
+    Ok(Network::new(links))
+}
+
+/// The file of logins and tokens; none where there is no place for it.
+pub(crate) fn cache(none: bool) -> Cache {
+    let Some(state) = state::find().filter(|_| !none) else { return Cache::none() };
+    match Cache::open(&state.identity, CacheOptions::default()) {
+        Ok(cache) => cache,
+        Err(error) => {
+            notice(&format!("no tokens are kept: {error}"));
+            Cache::none()
+        }
+    }
+}
+
+/// Nobody is logged in.
+fn nobody(why: &str) -> Refused {
+    refused(format!(
+        "{why}\nappend a SAS to the URL, give the account's key (AZURE_STORAGE_KEY, --account-key-file), or log in: azuring login"
+    ))
+}
+
+/// Why there is no token.
+pub(crate) fn failed(error: &IdentityError) -> Refused {
+    let exit = if error.is_passing() { Exit::GaveUp } else { Exit::Authentication };
+    Refused { text: crate::redact::redact(&error.to_string()), exit }
+}
+
+/// A line of AzCopy's.
+pub(crate) fn info(text: &str) {
+    match crate::output::Output::get().kind {
+        crate::cli::global::OutputType::Text | crate::cli::global::OutputType::None => say!("INFO: {text}"),
+        _ => crate::output::notice_on_stdout(text),
+    }
+}

@@ -1,0 +1,213 @@
+//! `azuring login`, `azuring login status` and `azuring logout`.
+
+use azuring_identity::{COMMON_TENANT, Cache};
+use azuring_identity::{CacheOptions, CacheProtection, Clock, Login, LoginKind, STORAGE_SCOPE, keep};
+use serde_json::json;
+
+use crate::access::identity::{self, LOGIN_TYPE, info};
+use crate::cli::global::OutputType;
+use crate::cli::login::{HowArgs, LoginArgs, LoginCommand, LoginType, StatusArgs};
+use crate::exit::Exit;
+use crate::options::variable;
+use crate::output::{self, Output, notice, say};
+use crate::refused::{Refused, usage};
+use crate::state;
+use crate::view::{json, ndjson};
+
+pub(crate) fn run(args: &LoginArgs) -> Exit {
+    let done = match &args.command {
+        Some(LoginCommand::Status(args)) => status(args),
+        None => login(&args.how).map(|()| Exit::Done),
+    };
+    done.unwrap_or_else(|refused| refused.tell())
+}
+
+fn login(args: &HowArgs) -> Result<(), Refused> {
+    let state =
+        state::find().ok_or_else(|| usage(format!("there is no place for a login: {}", state::NOWHERE)))?;
+    let kind = kind(args)?;
+    let flags = flags(args, kind);
+    let flag = |name: &str| flags.iter().find(|(flag, _)| *flag == name).map(|(_, value)| value.clone());
+    let read = |name: &str| match name {
+        // A login is kept for later; this one is of the moment.
+        "AZCOPY_OAUTH_TOKEN_INFO" => None,
+        _ => flag(name).or_else(|| variable(name)),
+    };
+    let Some(asked) = identity::from_environment(read)? else { return Err(usage("login: nobody to log in")) };
+    let network = identity::network(args.ca_file.as_deref())?;
+    let logged_in = if matches!(asked.kind, LoginKind::DeviceCode { .. }) {
+        identity::with_code(&asked, &network)?.0
+    } else {
+        asked.token(&network, STORAGE_SCOPE).map_err(|error| identity::failed(&error))?;
+        asked
+    };
+    let cache = Cache::open(&state.identity, CacheOptions { keyring: !args.no_keyring.0 });
+    let cache = cache.map_err(|error| identity::failed(&error))?;
+    // Tokens of whoever was logged in before are nobody's now.
+    cache.forget().map_err(|error| identity::failed(&error))?;
+    let protection = cache.save_login(&logged_in).map_err(|error| identity::failed(&error))?;
+    info(succeeded(&logged_in));
+    notice(&format!(
+        "{} is kept in {}, {}",
+        logged_in.describe(),
+        state.identity.display(),
+        told(&protection)
+    ));
+    Ok(())
+}
+
+fn kind(args: &HowArgs) -> Result<LoginType, Refused> {
+    let deprecated = [
+        args.identity.0.then_some(LoginType::Msi),
+        args.service_principal.0.then_some(LoginType::Spn),
+        args.login_type,
+    ];
+    let mut kinds = deprecated.into_iter().flatten();
+    let first = kinds.next().unwrap_or(LoginType::Device);
+    match kinds.find(|kind| *kind != first) {
+        Some(_) => Err(usage("login: --login-type, --identity and --service-principal exclude each other")),
+        None => Ok(first),
+    }
+}
+
+/// The flags as the variables that say the same; what is not typed is taken from those.
+fn flags(args: &HowArgs, kind: LoginType) -> Vec<(&'static str, String)> {
+    let kind = match kind {
+        LoginType::Device => "device",
+        LoginType::Spn => "spn",
+        LoginType::Msi => "msi",
+        LoginType::Azcli => "azcli",
+        LoginType::Pscred => "pscred",
+        LoginType::Workload => "workload",
+    };
+    let path = args.certificate_path.as_ref();
+    let path = path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let typed = [
+        (LOGIN_TYPE, Some(kind.to_owned())),
+        ("AZCOPY_TENANT_ID", args.tenant_id.clone()),
+        ("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", args.aad_endpoint.clone()),
+        ("AZCOPY_SPA_APPLICATION_ID", args.application_id.clone()),
+        ("AZCOPY_SPA_CERT_PATH", path.map(|path| path.to_string_lossy().into_owned())),
+        ("AZCOPY_MSI_CLIENT_ID", args.identity_client_id.clone()),
+        ("AZCOPY_MSI_OBJECT_ID", args.identity_object_id.clone()),
+        ("AZCOPY_MSI_RESOURCE_STRING", args.identity_resource_id.clone()),
+    ];
+    typed.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// AzCopy's words.
+fn succeeded(login: &Login) -> &'static str {
+    match &login.kind {
+        LoginKind::ServicePrincipalSecret { .. } => "SPN Auth via secret succeeded.",
+        LoginKind::ServicePrincipalCertificate { .. } => "SPN Auth via cert succeeded.",
+        LoginKind::ManagedIdentity(_) => "Login with identity succeeded.",
+        LoginKind::AzureCli => "Login with AzCliCreds succeeded",
+        LoginKind::PowerShell => "Login with Powershell context succeeded",
+        LoginKind::WorkloadIdentity { .. } => "Login with Workload Identity succeeded",
+        _ => "Login succeeded.",
+    }
+}
+
+fn told(protection: &CacheProtection) -> String {
+    match protection {
+        CacheProtection::Keyring => {
+            "encrypted with a key in the kernel's key ring: a restart of the machine, or days without use, end it (--no-keyring)".to_owned()
+        }
+        CacheProtection::FileOnly { reason } => format!("for this user alone, without encryption: {reason}"),
+    }
+}
+
+/// Tells whether a token can be had, as AzCopy does.
+fn status(args: &StatusArgs) -> Result<Exit, Refused> {
+    let cache = identity::cache(false);
+    let login = match identity::from_environment(|name| std::env::var(name).ok())? {
+        Some(login) => Ok(Some(login)),
+        None => cache.login(),
+    };
+    let valid = match login {
+        Ok(None) => None,
+        Err(error) => {
+            output::tell!("azuring: {error}");
+            None
+        }
+        Ok(Some(login)) => {
+            let network = identity::network(args.ca_file.as_deref())?;
+            match keep(login.clone(), network, STORAGE_SCOPE, Clock::system(), None, cache.clone()) {
+                Ok(_) => Some(login),
+                Err(error) => {
+                    output::tell!("azuring: {error}");
+                    None
+                }
+            }
+        }
+    };
+    let tenant = valid.as_ref().map(|login| login.tenant.clone().unwrap_or_else(|| COMMON_TENANT.to_owned()));
+    let tenant = tenant.filter(|_| args.tenant.0);
+    let endpoint = valid.as_ref().map(|login| login.authority.clone()).filter(|_| args.endpoint.0);
+    let method = valid.as_ref().map(method).filter(|_| args.method.0);
+    match Output::get().kind {
+        OutputType::Json => {
+            let mut content = json!({ "valid": valid.is_some() });
+            for (name, value) in
+                [("tenantID", tenant), ("AADEndpoint", endpoint), ("authMethod", method.map(str::to_owned))]
+            {
+                if let Some(value) = value {
+                    content[name] = value.into();
+                }
+            }
+            say!("{}", json::message("LoginStatusInfo", &content.to_string()));
+            say!("{}", json::message("EndOfJob", ""));
+        }
+        OutputType::Ndjson => {
+            let who = valid.as_ref().map(Login::describe);
+            let rest = json!({
+                "valid": valid.is_some(), "who": who, "tenant": tenant, "endpoint": endpoint, "method": method,
+            });
+            say!("{}", ndjson::line("login", rest));
+        }
+        OutputType::Text | OutputType::None => match &valid {
+            None => info("You are currently not logged in. Please login using 'azcopy login'"),
+            Some(login) => {
+                info("You have successfully refreshed your token. Your login session is still active");
+                let lines = [
+                    tenant.map(|tenant| format!("Tenant ID: {tenant}")),
+                    endpoint.map(|endpoint| format!("Active directory endpoint: {endpoint}")),
+                    method.map(|method| format!("Authentication method: {method}")),
+                ];
+                lines.into_iter().flatten().for_each(|line| info(&line));
+                notice(&format!("logged in is {}", login.describe()));
+                if let Ok(Some(protection)) = cache.check() {
+                    notice(&format!("what is kept is {}", told(&protection)));
+                }
+            }
+        },
+    }
+    Ok(if valid.is_some() { Exit::Done } else { Exit::Failures })
+}
+
+/// AzCopy's name of the kind.
+fn method(login: &Login) -> &'static str {
+    match login.kind_name() {
+        "device" => "Device",
+        "spn" => "SPN",
+        "msi" => "MSI",
+        "azcli" => "AzCLI",
+        "pscred" => "PsCred",
+        "workload" => "Workload",
+        other => other,
+    }
+}
+
+pub(crate) fn logout() -> Exit {
+    match identity::cache(false).forget() {
+        Ok(true) => {
+            info("Logout succeeded.");
+            Exit::Done
+        }
+        Ok(false) => {
+            output::failed("failed to perform logout command, no cached token found for current user");
+            Exit::Failures
+        }
+        Err(error) => identity::failed(&error).tell(),
+    }
+}

@@ -1,0 +1,143 @@
+//! `azuring sas`.
+
+use std::time::{Duration, SystemTime};
+
+use azuring_azure::{AccountKey, Sas, SasBuildError, SasBuilder};
+use azuring_transfer::{BlobUrl, UrlError, user_delegation_key};
+use serde_json::json;
+
+use crate::access;
+use crate::cli::global::{GlobalArgs, OutputType};
+use crate::cli::sas::{ProtocolArg, SasArgs};
+use crate::exit::{self, Exit};
+use crate::options;
+use crate::output::{self, Output, say};
+use crate::refused::{Refused, usage};
+use crate::view::{json, ndjson};
+
+/// The service and this machine may differ in what time it is.
+const BEFORE: Duration = Duration::from_secs(15 * 60);
+/// What names the account in place of a container.
+const ROOT: &str = "$root";
+
+pub(crate) fn run(global: &GlobalArgs, args: &SasArgs) -> Exit {
+    make(global, args).unwrap_or_else(|refused| refused.tell())
+}
+
+fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
+    let (url, shown) = target(args)?;
+    if url.sas().is_some() {
+        return Err(usage("sas: the URL has a SAS: leave out what is behind the question mark"));
+    }
+    let now = SystemTime::now();
+    let (start, expiry) = (args.start.map(|when| when.time(now)), args.expiry.map(|when| when.time(now)));
+    let builder = builder(args, start, expiry);
+    let key = if args.user_delegation.0 { None } else { access::key(&url, &args.engine)? };
+    let sas = match key {
+        Some(key) => signed(&builder, &key, &url, args),
+        None if args.account.0 || args.policy.is_some() => {
+            return Err(access::refused(
+                "an account SAS, and one with a stored policy, is signed with the account's key: set AZURE_STORAGE_KEY or give --account-key-file",
+            ));
+        }
+        None => {
+            let expiry = expiry.ok_or_else(|| usage("sas: --expiry is missing"))?;
+            let credential = access::token(&url, global, &args.engine)?;
+            let options = options::common(global, &args.engine)?;
+            // The key is valid a little earlier, for a SAS that begins at once.
+            let from = start.unwrap_or(now).min(now) - BEFORE;
+            match user_delegation_key(&url, &credential, &options, (from, expiry)) {
+                Ok(key) => delegated(&builder, &key, &url),
+                Err(error) => {
+                    output::failed(&error.to_string());
+                    return Ok(exit::of_command(&error));
+                }
+            }
+        }
+    };
+    let sas = sas.map_err(|error| usage(format!("sas: {error}")))?;
+    let told = if args.sas_only.0 { sas.expose().to_owned() } else { format!("{shown}?{}", sas.expose()) };
+    match Output::get().kind {
+        OutputType::Json => say!("{}", json::message("Sas", &told)),
+        OutputType::Ndjson => say!("{}", ndjson::line("sas", json!({ "sas": told }))),
+        OutputType::Text | OutputType::None => say!("{told}"),
+    }
+    Ok(Exit::Done)
+}
+
+/// The URL, and as it is shown. For an account SAS it may name the account alone.
+fn target(args: &SasArgs) -> Result<(BlobUrl, String), Refused> {
+    let shown = args.target.trim_end_matches('/').to_owned();
+    match BlobUrl::parse(&args.target) {
+        Ok(url) => Ok((url, shown)),
+        Err(UrlError::NoContainer { .. }) if args.account.0 => {
+            Ok((BlobUrl::parse(&format!("{shown}/{ROOT}"))?, shown))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn builder(args: &SasArgs, start: Option<SystemTime>, expiry: Option<SystemTime>) -> SasBuilder {
+    let mut builder = SasBuilder::new(args.permissions.as_deref().unwrap_or_default());
+    if let Some(start) = start {
+        builder = builder.starts_at(start);
+    }
+    if let Some(expiry) = expiry {
+        builder = builder.expires_at(expiry);
+    }
+    if let Some(ip) = &args.ip {
+        builder = builder.ip(ip);
+    }
+    if args.protocol == ProtocolArg::Both {
+        builder = builder.allow_http();
+    }
+    if let Some(policy) = &args.policy {
+        builder = builder.policy(policy);
+    }
+    builder
+}
+
+fn signed(
+    builder: &SasBuilder,
+    key: &AccountKey,
+    url: &BlobUrl,
+    args: &SasArgs,
+) -> Result<Sas, SasBuildError> {
+    match url.path() {
+        _ if args.account.0 => builder.account(key, &args.services, &args.resource_types),
+        "" => builder.container(key, url.container()),
+        name => builder.blob(key, url.container(), name),
+    }
+}
+
+fn delegated(
+    builder: &SasBuilder,
+    key: &azuring_azure::UserDelegationKey,
+    url: &BlobUrl,
+) -> Result<Sas, SasBuildError> {
+    let account = url.account().unwrap_or_default();
+    let blob = Some(url.path()).filter(|name| !name.is_empty());
+    builder.delegated(account, key, url.container(), blob)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Command};
+
+    fn shown(line: &str) -> Result<String, String> {
+        let Command::Sas(args) = cli::parse(line.split(' ')).unwrap().command else { panic!("it is sas") };
+        target(&args)
+            .map(|(url, shown)| format!("{shown} {}", url.container()))
+            .map_err(|refused| refused.text)
+    }
+
+    #[test]
+    fn an_account_is_enough_for_an_account_sas() {
+        let line = "azuring sas https://a.blob.core.windows.net/ --permissions=r --expiry=1h";
+        assert!(shown(line).unwrap_err().contains("names no container"));
+        assert_eq!(shown(&format!("{line} --account")).unwrap(), "https://a.blob.core.windows.net $root");
+        let container = line.replace("net/", "net/photos/a%20b");
+        assert_eq!(shown(&container).unwrap(), "https://a.blob.core.windows.net/photos/a%20b photos");
+    }
+}
