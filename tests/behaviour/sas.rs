@@ -4,8 +4,8 @@
 use std::fs;
 use std::time::Duration;
 
-use azsim::{Role, Tls};
-use azuring_tests::entra::Entra;
+use azsim::{PublicAccess, Role, Tls};
+use azuring_tests::entra::{ACCOUNT, Entra};
 use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring};
 
 /// The URL of a container, or of a blob in it, without a credential. The account is one whose key nobody publishes.
@@ -122,7 +122,7 @@ fn a_sas_that_is_over_or_not_begun_is_told_of_before_anything_is_sent() {
     let only_tls = sas(&fixture, &container, &["--permissions=w", "--expiry=1h"]);
     for (url, parts) in [
         (&expired, &["expired", "2020-02-01T12:00:00Z"][..]),
-        (&ahead, &["not valid yet", "in 1 day"]),
+        (&ahead, &["not valid yet", "(st)"]),
         (&only_tls, &["https only", "spr=https"]),
     ] {
         let refused = fixture.run(["copy", file, url]);
@@ -163,7 +163,7 @@ fn a_stored_policy_says_the_rest() {
     let fixture = Fixture::new(azuring!());
     let file = fixture.file("in/x", b"1");
     let policies = r#"<?xml version="1.0" encoding="utf-8"?><SignedIdentifiers><SignedIdentifier><Id>writers</Id><AccessPolicy><Expiry>2099-01-01T00:00:00Z</Expiry><Permission>cw</Permission></AccessPolicy></SignedIdentifier></SignedIdentifiers>"#;
-    fixture.server().set_policies(DEVSTORE_ACCOUNT, CONTAINER, policies).unwrap();
+    fixture.server().set_acl(DEVSTORE_ACCOUNT, CONTAINER, PublicAccess::None, policies).unwrap();
     let url = sas(&fixture, &bare(&fixture, ""), &["--policy=writers", "--protocol=https,http"]);
     assert!(url.contains("si=writers") && !url.contains("sp=") && !url.contains("se="), "{url}");
     fixture.run(["copy", file.to_str().unwrap(), &url]).expect_code(0);
@@ -268,30 +268,39 @@ fn a_parent_chooses_the_credential() {
 
 #[test]
 fn public_containers_need_no_credential() {
-    let entra = Entra::service_principal(azuring!(), Role::Contributor);
+    let entra = Entra::with(
+        azuring!(),
+        |authority| authority,
+        |azuring, _| {
+            azuring.env("PATH", "/nowhere").env("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")
+        },
+    );
     let server = entra.fixture.server();
     let file = entra.fixture.file("in/x", b"content");
-    for (name, access) in [("listed", "container"), ("named", "blob"), ("closed", "")] {
-        assert!(server.create_public_container(DEVSTORE_ACCOUNT, name, access));
-        let url = entra.fixture.url_of(name, "");
+    for (name, access) in
+        [("listed", PublicAccess::Container), ("named", PublicAccess::Blob), ("closed", PublicAccess::None)]
+    {
+        assert!(server.create_container(ACCOUNT, name));
+        server.set_acl(ACCOUNT, name, access, "").unwrap();
+        let sas = server.account_sas(ACCOUNT, "rwc", Duration::from_secs(60));
+        let url = format!("{}/{name}?{sas}", server.url(ACCOUNT));
         entra.fixture.run(["copy", file.to_str().unwrap(), &url]).expect_code(0);
     }
-    let nobody = azuring!()
-        .trust(&entra.fixture.ca_file())
-        .env("PATH", "/nowhere")
-        .env("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1");
+    let trusted = entra.trusted();
     let down = entra.fixture.path().join("down");
-    let url = |name: &str, blob: &str| {
-        // Another account's name in front of the key: nobody publishes it.
-        format!("{}/{name}{blob}", server.url(DEVSTORE_ACCOUNT))
+    let read = |place: &str| {
+        let url = format!("{}/{place}", server.url(ACCOUNT));
+        entra.fixture.run(["copy", &url, down.to_str().unwrap(), "--recursive", &trusted])
     };
-    let read = |from: String, more: &[&str]| {
-        let mut args =
-            vec!["copy".to_owned(), from, down.to_str().unwrap().to_owned(), "--recursive".to_owned()];
-        args.extend(more.iter().map(|arg| (*arg).to_owned()));
-        nobody.run(args)
-    };
-    read(url("listed", ""), &[]).expect_code(0);
-    read(url("named", "/x"), &[]).expect_code(0);
-    let _ = Duration::ZERO;
+    let listed = read("listed");
+    assert!(listed.expect_code(0).stderr.contains("no credential (anonymous)"), "{}", listed.stderr);
+    assert_eq!(fs::read(down.join("listed/x")).unwrap(), b"content");
+    read("named/x").expect_code(0);
+    for place in ["named", "closed", "closed/x"] {
+        let refused = read(place);
+        assert!(refused.expect_code(3).stderr.contains("nobody is logged in"), "{place}: {}", refused.stderr);
+    }
+    // Nothing is written without a credential.
+    let url = format!("{}/listed", server.url(ACCOUNT));
+    entra.fixture.run(["copy", file.to_str().unwrap(), &url, &trusted]).expect_code(3);
 }

@@ -7,6 +7,7 @@ use http::StatusCode;
 use hyper::body::Incoming;
 
 use crate::answer::{self, Answer, Failure};
+use crate::auth::PublicAccess;
 use crate::body::receive_small;
 use crate::conditions::Conditions;
 use crate::container::{read_access, write_access};
@@ -14,6 +15,7 @@ use crate::error::{
     INVALID_XML_DOCUMENT, INVALID_XML_NODE_VALUE, LEASE_NOT_PRESENT, REQUEST_BODY_TOO_LARGE, Result,
 };
 use crate::headers::nonempty;
+use crate::server::Server;
 use crate::service::{Rq, write_times};
 use crate::store::{Acl, Policy};
 use crate::time;
@@ -68,6 +70,31 @@ pub(crate) async fn set(rq: &Rq<'_>, body: &mut Option<Incoming>) -> std::result
     let mut answer = answer::empty(StatusCode::OK);
     write_times(&mut answer, modified);
     Ok(answer)
+}
+
+impl Server {
+    /// Sets a container's public access and, from the document that Set Container ACL takes, its stored policies.
+    ///
+    /// # Errors
+    /// What the service would answer.
+    ///
+    /// # Panics
+    /// When there is no such container.
+    pub fn set_acl(
+        &self,
+        account: &str,
+        container: &str,
+        access: PublicAccess,
+        document: &str,
+    ) -> std::result::Result<(), String> {
+        let policies = match document {
+            "" => Vec::new(),
+            document => parse(document.as_bytes()).map_err(|error| error.code.to_string())?,
+        };
+        let container = self.container(account, container).expect("the container is there");
+        let acl = Acl { modified: self.shared.clock.tick(), access, policies };
+        container.set_acl(acl, |_| Ok(())).map_err(|error| error.code.to_string())
+    }
 }
 
 fn parse(document: &[u8]) -> Result<Vec<Policy>> {

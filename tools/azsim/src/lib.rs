@@ -91,6 +91,7 @@ mod xml;
 
 use std::path::PathBuf;
 
+pub use auth::PublicAccess;
 pub use entra::{
     Application, Authority, AuthorityBuilder, Behaviour, Endpoint, ManagedIdentity, Role, SignIn,
     TokenRequest, Trouble,

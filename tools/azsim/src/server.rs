@@ -62,7 +62,7 @@ pub struct ServerBuilder {
 
 /// A running server. Its threads stop when it is dropped.
 pub struct Server {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     addr: SocketAddr,
     scheme: &'static str,
     ca_pem: Option<String>,
@@ -297,7 +297,7 @@ impl Server {
         self.shared.accounts.iter().find(|a| a.name == name)
     }
 
-    fn container(&self, account: &str, container: &str) -> Option<Arc<Container>> {
+    pub(crate) fn container(&self, account: &str, container: &str) -> Option<Arc<Container>> {
         self.account(account)?.container(container).ok()
     }
 
@@ -395,7 +395,7 @@ impl Drop for Server {
 
 /// One thread of the server.
 struct Worker {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     number: usize,
     acceptor: Option<TlsAcceptor>,
     h2_max_frame: u32,
@@ -448,7 +448,7 @@ impl Worker {
 
 /// A connection before its protocol is known.
 struct Connection {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     worker: usize,
     h2_max_frame: u32,
     acceptor: Option<TlsAcceptor>,

@@ -17,6 +17,8 @@ use crate::view::{json, ndjson};
 
 /// The service and this machine may differ in what time it is.
 const BEFORE: Duration = Duration::from_secs(15 * 60);
+/// The service gives keys for no longer.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// What names the account in place of a container.
 const ROOT: &str = "$root";
 
@@ -42,6 +44,11 @@ fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
         }
         None => {
             let expiry = expiry.ok_or_else(|| usage("sas: --expiry is missing"))?;
+            if expiry > now + LONGEST {
+                return Err(usage(
+                    "sas: one that an identity makes ends within 7 days; longer ones need the account's key",
+                ));
+            }
             let credential = access::token(&url, global, &args.engine)?;
             let options = options::common(global, &args.engine)?;
             // The key is valid a little earlier, for a SAS that begins at once.

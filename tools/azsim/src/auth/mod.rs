@@ -216,10 +216,13 @@ pub(crate) fn may_tag(grant: &Grant) -> bool {
 
 /// What a container lets anonymous requests do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum PublicAccess {
+pub enum PublicAccess {
+    /// Nothing.
     #[default]
     None,
+    /// Read blobs.
     Blob,
+    /// Read blobs and list them.
     Container,
 }
 
