@@ -8,7 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use azsim::{Fault, Faults, NameMatch, Operation, Rate, Rule, Tls};
+use azsim::{Application, Behaviour, Fault, Faults, NameMatch, Operation, Rate, Role, Rule, Tls, Trouble};
+use azuring_tests::entra::{APPLICATION, CLIENT_SECRET, Entra};
 use azuring_tests::{Fixture, azuring};
 
 /// A key that a customer provides.
@@ -185,4 +186,116 @@ fn other_users_do_not_see_the_signature_of_a_running_job() {
     let line = String::from_utf8(line).unwrap();
     assert_eq!(shown(&secrets, line.as_bytes()), None, "{line}");
     assert!(line.contains("?REDACTED") && line.contains("--stall-seconds=60"), "{line}");
+}
+
+/// How every token of Entra ID begins: the JSON object of its header, in base64.
+const TOKEN: &str = "eyJ";
+
+#[test]
+fn no_command_shows_a_token_or_what_gets_one() {
+    let entra = Entra::with(
+        azuring!(),
+        |authority| authority,
+        |azuring, authority| {
+            Entra::as_service_principal(azuring, authority).env("AZURE_CLIENT_SECRET", CLIENT_SECRET)
+        },
+    );
+    let fixture = &entra.fixture;
+    let mut secrets = forms([CLIENT_SECRET.to_owned()].into_iter());
+    secrets.push(TOKEN.to_owned());
+    let tree = tree(fixture);
+    let (url, trusted) = (entra.url(""), entra.trusted());
+    let (down, public) = (fixture.path().join("down"), "579a7132-0e58-4d80-b1e1-7a1e2d337859");
+    let down = down.to_str().unwrap();
+    let with = |secret: &str, role: Option<Role>| {
+        let application = Application::new(APPLICATION).secret(secret);
+        entra.authority.register(role.map_or(application.clone(), |role| application.role(role)));
+    };
+    let sealed = || fixture.run(["login", "status"]).stderr.contains("encrypted with a key");
+    let (mut codes, mut was_sealed) = (BTreeSet::new(), true);
+    let tenant = format!("--tenant-id={}", entra.authority.tenant());
+    for (secret, role, troubles) in [
+        ("another", None, vec![]),
+        (CLIENT_SECRET, None, vec![Trouble::ServerError]),
+        (CLIENT_SECRET, Some(Role::Contributor), vec![Trouble::TenantThrottled]),
+    ] {
+        with(secret, role);
+        let sign_in = azsim::SignIn::DeclineAfter(0);
+        entra.authority.register(Application::new(public).public());
+        let behaviour = Behaviour { troubles, sign_in, poll_interval_s: 1, ..Behaviour::default() };
+        entra.authority.set_behaviour(behaviour);
+        for command in [
+            &["login", "--login-type=spn"][..],
+            &["login", &tenant],
+            &["login", "status", "--tenant", "--endpoint", "--method"],
+            &["copy", &tree, &url, "--recursive", &trusted, "--max-tries=2"],
+            &["copy", &tree, &url, "--recursive", "--max-tries=2"],
+            &["copy", &url, down, "--recursive", &trusted, "--max-tries=2"],
+            &["copy", &url, "-", &trusted, "--no-cache"],
+            &["list", &url, &trusted],
+            &["set-properties", &url, "--recursive", "--blob-tags=a=b", &trusted, "--max-tries=2"],
+            &["remove", &url, "--recursive", &trusted],
+            &["make", &url, &trusted],
+            &["sas", &url, &trusted, "--user-delegation", "--permissions=z", "--expiry=1h"],
+            &["env"],
+            &["jobs", "list"],
+        ] {
+            for form in ["text", "json", "ndjson"] {
+                let more = ["--log-level=debug", "--output-type", form];
+                let outcome = fixture.run(command.iter().copied().chain(more));
+                codes.insert(outcome.code);
+                for stream in [&outcome.stdout, &outcome.stderr] {
+                    assert_eq!(shown(&secrets, stream.as_bytes()), None, "{command:?} as {form}:\n{stream}");
+                }
+            }
+        }
+        was_sealed &= sealed();
+    }
+    assert!([0, 1, 3].iter().all(|code| codes.contains(&Some(*code))), "{codes:?}");
+    let kept = files(fixture.azuring().home());
+    assert!(kept.iter().any(|(name, _)| name.ends_with("/identity")) && kept.len() > 10, "{}", kept.len());
+    for (name, content) in &kept {
+        // Without a key ring the file's mode is what protects it, and `login status` says so.
+        if was_sealed || !name.ends_with("/identity") {
+            assert_eq!(shown(&secrets, content), None, "{name}:\n{}", String::from_utf8_lossy(content));
+        }
+    }
+}
+
+/// What cannot be traced cannot be dumped either: the kernel gives its files in `/proc` to root, whoever runs it. So it has to
+/// be somebody else who runs it.
+#[test]
+fn the_process_leaves_no_core() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65534;
+    let fixture = Fixture::new(azuring!());
+    let stall = Rule {
+        name: NameMatch::Contains(String::new()),
+        operation: None,
+        fault: Fault::Stall,
+        skip: 0,
+        count: 9,
+    };
+    fixture.server().set_faults(Faults { rules: vec![stall], ..Faults::default() });
+    let program = fixture.path().join("azuring");
+    fs::copy(env!("CARGO_BIN_EXE_azuring-under-test"), &program).unwrap();
+    for path in [fixture.path(), &program] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = std::process::Command::new(&program);
+    command.args(["list", &fixture.url()]).env_clear().current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let mut running = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while fixture.server().stats().requests == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the listing does not begin");
+        std::thread::yield_now();
+    }
+    let owner = fs::metadata(format!("/proc/{}/environ", running.id())).unwrap().uid();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(owner, 0);
 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::acquire::{FIRST_PATIENCE, acquire};
+use crate::acquire::FIRST_PATIENCE;
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::error::IdentityError;
+use crate::keep::Keeper;
 use crate::login::{Login, LoginKind, ManagedIdentity};
 use crate::managed::Source;
 use crate::network::{Network, Wire, authority, on_a_thread};
@@ -42,23 +44,27 @@ impl std::fmt::Display for ChainError {
 }
 
 /// Takes the first of: the service principal of `AZURE_CLIENT_SECRET` or `AZURE_CLIENT_CERTIFICATE_PATH`, the workload
-/// identity of `AZURE_FEDERATED_TOKEN_FILE`, the machine's identity, the Azure CLI. What is set and refused is passed over
-/// as well, and said.
+/// identity of `AZURE_FEDERATED_TOKEN_FILE`, the machine's identity, the Azure CLI. One of the first two that is set and is
+/// refused ends the search: somebody meant it. Tokens are taken from `cache` and kept there.
 ///
 /// # Errors
 /// [`ChainError`].
-pub fn chain(network: &Network, scope: &str) -> Result<(Login, AccessToken), ChainError> {
+pub fn chain(network: &Network, scope: &str, cache: &Cache) -> Result<(Login, AccessToken), ChainError> {
     let mut passed = Vec::new();
     let found = on_a_thread(network, async |wire| {
         for link in Link::ALL {
-            let reason = match link.login(network).await {
-                Err(reason) => reason,
-                Ok(login) => match token(&login, &wire, network, scope).await {
+            let (reason, meant) = match link.login(network).await {
+                Found::Nothing(reason) => (reason, false),
+                Found::Wrong(error) => (error.to_string(), true),
+                Found::Login(login) => match token(&login, &wire, network, scope, cache).await {
                     Ok(token) => return Ok(Some((login, token))),
-                    Err(error) => error.to_string(),
+                    Err(error) => (error.to_string(), matches!(link, Link::Principal | Link::Workload)),
                 },
             };
             passed.push(PassedOver { link: link.name(), reason });
+            if meant {
+                break;
+            }
         }
         Ok(None)
     });
@@ -77,6 +83,15 @@ enum Link {
     Cli,
 }
 
+/// What there is of a link.
+enum Found {
+    Login(Login),
+    /// No signs of it.
+    Nothing(String),
+    /// It is set, and cannot be used.
+    Wrong(IdentityError),
+}
+
 impl Link {
     const ALL: [Self; 4] = [Link::Principal, Link::Workload, Link::Machine, Link::Cli];
 
@@ -90,7 +105,7 @@ impl Link {
     }
 
     /// The login, if there are signs of it.
-    async fn login(self, network: &Network) -> Result<Login, String> {
+    async fn login(self, network: &Network) -> Found {
         let environment = &network.environment;
         match self {
             Link::Principal => shared(
@@ -100,8 +115,8 @@ impl Link {
             Link::Workload => {
                 shared(Login::shared_workload(environment), "AZURE_FEDERATED_TOKEN_FILE is not set")
             }
-            Link::Machine => machine(network).await,
-            Link::Cli => cli(network),
+            Link::Machine => machine(network).await.map_or_else(Found::Nothing, Found::Login),
+            Link::Cli => cli(network).map_or_else(Found::Nothing, Found::Login),
         }
     }
 }
@@ -111,18 +126,19 @@ async fn token(
     wire: &Wire,
     network: &Network,
     scope: &str,
+    cache: &Cache,
 ) -> Result<AccessToken, IdentityError> {
-    let clock = Clock::system();
     let patience = if matches!(login.kind, LoginKind::ManagedIdentity(_)) { MACHINE } else { FIRST_PATIENCE };
-    let attempt = async || acquire(login, wire, network, &clock, scope).await;
-    patiently(patience, attempt).await.map(|issued| issued.token)
+    let (clock, cache) = (Clock::system(), cache.clone());
+    let mut keeper = Keeper::new(login.clone(), network.clone(), scope, clock, cache);
+    patiently(patience, async || keeper.fetch(wire, None).await).await
 }
 
-/// What the environment says of a service principal or a workload; `unset` if it says nothing.
-fn shared(read: Result<Option<Login>, IdentityError>, unset: &str) -> Result<Login, String> {
+fn shared(read: Result<Option<Login>, IdentityError>, unset: &str) -> Found {
     match read {
-        Ok(found) => found.ok_or_else(|| unset.to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(Some(login)) => Found::Login(login),
+        Ok(None) => Found::Nothing(unset.to_owned()),
+        Err(error) => Found::Wrong(error),
     }
 }
 

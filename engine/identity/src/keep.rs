@@ -32,7 +32,7 @@ pub fn keep(
 ) -> Result<Bearer, IdentityError> {
     let (feed, bearer) = bearer(login.describe());
     let (began, begun) = mpsc::sync_channel(1);
-    let keeper = Keeper { login, network, scope: scope.to_owned(), clock, cache };
+    let keeper = Keeper::new(login, network, scope, clock, cache);
     std::thread::Builder::new()
         .name("identity".to_owned())
         .spawn(move || {
@@ -49,7 +49,8 @@ pub fn keep(
     begun.recv().unwrap_or_else(|_| ended()).map(|()| bearer)
 }
 
-struct Keeper {
+/// Gets tokens of a login, one after the other.
+pub(crate) struct Keeper {
     login: Login,
     network: Network,
     scope: String,
@@ -58,6 +59,12 @@ struct Keeper {
 }
 
 impl Keeper {
+    pub(crate) fn new(login: Login, network: Network, scope: &str, clock: Clock, cache: Cache) -> Self {
+        // Programs keep their own tokens, and may have logged in somebody else since.
+        let cache = if login.is_lent() { Cache::none() } else { cache };
+        Self { login, network, scope: scope.to_owned(), clock, cache }
+    }
+
     async fn run(
         mut self,
         wire: &Wire,
@@ -125,7 +132,11 @@ impl Keeper {
     }
 
     /// A token from the cache or, with all other processes waiting for it, from the service. Not `old`.
-    async fn fetch(&mut self, wire: &Wire, old: Option<&Secret>) -> Result<AccessToken, IdentityError> {
+    pub(crate) async fn fetch(
+        &mut self,
+        wire: &Wire,
+        old: Option<&Secret>,
+    ) -> Result<AccessToken, IdentityError> {
         let key = self.login.token_key(&self.scope);
         let another = |token: &AccessToken| Some(&token.secret) != old;
         let known = || self.cache.token_by(&key, &self.clock).filter(another);

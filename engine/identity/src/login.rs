@@ -189,6 +189,11 @@ impl Login {
         Ok((tenant, client))
     }
 
+    /// Whether another program logs in, and keeps the tokens.
+    pub(crate) fn is_lent(&self) -> bool {
+        matches!(self.kind, LoginKind::AzureCli | LoginKind::PowerShell)
+    }
+
     /// The refresh token, where the kind has one.
     pub(crate) fn refresh_token(&self) -> Option<&Secret> {
         match &self.kind {

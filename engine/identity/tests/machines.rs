@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use azsim::{Application, Authority, Behaviour, Trouble};
 use azuring_azure::Secret;
-use azuring_identity::{Environment, Login, LoginKind, ManagedIdentity, Network, STORAGE_SCOPE, chain};
+use azuring_identity::{
+    Cache, Environment, Login, LoginKind, ManagedIdentity, Network, STORAGE_SCOPE, chain,
+};
 use kit::{CLIENT, SECRET, assert_strict, network, refused};
 
 const RESOURCE: &str =
@@ -34,7 +36,6 @@ fn vm(authority: &Authority) -> Network {
 }
 
 #[test]
-#[ignore = "azsim's IMDS takes version 2018-02-01 alone; azure_identity asks with 2019-08-01"]
 fn a_vm_has_identities() {
     let authority = authority();
     let network = vm(&authority);
@@ -206,18 +207,26 @@ fn the_chain_takes_the_first_and_says_why_not_the_others() {
             ("AZURE_POD_IDENTITY_AUTHORITY_HOST", closed.clone()),
         ]
     };
-    let (login, _) = chain(&network(pem, &azure(SECRET)), STORAGE_SCOPE).unwrap();
+    let (login, _) = chain(&network(pem, &azure(SECRET)), STORAGE_SCOPE, &Cache::none()).unwrap();
     assert_eq!(login.describe(), format!("service principal {CLIENT} of tenant {}", authority.tenant()));
 
-    let error = chain(&network(pem, &azure("wrong")), STORAGE_SCOPE).unwrap_err();
+    let error = chain(&network(pem, &azure("wrong")), STORAGE_SCOPE, &Cache::none()).unwrap_err();
+    let said = error.to_string();
+    let lines: Vec<_> = said.lines().collect();
+    // It was meant: nobody else is taken in its place.
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[1].starts_with("  service principal: ") && lines[1].contains("AADSTS7000215"), "{said}");
+    assert!(!format!("{error:?}").contains("wrong"));
+
+    let nothing = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", closed.clone())];
+    let error = chain(&network(pem, &nothing), STORAGE_SCOPE, &Cache::none()).unwrap_err();
     let said = error.to_string();
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), 5, "{said}");
-    assert!(lines[1].starts_with("  service principal: ") && lines[1].contains("AADSTS7000215"), "{said}");
+    assert!(lines[1].starts_with("  service principal: neither AZURE_CLIENT_SECRET"), "{said}");
     assert_eq!(lines[2], "  workload identity: AZURE_FEDERATED_TOKEN_FILE is not set");
     assert!(lines[3].starts_with("  managed identity: 127.0.0.1:9 takes no connection"), "{said}");
     assert_eq!(lines[4], "  Azure CLI: az is not in PATH");
-    assert!(!format!("{error:?}").contains("wrong"));
 
     let dir = program(
         "az",
@@ -225,7 +234,7 @@ fn the_chain_takes_the_first_and_says_why_not_the_others() {
     );
     let path = format!("{}:/usr/bin:/bin", dir.path().display());
     let variables = [("PATH", path), ("AZURE_POD_IDENTITY_AUTHORITY_HOST", closed)];
-    let (login, token) = chain(&network(pem, &variables), STORAGE_SCOPE).unwrap();
+    let (login, token) = chain(&network(pem, &variables), STORAGE_SCOPE, &Cache::none()).unwrap();
     assert_eq!((login.kind, token.secret), (LoginKind::AzureCli, Secret::new("t0ken")));
     assert_strict(&authority);
 }

@@ -61,6 +61,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_core_is_left() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+        let before = dumpable_behavior().unwrap();
+        forbid_core();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        set_dumpable_behavior(before).unwrap();
+    }
+
+    #[test]
     fn the_length_stays() {
         let line = b"azuring\0copy\0/a?b\0https://a.net/c?sv=1&sig=S3S3S3S3S3\0x&sig=S\0--log-level\0";
         let want =

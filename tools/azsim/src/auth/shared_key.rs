@@ -80,11 +80,19 @@ pub(crate) fn string_to_sign(parts: &Parts, target: &Target<'_>) -> String {
     out
 }
 
+/// Where a header stands among the signed ones. The service compares names as .NET does without a culture: hyphens count
+/// only where all else is equal, the later one first; punctuation stands before digits, and these before letters.
+fn place(name: &str) -> (Vec<Option<usize>>, Vec<bool>) {
+    const ORDER: &str = "!#$%&*.^_`|~+0123456789abcdefghijklmnopqrstuvwxyz";
+    let letters = name.chars().filter(|c| *c != '-').map(|c| ORDER.find(c)).collect();
+    (letters, name.chars().map(|c| c == '-').collect())
+}
+
 /// `name:value\n` for each `x-ms-` header, sorted by name.
 fn canonical_headers(out: &mut String, parts: &Parts) {
     let mut names: Vec<&str> =
         parts.headers.keys().map(http::HeaderName::as_str).filter(|n| n.starts_with("x-ms-")).collect();
-    names.sort_unstable();
+    names.sort_by_cached_key(|name| place(name));
     for name in names {
         out.push_str(name);
         out.push(':');

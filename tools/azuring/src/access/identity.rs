@@ -58,7 +58,7 @@ pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, Refused> {
             Some(login) => (login, None, kept),
             None => {
                 let (login, token) =
-                    chain(&network, STORAGE_SCOPE).map_err(|error| nobody(&error.to_string()))?;
+                    chain(&network, STORAGE_SCOPE, &kept).map_err(|error| nobody(&error.to_string()))?;
                 notice(&format!("nothing is said of who to be: using the {}", login.describe()));
                 (login, Some(token), kept)
             }
@@ -90,7 +90,8 @@ pub(crate) fn network(ca_file: Option<&Path>) -> Result<Network, Refused> {
 /// The file of logins and tokens; none where there is no place for it.
 pub(crate) fn cache(none: bool) -> Cache {
     let Some(state) = state::find().filter(|_| !none) else { return Cache::none() };
-    match Cache::open(&state.identity, CacheOptions::default()) {
+    let opened = Cache::open(&state.identity, CacheOptions::default());
+    match opened.and_then(|cache| cache.check().map(|_| cache)) {
         Ok(cache) => cache,
         Err(error) => {
             notice(&format!("no tokens are kept: {error}"));

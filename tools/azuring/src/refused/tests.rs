@@ -179,7 +179,6 @@ fn the_defaults_may_be_said() {
 fn flags_without_effect_are_said_in_a_line_each() {
     for (line, flag) in [
         (UP, "--skip-version-check"),
-        (UP, "--trusted-microsoft-suffixes=x.net"),
         (UP, "--disable-auto-decoding"),
         (DOWN, "--preserve-owner=false"),
     ] {
