@@ -5,6 +5,7 @@
 
 use crate::credential::Credential;
 use crate::error::{RequestError, ServiceError};
+use crate::sas::Sas;
 
 /// What a request was to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,19 @@ impl Access {
         }
     }
 
+    /// Whether a SAS has none of the letters that allow it. Where it has one, something else is missing.
+    fn lacks(self, sas: &Sas) -> bool {
+        let any = match self {
+            Access::Read => "r",
+            Access::List => "l",
+            Access::Write => "cw",
+            Access::Delete => "dxy",
+            Access::Tag => "t",
+            Access::Delegate => "",
+        };
+        sas.facts().permissions.is_none_or(|sp| !sp.contains(|letter| any.contains(letter)))
+    }
+
     /// The letters in `sp` that allow it.
     fn letters(self) -> &'static str {
         match self {
@@ -54,9 +68,13 @@ const SKEW_S: u32 = 300;
 impl RequestError {
     /// What a person can do about it. Of 401 and 403 it says who was refused, and what they lack.
     pub fn advice_for(&self, credential: &Credential, access: Access) -> String {
-        let Some(error) = self.service().filter(|error| matches!(error.status, 401 | 403)) else {
-            return self.advice().to_owned();
+        let refused = |error: &&ServiceError| {
+            // What is not public is not there for somebody without a credential.
+            let nobody = matches!(credential, Credential::Anonymous)
+                && matches!(error.code.as_str(), "ResourceNotFound" | "PublicAccessNotPermitted");
+            nobody || matches!(error.status, 401 | 403)
         };
+        let Some(error) = self.service().filter(refused) else { return self.advice().to_owned() };
         let skew =
             error.clock_skew_s.filter(|skew| skew.unsigned_abs() > SKEW_S).map(off).unwrap_or_default();
         format!("{skew}{}", refusal(error, credential, access))
@@ -81,11 +99,12 @@ fn refusal(error: &ServiceError, credential: &Credential, access: Access) -> Str
     let role = access.role();
     match (error.code.as_str(), credential) {
         ("AuthorizationPermissionMismatch", Credential::Token(token)) => format!(
-            "{} lacks the role {role}, on the account or the container: assign it (Owner or Contributor of the account are not enough; a new \
+            "{} lacks the role {role}, on the account{}: assign it (Owner or Contributor of the account are not enough; a new \
              assignment takes up to 10 minutes)",
-            token.identity()
+            token.identity(),
+            if access == Access::Delegate { "" } else { " or the container" }
         ),
-        ("AuthorizationPermissionMismatch", Credential::Sas(sas)) => {
+        ("AuthorizationPermissionMismatch", Credential::Sas(sas)) if access.lacks(sas) => {
             let has = sas.facts().permissions.map(|sp| format!(" (it has sp={sp})")).unwrap_or_default();
             format!("the SAS lacks {}{has}", access.letters())
         }
@@ -107,7 +126,7 @@ fn refusal(error: &ServiceError, credential: &Credential, access: Access) -> Str
             error.tenant.as_ref().map(|tenant| format!(", which is {tenant}")).unwrap_or_default()
         ),
         ("AuthenticationFailed", Credential::Token(token)) => {
-            format!("the tokens of {} are not taken: they go over https only", token.identity())
+            format!("the tokens of {} are not taken: are they of the account's own tenant (AZCOPY_TENANT_ID, --tenant-id)?", token.identity())
         }
         ("AuthenticationFailed", Credential::Sas(_)) => {
             "the SAS is not taken: was it copied whole, has it expired, was the key it is signed with changed?".to_owned()
@@ -131,7 +150,6 @@ mod tests {
     use super::*;
     use crate::bearer::bearer;
     use crate::credential::TrustedSuffixes;
-    use crate::sas::Sas;
     use crate::url::BlobUrl;
 
     fn error(status: u16, code: &str, clock_skew_s: Option<i32>) -> RequestError {

@@ -48,10 +48,14 @@ impl BlobClient {
         let answer = self.exchange(head, payload, (count + 1) * PART_LIMIT_BYTES).await?;
         let kind = answer.header("content-type").unwrap_or_default();
         let answers = read(&String::from_utf8_lossy(&answer.body), &String::from_utf8_lossy(kind), count)?;
-        // The token expired between the parts: those that were refused for it are asked again, with all others.
-        match answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.refuses_token())) {
-            Some(refusal) if token.is_some() => Err(self.refused(token, refusal.clone(), true).await),
-            _ => Ok(answers),
+        // The token expired between the parts: those that were refused for it are asked again, with all others. Where no
+        // token helps, they are refused one by one.
+        let refusal =
+            answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.refuses_token()));
+        let Some(refusal) = refusal.filter(|_| token.is_some()).cloned() else { return Ok(answers) };
+        match self.refused(token, refusal, true).await {
+            RequestError::Service(_) => Ok(answers),
+            other => Err(other),
         }
     }
 }

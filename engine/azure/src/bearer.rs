@@ -9,8 +9,8 @@
 //! Reading costs a lane one atomic load for each request; a lock is taken when there is a new token.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -27,6 +27,7 @@ pub fn bearer(identity: impl Into<Arc<str>>) -> (TokenFeed, Bearer) {
         accepted: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         wanted: Notify::new(),
+        renewals: Mutex::new(Renewals { left: MAX_RENEWALS, since: Instant::now() }),
     });
     let bearer = Bearer { shared: Arc::clone(&shared), state: state.subscribe() };
     (TokenFeed { shared, state }, bearer)
@@ -39,6 +40,33 @@ struct Shared {
     /// The newest token that it has refused.
     refused: AtomicU64,
     wanted: Notify,
+    /// Renewals that refusals may still ask for.
+    renewals: Mutex<Renewals>,
+}
+
+/// Refusals in a row that are each met by a new token.
+const MAX_RENEWALS: u32 = 4;
+/// Afterwards one is, each time this has passed. A server that always refuses what another one takes (a gateway, one blob
+/// of a batch) must not make a storm of requests for tokens.
+const RENEWAL_EVERY: Duration = Duration::from_secs(60);
+
+struct Renewals {
+    left: u32,
+    /// When the last one was given back.
+    since: Instant,
+}
+
+impl Renewals {
+    fn take(&mut self) -> bool {
+        let whole = self.since.elapsed().as_secs() / RENEWAL_EVERY.as_secs();
+        if whole > 0 {
+            self.since = Instant::now();
+            self.left = MAX_RENEWALS.min(self.left.saturating_add(u32::try_from(whole).unwrap_or(u32::MAX)));
+        }
+        let some = self.left > 0;
+        self.left -= u32::from(some);
+        some
+    }
 }
 
 #[derive(Clone, Default)]
@@ -158,7 +186,7 @@ impl Bearer {
     }
 
     /// Says that the service refused token `number`, and waits for another. `false`: it would be refused as well, since
-    /// this one was new and the service has taken none.
+    /// this one was new and the service has taken none, or since there were many refusals of late.
     async fn refuse(&self, number: u64) -> Result<bool, TokenError> {
         let state = self.state.borrow().clone();
         let taken = self.shared.accepted.load(Ordering::SeqCst) >= number;
@@ -166,8 +194,14 @@ impl Bearer {
             if state.after_refusal && !taken {
                 return Ok(false);
             }
-            self.shared.refused.fetch_max(number, Ordering::SeqCst);
-            self.shared.wanted.notify_waiters();
+            let mut renewals = self.shared.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.shared.refused.load(Ordering::SeqCst) < number {
+                if !renewals.take() {
+                    return Ok(false);
+                }
+                self.shared.refused.store(number, Ordering::SeqCst);
+                self.shared.wanted.notify_waiters();
+            }
         }
         self.wait(|state| state.number > number).await.map(|_| true)
     }
@@ -271,6 +305,34 @@ mod tests {
             assert_eq!(error.to_string(), "no token for me: AADSTS700082");
             drop(feed);
             assert_eq!(one.ready().await, Ok(2));
+        });
+    }
+
+    #[test]
+    fn refusals_without_end_make_no_storm() {
+        run(async {
+            let (feed, bearer) = bearer("me");
+            feed.put(&Secret::new("t"), HOUR);
+            let held = HeldToken::new(bearer);
+            let mut renewed = 0;
+            // Other requests are taken all the while.
+            for number in 1..100 {
+                held.accepted(number);
+                let renew = async {
+                    feed.refused().await;
+                    feed.put(&Secret::new("t"), HOUR);
+                };
+                let refused = tokio::select! {
+                    biased;
+                    refused = held.refused(number) => refused,
+                    () = renew => Ok(true),
+                };
+                if refused == Ok(false) {
+                    break;
+                }
+                renewed += 1;
+            }
+            assert_eq!(renewed, MAX_RENEWALS);
         });
     }
 

@@ -182,7 +182,7 @@ impl Credential {
     }
 
     /// Finds the credential for `url`: the SAS in the URL; else a key from `AZURE_STORAGE_KEY` or
-    /// `AZCOPY_ACCOUNT_KEY`, or `ACCOUNT_KEY` with `ACCOUNT_NAME`; else `AZURE_STORAGE_CONNECTION_STRING` (key or SAS);
+    /// `AZCOPY_ACCOUNT_KEY` (unless `AZURE_STORAGE_ACCOUNT` names another account), or `ACCOUNT_KEY` with `ACCOUNT_NAME`; else `AZURE_STORAGE_CONNECTION_STRING` (key or SAS);
     /// else the emulator's published key for `devstoreaccount1`; else none. `env` reads a variable.
     ///
     /// # Errors
@@ -192,8 +192,13 @@ impl Credential {
             return Ok(Credential::Sas(sas.clone()));
         }
         let set = |name: &str| env(name).filter(|value| !value.trim().is_empty());
-        if let Some(key) = set("AZURE_STORAGE_KEY").or_else(|| set("AZCOPY_ACCOUNT_KEY")) {
-            return Self::key(url, &Secret::new(key), set("AZURE_STORAGE_ACCOUNT"));
+        let account = set("AZURE_STORAGE_ACCOUNT");
+        let of_another =
+            matches!((url.account(), &account), (Some(of_url), Some(of_key)) if of_url != of_key);
+        if let Some(key) =
+            set("AZURE_STORAGE_KEY").or_else(|| set("AZCOPY_ACCOUNT_KEY")).filter(|_| !of_another)
+        {
+            return Self::key(url, &Secret::new(key), account);
         }
         if let (Some(account), Some(key)) = (set("ACCOUNT_NAME"), set("ACCOUNT_KEY"))
             && url.account().is_none_or(|of_url| of_url == account)
@@ -289,6 +294,8 @@ mod tests {
         assert!(matches!(find(AZURE, &[("AZURE_STORAGE_KEY", " ")]).unwrap(), Credential::Anonymous));
         let injected = [("ACCOUNT_NAME", "acc"), ("ACCOUNT_KEY", "a2V5")];
         assert_eq!(find(AZURE, &injected).unwrap().describe(), "the key of account acc");
+        let other = [("AZURE_STORAGE_ACCOUNT", "other"), ("AZURE_STORAGE_KEY", "a2V5")];
+        assert!(matches!(find(AZURE, &other).unwrap(), Credential::Anonymous));
         let other = [("ACCOUNT_NAME", "other"), ("ACCOUNT_KEY", "a2V5")];
         assert!(matches!(find(AZURE, &other).unwrap(), Credential::Anonymous));
         let emulator = find("http://127.0.0.1:1/devstoreaccount1/cont", &[]).unwrap();

@@ -82,6 +82,7 @@ impl ServiceError {
             | "ContainerBeingDeleted"
             | "ContainerBeingDisabled"
             | "AccountIsDisabled"
+            | "PublicAccessNotPermitted"
             | "AuthorizationProtocolMismatch"
             | "AuthorizationSourceIPMismatch"
             | "AuthorizationServiceMismatch"
@@ -261,11 +262,15 @@ fn pause(value: &str, now: SystemTime) -> Option<Duration> {
     Some(pause.min(MAX_RETRY_AFTER))
 }
 
-/// What a person is shown of a service's text: one line without control characters, and without the signature that the
-/// service computed for comparison.
+/// What a person is shown of a service's text: one line without control characters, and without signatures and what they
+/// are made of.
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    let line = line.split("MAC signature").next().unwrap_or_default();
+    if line.contains("MAC signature") {
+        // `The MAC signature found in the HTTP request '...' is not the same as any computed signature. Server used ..`
+        return "The signature is not the one that the service computes.".to_owned();
+    }
+    let line = line.split("String to sign").next().unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(500).collect::<String>().trim().to_owned()
 }
 
@@ -341,6 +346,9 @@ impl RequestError {
             RequestError::Link(LinkError::Proxy { .. }) => {
                 "check the proxy's URL in that variable, or exempt the server in NO_PROXY"
             }
+            RequestError::Link(LinkError::ProxyLogin { given: true, .. }) => {
+                "check the user and password in that variable; they are shown in the way called Basic, other ways (NTLM, Negotiate) are not known here"
+            }
             RequestError::Link(LinkError::ProxyLogin { .. }) => {
                 "put the user and password into that variable: http://USER:PASSWORD@HOST:PORT"
             }
@@ -400,7 +408,8 @@ impl RequestError {
     /// Whether the credential itself was refused.
     pub fn is_authentication(&self) -> bool {
         matches!(self, RequestError::Token(_))
-            || matches!(self, RequestError::Service(error) if matches!(error.status, 401 | 403))
+            || matches!(self, RequestError::Service(error)
+                if matches!(error.status, 401 | 403) || error.code == "PublicAccessNotPermitted")
     }
 }
 

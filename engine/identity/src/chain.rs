@@ -30,9 +30,16 @@ pub struct PassedOver {
     pub reason: String,
 }
 
-/// Nothing that this machine offers gave a token. Every possibility, in order.
+/// Nothing that this machine offers gave a token. Every possibility, in order; up to the one that was meant and refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainError(pub Vec<PassedOver>);
+
+impl ChainError {
+    /// Whether somebody was named by variables, and is refused.
+    pub fn is_of_somebody(&self) -> bool {
+        self.0.len() < Link::ALL.len()
+    }
+}
 
 impl std::error::Error for ChainError {}
 

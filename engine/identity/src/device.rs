@@ -21,6 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const SLOWER: Duration = Duration::from_secs(5);
 /// A code without a lifetime.
 const EXPIRES_IN: Duration = Duration::from_secs(900);
+/// A code that lives longer, or is asked about less often, than this.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long the service may be out of reach before there is a code.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,7 +35,7 @@ pub struct DevicePrompt {
     pub verification_uri: String,
     /// How long there is time for it.
     pub expires_in: Duration,
-    /// The service's own words for all of this.
+    /// What to tell them, in the service's words where it has any.
     pub message: String,
 }
 
@@ -161,21 +163,31 @@ async fn begin(
         return Err(answer::refusal(&host, &incoming, false));
     }
     let json: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
+    code(&json).ok_or_else(|| IdentityError::Answer { host, reason: "there is no code in it".to_owned() })
+}
+
+/// The code to ask with, how often to ask, and what people are shown (RFC 8628 section 3.2).
+fn code(json: &Value) -> Option<(Secret, Duration, DevicePrompt)> {
     let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default();
-    let seconds = |name: &str| json.get(name).and_then(whole_number).map(Duration::from_secs);
+    let seconds =
+        |name: &str| json.get(name).and_then(whole_number).map(|s| Duration::from_secs(s).min(LONGEST));
     // People see these: no control characters reach their terminal.
     let plain = |name: &str| text(name).chars().filter(|c| !c.is_control()).collect::<String>();
-    let shown = DevicePrompt {
-        user_code: plain("user_code"),
-        verification_uri: plain("verification_uri"),
-        expires_in: seconds("expires_in").unwrap_or(EXPIRES_IN),
-        message: plain("message"),
-    };
-    if text("device_code").is_empty() || shown.user_code.is_empty() {
-        return Err(IdentityError::Answer { host, reason: "there is no code in it".to_owned() });
+    let (user_code, verification_uri, message) =
+        (plain("user_code"), plain("verification_uri"), plain("message"));
+    if text("device_code").is_empty() || user_code.is_empty() {
+        return None;
     }
+    // The message is Entra ID's addition to the protocol.
+    let message = if message.is_empty() {
+        format!("To sign in, open the page {verification_uri} and enter the code {user_code}.")
+    } else {
+        message
+    };
+    let expires_in = seconds("expires_in").unwrap_or(EXPIRES_IN);
     let interval = seconds("interval").filter(|interval| !interval.is_zero()).unwrap_or(INTERVAL);
-    Ok((Secret::new(text("device_code")), interval, shown))
+    let shown = DevicePrompt { user_code, verification_uri, expires_in, message };
+    Some((Secret::new(text("device_code")), interval, shown))
 }
 
 /// The next token of a person who logged in before.
@@ -199,4 +211,23 @@ pub(crate) async fn refresh(
     ];
     let incoming = wire.send(Outgoing::form(url, &fields)).await?;
     answer::read(&host, &incoming, false, now_s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_told_what_to_do_though_the_service_has_no_words() {
+        let read = |text: &str| code(&serde_json::from_str(text).unwrap());
+        let bare = r#"{"device_code":"d","user_code":"ABC","verification_uri":"https://h/device"}"#;
+        let (_, interval, shown) = read(bare).unwrap();
+        assert_eq!(shown.message, "To sign in, open the page https://h/device and enter the code ABC.");
+        assert_eq!((interval, shown.expires_in), (INTERVAL, EXPIRES_IN));
+        let full = r#"{"device_code":"d","user_code":"ABC","message":"Go\u001b on",
+            "interval":"18446744073709551615","expires_in":18446744073709551615}"#;
+        let (_, interval, shown) = read(full).unwrap();
+        assert_eq!((&*shown.message, interval, shown.expires_in), ("Go on", LONGEST, LONGEST));
+        assert!(read(r#"{"device_code":"d"}"#).is_none() && read(r#"{"user_code":"ABC"}"#).is_none());
+    }
 }

@@ -41,6 +41,10 @@ pub(crate) struct Courier {
 
 type Noted = Result<TokenAnswer, IdentityError>;
 
+/// What the library is shown in place of an answer that holds a token. It needs these fields; what becomes of them is thrown
+/// away, and a lifetime that overflows its sums never gets there.
+const SHOWN: &[u8] = br#"{"access_token":"noted","token_type":"Bearer","expires_in":3600,"expires_on":"4102444800","resource":""}"#;
+
 impl Courier {
     pub(crate) fn new(wire: Wire, imds: Option<Url>, now_s: u64) -> Arc<Self> {
         Arc::new(Self { wire, imds, now_s, noted: Mutex::default() })
@@ -81,7 +85,7 @@ impl Courier {
         let token = answer::read(&host, &incoming, near, self.now_s)?;
         self.note(Ok(token));
         let status = StatusCode::from(incoming.status.as_u16());
-        Ok((status, Headers::new(), incoming.body))
+        Ok((status, Headers::new(), Bytes::from_static(SHOWN)))
     }
 
     fn note(&self, noted: Noted) {
@@ -187,3 +191,6 @@ impl ClientAssertion for Signed {
         Ok(self.0.expose().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

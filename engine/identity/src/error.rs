@@ -84,7 +84,7 @@ pub enum IdentityError {
     Program {
         /// `az` or `pwsh`.
         program: &'static str,
-        /// The first line of its complaint.
+        /// The first sentence of its complaint.
         reason: String,
     },
     /// There is nobody logged in, or not any more.

@@ -1,11 +1,12 @@
 //! `AZCOPY_OAUTH_TOKEN_INFO`: a token that a parent process hands down, as Storage Explorer does.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use azuring_azure::Secret;
 use serde_json::Value;
 
 use crate::answer::whole_number;
+use crate::clock::unix_s;
 use crate::error::IdentityError;
 use crate::login::{Login, LoginKind, PUBLIC_AUTHORITY};
 use crate::token::AccessToken;
@@ -26,8 +27,8 @@ pub(crate) fn parse(json: &str) -> Result<Login, IdentityError> {
     let obtained = SystemTime::now();
     let lifetime = match (info.get("expires_on"), info.get("expires_in")) {
         (Some(on), _) if whole_number(on).is_some_and(|on| on > 0) => {
-            let end = UNIX_EPOCH + Duration::from_secs(whole_number(on).unwrap_or_default());
-            end.duration_since(obtained).unwrap_or_default()
+            let end_s = whole_number(on).unwrap_or_default();
+            Duration::from_secs(end_s.saturating_sub(unix_s(obtained)))
         }
         (_, Some(within)) => Duration::from_secs(whole_number(within).unwrap_or_default()),
         _ => Duration::ZERO,
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn numbers_may_be_strings() {
-        let end = crate::clock::unix_s(SystemTime::now()) + 3600;
+        let end = unix_s(SystemTime::now()) + 3600;
         for json in [
             format!(r#"{{"access_token":"t","expires_on":"{end}","expires_in":"1"}}"#),
             format!(r#"{{"access_token":"t","expires_on":{end}}}"#),
@@ -66,6 +67,17 @@ mod tests {
             let LoginKind::Given { token, refresh: None } = login.kind else { panic!("{login:?}") };
             assert!((3595..=3600).contains(&token.lifetime.as_secs()), "{json}");
             assert_eq!(token.secret.expose(), "t");
+        }
+    }
+
+    #[test]
+    fn a_life_without_an_end_has_one() {
+        for name in ["expires_on", "expires_in"] {
+            for value in ["18446744073709551615", "9223372036854775807"] {
+                let login = parse(&format!(r#"{{"access_token":"t","{name}":"{value}"}}"#)).unwrap();
+                let LoginKind::Given { token, .. } = login.kind else { panic!("{login:?}") };
+                assert!((1..=30 * 24 * 3600).contains(&token.left().as_secs()), "{name} {value}");
+            }
         }
     }
 

@@ -66,15 +66,19 @@ async fn output(program: &'static str, mut command: Command) -> Result<Output, I
         Some(127) => Err(missing(program)),
         _ => {
             let text = String::from_utf8_lossy(&output.stderr);
-            // Both begin with a level; PowerShell frames its text.
-            let line =
-                text.lines().map(|line| line.trim_start_matches(['|', ' '])).find(|line| !line.is_empty());
-            let line = line.unwrap_or_default();
-            let said = first_sentence(line.strip_prefix("ERROR: ").unwrap_or(line));
+            let said = first_sentence(complaint(&text));
             let ended = || format!("it ended with {}", output.status);
             Err(fault(if said.is_empty() { ended() } else { said }))
         }
     }
+}
+
+/// The line that says why: the Azure CLI marks it, among warnings of its own and of Python; PowerShell frames its text, and ends
+/// with the reason.
+fn complaint(stderr: &str) -> &str {
+    let lines =
+        || stderr.lines().map(|line| line.trim_matches(['|', ' ', '~'])).filter(|line| !line.is_empty());
+    lines().find_map(|line| line.strip_prefix("ERROR: ")).or_else(|| lines().last()).unwrap_or_default()
 }
 
 fn missing(program: &'static str) -> IdentityError {
@@ -150,5 +154,32 @@ pub(crate) async fn powershell(
             Ok(TokenAnswer { secret: Secret::new(secret), lifetime, refresh: None })
         }
         _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_found_among_warnings_and_frames() {
+        for (stderr, reason) in [
+            (
+                "WARNING: Unable to encrypt token cache.\nERROR: AADSTS70043: Expired.\nRun:\naz login\n",
+                "AADSTS70043: Expired.",
+            ),
+            (
+                "x.py:3: UserWarning: old\nModuleNotFoundError: No module named 'azure'\n\n",
+                "ModuleNotFoundError: No module named 'azure'",
+            ),
+            (
+                "Get-AzAccessToken: \nLine |\n   3 |  $token = Get\n     |           ~~~\n     | Run Connect-AzAccount to login.\n",
+                "Run Connect-AzAccount to login.",
+            ),
+            ("ERROR: one line", "one line"),
+            (" \n", ""),
+        ] {
+            assert_eq!(complaint(stderr), reason);
+        }
     }
 }

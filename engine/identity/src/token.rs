@@ -10,6 +10,9 @@ use crate::clock::Clock;
 const MARGIN: Duration = Duration::from_secs(300);
 /// Tokens of a shorter life are renewed at four fifths of it.
 const LONG: Duration = Duration::from_secs(1200);
+/// No token is good for longer, whatever its issuer says: Entra ID's longest are good for 28 hours. It also keeps the sums of
+/// times from overflowing.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// An access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct AccessToken {
     pub secret: Secret,
     /// When it was issued, or found.
     pub obtained: SystemTime,
-    /// How long it is good from then on, in this machine's time.
+    /// How long it is good from then on, in this machine's time. More than 30 days count as 30 days.
     pub lifetime: Duration,
 }
 
@@ -32,13 +35,17 @@ impl AccessToken {
     pub fn left(&self) -> Duration {
         // A clock that was set back makes no token younger than new.
         let age = SystemTime::now().duration_since(self.obtained).unwrap_or_default();
-        self.lifetime.saturating_sub(age)
+        self.life().saturating_sub(age)
+    }
+
+    fn life(&self) -> Duration {
+        self.lifetime.min(LONGEST)
     }
 
     /// How long to go on with it before asking for the next: until a fifth of its life is left, and for a long life at
     /// least 5 minutes.
     pub(crate) fn renew_in(&self, clock: &Clock) -> Duration {
-        self.left().saturating_sub(margin(self.lifetime, clock))
+        self.left().saturating_sub(margin(self.life(), clock))
     }
 }
 
@@ -76,5 +83,12 @@ mod tests {
         assert_eq!(token.left(), Duration::ZERO);
         token.obtained = SystemTime::now() + hour;
         assert_eq!(token.left(), hour);
+    }
+
+    #[test]
+    fn no_token_is_good_for_ever() {
+        let token = AccessToken::new(Secret::new("t"), Duration::MAX);
+        assert!(token.left() <= LONGEST && token.left() > LONGEST - Duration::from_secs(60));
+        assert!(token.renew_in(&Clock::system()) > LONGEST / 2);
     }
 }

@@ -21,7 +21,7 @@ use exempt::Exempt;
 #[non_exhaustive]
 pub enum ProxyError {
     /// The variable holds no proxy's URL. Correct it, or unset it.
-    #[error("{variable} cannot be used: {reason}; a proxy looks like http://USER:PASSWORD@HOST:PORT")]
+    #[error("{variable} cannot be used: {reason}; a proxy looks like http://HOST:PORT")]
     Variable {
         /// The variable.
         variable: &'static str,
@@ -55,12 +55,19 @@ impl Proxies {
         let proxy = |names| {
             set(names).map(|(variable, text)| Proxy::parse(variable, &text).map(Arc::new)).transpose()
         };
-        let all = proxy(["ALL_PROXY", "all_proxy"])?;
-        let https = proxy(["HTTPS_PROXY", "https_proxy"])?;
+        // Desktops set it to what not every program understands: it is looked at where nothing else is set.
+        let last = || proxy(["ALL_PROXY", "all_proxy"]);
+        let https = match proxy(["HTTPS_PROXY", "https_proxy"])? {
+            None => last()?,
+            https => https,
+        };
         let is_cgi = env("REQUEST_METHOD").is_some_and(|method| !method.is_empty());
-        let http = if is_cgi { None } else { proxy(["HTTP_PROXY", "http_proxy"])? };
+        let http = match if is_cgi { None } else { proxy(["HTTP_PROXY", "http_proxy"])? } {
+            None => last()?,
+            http => http,
+        };
         let exempt = set(["NO_PROXY", "no_proxy"]).map(|(_, text)| Exempt::parse(&text)).unwrap_or_default();
-        Ok(Self { https: https.or_else(|| all.clone()), http: http.or(all), exempt })
+        Ok(Self { https, http, exempt })
     }
 
     /// The proxy that connections to `endpoint` go through, for messages: its URL without user and password, and the
@@ -130,7 +137,7 @@ impl Proxy {
         let (socks, tls, usual_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (false, false, 80),
             "https" => (false, true, 443),
-            "socks5" | "socks5h" => (true, false, 1080),
+            "socks" | "socks5" | "socks5h" => (true, false, 1080),
             _ => return Err(fault("its scheme is not http, https, socks5 or socks5h".to_owned())),
         };
         let place = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -9,8 +9,8 @@ use crate::job::JobError;
 use crate::options::{JobOptions, RetryPolicy};
 use crate::verdict::StopHandle;
 
-/// Asks, without a credential, whether what is at `url` can be read: the blob itself, where the URL can name one, and else
-/// the container's list. One or two requests, sent once; no answer counts as no.
+/// Asks, without a credential, whether what is at `url` can be read: the container's list, and else the blob itself, where the
+/// URL names one. One or two requests, sent once; no answer counts as no.
 ///
 /// # Errors
 /// [`JobError`]: it cannot be asked with this URL or these options.
@@ -25,16 +25,15 @@ pub fn is_public(url: &BlobUrl, options: &JobOptions) -> Result<bool, JobError> 
         Err(_) => return Ok(false),
     };
     let public = command.run(async |client| {
-        if let RemotePath::Object { name } = &path
-            && !name.ends_with('/')
-        {
-            let name = encode_path(name);
-            if command.ask(async || client.head_blob(&name, Which::default()).await).await.is_ok() {
-                return Ok(true);
-            }
-        }
         let first = ListRequest { max_results: Some(1), ..ListRequest::default() };
-        Ok(command.ask(async || client.list_blobs(&first).await).await.is_ok())
+        if command.ask(async || client.list_blobs(&first).await).await.is_ok() {
+            return Ok(true);
+        }
+        let RemotePath::Object { name } = &path else { return Ok(false) };
+        let name = encode_path(name);
+        let asked = command.ask(async || client.head_blob(&name, Which::default()).await).await;
+        // What is below a directory is found by listing it.
+        Ok(asked.is_ok_and(|facts| !facts.hdi_isfolder()))
     });
     Ok(public.unwrap_or(false))
 }

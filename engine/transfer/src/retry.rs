@@ -38,6 +38,10 @@ pub(crate) fn next(
     reached: bool,
     jitter: f64,
 ) -> Next {
+    if matches!(error, RequestError::Token(_)) {
+        // Nobody has one: not for this object, and for no other.
+        return Next::StopJob;
+    }
     match error.class() {
         Class::Skip => return Next::GiveUp,
         Class::Fatal => return if reached { Next::GiveUp } else { Next::StopJob },
@@ -59,7 +63,7 @@ pub(crate) fn next(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_azure::ServiceError;
+    use azuring_azure::{ServiceError, TokenError};
 
     fn service(status: u16, code: &str, retry_after: Option<u64>) -> RequestError {
         ServiceError {
@@ -97,6 +101,8 @@ mod tests {
         let auth = service(403, "AuthenticationFailed", None);
         assert_eq!(next(&policy, &auth, 1, false, 0.0), Next::StopJob);
         assert_eq!(next(&policy, &auth, 1, true, 0.0), Next::GiveUp);
+        let gone = TokenError { identity: "me".into(), reason: "revoked".into() };
+        assert_eq!(next(&policy, &RequestError::Token(gone), 1, true, 0.0), Next::StopJob);
         let denied = service(403, "AuthorizationPermissionMismatch", None);
         assert_eq!(next(&policy, &denied, 1, false, 0.0), Next::GiveUp);
     }

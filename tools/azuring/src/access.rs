@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use azuring_azure::{AccountKey, Sas, SasNeeds, SasOperation, Secret, TrustedSuffixes};
 use azuring_transfer::{BlobUrl, Credential, is_public};
 
+use self::identity::NoBearer;
 use crate::cli::engine::EngineArgs;
 use crate::cli::global::GlobalArgs;
 use crate::exit::Exit;
@@ -48,8 +49,17 @@ pub(crate) fn open(
 ) -> Result<(BlobUrl, Credential), Refused> {
     let url = BlobUrl::parse(url)?;
     let forced = Forced::of(variable("AZCOPY_CRED_TYPE").as_deref())?;
-    match given(&url, engine, forced)? {
-        Credential::Anonymous => {}
+    let may = Credential::may_send_tokens(&url, &trusted(global));
+    // Who says who to be means it, whatever keys of other programs are about.
+    let asked = forced == Some(Forced::Token) || identity::is_asked_for();
+    let nothing_else =
+        asked && may.is_ok() && forced != Some(Forced::SharedKey) && engine.account_key_file.is_none();
+    let given = match url.sas() {
+        None if nothing_else => Credential::Anonymous,
+        _ => given(&url, engine, forced)?,
+    };
+    match given {
+        Credential::Anonymous if forced != Some(Forced::Anonymous) => {}
         credential => {
             if let Credential::Sas(sas) = &credential {
                 check_sas(sas, &url, purpose)?;
@@ -57,21 +67,32 @@ pub(crate) fn open(
             return Ok((url, credential));
         }
     }
-    let trusted =
-        TrustedSuffixes::default().with(global.trusted_microsoft_suffixes.as_deref().unwrap_or_default());
-    if let Err(error) = Credential::may_send_tokens(&url, &trusted) {
+    if let Err(error) = may {
         // Nobody else's server gets a token because one could be had.
-        let asked = forced == Some(Forced::Token) || identity::is_asked_for();
-        return if asked { Err(error.into()) } else { Ok((url, Credential::Anonymous)) };
-    }
-    if forced == Some(Forced::Anonymous) {
+        if asked {
+            return Err(error.into());
+        }
+        if identity::is_set(engine.no_cache.0) {
+            notice(&format!("nobody's login is used: {error}"));
+        }
         return Ok((url, Credential::Anonymous));
     }
     if forced.is_none() && purpose.reads && is_public(&url, &options::common(global, engine)?)? {
         return Ok((url, Credential::Anonymous));
     }
-    let credential = token(&url, global, engine)?;
-    Ok((url, credential))
+    match identity::bearer(engine) {
+        Ok(bearer) => {
+            let credential = Credential::token(&url, bearer, &trusted(global))?;
+            Ok((url, credential))
+        }
+        Err(NoBearer::Nobody(why)) if purpose.reads => {
+            // Single blobs may be public where the list is not: the service has the last word.
+            notice(&why);
+            Ok((url, Credential::Anonymous))
+        }
+        Err(NoBearer::Nobody(why)) => Err(refused(why)),
+        Err(NoBearer::Refused(refused)) => Err(refused),
+    }
 }
 
 /// The account's key, if one is given.
@@ -86,7 +107,11 @@ pub(crate) fn key(url: &BlobUrl, engine: &EngineArgs) -> Result<Option<AccountKe
 pub(crate) fn token(url: &BlobUrl, global: &GlobalArgs, engine: &EngineArgs) -> Result<Credential, Refused> {
     let trusted = trusted(global);
     Credential::may_send_tokens(url, &trusted)?;
-    Ok(Credential::token(url, identity::bearer(engine)?, &trusted)?)
+    let bearer = identity::bearer(engine).map_err(|none| match none {
+        NoBearer::Nobody(why) => refused(why),
+        NoBearer::Refused(refused) => refused,
+    })?;
+    Ok(Credential::token(url, bearer, &trusted)?)
 }
 
 fn trusted(global: &GlobalArgs) -> TrustedSuffixes {
@@ -127,20 +152,24 @@ const SOON: Duration = Duration::from_secs(15 * 60);
 fn check_sas(sas: &Sas, url: &BlobUrl, purpose: &Purpose<'_>) -> Result<(), Refused> {
     let path = url.raw_path();
     // Anything else may be one blob, whatever else it may be.
-    let several = path.is_empty() || path.ends_with('/') || path.contains('*');
+    let listed = purpose.lists && (path.is_empty() || path.ends_with('/') || path.contains('*'));
     let mut operations = purpose.operations.to_vec();
-    if several && purpose.lists {
+    if listed {
         operations.push(SasOperation::List);
     }
-    let needs = SasNeeds { tls: url.endpoint().tls, one_blob: !several, operations: &operations };
+    let needs = SasNeeds { tls: url.endpoint().tls, one_blob: !listed, operations: &operations };
     let now = SystemTime::now();
     sas.check(&needs, now).map_err(|fault| refused(fault.to_string()))?;
-    let left = sas.expires().and_then(|end| end.duration_since(now).ok());
-    if let Some(left) = left.filter(|left| *left < SOON) {
-        notice(&format!(
-            "the SAS ends in {} minutes: what is not begun by then will be refused",
-            left.as_secs() / 60
-        ));
+    match sas.expires().map(|end| end.duration_since(now)) {
+        Some(Ok(left)) if left < SOON => {
+            let minutes = left.as_secs() / 60;
+            notice(&format!("the SAS ends in {minutes} minutes: what is not begun by then will be refused"));
+        }
+        Some(Err(ended)) => {
+            let seconds = ended.duration().as_secs();
+            notice(&format!("the SAS ended {seconds} s ago, if this machine's clock is right"));
+        }
+        _ => {}
     }
     Ok(())
 }

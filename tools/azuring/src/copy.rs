@@ -182,12 +182,18 @@ fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
     if args.dry_run.0 {
         return Vec::new();
     }
-    let mut operations = vec![match args.blob.blob_type {
-        _ if downloads => SasOperation::Read,
-        BlobTypeArg::Append => SasOperation::Append,
-        BlobTypeArg::Page => SasOperation::WritePages,
-        BlobTypeArg::Block | BlobTypeArg::Detect => SasOperation::WriteBlob,
-    }];
+    if downloads {
+        return vec![SasOperation::Read];
+    }
+    let mut operations = vec![SasOperation::WriteBlob];
+    match args.blob.blob_type {
+        BlobTypeArg::Append => operations.push(SasOperation::Append),
+        BlobTypeArg::Page => operations.push(SasOperation::WritePages),
+        BlobTypeArg::Block | BlobTypeArg::Detect => {}
+    }
+    if args.overwrite == OverwriteArg::IfSourceNewer {
+        operations.push(SasOperation::Read);
+    }
     if args.blob.blob_tags.is_some() {
         operations.push(SasOperation::Tags);
     }

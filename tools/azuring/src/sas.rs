@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use azuring_azure::{AccountKey, Sas, SasBuildError, SasBuilder};
 use azuring_transfer::{BlobUrl, UrlError, user_delegation_key};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
 use crate::access;
@@ -51,8 +52,9 @@ fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
             }
             let credential = access::token(&url, global, &args.engine)?;
             let options = options::common(global, &args.engine)?;
-            // The key is valid a little earlier, for a SAS that begins at once.
-            let from = start.unwrap_or(now).min(now) - BEFORE;
+            // The key is valid a little earlier, for a SAS that begins at once, and not for longer than the service gives it.
+            let begin = start.unwrap_or(now).min(now) - BEFORE;
+            let from = begin.max(expiry - LONGEST);
             match user_delegation_key(&url, &credential, &options, (from, expiry)) {
                 Ok(key) => delegated(&builder, &key, &url),
                 Err(error) => {
@@ -72,12 +74,23 @@ fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
     Ok(Exit::Done)
 }
 
+/// What was typed and would end a path, or not be taken in one.
+const NOT_IN_A_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'`');
+
 /// The URL, and as it is shown. For an account SAS it may name the account alone.
 fn target(args: &SasArgs) -> Result<(BlobUrl, String), Refused> {
-    let shown = args.target.trim_end_matches('/').to_owned();
     match BlobUrl::parse(&args.target) {
-        Ok(url) => Ok((url, shown)),
+        Ok(url) if url.raw_path().is_empty() => {
+            let shown = url.container_url();
+            Ok((url, shown))
+        }
+        Ok(url) => {
+            let path = utf8_percent_encode(url.raw_path(), NOT_IN_A_PATH);
+            let shown = format!("{}/{path}", url.container_url());
+            Ok((url, shown))
+        }
         Err(UrlError::NoContainer { .. }) if args.account.0 => {
+            let shown = args.target.trim_end_matches('/').to_owned();
             Ok((BlobUrl::parse(&format!("{shown}/{ROOT}"))?, shown))
         }
         Err(error) => Err(error.into()),
@@ -146,5 +159,7 @@ mod tests {
         assert_eq!(shown(&format!("{line} --account")).unwrap(), "https://a.blob.core.windows.net $root");
         let container = line.replace("net/", "net/photos/a%20b");
         assert_eq!(shown(&container).unwrap(), "https://a.blob.core.windows.net/photos/a%20b photos");
+        let odd = line.replace("net/", "net/photos/a#b/");
+        assert_eq!(shown(&odd).unwrap(), "https://a.blob.core.windows.net/photos/a%23b/ photos");
     }
 }

@@ -347,7 +347,8 @@ impl SasBuilder {
         let (key_start, key_expiry) = (date::read(&key.start), date::read(&key.expiry));
         let start = self.start.max(key_start);
         if let Some(start) = start
-            && expiry.duration_since(start).is_ok_and(|length| length > MAX_DELEGATED)
+            // Times are written in whole seconds.
+            && expiry.duration_since(start).is_ok_and(|length| length.as_secs() > MAX_DELEGATED.as_secs())
         {
             return Err(SasBuildError::TooLong(expiry));
         }

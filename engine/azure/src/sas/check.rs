@@ -49,7 +49,8 @@ impl SasOperation {
         match self {
             SasOperation::List => "l",
             SasOperation::Read => "r",
-            SasOperation::WriteBlob | SasOperation::WritePages | SasOperation::CreateContainer => "cw",
+            SasOperation::WriteBlob | SasOperation::CreateContainer => "cw",
+            SasOperation::WritePages => "w",
             SasOperation::Append => "aw",
             SasOperation::Delete => "d",
             SasOperation::DeleteVersion => "x",

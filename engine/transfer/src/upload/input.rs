@@ -69,7 +69,8 @@ pub fn upload_from(
     let mut bounds = options.clone();
     bounds.limits.lanes = 1;
     let share = budget::shares(&bounds)?[0];
-    let command = Rc::new(Command::new(url, (credential, Access::Write), options, stop, share.in_flight)?);
+    let access = if options.properties.tags.is_some() { Access::Tag } else { Access::Write };
+    let command = Rc::new(Command::new(url, (credential, access), options, stop, share.in_flight)?);
     let theirs = Rc::clone(&command);
     let pool = Pool::new(share.pool_bytes);
     let (mut counts, links_opened) = command.run(async move |client| {

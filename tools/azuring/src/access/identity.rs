@@ -4,7 +4,7 @@ use std::path::Path;
 
 use azuring_azure::Bearer;
 use azuring_identity::{
-    Cache, CacheOptions, Cancel, Clock, DevicePrompt, IdentityError, Login, LoginKind, Network,
+    Cache, CacheOptions, Cancel, ChainError, Clock, DevicePrompt, IdentityError, Login, LoginKind, Network,
     STORAGE_SCOPE, chain, keep,
 };
 use azuring_link::LinkSettings;
@@ -43,7 +43,7 @@ pub(crate) fn from_environment(read: impl Fn(&str) -> Option<String>) -> Result<
 }
 
 /// Tokens for this command: of the login that is asked for, else of the one that is kept, else of whoever this machine is.
-pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, Refused> {
+pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
     let (network, kept) = (network(engine.ca_file.as_deref())?, cache(engine.no_cache.0));
     let asked = from_environment(|name| std::env::var(name).ok())?;
     let (login, first, cache) = match asked {
@@ -57,15 +57,28 @@ pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, Refused> {
         None => match kept.login().map_err(|error| failed(&error))? {
             Some(login) => (login, None, kept),
             None => {
-                let (login, token) =
-                    chain(&network, STORAGE_SCOPE, &kept).map_err(|error| nobody(&error.to_string()))?;
+                let (login, token) = chain(&network, STORAGE_SCOPE, &kept).map_err(|error| nobody(&error))?;
                 notice(&format!("nothing is said of who to be: using the {}", login.describe()));
                 (login, Some(token), kept)
             }
         },
     };
     let kept = keep(login, network, STORAGE_SCOPE, Clock::system(), first, cache);
-    kept.map_err(|error| failed(&error))
+    Ok(kept.map_err(|error| failed(&error))?)
+}
+
+/// Why there are no tokens.
+pub(crate) enum NoBearer {
+    /// Nobody is logged in, and this machine is nobody.
+    Nobody(String),
+    /// Somebody is meant, and gets none.
+    Refused(Refused),
+}
+
+impl From<Refused> for NoBearer {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
 }
 
 /// Has a person log in.
@@ -100,11 +113,12 @@ pub(crate) fn cache(none: bool) -> Cache {
     }
 }
 
-/// Nobody is logged in.
-fn nobody(why: &str) -> Refused {
-    refused(format!(
-        "{why}\nappend a SAS to the URL, give the account's key (AZURE_STORAGE_KEY, --account-key-file), or log in: azuring login"
-    ))
+/// Nobody is logged in, unless somebody was meant and is refused.
+fn nobody(error: &ChainError) -> NoBearer {
+    let text = format!(
+        "{error}\nappend a SAS to the URL, give the account's key (AZURE_STORAGE_KEY, --account-key-file), or log in: azuring login"
+    );
+    if error.is_of_somebody() { NoBearer::Refused(refused(text)) } else { NoBearer::Nobody(text) }
 }
 
 /// Why there is no token.

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::value::{Concurrency, Switch, rate, size};
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArgs {
     /// Requests in flight [default: 16 per core, at least 64]

@@ -87,7 +87,14 @@ fn with_flags(mut then: Vec<OsString>, now: Vec<OsString>) -> Vec<OsString> {
 /// Puts the SAS back.
 fn sign(mut cli: Cli, args: &ResumeArgs, description: &Description, id: JobId) -> Result<Cli, Refused> {
     let (source, destination) = (args.source_sas.as_deref(), args.destination_sas.as_deref());
-    let engine = &args.engine;
+    // Its paths are those of the line that was put together, which hold in the directory of the job.
+    let engine = match &cli.command {
+        Command::Copy(args) => args.engine.clone(),
+        Command::Remove(args) => args.engine.clone(),
+        Command::SetProperties(args) => args.engine.clone(),
+        _ => return Err(usage(format!("job {id}: {} is no command that is resumed", description.command))),
+    };
+    let engine = &engine;
     let source =
         End { name: "source", flag: "source-sas", sas: source, had: description.source_sas, id, engine };
     let (flag, had) = ("destination-sas", description.destination_sas);
@@ -108,7 +115,7 @@ fn sign(mut cli: Cli, args: &ResumeArgs, description: &Description, id: JobId) -
             source.sign(&mut set.target)?;
             destination.none()?;
         }
-        _ => return Err(usage(format!("job {id}: {} is no command that is resumed", description.command))),
+        _ => {}
     }
     Ok(cli)
 }

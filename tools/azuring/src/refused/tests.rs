@@ -177,11 +177,9 @@ fn the_defaults_may_be_said() {
 
 #[test]
 fn flags_without_effect_are_said_in_a_line_each() {
-    for (line, flag) in [
-        (UP, "--skip-version-check"),
-        (UP, "--disable-auto-decoding"),
-        (DOWN, "--preserve-owner=false"),
-    ] {
+    for (line, flag) in
+        [(UP, "--skip-version-check"), (UP, "--disable-auto-decoding"), (DOWN, "--preserve-owner=false")]
+    {
         let notices = checked(&format!("{line} {flag}")).unwrap();
         assert_eq!(notices.len(), 1, "{flag}");
         let name = flag.split('=').next().unwrap();
