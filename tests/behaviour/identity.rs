@@ -544,3 +544,112 @@ fn a_login_without_the_key_ring_outlives_it() {
     fs::set_permissions(other.home().join(".azuring/identity"), fs::Permissions::from_mode(0o600)).unwrap();
     other.run(["list", &entra.url(""), &entra.trusted()]).expect_code(0);
 }
+
+#[test]
+fn status_asks_though_a_token_is_kept() {
+    let entra = Entra::service_principal(azuring!(), Role::Contributor);
+    entra.fixture.run(["list", &entra.url(""), &entra.trusted()]).expect_code(0);
+    entra.fixture.run(["login", "status"]).expect_code(0);
+    assert_eq!(given(&entra.authority), 2);
+    entra.authority.register(Application::new(APPLICATION).secret("another"));
+    let status = entra.fixture.run(["login", "status"]);
+    assert!(status.expect_code(1).stderr.contains("AADSTS7000215"), "{}", status.stderr);
+}
+
+#[test]
+fn another_secret_gets_no_token_of_the_one_before() {
+    let entra = Entra::service_principal(azuring!(), Role::Contributor);
+    entra.fixture.run(["list", &entra.url(""), &entra.trusted()]).expect_code(0);
+    let wrong = entra.fixture.azuring().clone().env("AZCOPY_SPA_CLIENT_SECRET", "wrong");
+    let listed = wrong.run(["list", &entra.url(""), &entra.trusted()]);
+    assert!(listed.expect_code(3).stderr.contains("AADSTS7000215"), "{}", listed.stderr);
+}
+
+#[test]
+fn a_login_of_which_the_key_is_elsewhere_stops_nobody_with_a_name() {
+    // As it is on another machine, or in a container, with the same home.
+    let sealed = r#"{"format":1,"login":true,"sealed":""}"#;
+    let keep = |azuring: &Azuring| {
+        let file = azuring.home().join(".azuring/identity");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, sealed).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        file
+    };
+    let with = |azuring: Azuring, authority: &Authority| {
+        keep(&azuring);
+        azuring
+            .env("AZURE_TENANT_ID", authority.tenant())
+            .env("AZURE_CLIENT_ID", APPLICATION)
+            .env("AZURE_CLIENT_SECRET", CLIENT_SECRET)
+    };
+    let entra = Entra::with(azuring!(), |authority| authority, with);
+    entra.authority.register(Application::new(APPLICATION).secret(CLIENT_SECRET).role(Role::Contributor));
+    let listed = entra.fixture.run(["list", &entra.url(""), &entra.trusted()]);
+    assert!(listed.expect_code(0).stderr.contains("the login that is kept is not used"), "{}", listed.stderr);
+    let file = entra.fixture.azuring().home().join(".azuring/identity");
+    assert_eq!(fs::read_to_string(file).unwrap(), sealed, "it is whole where its key is");
+    // Nobody else is taken in its place.
+    let other = azuring!();
+    keep(&other);
+    let refused = other.run(["list", "https://a.blob.core.windows.net/container"]);
+    assert!(refused.expect_code(3).stderr.contains("log in again"), "{}", refused.stderr);
+}
+
+#[test]
+fn what_is_typed_goes_before_what_is_set() {
+    let client = "9f6f3a30-0000-4000-8000-00000000c11e";
+    let with = |azuring: Azuring, authority: &Authority| {
+        azuring
+            .env("AZCOPY_MSI_OBJECT_ID", "other")
+            .env("AZURE_POD_IDENTITY_AUTHORITY_HOST", authority.imds_url())
+            .env("AZCOPY_SPA_CERT_PATH", "/nowhere.pem")
+            .env("AZCOPY_SPA_CLIENT_SECRET", CLIENT_SECRET)
+            .env("AZURE_CLIENT_ID", "other")
+    };
+    let entra = Entra::with(azuring!(), |authority| authority, with);
+    entra.authority.register_identity(ManagedIdentity::user(client, "/s").role(Role::Contributor));
+    entra.authority.register(Application::new(APPLICATION).secret(CLIENT_SECRET));
+    let flag = format!("--identity-client-id={client}");
+    entra.fixture.run(["login", "--identity", &flag]).expect_code(0);
+    let both = entra.fixture.run(["login", "--identity", &flag, "--identity-object-id=o"]);
+    let said = "--identity-client-id and --identity-object-id exclude each other";
+    assert!(both.expect_code(2).stderr.contains(said), "{}", both.stderr);
+    let application = format!("--application-id={APPLICATION}");
+    let tenant = format!("--tenant-id={}", entra.authority.tenant());
+    entra.fixture.run(["login", "--service-principal", &application, &tenant]).expect_code(0);
+}
+
+#[test]
+fn nobody_enters_a_code_for_a_login_that_cannot_be_kept() {
+    let entra = Entra::new(azuring!());
+    fs::write(entra.fixture.azuring().home().join(".azuring"), "in the way").unwrap();
+    for command in ["login", "logout"] {
+        let refused = entra.fixture.run([command]);
+        assert!(
+            refused.code != Some(0) && refused.stderr.contains(".azuring cannot be used"),
+            "{}",
+            refused.stderr
+        );
+    }
+    assert_eq!(entra.authority.requests().len(), 0);
+}
+
+#[test]
+fn a_login_without_the_key_ring_stays_without() {
+    let entra = Entra::new(azuring!());
+    let public = "579a7132-0e58-4d80-b1e1-7a1e2d337859";
+    entra.authority.register(Application::new(public).public().role(Role::Contributor));
+    entra.authority.set_behaviour(Behaviour { poll_interval_s: 1, ..Behaviour::default() });
+    let tenant = format!("--tenant-id={}", entra.authority.tenant());
+    let running = entra.fixture.azuring().start(["login", &tenant, "--no-keyring"]);
+    assert!(entra.authority.approve_device(&user_code(&entra.authority)));
+    running.wait().unwrap().expect_code(0);
+    let file = entra.fixture.azuring().home().join(".azuring/identity");
+    let before = fs::read_to_string(&file).unwrap();
+    entra.fixture.run(["list", &entra.url(""), &entra.trusted()]).expect_code(0);
+    let after = fs::read_to_string(&file).unwrap();
+    assert!(before != after && after.contains("outlive a restart"), "{}", after.len());
+    let status = entra.fixture.run(["login", "status"]);
+    assert!(status.expect_code(0).stderr.contains("without encryption"), "{}", status.stderr);
+}

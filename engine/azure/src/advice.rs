@@ -132,7 +132,7 @@ fn refusal(error: &ServiceError, credential: &Credential, access: Access) -> Str
             "the SAS is not taken: was it copied whole, has it expired, was the key it is signed with changed?".to_owned()
         }
         ("AuthenticationFailed", Credential::SharedKey(_)) => {
-            format!("the signature is not taken: is it {who}, and still that key?")
+            format!("check the key: is it {who}, and still that key? And is this machine's clock right?")
         }
         (_, Credential::Anonymous) => format!(
             "it was sent without a credential: append a SAS to the URL, give the account's key (AZURE_STORAGE_KEY, --account-key-file), or be \

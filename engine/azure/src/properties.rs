@@ -45,6 +45,14 @@ impl BlobProperties {
         value("content-type", text).map(drop)
     }
 
+    /// Whether all of them can be sent.
+    ///
+    /// # Errors
+    /// [`PropertyError`].
+    pub fn check(&self) -> Result<(), PropertyError> {
+        self.headers().map(drop)
+    }
+
     /// The headers of Put Blob and Put Block List that carry them.
     ///
     /// # Errors

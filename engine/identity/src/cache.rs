@@ -29,6 +29,11 @@ const TURN: Duration = Duration::from_secs(75);
 /// Lock and file are looked at again after this long; the one who holds the lock waits for a network. A thousand processes
 /// that wait cost half a core.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long to wait for another process to change the file. It takes milliseconds; one that was stopped while it did so has
+/// it for ever.
+const CHANGE: Duration = Duration::from_secs(5);
+/// How often to look whether it is done.
+const LOOK_FOR_CHANGE: Duration = Duration::from_millis(10);
 /// More tokens than anybody's scripts use; the oldest go.
 const MAX_TOKENS: usize = 64;
 
@@ -68,6 +73,8 @@ pub struct Cache {
 struct Place {
     dir: PathBuf,
     options: CacheOptions,
+    /// How long to wait for the lock.
+    patience: Duration,
 }
 
 impl Cache {
@@ -78,7 +85,7 @@ impl Cache {
     pub fn open(dir: &Path, options: CacheOptions) -> Result<Self, IdentityError> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| file::fault(dir, error))?;
-        Ok(Self { place: Some(Place { dir: dir.to_owned(), options }) })
+        Ok(Self { place: Some(Place { dir: dir.to_owned(), options, patience: CHANGE }) })
     }
 
     /// A cache that keeps nothing.
@@ -95,6 +102,16 @@ impl Cache {
         Ok(place.read()?.map(|stored| stored.protection))
     }
 
+    /// Whether a login can be saved: to be asked before a person goes through one.
+    ///
+    /// # Errors
+    /// [`IdentityError::Cache`]: the directory or the lock cannot be written.
+    pub fn check_writable(&self) -> Result<(), IdentityError> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let _lock = place.lock()?;
+        file::try_out(&place.file())
+    }
+
     /// The login that was saved.
     ///
     /// # Errors
@@ -104,15 +121,15 @@ impl Cache {
         let Some(place) = &self.place else { return Ok(None) };
         let Some(stored) = place.read()? else { return Ok(None) };
         match stored.contents.login {
-            Some(login) => login.restore().map(Some).ok_or_else(|| place.damaged("an unknown login")),
+            Some(login) => login.restore().map(Some).ok_or_else(|| place.fault("an unknown login")),
             None if stored.login_lost => Err(IdentityError::not_logged_in(
-                "the key of the saved login is gone from the kernel's keyring (restarted, or not used for days)",
+                "the key of the saved login is not in the kernel's keyring (restarted, not used for days, or saved on another machine or in another container)",
             )),
             None => Ok(None),
         }
     }
 
-    /// Saves a login in place of the one before, and says what protects it.
+    /// Saves a login in place of the one before, protected as this cache was opened, and says what protects it.
     ///
     /// # Errors
     /// [`IdentityError::Cache`]; [`IdentityError::Unsupported`] for a token that was handed down.
@@ -130,6 +147,24 @@ impl Cache {
         stored.contents.login = Some(record);
         stored.login_lost = false;
         place.write(stored)
+    }
+
+    /// Puts the refresh token of `login` in place of the one of the login that is saved, if that is the same person's. What
+    /// protects it stays: whoever logged in has chosen it.
+    ///
+    /// # Errors
+    /// [`IdentityError::Cache`].
+    pub(crate) fn renew_login(&self, login: &Login) -> Result<(), IdentityError> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let _lock = place.lock()?;
+        let Some(mut stored) = place.read()? else { return Ok(()) };
+        let saved = stored.contents.login.take().and_then(record::StoredLogin::restore);
+        // Another one has logged in since, or nobody is logged in any more.
+        if !saved.is_some_and(|saved| saved.is_same_person(login)) {
+            return Ok(());
+        }
+        stored.contents.login = record::StoredLogin::of(login);
+        place.write(stored).map(drop)
     }
 
     /// Forgets the login, the tokens and the key. Returns whether there was a file.
@@ -158,7 +193,8 @@ impl Cache {
         (!token.renew_in(clock).is_zero()).then_some(token)
     }
 
-    /// Keeps a token for other processes.
+    /// Keeps a token for other processes. Not in a file with a login that cannot be opened here: it may be opened elsewhere,
+    /// and writing would end it.
     ///
     /// # Errors
     /// [`IdentityError::Cache`].
@@ -166,6 +202,9 @@ impl Cache {
         let Some(place) = &self.place else { return Ok(()) };
         let _lock = place.lock()?;
         let mut stored = place.read()?.unwrap_or_else(|| Stored::empty(place.options.keyring));
+        if stored.login_lost {
+            return Ok(());
+        }
         let Contents { tokens, .. } = &mut stored.contents;
         tokens.retain(|_, token| !token.restore().left().is_zero());
         while tokens.len() >= MAX_TOKENS {
@@ -179,7 +218,8 @@ impl Cache {
     /// Waits until `known` finds a token, or no other process asks for one: then it is this one's turn, until the lock is
     /// dropped. Without a cache, or when that takes too long, it is its turn without a lock.
     pub(crate) async fn turn(&self, known: impl Fn() -> Option<AccessToken>) -> Turn {
-        let lock = self.place.as_ref().and_then(|place| place.lock_file("identity.asking").ok());
+        let shared = self.place.as_ref().filter(|place| place.keeps_tokens());
+        let lock = shared.and_then(|place| place.lock_file("identity.asking").ok());
         let begun = Instant::now();
         loop {
             let tried = lock.as_ref().map(File::try_lock);
@@ -219,15 +259,32 @@ impl Place {
 
     fn lock_file(&self, name: &str) -> Result<File, IdentityError> {
         let path = self.dir.join(name);
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        opened.map_err(|error| file::fault(&path, error))
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600).custom_flags(file::DO_NOT_WAIT);
+        options.open(&path).map_err(|error| file::fault(&path, error))
     }
 
     /// Held for a few reads and writes at a time.
     fn lock(&self) -> Result<File, IdentityError> {
         let file = self.lock_file("identity.lock")?;
-        file.lock().map_err(|error| file::fault(&self.dir, error))?;
-        Ok(file)
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < self.patience => {
+                    std::thread::sleep(LOOK_FOR_CHANGE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(self.fault("another process does not let go of identity.lock"));
+                }
+                Err(TryLockError::Error(error)) => return Err(file::fault(&self.dir, error)),
+            }
+        }
+    }
+
+    /// Whether a token that is put would be found.
+    fn keeps_tokens(&self) -> bool {
+        self.read().is_ok_and(|stored| stored.is_none_or(|stored| !stored.login_lost))
     }
 
     fn read(&self) -> Result<Option<Stored>, IdentityError> {
@@ -247,7 +304,7 @@ impl Place {
         Ok(stored.protection)
     }
 
-    fn damaged(&self, reason: &str) -> IdentityError {
+    fn fault(&self, reason: &str) -> IdentityError {
         file::fault(&self.file(), reason)
     }
 }

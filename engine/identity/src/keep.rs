@@ -9,8 +9,8 @@ use crate::acquire::{FIRST_PATIENCE, acquire};
 use crate::cache::{Cache, Turn};
 use crate::clock::Clock;
 use crate::error::IdentityError;
-use crate::login::{Login, LoginKind};
-use crate::network::{Network, Wire, in_runtime};
+use crate::login::Login;
+use crate::network::{Network, Wire, in_runtime, on_a_thread};
 use crate::patience::{chance, patiently, pause};
 use crate::token::AccessToken;
 
@@ -49,6 +49,18 @@ pub fn keep(
     begun.recv().unwrap_or_else(|_| ended()).map(|()| bearer)
 }
 
+/// Asks for a token now, whatever the cache has, and keeps it there: whether the login works today.
+///
+/// # Errors
+/// [`IdentityError`]: it does not.
+pub fn check(login: Login, network: &Network, scope: &str, cache: Cache) -> Result<(), IdentityError> {
+    let mut keeper = Keeper::new(login, network.clone(), scope, Clock::system(), cache);
+    let known = keeper.cache.token(&keeper.key()).map(|token| token.secret);
+    on_a_thread(network, async |wire| {
+        patiently(FIRST_PATIENCE, async || keeper.fetch(&wire, known.as_ref()).await.map(drop)).await
+    })
+}
+
 /// Gets tokens of a login, one after the other.
 pub(crate) struct Keeper {
     login: Login,
@@ -60,7 +72,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn new(login: Login, network: Network, scope: &str, clock: Clock, cache: Cache) -> Self {
-        // Programs keep their own tokens, and may have logged in somebody else since.
+        // Programs keep their own tokens, and may have logged in somebody else since; so may a parent process.
         let cache = if login.is_lent() { Cache::none() } else { cache };
         Self { login, network, scope: scope.to_owned(), clock, cache }
     }
@@ -137,7 +149,7 @@ impl Keeper {
         wire: &Wire,
         old: Option<&Secret>,
     ) -> Result<AccessToken, IdentityError> {
-        let key = self.login.token_key(&self.scope);
+        let key = self.key();
         let another = |token: &AccessToken| Some(&token.secret) != old;
         let known = || self.cache.token_by(&key, &self.clock).filter(another);
         let _turn = match self.cache.turn(known).await {
@@ -156,7 +168,7 @@ impl Keeper {
             let rotated = self.cached_refresh_token().is_some();
             self.login.set_refresh_token(refresh);
             if rotated {
-                let _ = self.cache.save_login(&self.login);
+                let _ = self.cache.renew_login(&self.login);
             }
         }
         let _ = self.cache.put_token(&key, &issued.token);
@@ -166,12 +178,10 @@ impl Keeper {
     /// The refresh token in the cache, if it is this login's: another process may have got a newer one.
     fn cached_refresh_token(&self) -> Option<Secret> {
         let cached = self.cache.login().ok()??;
-        let device = |login: &Login| matches!(login.kind, LoginKind::DeviceCode { .. });
-        let same = device(&cached)
-            && device(&self.login)
-            && cached.tenant == self.login.tenant
-            && cached.client == self.login.client
-            && cached.authority == self.login.authority;
-        cached.refresh_token().filter(|_| same).cloned()
+        cached.refresh_token().filter(|_| cached.is_same_person(&self.login)).cloned()
+    }
+
+    fn key(&self) -> String {
+        self.login.token_key(&self.network, &self.scope)
     }
 }

@@ -52,7 +52,7 @@ pub use clock::Clock;
 pub use device::{Cancel, DevicePrompt};
 pub use environment::Environment;
 pub use error::IdentityError;
-pub use keep::keep;
+pub use keep::{check, keep};
 pub use login::{
     COMMON_TENANT, Login, LoginKind, ManagedIdentity, PUBLIC_AUTHORITY, PUBLIC_CLIENT, STORAGE_SCOPE,
 };

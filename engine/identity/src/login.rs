@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use azuring_azure::Secret;
 use url::Url;
 
 use crate::error::IdentityError;
+use crate::managed;
+use crate::network::Network;
 use crate::token::AccessToken;
 
 /// AzCopy's public client, which people log in to with a device code.
@@ -191,7 +194,7 @@ impl Login {
 
     /// Whether another program logs in, and keeps the tokens.
     pub(crate) fn is_lent(&self) -> bool {
-        matches!(self.kind, LoginKind::AzureCli | LoginKind::PowerShell)
+        matches!(self.kind, LoginKind::AzureCli | LoginKind::PowerShell | LoginKind::Given { .. })
     }
 
     /// The refresh token, where the kind has one.
@@ -216,12 +219,26 @@ impl Login {
         }
     }
 
-    /// What distinguishes the tokens of this login from others'; no secret.
-    pub(crate) fn token_key(&self, scope: &str) -> String {
+    /// Whether both are people, in the same tenant and at the same application.
+    pub(crate) fn is_same_person(&self, other: &Self) -> bool {
+        let person = |login: &Self| matches!(login.kind, LoginKind::DeviceCode { .. });
+        let place = |login: &Self| (login.tenant.clone(), login.client.clone(), login.authority.clone());
+        person(self) && person(other) && place(self) == place(other)
+    }
+
+    /// What distinguishes the tokens of this login from others'; no secret. Another secret or certificate is another login,
+    /// and so is the identity of another machine: a home directory may be on several.
+    pub(crate) fn token_key(&self, network: &Network, scope: &str) -> String {
         let which = match &self.kind {
-            LoginKind::ManagedIdentity(ManagedIdentity::System) => "system".to_owned(),
-            LoginKind::ManagedIdentity(which) => format!("{which:?}"),
-            LoginKind::ServicePrincipalCertificate { path, .. } => path.display().to_string(),
+            LoginKind::ManagedIdentity(which) => format!("{which:?} {}", managed::mark(network)),
+            LoginKind::ServicePrincipalSecret { secret } => {
+                let public = [&self.authority, self.client.as_deref().unwrap_or_default()];
+                digest(public.into_iter().chain([secret.expose()]))
+            }
+            LoginKind::ServicePrincipalCertificate { path, .. } => {
+                let content = std::fs::read(path).unwrap_or_default();
+                format!("{} {}", path.display(), digest([content]))
+            }
             LoginKind::WorkloadIdentity { token_file } => token_file.display().to_string(),
             _ => String::new(),
         };
@@ -231,6 +248,17 @@ impl Login {
     }
 }
 
+/// SHA-256 of `parts`, none of which runs into the next, as hexadecimal digits.
+pub(crate) fn digest(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        let part = part.as_ref();
+        context.update(&(part.len() as u64).to_le_bytes());
+        context.update(part);
+    }
+    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// An id that goes into a path or an argument.
 fn plain_id(name: &str, id: &str, marks: &str) -> Result<String, IdentityError> {
     let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
@@ -238,4 +266,33 @@ fn plain_id(name: &str, id: &str, marks: &str) -> Result<String, IdentityError> 
         return Err(IdentityError::setting(name, format!("{id} is not an id")));
     }
     Ok(id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_secret_or_certificate_is_another_login() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = Network::new(azuring_link::LinkSettings::default());
+        let key = |kind| {
+            let login = Login::new(kind).with_tenant("", "2222").unwrap().with_client("", "1111").unwrap();
+            login.token_key(&network, "s")
+        };
+        let secret = |text: &str| key(LoginKind::ServicePrincipalSecret { secret: Secret::new(text) });
+        let one = secret("hunter2");
+        assert!(
+            one.starts_with("spn ") && one.ends_with(" https://login.microsoftonline.com 2222 1111 s"),
+            "{one}"
+        );
+        assert!(!one.contains("hunter2") && one == secret("hunter2") && one != secret("hunter3"));
+        let path = dir.path().join("c.pem");
+        let certificate = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            key(LoginKind::ServicePrincipalCertificate { path: path.clone(), password: None })
+        };
+        assert_ne!(certificate("1"), certificate("2"));
+        assert_ne!(digest(["ab", "c"]), digest(["a", "bc"]));
+    }
 }

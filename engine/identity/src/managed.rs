@@ -10,7 +10,7 @@ use url::Url;
 use crate::answer::{self, TokenAnswer};
 use crate::environment::Environment;
 use crate::error::IdentityError;
-use crate::login::ManagedIdentity;
+use crate::login::{ManagedIdentity, digest};
 use crate::network::{Incoming, Network, Outgoing, Wire, authority, is_near};
 
 /// Where the agent of Azure Arc listens unless `IDENTITY_ENDPOINT` says otherwise.
@@ -20,6 +20,9 @@ const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
 const ARC_VERSION: &str = "2020-06-01";
 /// The agent's keys are shorter (MSAL has the same limit).
 const MAX_ARC_KEY_BYTES: u64 = 4096;
+
+/// What tells machines that share a home directory apart; the last one, containers of one machine.
+const NAMES: [&str; 3] = ["/etc/machine-id", "/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname"];
 
 /// Who answers for the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,25 @@ impl Source {
             _ => Source::Imds,
         }
     }
+}
+
+/// What distinguishes this machine and who answers for it from others: no secret, and not to be guessed from.
+pub(crate) fn mark(network: &Network) -> String {
+    mark_of(&NAMES.map(Path::new), network)
+}
+
+fn mark_of(names: &[&Path], network: &Network) -> String {
+    let get = |name| network.environment.get(name).unwrap_or_default();
+    let answers = match Source::of(&network.environment) {
+        // Each app of a machine has a header of its own.
+        Source::AppService => get("IDENTITY_ENDPOINT") + "\n" + &get("IDENTITY_HEADER"),
+        Source::Arc(endpoint) => endpoint,
+        Source::Imds => network.imds().map(String::from).unwrap_or_default(),
+        Source::Other(name) => name.to_owned(),
+    };
+    // One that cannot be read distinguishes nothing.
+    let files = names.iter().map(|name| std::fs::read(name).unwrap_or_default());
+    digest(files.chain([answers.into_bytes()]))
 }
 
 /// A token from the agent of Azure Arc: it refuses with the path of a key file, which only its group may read, and what is in
@@ -141,6 +163,30 @@ mod tests {
         assert_eq!(source(&["MSI_ENDPOINT"]), Source::Other("Cloud Shell"));
         let fabric = &["IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT"];
         assert_eq!(source(fabric), Source::Other("Service Fabric"));
+    }
+
+    #[test]
+    fn every_machine_and_every_app_has_its_own_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("a"), "1").unwrap();
+        std::fs::write(path("b"), "2").unwrap();
+        let mark = |file: &str, set: &'static [(&'static str, &'static str)]| {
+            let mut network = Network::new(azuring_link::LinkSettings::default());
+            network.environment = Environment::of(|wanted| {
+                set.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+            });
+            mark_of(&[&path(file), &path("none")], &network)
+        };
+        const APP: &[(&str, &str)] =
+            &[("IDENTITY_ENDPOINT", "http://127.0.0.1"), ("IDENTITY_HEADER", "hunter2")];
+        const OTHER: &[(&str, &str)] =
+            &[("IDENTITY_ENDPOINT", "http://127.0.0.1"), ("IDENTITY_HEADER", "other")];
+        const MOVED: &[(&str, &str)] = &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")];
+        let marks = [mark("a", &[]), mark("b", &[]), mark("a", APP), mark("a", OTHER), mark("a", MOVED)];
+        assert!((1..5).all(|n| !marks[..n].contains(&marks[n])), "{marks:?}");
+        assert_eq!(mark("a", APP), marks[2]);
+        assert!(!marks[2].contains("hunter2"));
     }
 
     #[test]

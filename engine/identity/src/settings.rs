@@ -1,5 +1,7 @@
 //! Logins from environment variables: AzCopy's, and those that Microsoft's libraries share.
 
+use std::path::PathBuf;
+
 use azuring_azure::Secret;
 
 use crate::environment::Environment;
@@ -15,6 +17,25 @@ const TENANT: [&str; 2] = ["AZCOPY_TENANT_ID", "AZURE_TENANT_ID"];
 const AUTHORITY: [&str; 2] = ["AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", "AZURE_AUTHORITY_HOST"];
 const CLIENT: [&str; 2] = ["AZCOPY_SPA_APPLICATION_ID", "AZURE_CLIENT_ID"];
 const MSI: [&str; 3] = ["AZCOPY_MSI_CLIENT_ID", "AZCOPY_MSI_OBJECT_ID", "AZCOPY_MSI_RESOURCE_STRING"];
+
+/// Whose variables say which application, in which tenant, of which authority: one's secret is never sent with another's
+/// id where both have set theirs.
+#[derive(Clone, Copy)]
+enum Family {
+    AzCopy,
+    /// Those that Microsoft's libraries share.
+    Shared,
+}
+
+impl Family {
+    /// This family's variable before the other's.
+    fn order(self, [azcopy, shared]: [&'static str; 2]) -> [&'static str; 2] {
+        match self {
+            Family::AzCopy => [azcopy, shared],
+            Family::Shared => [shared, azcopy],
+        }
+    }
+}
 
 /// Variables; an empty one counts as not set.
 struct Variables<F>(F);
@@ -33,22 +54,33 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         self.get(name).map(Secret::new)
     }
 
+    /// A file, which is the same one in another working directory.
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.get(name)?);
+        Some(std::path::absolute(&path).unwrap_or(path))
+    }
+
     /// The login with the tenant and authority that are set.
-    fn placed(&self, kind: LoginKind) -> Result<Login, IdentityError> {
+    fn placed(&self, kind: LoginKind, family: Family) -> Result<Login, IdentityError> {
         let mut login = Login::new(kind);
-        if let Some((name, tenant)) = self.first(TENANT) {
+        if let Some((name, tenant)) = self.first(family.order(TENANT)) {
             login = login.with_tenant(name, &tenant)?;
         }
-        if let Some((name, url)) = self.first(AUTHORITY) {
+        if let Some((name, url)) = self.first(family.order(AUTHORITY)) {
             login = login.with_authority(name, &url)?;
         }
         Ok(login)
     }
 
     /// The same for the application that is set.
-    fn application(&self, kind: LoginKind, login: &'static str) -> Result<Login, IdentityError> {
-        let mut placed = self.placed(kind)?;
-        if let Some((name, client)) = self.first(CLIENT) {
+    fn application(
+        &self,
+        kind: LoginKind,
+        family: Family,
+        login: &'static str,
+    ) -> Result<Login, IdentityError> {
+        let mut placed = self.placed(kind, family)?;
+        if let Some((name, client)) = self.first(family.order(CLIENT)) {
             placed = placed.with_client(name, &client)?;
         }
         placed.application(login)?;
@@ -56,7 +88,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     }
 
     fn certificate(&self, path: &str, password: &str) -> Option<LoginKind> {
-        let path = self.get(path)?.into();
+        let path = self.path(path)?;
         Some(LoginKind::ServicePrincipalCertificate { path, password: self.secret(password) })
     }
 
@@ -80,7 +112,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 login: LOGIN,
                 names: "AZCOPY_SPA_CERT_PATH or AZCOPY_SPA_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET)",
             })?;
-        self.application(kind, LOGIN)
+        self.application(kind, Family::AzCopy, LOGIN)
     }
 
     fn msi(&self) -> Result<Login, IdentityError> {
@@ -98,9 +130,9 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     fn workload(&self) -> Result<Login, IdentityError> {
         const LOGIN: &str = "a login with workload identity";
         let token_file = self
-            .get("AZURE_FEDERATED_TOKEN_FILE")
+            .path("AZURE_FEDERATED_TOKEN_FILE")
             .ok_or(IdentityError::Missing { login: LOGIN, names: "AZURE_FEDERATED_TOKEN_FILE" })?;
-        self.application(LoginKind::WorkloadIdentity { token_file: token_file.into() }, LOGIN)
+        self.application(LoginKind::WorkloadIdentity { token_file }, Family::Shared, LOGIN)
     }
 }
 
@@ -116,15 +148,27 @@ impl Login {
         }
         let Some(kind) = vars.get(LOGIN_TYPE) else { return Ok(None) };
         let login = match kind.trim().to_ascii_lowercase().as_str() {
-            "device" => vars.placed(LoginKind::DeviceCode { refresh: None }),
+            "device" => vars.placed(LoginKind::DeviceCode { refresh: None }, Family::AzCopy),
             "spn" => vars.spn(),
             "msi" => vars.msi(),
-            "azcli" => vars.placed(LoginKind::AzureCli),
-            "pscred" | "pwsh" => vars.placed(LoginKind::PowerShell),
+            "azcli" => vars.placed(LoginKind::AzureCli, Family::AzCopy),
+            "pscred" | "pwsh" => vars.placed(LoginKind::PowerShell, Family::AzCopy),
             "workload" => vars.workload(),
             _ => Err(IdentityError::setting(LOGIN_TYPE, format!("{kind} is none of {LOGIN_TYPES}"))),
         };
         login.map(Some)
+    }
+
+    /// Who the variables that Microsoft's libraries share say to be: the application of a secret or certificate, or a
+    /// workload. `None` if they name nobody.
+    ///
+    /// # Errors
+    /// As [`Login::from_environment`].
+    pub fn shared(environment: &Environment) -> Result<Option<Self>, IdentityError> {
+        match Self::shared_principal(environment)? {
+            None => Self::shared_workload(environment),
+            principal => Ok(principal),
+        }
     }
 
     /// The service principal of `AZURE_CLIENT_SECRET` or `AZURE_CLIENT_CERTIFICATE_PATH`; `None` if neither is set.
@@ -134,7 +178,8 @@ impl Login {
     pub(crate) fn shared_principal(environment: &Environment) -> Result<Option<Self>, IdentityError> {
         let vars = Variables(|name: &str| environment.get(name));
         let Some(kind) = vars.shared_principal() else { return Ok(None) };
-        vars.application(kind, "AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH").map(Some)
+        let login = "AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH";
+        vars.application(kind, Family::Shared, login).map(Some)
     }
 
     /// The workload identity of `AZURE_FEDERATED_TOKEN_FILE`; `None` if it is not set.
@@ -148,7 +193,7 @@ impl Login {
 
     /// The login of the Azure CLI in the tenant that is set.
     pub(crate) fn shared_cli(environment: &Environment) -> Result<Self, IdentityError> {
-        Variables(|name: &str| environment.get(name)).placed(LoginKind::AzureCli)
+        Variables(|name: &str| environment.get(name)).placed(LoginKind::AzureCli, Family::AzCopy)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Collects what a job needs and checks it.
 
+use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -30,6 +31,8 @@ pub struct JobBuilder {
     what: What,
     url: BlobUrl,
     credential: Credential,
+    /// Finds another credential when all else is well.
+    find: Option<FindCredential>,
     naming: NamingOptions,
     filter: Filter,
     list_of_files: Option<ListOfFiles>,
@@ -37,6 +40,8 @@ pub struct JobBuilder {
     options: JobOptions,
     keep: Keep,
 }
+
+type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>>>;
 
 /// What is kept of the job.
 enum Keep {
@@ -62,6 +67,7 @@ impl JobBuilder {
             what,
             url,
             credential,
+            find: None,
             naming: NamingOptions::default(),
             filter: Filter::default(),
             list_of_files: None,
@@ -118,6 +124,16 @@ impl JobBuilder {
     /// Takes the versions of one blob whose ids stand in a file, one a line.
     pub fn list_of_versions(mut self, file: impl Into<PathBuf>) -> Self {
         self.list_of_versions = Some(file.into());
+        self
+    }
+
+    /// Finds the credential where that takes a while (a login): it is asked for when everything that can be checked without
+    /// the network is right, and before anything is kept of the job.
+    pub fn credential_by(
+        mut self,
+        find: impl FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + 'static,
+    ) -> Self {
+        self.find = Some(Box::new(find));
         self
     }
 
@@ -219,7 +235,12 @@ impl JobBuilder {
         };
         let endpoint = self.url.endpoint();
         let tls = self.options.tls(&endpoint)?;
-        let mut target = Target::new(self.url, self.credential, &self.options.properties)?;
+        self.options.properties.check()?;
+        let credential = match self.find {
+            Some(find) => find().map_err(JobError::Login)?,
+            None => self.credential,
+        };
+        let mut target = Target::new(self.url, credential, &self.options.properties)?;
         if let Some(prefix) = &self.options.user_agent_prefix {
             target = target.with_user_agent_prefix(prefix)?;
         }

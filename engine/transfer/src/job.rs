@@ -48,6 +48,9 @@ pub enum JobError {
     /// The credential cannot be used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// No credential was found by [`JobBuilder::credential_by`].
+    #[error(transparent)]
+    Login(Box<dyn std::error::Error + Send + Sync>),
     /// A property cannot be sent.
     #[error(transparent)]
     Property(#[from] PropertyError),

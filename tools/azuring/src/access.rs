@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use azuring_azure::{AccountKey, Sas, SasNeeds, SasOperation, Secret, TrustedSuffixes};
-use azuring_transfer::{BlobUrl, Credential, is_public};
+use azuring_transfer::{BlobUrl, Credential, JobBuilder, JobOptions, is_public};
 
 use self::identity::NoBearer;
 use crate::cli::engine::EngineArgs;
@@ -40,16 +40,74 @@ impl Purpose<'static> {
         Self { operations: &[SasOperation::CreateContainer], lists: false, reads: false };
 }
 
-/// The URL and what authorizes requests to it.
+/// What authorizes the requests of a command, or how that is found out.
+pub(crate) enum Access {
+    /// A SAS, a key, or nothing.
+    Known(Credential),
+    /// Nothing was given: the source may be public, or this process somebody to Microsoft Entra ID. To find out takes requests.
+    Asked(Box<Asked>),
+}
+
+/// What is needed to find out.
+pub(crate) struct Asked {
+    url: BlobUrl,
+    /// Whether nothing is changed, and a public source will do.
+    reads: bool,
+    trusted: TrustedSuffixes,
+    engine: EngineArgs,
+    options: JobOptions,
+}
+
+impl Access {
+    /// The credential of a job before it is found out.
+    pub(crate) fn known(&self) -> Credential {
+        match self {
+            Self::Known(credential) => credential.clone(),
+            Self::Asked(_) => Credential::Anonymous,
+        }
+    }
+
+    /// Has the job find out when everything else is right.
+    pub(crate) fn of(self, job: JobBuilder) -> JobBuilder {
+        match self {
+            Self::Known(_) => job,
+            asked => job.credential_by(move || asked.now().map_err(Into::into)),
+        }
+    }
+
+    /// Finds out.
+    pub(crate) fn now(self) -> Result<Credential, Refused> {
+        let asked = match self {
+            Self::Known(credential) => return Ok(credential),
+            Self::Asked(asked) => asked,
+        };
+        let Asked { url, reads, trusted, engine, options } = *asked;
+        if reads && is_public(&url, &options)? {
+            return Ok(Credential::Anonymous);
+        }
+        match identity::bearer(&engine) {
+            Ok(bearer) => Ok(Credential::token(&url, bearer, &trusted)?),
+            Err(NoBearer::Nobody(why)) if reads => {
+                // Single blobs may be public where the list is not: the service has the last word.
+                notice(&why);
+                Ok(Credential::Anonymous)
+            }
+            Err(none) => Err(none.into()),
+        }
+    }
+}
+
+/// The URL and what authorizes requests to it. Asks nobody.
 pub(crate) fn open(
     url: &str,
     purpose: &Purpose<'_>,
     global: &GlobalArgs,
     engine: &EngineArgs,
-) -> Result<(BlobUrl, Credential), Refused> {
+) -> Result<(BlobUrl, Access), Refused> {
     let url = BlobUrl::parse(url)?;
     let forced = Forced::of(variable("AZCOPY_CRED_TYPE").as_deref())?;
-    let may = Credential::may_send_tokens(&url, &trusted(global));
+    let trusted = trusted(global);
+    let may = Credential::may_send_tokens(&url, &trusted);
     // Who says who to be means it, whatever keys of other programs are about.
     let asked = forced == Some(Forced::Token) || identity::is_asked_for();
     let nothing_else =
@@ -64,7 +122,7 @@ pub(crate) fn open(
             if let Credential::Sas(sas) = &credential {
                 check_sas(sas, &url, purpose)?;
             }
-            return Ok((url, credential));
+            return Ok((url, Access::Known(credential)));
         }
     }
     if let Err(error) = may {
@@ -75,24 +133,12 @@ pub(crate) fn open(
         if identity::is_set(engine.no_cache.0) {
             notice(&format!("nobody's login is used: {error}"));
         }
-        return Ok((url, Credential::Anonymous));
+        return Ok((url, Access::Known(Credential::Anonymous)));
     }
-    if forced.is_none() && purpose.reads && is_public(&url, &options::common(global, engine)?)? {
-        return Ok((url, Credential::Anonymous));
-    }
-    match identity::bearer(engine) {
-        Ok(bearer) => {
-            let credential = Credential::token(&url, bearer, &trusted(global))?;
-            Ok((url, credential))
-        }
-        Err(NoBearer::Nobody(why)) if purpose.reads => {
-            // Single blobs may be public where the list is not: the service has the last word.
-            notice(&why);
-            Ok((url, Credential::Anonymous))
-        }
-        Err(NoBearer::Nobody(why)) => Err(refused(why)),
-        Err(NoBearer::Refused(refused)) => Err(refused),
-    }
+    let options = options::common(global, engine)?;
+    let reads = forced.is_none() && purpose.reads;
+    let asked = Asked { url: url.clone(), reads, trusted, engine: engine.clone(), options };
+    Ok((url, Access::Asked(Box::new(asked))))
 }
 
 /// The account's key, if one is given.
@@ -107,11 +153,7 @@ pub(crate) fn key(url: &BlobUrl, engine: &EngineArgs) -> Result<Option<AccountKe
 pub(crate) fn token(url: &BlobUrl, global: &GlobalArgs, engine: &EngineArgs) -> Result<Credential, Refused> {
     let trusted = trusted(global);
     Credential::may_send_tokens(url, &trusted)?;
-    let bearer = identity::bearer(engine).map_err(|none| match none {
-        NoBearer::Nobody(why) => refused(why),
-        NoBearer::Refused(refused) => refused,
-    })?;
-    Ok(Credential::token(url, bearer, &trusted)?)
+    Ok(Credential::token(url, identity::bearer(engine)?, &trusted)?)
 }
 
 fn trusted(global: &GlobalArgs) -> TrustedSuffixes {

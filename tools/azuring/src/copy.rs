@@ -146,20 +146,21 @@ fn prepare(
     let operations = operations(args, downloads);
     let lists = downloads && args.names.list_of_files.is_none() && args.which.list_of_versions.is_none();
     let purpose = Purpose { operations: &operations, lists, reads: downloads };
-    let (url, credential) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;
+    let (url, access) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;
     if places.from_to.from == Location::Pipe {
         if matches!(options.content_type, ContentTypePolicy::Guess(_)) {
             // AzCopy does not guess what comes through a pipe.
             options.content_type = ContentTypePolicy::None;
         }
+        let credential = access.now()?;
         return Ok(Prepared::Input { url, credential, options: Box::new(options) });
     }
     let mut job = match (places.from_to.from, places.from_to.to) {
-        (Location::Local, _) => Job::upload(local, url, credential),
-        (_, Location::Local) => Job::download(url, credential, local),
+        (Location::Local, _) => Job::upload(local, url, access.known()),
+        (_, Location::Local) => Job::download(url, access.known(), local),
         (_, Location::Pipe) => {
             output::stdout_is_data();
-            Job::download_to(url, credential, stdout()?)
+            Job::download_to(url, access.known(), stdout()?)
         }
         _ => return Err(usage(format!("{}: not in this version", places.from_to))),
     };
@@ -174,7 +175,7 @@ fn prepare(
     if !(args.dry_run.0 || facts.pipe || args.keep.no_journal.0) {
         job = origin.keep(job, "copy", &ends);
     }
-    Ok(Prepared::Job(Box::new(jobs::build(job.options(options))?), facts))
+    Ok(Prepared::Job(Box::new(jobs::build(access.of(job.options(options)))?), facts))
 }
 
 /// What a SAS has to allow.

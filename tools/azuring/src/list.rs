@@ -63,7 +63,8 @@ fn listed(global: &GlobalArgs, args: &ListArgs, stop: &StopHandle) -> Result<Lis
     if !unknown.is_empty() {
         notice(&format!("there are no such properties: {}", unknown.join(", ")));
     }
-    let (url, credential) = access::open(&args.target, &Purpose::LIST, global, &args.engine)?;
+    let (url, access) = access::open(&args.target, &Purpose::LIST, global, &args.engine)?;
+    let credential = access.now()?;
     let options = ListOptions {
         engine: options::common(global, &args.engine)?,
         include_versions: listing.versions(),

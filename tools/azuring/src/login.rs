@@ -1,7 +1,7 @@
 //! `azuring login`, `azuring login status` and `azuring logout`.
 
 use azuring_identity::{COMMON_TENANT, Cache};
-use azuring_identity::{CacheOptions, CacheProtection, Clock, Login, LoginKind, STORAGE_SCOPE, keep};
+use azuring_identity::{CacheOptions, CacheProtection, Login, LoginKind, STORAGE_SCOPE, check};
 use serde_json::json;
 
 use crate::access::identity::{self, LOGIN_TYPE, info};
@@ -13,6 +13,15 @@ use crate::output::{self, Output, notice, say};
 use crate::refused::{Refused, usage};
 use crate::state;
 use crate::view::{json, ndjson};
+
+const APPLICATION: &str = "AZCOPY_SPA_APPLICATION_ID";
+const CERTIFICATE: &str = "AZCOPY_SPA_CERT_PATH";
+/// The flags that name an identity of a machine, and their variables.
+const IDENTITIES: [(&str, &str); 3] = [
+    ("--identity-client-id", "AZCOPY_MSI_CLIENT_ID"),
+    ("--identity-object-id", "AZCOPY_MSI_OBJECT_ID"),
+    ("--identity-resource-id", "AZCOPY_MSI_RESOURCE_STRING"),
+];
 
 pub(crate) fn run(args: &LoginArgs) -> Exit {
     let done = match &args.command {
@@ -26,13 +35,15 @@ fn login(args: &HowArgs) -> Result<(), Refused> {
     let state =
         state::find().ok_or_else(|| usage(format!("there is no place for a login: {}", state::NOWHERE)))?;
     let kind = kind(args)?;
+    identities(args)?;
+    // Before a person goes through a login that cannot be kept.
+    let cache = Cache::open(&state.identity, CacheOptions { keyring: !args.no_keyring.0 });
+    let cache = cache.and_then(|cache| cache.check_writable().map(|()| cache));
+    let cache = cache.map_err(|error| identity::failed(&error))?;
     let flags = flags(args, kind);
     let flag = |name: &str| flags.iter().find(|(flag, _)| *flag == name).map(|(_, value)| value.clone());
-    let read = |name: &str| match name {
-        // A login is kept for later; this one is of the moment.
-        "AZCOPY_OAUTH_TOKEN_INFO" => None,
-        _ => flag(name).or_else(|| variable(name)),
-    };
+    let hidden = hidden(&flags);
+    let read = |name: &str| flag(name).or_else(|| variable(name).filter(|_| !hidden.contains(&name)));
     let Some(asked) = identity::from_environment(read)? else { return Err(usage("login: nobody to log in")) };
     let network = identity::network(args.ca_file.as_deref())?;
     let logged_in = if matches!(asked.kind, LoginKind::DeviceCode { .. }) {
@@ -41,8 +52,6 @@ fn login(args: &HowArgs) -> Result<(), Refused> {
         asked.token(&network, STORAGE_SCOPE).map_err(|error| identity::failed(&error))?;
         asked
     };
-    let cache = Cache::open(&state.identity, CacheOptions { keyring: !args.no_keyring.0 });
-    let cache = cache.map_err(|error| identity::failed(&error))?;
     // Tokens of whoever was logged in before are nobody's now.
     cache.forget().map_err(|error| identity::failed(&error))?;
     let protection = cache.save_login(&logged_in).map_err(|error| identity::failed(&error))?;
@@ -81,18 +90,48 @@ fn flags(args: &HowArgs, kind: LoginType) -> Vec<(&'static str, String)> {
         LoginType::Workload => "workload",
     };
     let path = args.certificate_path.as_ref();
-    let path = path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let one = |name, value: &Option<String>| (name, value.clone());
     let typed = [
         (LOGIN_TYPE, Some(kind.to_owned())),
-        ("AZCOPY_TENANT_ID", args.tenant_id.clone()),
-        ("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", args.aad_endpoint.clone()),
-        ("AZCOPY_SPA_APPLICATION_ID", args.application_id.clone()),
-        ("AZCOPY_SPA_CERT_PATH", path.map(|path| path.to_string_lossy().into_owned())),
-        ("AZCOPY_MSI_CLIENT_ID", args.identity_client_id.clone()),
-        ("AZCOPY_MSI_OBJECT_ID", args.identity_object_id.clone()),
-        ("AZCOPY_MSI_RESOURCE_STRING", args.identity_resource_id.clone()),
+        one("AZCOPY_TENANT_ID", &args.tenant_id),
+        one("AZURE_TENANT_ID", &args.tenant_id),
+        one("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", &args.aad_endpoint),
+        one("AZURE_AUTHORITY_HOST", &args.aad_endpoint),
+        one(APPLICATION, &args.application_id),
+        one("AZURE_CLIENT_ID", &args.application_id),
+        (CERTIFICATE, path.map(|path| path.to_string_lossy().into_owned())),
+        one(IDENTITIES[0].1, &args.identity_client_id),
+        one(IDENTITIES[1].1, &args.identity_object_id),
+        one(IDENTITIES[2].1, &args.identity_resource_id),
     ];
     typed.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The variables that do not count beside what is typed.
+fn hidden(flags: &[(&str, String)]) -> Vec<&'static str> {
+    let typed = |name: &str| flags.iter().any(|(flag, _)| *flag == name);
+    // A login is kept for later; this one is of the moment.
+    let mut hidden = vec!["AZCOPY_OAUTH_TOKEN_INFO"];
+    let identities = IDENTITIES.map(|(_, name)| name);
+    if identities.into_iter().any(typed) {
+        hidden.extend(identities);
+    }
+    // As with AzCopy, where a certificate is typed too.
+    if typed(APPLICATION) && !typed(CERTIFICATE) && variable("AZCOPY_SPA_CLIENT_SECRET").is_some() {
+        hidden.push(CERTIFICATE);
+    }
+    hidden
+}
+
+/// Refuses more than one identity of a machine.
+fn identities(args: &HowArgs) -> Result<(), Refused> {
+    let typed = [&args.identity_client_id, &args.identity_object_id, &args.identity_resource_id];
+    let mut typed =
+        IDENTITIES.iter().zip(typed).filter(|(_, value)| value.is_some()).map(|((flag, _), _)| flag);
+    match (typed.next(), typed.next()) {
+        (Some(one), Some(other)) => Err(usage(format!("login: {one} and {other} exclude each other"))),
+        _ => Ok(()),
+    }
 }
 
 /// AzCopy's words.
@@ -132,8 +171,9 @@ fn status(args: &StatusArgs) -> Result<Exit, Refused> {
         }
         Ok(Some(login)) => {
             let network = identity::network(args.ca_file.as_deref())?;
-            match keep(login.clone(), network, STORAGE_SCOPE, Clock::system(), None, cache.clone()) {
-                Ok(_) => Some(login),
+            // Not from the cache: whoever asks wants to know whether the login works now.
+            match check(login.clone(), &network, STORAGE_SCOPE, cache.clone()) {
+                Ok(()) => Some(login),
                 Err(error) => {
                     output::tell!("azuring: {error}");
                     None
@@ -199,7 +239,12 @@ fn method(login: &Login) -> &'static str {
 }
 
 pub(crate) fn logout() -> Exit {
-    match identity::cache(false).forget() {
+    // Not as for a job: what cannot be read is to go as well, and what cannot be done is said.
+    let forgotten = match state::find() {
+        Some(state) => Cache::open(&state.identity, CacheOptions::default()).and_then(|cache| cache.forget()),
+        None => Ok(false),
+    };
+    match forgotten {
         Ok(true) => {
             info("Logout succeeded.");
             Exit::Done

@@ -27,7 +27,8 @@ fn make(global: &GlobalArgs, args: &MakeArgs) -> Result<Exit, Refused> {
     if Location::of(&args.target) != Location::Blob {
         return Err(usage("make: this version makes containers of Blob storage"));
     }
-    let (url, credential) = access::open(&args.target, &Purpose::MAKE, global, &args.engine)?;
+    let (url, access) = access::open(&args.target, &Purpose::MAKE, global, &args.engine)?;
+    let credential = access.now()?;
     if let Err(error) = make_container(&url, &credential, &options::common(global, &args.engine)?) {
         output::failed(&error.to_string());
         return Ok(exit::of_command(&error));

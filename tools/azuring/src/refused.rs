@@ -13,7 +13,7 @@ use crate::output;
 use crate::redact::redact;
 
 /// Why a command cannot be carried out.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     /// For a person; without secrets.
     pub(crate) text: String,
@@ -29,9 +29,22 @@ impl Refused {
     }
 }
 
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 impl<E: Into<JobError>> From<E> for Refused {
     fn from(error: E) -> Self {
         let error = error.into();
+        if let JobError::Login(login) = &error
+            && let Some(refused) = login.downcast_ref::<Self>()
+        {
+            return refused.clone();
+        }
         Self { text: redact(&error.to_string()), exit: exit::of_error(&error) }
     }
 }

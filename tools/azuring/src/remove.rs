@@ -100,9 +100,9 @@ fn prepare(
     };
     let named = args.names.list_of_files.is_some() || args.list_of_versions.is_some();
     let purpose = Purpose { operations: operation.as_slice(), lists: !named, reads: false };
-    let (url, credential) = access::open(&args.target, &purpose, global, &args.engine)?;
+    let (url, access) = access::open(&args.target, &purpose, global, &args.engine)?;
     let spec = options::filter_spec(&args.names, &RegexArgs::default(), &args.times)?;
-    let mut job = Job::remove(url, credential).recursive(args.recursive.0).filter(Filter::new(&spec)?);
+    let mut job = Job::remove(url, access.known()).recursive(args.recursive.0).filter(Filter::new(&spec)?);
     if let Some(list) = &args.names.list_of_files {
         job = job.list_of_files(options::list_of_files(list));
     }
@@ -120,7 +120,7 @@ fn prepare(
         resume_flags: places.resume_flags(),
         ..Facts::default()
     };
-    Ok((jobs::build(job.options(options))?, facts))
+    Ok((jobs::build(access.of(job.options(options)))?, facts))
 }
 
 #[cfg(test)]

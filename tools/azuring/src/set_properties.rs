@@ -71,17 +71,17 @@ fn prepare(
     }
     let lists = args.names.list_of_files.is_none();
     let purpose = Purpose { operations: &operations, lists, reads: false };
-    let (url, credential) = access::open(&args.target, &purpose, global, &args.engine)?;
+    let (url, access) = access::open(&args.target, &purpose, global, &args.engine)?;
     let spec = options::filter_spec(&args.names, &RegexArgs::default(), &TimeArgs::default())?;
     let filter = Filter::new(&spec)?;
-    let mut job = Job::set_properties(url, credential, change).recursive(args.recursive.0).filter(filter);
+    let mut job = Job::set_properties(url, access.known(), change).recursive(args.recursive.0).filter(filter);
     if let Some(list) = &args.names.list_of_files {
         job = job.list_of_files(options::list_of_files(list));
     }
     if !(args.dry_run.0 || args.keep.no_journal.0) {
         job = origin.keep(job, "set-properties", &places);
     }
-    Ok((jobs::build(job.options(options))?, facts))
+    Ok((jobs::build(access.of(job.options(options)))?, facts))
 }
 
 fn change(args: &SetPropertiesArgs) -> Result<PropertyChange, Refused> {

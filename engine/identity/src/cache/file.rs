@@ -1,14 +1,15 @@
 //! The cache's file: an envelope in JSON, with the contents in it sealed or not.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::CacheProtection;
@@ -19,6 +20,8 @@ use crate::error::IdentityError;
 /// 64 tokens of at most a few KiB each.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 const FORMAT: u32 = 1;
+/// Opening what is no file, and has nobody at its other end, must not take for ever.
+pub(super) const DO_NOT_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
 const NONCE_BYTES: usize = 12;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -74,9 +77,12 @@ pub(super) fn read(
 ) -> Result<Option<Stored>, IdentityError> {
     let damaged = || fault(path, "it is damaged: remove it, or log in again");
     let mut bytes = Vec::new();
-    match OpenOptions::new().read(true).open(path) {
+    match OpenOptions::new().read(true).custom_flags(DO_NOT_WAIT).open(path) {
         Ok(file) => {
             let facts = file.metadata().map_err(|error| fault(path, error))?;
+            if !facts.is_file() {
+                return Err(fault(path, "it is no file: remove it, and log in again"));
+            }
             if facts.uid() != rustix::process::geteuid().as_raw() {
                 return Err(fault(path, "it belongs to somebody else: remove it, and log in again"));
             }
@@ -129,16 +135,28 @@ pub(super) fn write(path: &Path, stored: &Stored, key: Option<&SealKey>) -> Resu
     };
     let envelope = Envelope { format: FORMAT, login, sealed, open, reason };
     let bytes = serde_json::to_vec(&envelope).map_err(|error| fault(path, error))?;
-    let new = path.with_extension("new");
     let put = || {
-        // Left by a process that was killed.
-        let _ = std::fs::remove_file(&new);
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
+        let (mut file, new) = create(path)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         std::fs::rename(&new, path)
     };
     put().map_err(|error: std::io::Error| fault(path, error))
+}
+
+/// Finds out whether the file could be replaced. The caller holds the lock.
+pub(super) fn try_out(path: &Path) -> Result<(), IdentityError> {
+    let tried = create(path).and_then(|(_, new)| std::fs::remove_file(new));
+    tried.map_err(|error| fault(path, error))
+}
+
+/// A new file beside `path`, and its name.
+fn create(path: &Path) -> std::io::Result<(File, PathBuf)> {
+    let new = path.with_extension("new");
+    // Left by a process that was killed.
+    let _ = std::fs::remove_file(&new);
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
+    Ok((file, new))
 }
 
 /// What is sealed along with the contents, and not hidden.

@@ -91,15 +91,84 @@ fn a_key_of_the_kernel_hides_it_where_there_is_one() {
         let lost = cache.login().unwrap_err();
         assert!(matches!(&lost, IdentityError::NotLoggedIn { .. }), "{lost:?}");
         assert_eq!(cache.token("k"), None);
-        // Tokens are kept again; that the login is gone is still said.
+        // Where its key is, the login is whole: nothing is written over it here, and nobody waits for what is not kept.
+        let there = std::fs::read(dir.path().join("identity")).unwrap();
         cache.put_token("k", &token("t2", 3600)).unwrap();
-        assert_eq!(cache.token("k").unwrap().secret.expose(), "t2");
+        cache.renew_login(&secret_login()).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("identity")).unwrap(), there);
+        let asking = cache.place.as_ref().unwrap().lock_file("identity.asking").unwrap();
+        asking.lock().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(matches!(runtime.block_on(cache.turn(|| None)), Turn::Mine(None)));
         assert_eq!(cache.login(), Err(lost));
         cache.save_login(&secret_login()).unwrap();
         assert_eq!(cache.login(), Ok(Some(secret_login())));
+        // Tokens alone are kept again without more ado.
+        keyring::remove(&cache.place.as_ref().unwrap().key_name());
+        cache.forget().unwrap();
+        cache.put_token("k", &token("t2", 3600)).unwrap();
+        keyring::remove(&cache.place.as_ref().unwrap().key_name());
+        cache.put_token("k", &token("t3", 3600)).unwrap();
+        assert_eq!(cache.token("k").unwrap().secret.expose(), "t3");
     }
     assert_eq!(cache.forget(), Ok(true));
     assert_eq!(keyring::find(&cache.place.as_ref().unwrap().key_name()), None);
+}
+
+#[test]
+fn who_logs_in_chooses_the_protection() {
+    let dir = tempfile::tempdir().unwrap();
+    let person = |refresh: &str| Login::new(LoginKind::DeviceCode { refresh: Some(Secret::new(refresh)) });
+    unsealed(dir.path()).save_login(&person("r1")).unwrap();
+    // Commands open it as usual.
+    let cache = Cache::open(dir.path(), CacheOptions::default()).unwrap();
+    let protection = cache.check();
+    cache.renew_login(&person("r2")).unwrap();
+    cache.put_token("k", &token("t", 3600)).unwrap();
+    assert_eq!((cache.login(), cache.check()), (Ok(Some(person("r2"))), protection.clone()));
+    assert!(matches!(protection, Ok(Some(CacheProtection::FileOnly { .. }))), "{protection:?}");
+    // Nobody else's token goes there, and a login that was forgotten does not come back.
+    let other = person("r3").with_tenant("", "2222").unwrap();
+    cache.renew_login(&other).unwrap();
+    assert_eq!(cache.login(), Ok(Some(person("r2"))));
+    cache.forget().unwrap();
+    cache.renew_login(&person("r4")).unwrap();
+    assert_eq!(cache.login(), Ok(None));
+}
+
+#[test]
+fn a_process_that_was_stopped_stops_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cache = unsealed(dir.path());
+    let place = cache.place.as_mut().unwrap();
+    place.patience = Duration::ZERO;
+    let held = place.lock().unwrap();
+    let said = cache.put_token("k", &token("t", 3600)).unwrap_err().to_string();
+    assert!(said.ends_with("another process does not let go of identity.lock"), "{said}");
+    assert!(cache.save_login(&secret_login()).is_err() && cache.check_writable().is_err());
+    drop(held);
+    cache.check_writable().unwrap();
+    cache.put_token("k", &token("t", 3600)).unwrap();
+    cache.forget().unwrap();
+    // Nobody is at the other end of these.
+    for name in ["identity", "identity.lock"] {
+        let path = dir.path().join(name);
+        let _ = std::fs::remove_file(&path);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    }
+    assert!(cache.check().unwrap_err().to_string().ends_with("it is no file: remove it, and log in again"));
+    assert!(cache.save_login(&secret_login()).is_err());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_known_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = unsealed(dir.path());
+    cache.check_writable().unwrap();
+    assert_eq!(cache.check(), Ok(None));
+    // As root may write everywhere: a directory where the file is to be made.
+    std::fs::create_dir_all(dir.path().join("identity.new/in the way")).unwrap();
+    assert!(cache.check_writable().is_err());
 }
 
 #[test]

@@ -73,10 +73,7 @@ fn azcopys_variables_go_before_the_shared_ones() {
     ];
     let found = login(&own.concat());
     assert_eq!(found.kind, LoginKind::ServicePrincipalSecret { secret: Secret::new("own") });
-    assert_eq!(
-        (&*found.authority, &*found.token_key("s")),
-        ("https://login.own:444", "spn  https://login.own:444 2222 1111 s")
-    );
+    assert_eq!(found.authority, "https://login.own:444");
 }
 
 #[test]
@@ -142,4 +139,53 @@ fn ids_and_addresses_are_checked() {
             format!("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT: {shown} is not the https:// address of a host")
         );
     }
+}
+
+#[test]
+fn a_secret_goes_with_the_id_beside_it() {
+    let set = |more: &'static [(&'static str, &'static str)]| {
+        Environment::of(move |name| {
+            let shared = [
+                ("AZURE_CLIENT_ID", "9999"),
+                ("AZURE_TENANT_ID", "8888"),
+                ("AZURE_AUTHORITY_HOST", "https://shared"),
+                ("AZCOPY_SPA_APPLICATION_ID", "1111"),
+                ("AZCOPY_TENANT_ID", "2222"),
+                ("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", "https://own"),
+            ];
+            more.iter()
+                .copied()
+                .chain(shared)
+                .find(|(set, _)| *set == name)
+                .map(|(_, value)| value.to_owned())
+        })
+    };
+    let ids = |login: Login| (login.client.unwrap(), login.tenant.unwrap(), login.authority);
+    let shared = ("9999".to_owned(), "8888".to_owned(), "https://shared".to_owned());
+    let secret = set(&[("AZURE_CLIENT_SECRET", "s")]);
+    assert_eq!(ids(Login::shared(&secret).unwrap().unwrap()), shared);
+    let pod = set(&[("AZURE_FEDERATED_TOKEN_FILE", "/t"), ("AZCOPY_AUTO_LOGIN_TYPE", "workload")]);
+    assert_eq!(ids(Login::shared(&pod).unwrap().unwrap()), shared);
+    assert_eq!(ids(Login::from_environment(|name| pod.get(name)).unwrap().unwrap()), shared);
+    let spn = set(&[("AZCOPY_SPA_CLIENT_SECRET", "s"), ("AZCOPY_AUTO_LOGIN_TYPE", "spn")]);
+    let own = ("1111".to_owned(), "2222".to_owned(), "https://own".to_owned());
+    assert_eq!(ids(Login::from_environment(|name| spn.get(name)).unwrap().unwrap()), own);
+    assert_eq!(Login::shared(&set(&[])), Ok(None));
+    // One alone stands for both.
+    let own = Environment::of(|name| {
+        let all =
+            [("AZURE_CLIENT_SECRET", "s"), ("AZCOPY_SPA_APPLICATION_ID", "1"), ("AZCOPY_TENANT_ID", "2")];
+        all.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+    });
+    assert_eq!(Login::shared(&own).unwrap().unwrap().describe(), "service principal 1 of tenant 2");
+}
+
+#[test]
+fn a_file_is_the_same_in_another_directory() {
+    let here = std::env::current_dir().unwrap();
+    let certificate = [&SPN[..], &[("AZCOPY_SPA_CERT_PATH", "c.pem")]].concat();
+    let LoginKind::ServicePrincipalCertificate { path, .. } = login(&certificate).kind else { panic!() };
+    assert_eq!(path, here.join("c.pem"));
+    let pod = [("AZCOPY_AUTO_LOGIN_TYPE", "workload"), ("AZURE_FEDERATED_TOKEN_FILE", "t"), SPN[1], SPN[2]];
+    assert_eq!(login(&pod).kind, LoginKind::WorkloadIdentity { token_file: here.join("t") });
 }

@@ -54,7 +54,7 @@ pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
         }
         Some(login @ Login { kind: LoginKind::Given { .. }, .. }) => (login, None, Cache::none()),
         Some(login) => (login, None, kept),
-        None => match kept.login().map_err(|error| failed(&error))? {
+        None => match kept_login(&kept, &network)? {
             Some(login) => (login, None, kept),
             None => {
                 let (login, token) = chain(&network, STORAGE_SCOPE, &kept).map_err(|error| nobody(&error))?;
@@ -75,9 +75,38 @@ pub(crate) enum NoBearer {
     Refused(Refused),
 }
 
+impl From<NoBearer> for Refused {
+    fn from(none: NoBearer) -> Self {
+        match none {
+            NoBearer::Nobody(why) => refused(why),
+            NoBearer::Refused(refused) => refused,
+        }
+    }
+}
+
 impl From<Refused> for NoBearer {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+/// The login that is kept. One that cannot be read ends the command, as somebody else would be taken in its place; unless the
+/// variables of Microsoft's libraries name somebody.
+fn kept_login(kept: &Cache, network: &Network) -> Result<Option<Login>, Refused> {
+    let named = !matches!(Login::shared(&network.environment), Ok(None));
+    match kept.login() {
+        Ok(Some(login)) if named => {
+            notice(&format!(
+                "using the login that is kept, the {}, not who AZURE_CLIENT_ID names: set {LOGIN_TYPE}=spn or =workload, or log out",
+                login.describe()
+            ));
+            Ok(Some(login))
+        }
+        Err(error) if named => {
+            notice(&format!("the login that is kept is not used: {error}"));
+            Ok(None)
+        }
+        other => other.map_err(|error| failed(&error)),
     }
 }
 
