@@ -557,15 +557,6 @@ fn status_asks_though_a_token_is_kept() {
 }
 
 #[test]
-fn another_secret_gets_no_token_of_the_one_before() {
-    let entra = Entra::service_principal(azuring!(), Role::Contributor);
-    entra.fixture.run(["list", &entra.url(""), &entra.trusted()]).expect_code(0);
-    let wrong = entra.fixture.azuring().clone().env("AZCOPY_SPA_CLIENT_SECRET", "wrong");
-    let listed = wrong.run(["list", &entra.url(""), &entra.trusted()]);
-    assert!(listed.expect_code(3).stderr.contains("AADSTS7000215"), "{}", listed.stderr);
-}
-
-#[test]
 fn a_login_of_which_the_key_is_elsewhere_stops_nobody_with_a_name() {
     // As it is on another machine, or in a container, with the same home.
     let sealed = r#"{"format":1,"login":true,"sealed":""}"#;
@@ -652,4 +643,94 @@ fn a_login_without_the_key_ring_stays_without() {
     assert!(before != after && after.contains("outlive a restart"), "{}", after.len());
     let status = entra.fixture.run(["login", "status"]);
     assert!(status.expect_code(0).stderr.contains("without encryption"), "{}", status.stderr);
+}
+
+#[test]
+fn a_blob_that_no_token_helps_fails_alone() {
+    let entra = Entra::service_principal(azuring!(), Role::Owner);
+    for n in 0..20 {
+        entra.fixture.file(&format!("tree/{n}"), b"1");
+    }
+    entra.fixture.file("tree/poison", b"1");
+    let (tree, url, trusted) = (entra.fixture.path().join("tree"), entra.url(""), entra.trusted());
+    let upload = ["copy", tree.to_str().unwrap(), &url, &trusted, "--recursive"];
+    entra.fixture.run(upload).expect_code(0);
+    let name = NameMatch::Contains("poison".to_owned());
+    let rule = Rule {
+        name,
+        operation: None,
+        fault: Fault::error(401, "InvalidAuthenticationInfo"),
+        skip: 0,
+        count: u64::MAX,
+    };
+    entra.fixture.server().set_faults(Faults { rules: vec![rule], ..Faults::default() });
+    let removed = entra.fixture.run(["remove", &url, &trusted, "--recursive", "--retry-failed=0"]);
+    assert_eq!(
+        removed.expect_code(1).field("Number of File Transfers Failed"),
+        Some("1"),
+        "{}",
+        removed.stdout
+    );
+    assert_eq!(entra.names(), ["tree/poison"]);
+    entra.fixture.run(upload).expect_code(1);
+    // Some renewals, for it might have helped; no storm of them.
+    assert!(given(&entra.authority) <= 12, "{}", given(&entra.authority));
+}
+
+#[test]
+fn a_job_whose_login_ends_stops_and_says_so_once() {
+    let entra = Entra::service_principal(azuring!(), Role::Contributor);
+    for n in 0..400 {
+        entra.fixture.file(&format!("tree/{n}"), format!("{n}").as_bytes());
+    }
+    let latency = Duration::from_millis(20);
+    entra.fixture.server().set_faults(Faults { latency, ..Faults::default() });
+    let tree = entra.fixture.path().join("tree");
+    let args =
+        ["copy", tree.to_str().unwrap(), &entra.url(""), &entra.trusted(), "--recursive", "--concurrency=4"];
+    let running = entra.fixture.azuring().start(args);
+    let begun = Instant::now();
+    while entra.names().len() < 40 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the job does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    entra.authority.register(Application::new(APPLICATION).secret("changed").role(Role::Contributor));
+    entra.authority.advance(Duration::from_secs(7200));
+    let outcome = running.wait().unwrap();
+    outcome.expect_code(3);
+    let stopped = outcome.stderr.lines().filter(|line| line.contains("the job was stopped")).count();
+    assert_eq!(stopped, 1, "{}", outcome.stderr);
+    for part in ["AADSTS7000215", "azuring jobs resume"] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+    let failed: u64 = outcome.field("Number of File Transfers Failed").unwrap().parse().unwrap();
+    assert!(failed <= 8, "{failed}: only what was under way");
+    // With the right secret it goes on.
+    entra.authority.register(Application::new(APPLICATION).secret(CLIENT_SECRET).role(Role::Contributor));
+    let id = outcome.stdout.split_whitespace().nth(1).unwrap().to_owned();
+    entra.fixture.run(["jobs", "resume", &id]).expect_code(0);
+    assert_eq!(entra.names().len(), 400);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_token() {
+    let entra = Entra::service_principal(azuring!(), Role::Contributor);
+    entra.authority.set_behaviour(Behaviour { delay: Duration::from_secs(60), ..Behaviour::default() });
+    let running = entra.fixture.azuring().start(["copy", "/etc/hostname", &entra.url(""), &entra.trusted()]);
+    let begun = Instant::now();
+    // A request that waits for its answer is in no list: the connection is what can be seen.
+    let asks = || {
+        fs::read_dir(format!("/proc/{}/task", running.id())).is_ok_and(|threads| {
+            threads.flatten().any(|thread| {
+                fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.trim() == "identity")
+            })
+        })
+    };
+    while !asks() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no token is asked for");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.interrupt();
+    running.wait().unwrap().expect_code(6);
+    assert!(begun.elapsed() < Duration::from_secs(30), "it did not wait for the answer");
 }

@@ -22,6 +22,12 @@ pub enum CredentialError {
         /// The account.
         account: String,
     },
+    /// No account can have this name.
+    #[error("`{account}` is not the name of an account: it is letters and digits")]
+    Account {
+        /// The name.
+        account: String,
+    },
     /// The connection string lacks a part or belongs to another account.
     #[error("AZURE_STORAGE_CONNECTION_STRING cannot be used: {reason}")]
     ConnectionString {
@@ -248,9 +254,15 @@ fn from_connection_string(text: &str, url: &BlobUrl) -> Result<Credential, Crede
     let emulator = part("UseDevelopmentStorage").is_some_and(|v| v.eq_ignore_ascii_case("true"));
     if let Some(sas) = part("SharedAccessSignature") {
         // It may only go where the string says.
-        let account = part("BlobEndpoint").map(|endpoint| endpoint.trim_end_matches('/'));
-        let named = part("AccountName").is_some_and(|name| url.account() == Some(name));
-        if !named && !account.is_some_and(|endpoint| url.to_string().starts_with(&format!("{endpoint}/"))) {
+        let suffix = part("EndpointSuffix").unwrap_or("core.windows.net");
+        let of_name = part("AccountName").map(|name| format!("https://{name}.blob.{suffix}"));
+        let endpoints = [part("BlobEndpoint").map(str::to_owned), of_name];
+        let place = url.to_string();
+        let is_there = |endpoint: &String| {
+            let endpoint = format!("{}/", endpoint.trim_end_matches('/'));
+            place.get(..endpoint.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(&endpoint))
+        };
+        if !endpoints.iter().flatten().any(is_there) {
             return Err(fault("its SAS is for another endpoint than the URL's".to_owned()));
         }
         return Ok(Credential::Sas(Sas::parse(sas.trim_start_matches('?'))?));
@@ -350,6 +362,20 @@ mod tests {
         let other = with("AccountName=other;AccountKey=a2V5").unwrap_err().to_string();
         assert!(other.contains("for account other, the URL for account acc"), "{other}");
         assert!(with("AccountName=acc").unwrap_err().to_string().contains("neither AccountKey"));
+        let sas = "SharedAccessSignature=sv=1&se=2&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D";
+        assert!(matches!(with(&format!("AccountName=acc;{sas}")), Ok(Credential::Sas(_))));
+        assert!(matches!(
+            with(&format!("BlobEndpoint=https://ACC.blob.core.windows.net/;{sas}")),
+            Ok(Credential::Sas(_))
+        ));
+        let elsewhere = [("AZURE_STORAGE_CONNECTION_STRING", &*format!("AccountName=acc;{sas}"))];
+        for url in [
+            "https://acc.blob.evil.com/cont",
+            "https://acc.blob.core.windows.net.evil.com/cont",
+            "http://acc.blob.core.windows.net/cont",
+        ] {
+            assert!(find(url, &elsewhere).unwrap_err().to_string().contains("another endpoint"), "{url}");
+        }
         let bad = with("AccountName=acc;AccountKey=secret!").unwrap_err().to_string();
         assert!(bad.contains("not base64") && !bad.contains("secret!"), "{bad}");
     }

@@ -48,6 +48,11 @@ impl AccountKey {
     /// # Errors
     /// [`CredentialError::Key`] when it is not base64.
     pub fn new(account: &str, base64_key: &Secret) -> Result<Self, CredentialError> {
+        let plain =
+            account.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        if account.is_empty() || !plain {
+            return Err(CredentialError::Account { account: account.escape_debug().to_string() });
+        }
         let bytes = BASE64_STANDARD
             .decode(base64_key.expose().trim())
             .ok()

@@ -11,8 +11,8 @@ use crate::clock::{Clock, unix_s};
 use crate::device;
 use crate::entra::Courier;
 use crate::error::IdentityError;
-use crate::login::{Login, LoginKind, ManagedIdentity};
-use crate::managed::{self, Source};
+use crate::login::{Login, LoginKind};
+use crate::managed;
 use crate::network::{Network, Wire, on_a_thread};
 use crate::patience::patiently;
 use crate::programs;
@@ -20,6 +20,9 @@ use crate::token::AccessToken;
 
 /// How long a command waits for its first token while the service is busy or out of reach.
 pub(crate) const FIRST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A shorter secret stands in other words by chance.
+const SHORTEST_SECRET: usize = 6;
 
 /// A token, and the refresh token that replaces the one before.
 pub(crate) struct Issued {
@@ -48,7 +51,7 @@ impl Login {
             LoginKind::ServicePrincipalCertificate { password, .. } => password.as_ref(),
             _ => self.refresh_token(),
         };
-        known.into_iter().map(Secret::expose).filter(|text| !text.is_empty()).collect()
+        known.into_iter().map(Secret::expose).filter(|text| text.len() >= SHORTEST_SECRET).collect()
     }
 }
 
@@ -62,10 +65,6 @@ pub(crate) async fn acquire(
 ) -> Result<Issued, IdentityError> {
     let answer = ask(login, wire, network, clock, scope).await.map_err(|error| without(error, login))?;
     let TokenAnswer { secret, lifetime, refresh } = answer;
-    if lifetime.is_zero() {
-        let reason = "it has expired already: check this machine's clock".to_owned();
-        return Err(IdentityError::Answer { host: login.describe(), reason });
-    }
     Ok(Issued { token: AccessToken::new(secret, clock.span(lifetime)), refresh })
 }
 
@@ -77,7 +76,7 @@ async fn ask(
     scope: &str,
 ) -> Result<TokenAnswer, IdentityError> {
     let now_s = clock.unix_s();
-    let courier = |imds| Courier::new(wire.clone(), imds, now_s);
+    let courier = || Courier::new(wire.clone(), now_s);
     match &login.kind {
         LoginKind::DeviceCode { .. } => device::refresh(login, wire, scope, now_s).await,
         LoginKind::Given { token, .. } if !token.left().is_zero() => {
@@ -88,30 +87,17 @@ async fn ask(
             Err(IdentityError::Unsupported(reason))
         }
         LoginKind::Given { .. } => device::refresh(login, wire, scope, now_s).await,
-        LoginKind::ServicePrincipalSecret { secret } => courier(None).with_secret(login, secret, scope).await,
+        LoginKind::ServicePrincipalSecret { secret } => courier().with_secret(login, secret, scope).await,
         LoginKind::ServicePrincipalCertificate { path, password } => {
             let certificate = Certificate::load(path, password.as_ref())?;
             // By the wall clock: this is not a time that the service told.
             let signed = assertion::sign(login, &certificate, unix_s(SystemTime::now()))?;
-            courier(None).with_assertion(login, signed, scope).await
+            courier().with_assertion(login, signed, scope).await
         }
-        LoginKind::WorkloadIdentity { token_file } => {
-            courier(None).with_workload(login, token_file, scope).await
-        }
+        LoginKind::WorkloadIdentity { token_file } => courier().with_workload(login, token_file, scope).await,
         LoginKind::AzureCli => programs::azure_cli(login, &network.environment, scope, now_s).await,
         LoginKind::PowerShell => programs::powershell(login, &network.environment, scope, now_s).await,
-        LoginKind::ManagedIdentity(which) => match Source::of(&network.environment) {
-            Source::Arc(endpoint) => managed::arc(network, wire, &endpoint, which, scope, now_s).await,
-            Source::Other(name) => {
-                Err(IdentityError::Unsupported(format!("managed identities of {name} are not supported")))
-            }
-            Source::AppService if matches!(which, ManagedIdentity::ResourceId(_)) => {
-                let reason = "App Service is asked by client or object id: set AZCOPY_MSI_CLIENT_ID";
-                Err(IdentityError::Unsupported(reason.to_owned()))
-            }
-            Source::AppService => courier(None).with_machine(login, which, scope).await,
-            Source::Imds => courier(Some(network.imds()?)).with_machine(login, which, scope).await,
-        },
+        LoginKind::ManagedIdentity(which) => managed::token(network, wire, which, scope, now_s).await,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use azuring_azure::Secret;
+use http::HeaderValue;
 use http::header::RETRY_AFTER;
 use serde_json::Value;
 
@@ -19,6 +20,20 @@ pub(crate) struct TokenAnswer {
     pub(crate) lifetime: Duration,
     /// For the next one.
     pub(crate) refresh: Option<Secret>,
+}
+
+impl TokenAnswer {
+    /// The same, if it can be sent; or what is wrong with it.
+    pub(crate) fn usable(self) -> Result<Self, &'static str> {
+        // What no header can hold would fail each request, and be kept for other processes.
+        if HeaderValue::try_from(self.secret.expose()).is_err() {
+            return Err("it has characters that no token has");
+        }
+        if self.lifetime.is_zero() {
+            return Err("it has expired already: check this machine's clock");
+        }
+        Ok(self)
+    }
 }
 
 /// A number, or a string that holds one: both occur.
@@ -45,7 +60,8 @@ pub(crate) fn read(
     let secret = text("access_token").map(Secret::new).ok_or_else(|| wrong("access_token is missing"))?;
     let lifetime =
         lifetime(&json, now_s).ok_or_else(|| wrong("it does not say how long the token is good"))?;
-    Ok(TokenAnswer { secret, lifetime, refresh: text("refresh_token").map(Secret::new) })
+    let refresh = text("refresh_token").map(Secret::new);
+    TokenAnswer { secret, lifetime, refresh }.usable().map_err(wrong)
 }
 
 /// `expires_in`, or else `expires_on`.

@@ -14,7 +14,7 @@ mod keyring;
 mod record;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -81,10 +81,16 @@ impl Cache {
     /// The cache in `dir`, which is made if need be, for its owner alone. Nothing is read yet.
     ///
     /// # Errors
-    /// [`IdentityError::Cache`]: the directory cannot be made.
+    /// [`IdentityError::Cache`]: the directory cannot be made, is another user's, or everybody may write into it.
     pub fn open(dir: &Path, options: CacheOptions) -> Result<Self, IdentityError> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|error| file::fault(dir, error))?;
+        let facts = made.and_then(|()| dir.metadata()).map_err(|error| file::fault(dir, error))?;
+        if facts.uid() != rustix::process::geteuid().as_raw() {
+            return Err(file::fault(dir, "it belongs to somebody else"));
+        }
+        if facts.mode() & 0o002 != 0 {
+            return Err(file::fault(dir, "everybody may write into it: chmod 700"));
+        }
         Ok(Self { place: Some(Place { dir: dir.to_owned(), options, patience: CHANGE }) })
     }
 
@@ -149,7 +155,7 @@ impl Cache {
         place.write(stored)
     }
 
-    /// Puts the refresh token of `login` in place of the one of the login that is saved, if that is the same person's. What
+    /// Puts the refresh token of `login` in place of the one of the login that is saved, if that is the same one. What
     /// protects it stays: whoever logged in has chosen it.
     ///
     /// # Errors
@@ -158,9 +164,7 @@ impl Cache {
         let Some(place) = &self.place else { return Ok(()) };
         let _lock = place.lock()?;
         let Some(mut stored) = place.read()? else { return Ok(()) };
-        let saved = stored.contents.login.take().and_then(record::StoredLogin::restore);
-        // Another one has logged in since, or nobody is logged in any more.
-        if !saved.is_some_and(|saved| saved.is_same_person(login)) {
+        if !stored.holds(login) {
             return Ok(());
         }
         stored.contents.login = record::StoredLogin::of(login);
@@ -199,10 +203,20 @@ impl Cache {
     /// # Errors
     /// [`IdentityError::Cache`].
     pub fn put_token(&self, key: &str, token: &AccessToken) -> Result<(), IdentityError> {
+        self.put_token_of(None, key, token)
+    }
+
+    /// The same for a token of the saved login: not when that is another one by now, or is forgotten.
+    pub(crate) fn put_token_of(
+        &self,
+        saved: Option<&Login>,
+        key: &str,
+        token: &AccessToken,
+    ) -> Result<(), IdentityError> {
         let Some(place) = &self.place else { return Ok(()) };
         let _lock = place.lock()?;
         let mut stored = place.read()?.unwrap_or_else(|| Stored::empty(place.options.keyring));
-        if stored.login_lost {
+        if stored.login_lost || saved.is_some_and(|login| !stored.holds(login)) {
             return Ok(());
         }
         let Contents { tokens, .. } = &mut stored.contents;

@@ -35,9 +35,11 @@ impl Certificate {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(|error| fault(error.to_string()))?;
         file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(|error| fault(error.to_string()))?;
-        let (key, certificates) = match std::str::from_utf8(&bytes) {
-            Ok(text) if text.contains("-----BEGIN ") => from_pem(text, password),
-            _ => from_pkcs12(&bytes, password),
+        // What stands between the blocks of PEM is for people, in any encoding; on Windows a mark stands before the first.
+        let text = String::from_utf8_lossy(&bytes);
+        let (key, certificates) = match text.find("-----BEGIN ") {
+            Some(begin) => from_pem(&text[begin..], password),
+            None => from_pkcs12(&bytes, password),
         }
         .map_err(fault)?;
         Self::new(key, certificates).map_err(fault)
@@ -104,10 +106,14 @@ fn section<'a>(text: &'a str, label: &str) -> Option<&'a str> {
 fn from_pkcs12(bytes: &[u8], password: Option<&Secret>) -> Result<Found, String> {
     let text = password.map_or("", Secret::expose);
     let archive = Pkcs12Archive::from_pkcs12(bytes, text).map_err(|error| match error {
-        Error::MacError(_) if password.is_none() => {
+        // Without a code that tells, what comes out is not what went in.
+        Error::Pkcs5Error(reason) if reason != pkcs8::pkcs5::Error::DecryptFailed.to_string() => {
+            format!("it cannot be decrypted: {reason}")
+        }
+        Error::MacError(_) | Error::Pkcs5Error(_) if password.is_none() => {
             format!("it needs a password: set {PASSWORD}")
         }
-        Error::MacError(_) => wrong_password(),
+        Error::MacError(_) | Error::Pkcs5Error(_) => wrong_password(),
         other => format!("it is neither PEM nor PKCS#12 that can be read: {other}"),
     })?;
     let bag = archive.keys.first().ok_or("there is no private key in it")?;
@@ -152,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_the_blocks_is_for_people() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates/plain.pem"));
+        // As OpenSSL writes a friendly name, in Latin-1; and as Windows' editors begin a file.
+        for before in [&b"Bag Attributes\n    friendlyName: Schl\xfcssel\n"[..], b"\xef\xbb\xbf"] {
+            let path = dir.path().join("c.pem");
+            std::fs::write(&path, [before, plain.as_ref().unwrap()].concat()).unwrap();
+            assert_eq!(Certificate::load(&path, None).unwrap().chain.len(), 2);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_says_why() {
         let error = |name: &str, password| load(name, password).unwrap_err();
         let wrong = "the password is wrong: check AZCOPY_SPA_CERT_PASSWORD";
@@ -166,6 +184,8 @@ mod tests {
             error("ec.pem", None).split(" (").next().unwrap(),
             "its private key is not an RSA key that can be used"
         );
+        assert_eq!(error("no-mac.p12", Some("other")), wrong);
+        assert_eq!(error("no-mac.p12", None), "it needs a password: set AZCOPY_SPA_CERT_PASSWORD");
         assert!(error("make.sh", None).starts_with("it is neither PEM nor PKCS#12"));
         assert!(error("nothing", None).starts_with("No such file"));
     }

@@ -32,12 +32,22 @@ pub struct PassedOver {
 
 /// Nothing that this machine offers gave a token. Every possibility, in order; up to the one that was meant and refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainError(pub Vec<PassedOver>);
+pub struct ChainError {
+    /// What was tried.
+    pub passed: Vec<PassedOver>,
+    /// The last one was meant, and this is why it gives no token.
+    meant: Option<IdentityError>,
+}
 
 impl ChainError {
-    /// Whether somebody was named by variables, and is refused.
+    /// Whether somebody was named by variables, or answered for by the machine, and gets no token.
     pub fn is_of_somebody(&self) -> bool {
-        self.0.len() < Link::ALL.len()
+        self.meant.is_some()
+    }
+
+    /// Whether another attempt may succeed without anybody changing anything.
+    pub fn is_passing(&self) -> bool {
+        self.meant.as_ref().is_some_and(IdentityError::is_passing)
     }
 }
 
@@ -45,14 +55,18 @@ impl std::error::Error for ChainError {}
 
 impl std::fmt::Display for ChainError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("nobody is logged in, and nothing here gives a token")?;
-        self.0.iter().try_for_each(|PassedOver { link, reason }| write!(f, "\n  {link}: {reason}"))
+        f.write_str(match self.meant {
+            Some(_) => "whoever this machine or its variables name gets no token",
+            None => "nobody is logged in, and nothing here gives a token",
+        })?;
+        self.passed.iter().try_for_each(|PassedOver { link, reason }| write!(f, "\n  {link}: {reason}"))
     }
 }
 
 /// Takes the first of: the service principal of `AZURE_CLIENT_SECRET` or `AZURE_CLIENT_CERTIFICATE_PATH`, the workload
-/// identity of `AZURE_FEDERATED_TOKEN_FILE`, the machine's identity, the Azure CLI. One of the first two that is set and is
-/// refused ends the search: somebody meant it. Tokens are taken from `cache` and kept there.
+/// identity of `AZURE_FEDERATED_TOKEN_FILE`, the machine's identity, the Azure CLI. One of the first two that is set and gets no
+/// token ends the search: somebody meant it; and so does an identity of the machine that is named, or that is there and busy.
+/// Tokens are taken from `cache` and kept there.
 ///
 /// # Errors
 /// [`ChainError`].
@@ -61,24 +75,36 @@ pub fn chain(network: &Network, scope: &str, cache: &Cache) -> Result<(Login, Ac
     let found = on_a_thread(network, async |wire| {
         for link in Link::ALL {
             let (reason, meant) = match link.login(network).await {
-                Found::Nothing(reason) => (reason, false),
-                Found::Wrong(error) => (error.to_string(), true),
+                Found::Nothing(reason) => (reason, None),
+                Found::Wrong(error) => (error.to_string(), Some(error)),
                 Found::Login(login) => match token(&login, &wire, network, scope, cache).await {
-                    Ok(token) => return Ok(Some((login, token))),
-                    Err(error) => (error.to_string(), matches!(link, Link::Principal | Link::Workload)),
+                    Ok(token) => return Ok(Ok((login, token))),
+                    Err(error) => (error.to_string(), link.means(&login, &error).then_some(error)),
                 },
             };
             passed.push(PassedOver { link: link.name(), reason });
-            if meant {
-                break;
+            if meant.is_some() {
+                return Ok(Err(meant));
             }
         }
-        Ok(None)
+        Ok(Err(None))
     });
     match found {
-        Ok(Some(found)) => Ok(found),
-        Ok(None) => Err(ChainError(passed)),
-        Err(error) => Err(ChainError(vec![PassedOver { link: "all", reason: error.to_string() }])),
+        Ok(found) => found.map_err(|meant| ChainError { passed, meant }),
+        Err(error) => {
+            let passed = vec![PassedOver { link: "all", reason: error.to_string() }];
+            Err(ChainError { passed, meant: Some(error) })
+        }
+    }
+}
+
+/// Whether it is a service of identities that said so: other clouds have something else at the address of a VM's, which
+/// answers without a reason.
+fn is_from_a_service(error: &IdentityError) -> bool {
+    match error {
+        IdentityError::Refused { code, .. } => !code.starts_with("HTTP "),
+        IdentityError::Busy { code, .. } => code != "HTTP 404",
+        _ => false,
     }
 }
 
@@ -111,6 +137,16 @@ impl Link {
         }
     }
 
+    /// Whether this login, which gets no token, was meant, so that nobody else is to be taken in its place.
+    fn means(self, login: &Login, error: &IdentityError) -> bool {
+        let named = login.kind != LoginKind::ManagedIdentity(ManagedIdentity::System);
+        match self {
+            Link::Principal | Link::Workload => true,
+            Link::Machine => is_from_a_service(error) && (named || error.is_passing()),
+            Link::Cli => false,
+        }
+    }
+
     /// The login, if there are signs of it.
     async fn login(self, network: &Network) -> Found {
         let environment = &network.environment;
@@ -122,7 +158,7 @@ impl Link {
             Link::Workload => {
                 shared(Login::shared_workload(environment), "AZURE_FEDERATED_TOKEN_FILE is not set")
             }
-            Link::Machine => machine(network).await.map_or_else(Found::Nothing, Found::Login),
+            Link::Machine => machine(network).await,
             Link::Cli => cli(network).map_or_else(Found::Nothing, Found::Login),
         }
     }
@@ -135,10 +171,17 @@ async fn token(
     scope: &str,
     cache: &Cache,
 ) -> Result<AccessToken, IdentityError> {
-    let patience = if matches!(login.kind, LoginKind::ManagedIdentity(_)) { MACHINE } else { FIRST_PATIENCE };
     let (clock, cache) = (Clock::system(), cache.clone());
     let mut keeper = Keeper::new(login.clone(), network.clone(), scope, clock, cache);
-    patiently(patience, async || keeper.fetch(wire, None).await).await
+    if matches!(login.kind, LoginKind::ManagedIdentity(_)) {
+        match patiently(MACHINE, async || keeper.fetch(wire, None).await).await {
+            Err(error) if error.is_passing() && is_from_a_service(&error) => {
+                tokio::time::sleep(error.retry_after().unwrap_or_default().min(FIRST_PATIENCE)).await;
+            }
+            done => return done,
+        }
+    }
+    patiently(FIRST_PATIENCE, async || keeper.fetch(wire, None).await).await
 }
 
 fn shared(read: Result<Option<Login>, IdentityError>, unset: &str) -> Found {
@@ -149,19 +192,27 @@ fn shared(read: Result<Option<Login>, IdentityError>, unset: &str) -> Found {
     }
 }
 
-async fn machine(network: &Network) -> Result<Login, String> {
+async fn machine(network: &Network) -> Found {
     if Source::of(&network.environment) == Source::Imds {
-        let imds = network.imds().map_err(|error| error.to_string())?;
+        let imds = match network.imds() {
+            Ok(imds) => imds,
+            Err(error) => return Found::Wrong(error),
+        };
         let address = format!("{}:{}", imds.host_str().unwrap_or_default(), imds.port().unwrap_or(80));
         match tokio::time::timeout(PROBE, TcpStream::connect(address)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(format!("{} takes no connection: {error}", authority(&imds))),
-            Err(_) => return Err(format!("this is no machine of Azure: {} is silent", authority(&imds))),
+            Ok(Err(error)) => {
+                return Found::Nothing(format!("{} takes no connection: {error}", authority(&imds)));
+            }
+            Err(_) => {
+                return Found::Nothing(format!(
+                    "this is no machine of Azure: {} is silent",
+                    authority(&imds)
+                ));
+            }
         }
     }
-    let which =
-        network.environment.get("AZURE_CLIENT_ID").map_or(ManagedIdentity::System, ManagedIdentity::ClientId);
-    Ok(Login::new(LoginKind::ManagedIdentity(which)))
+    Login::shared_machine(&network.environment).map_or_else(Found::Wrong, Found::Login)
 }
 
 fn cli(network: &Network) -> Result<Login, String> {

@@ -10,7 +10,7 @@ use url::Url;
 use crate::answer::{self, TokenAnswer, whole_number};
 use crate::clock::Clock;
 use crate::error::IdentityError;
-use crate::login::{Login, LoginKind};
+use crate::login::{Login, LoginKind, digest};
 use crate::network::{Network, Outgoing, Wire, authority, on_a_thread};
 use crate::patience::{chance, patiently, pause};
 use crate::token::AccessToken;
@@ -77,8 +77,16 @@ impl Login {
         })?;
         let mut login = self.clone();
         login.kind = LoginKind::DeviceCode { refresh: token.refresh };
+        login.session = Some(session()?);
         Ok((login, AccessToken::new(token.secret, clock.span(token.lifetime))))
     }
+}
+
+fn session() -> Result<String, IdentityError> {
+    let mut id = [0; 16];
+    let random = aws_lc_rs::rand::fill(&mut id);
+    random.map_err(|_| IdentityError::Machine("there is no randomness".to_owned()))?;
+    Ok(digest([id]))
 }
 
 fn address(login: &Login, what: &str) -> Result<Url, IdentityError> {

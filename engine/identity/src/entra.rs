@@ -1,4 +1,4 @@
-//! Tokens through Microsoft's library for applications, workloads and machines; its requests go over our links.
+//! Tokens through Microsoft's library for applications and workloads; its requests go over our links.
 //!
 //! The library keeps tokens, tries again, and puts answers into its errors. None of this is wanted here: each attempt makes
 //! a new credential, and what was answered is read where it comes in, so that the library sees successes only.
@@ -16,25 +16,21 @@ use azure_core::http::{
 };
 use azure_identity::{
     ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    ClientSecretCredentialOptions, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 use azuring_azure::Secret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use url::Url;
 
 use crate::answer::{self, TokenAnswer};
 use crate::error::{IdentityError, first_sentence};
-use crate::login::{Login, ManagedIdentity};
+use crate::login::Login;
 use crate::network::{Outgoing, Wire, authority};
 
 /// What the library sends its requests with, for one attempt.
 #[derive(Debug)]
 pub(crate) struct Courier {
     wire: Wire,
-    /// Where the machine's metadata service is, for requests to it.
-    imds: Option<Url>,
     now_s: u64,
     noted: Mutex<Option<Noted>>,
 }
@@ -43,11 +39,11 @@ type Noted = Result<TokenAnswer, IdentityError>;
 
 /// What the library is shown in place of an answer that holds a token. It needs these fields; what becomes of them is thrown
 /// away, and a lifetime that overflows its sums never gets there.
-const SHOWN: &[u8] = br#"{"access_token":"noted","token_type":"Bearer","expires_in":3600,"expires_on":"4102444800","resource":""}"#;
+const SHOWN: &[u8] = br#"{"access_token":"noted","token_type":"Bearer","expires_in":3600}"#;
 
 impl Courier {
-    pub(crate) fn new(wire: Wire, imds: Option<Url>, now_s: u64) -> Arc<Self> {
-        Arc::new(Self { wire, imds, now_s, noted: Mutex::default() })
+    pub(crate) fn new(wire: Wire, now_s: u64) -> Arc<Self> {
+        Arc::new(Self { wire, now_s, noted: Mutex::default() })
     }
 
     fn options(self: &Arc<Self>, login: &Login) -> ClientOptions {
@@ -62,14 +58,8 @@ impl Courier {
     }
 
     async fn carry(&self, request: &Request) -> Result<(StatusCode, Headers, Bytes), IdentityError> {
-        let mut url = request.url().clone();
-        if let Some(imds) = &self.imds {
-            // Parts of a URL that was parsed, for a URL that was parsed.
-            let _ = url.set_host(imds.host_str());
-            let _ = url.set_port(imds.port());
-        }
+        let url = request.url().clone();
         let host = authority(&url);
-        let near = url.scheme() == "http";
         let mut headers = HeaderMap::new();
         for (name, value) in request.headers().iter() {
             let name = HeaderName::try_from(name.as_str());
@@ -82,7 +72,7 @@ impl Courier {
         };
         let method = Method::from_bytes(request.method().as_ref().as_bytes()).unwrap_or_default();
         let incoming = self.wire.send(Outgoing { method, url, headers, body: body.clone() }).await?;
-        let token = answer::read(&host, &incoming, near, self.now_s)?;
+        let token = answer::read(&host, &incoming, false, self.now_s)?;
         self.note(Ok(token));
         let status = StatusCode::from(incoming.status.as_u16());
         Ok((status, Headers::new(), Bytes::from_static(SHOWN)))
@@ -146,24 +136,6 @@ impl Courier {
             token_file_path: Some(token_file.to_owned()),
         };
         self.ask(WorkloadIdentityCredential::new(Some(options)), scope).await
-    }
-
-    /// For a VM or App Service; which of them it is, the library reads from the environment of the process.
-    pub(crate) async fn with_machine(
-        self: &Arc<Self>,
-        login: &Login,
-        which: &ManagedIdentity,
-        scope: &str,
-    ) -> Noted {
-        let user_assigned_id = match which {
-            ManagedIdentity::System => None,
-            ManagedIdentity::ClientId(id) => Some(UserAssignedId::ClientId(id.clone())),
-            ManagedIdentity::ObjectId(id) => Some(UserAssignedId::ObjectId(id.clone())),
-            ManagedIdentity::ResourceId(id) => Some(UserAssignedId::ResourceId(id.clone())),
-        };
-        let client_options = self.options(login);
-        let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
-        self.ask(ManagedIdentityCredential::new(Some(options)), scope).await
     }
 }
 

@@ -68,13 +68,16 @@ pub(crate) struct Keeper {
     scope: String,
     clock: Clock,
     cache: Cache,
+    /// The login is the one in the cache: what comes of it is kept for as long as it is there.
+    saved: bool,
 }
 
 impl Keeper {
     pub(crate) fn new(login: Login, network: Network, scope: &str, clock: Clock, cache: Cache) -> Self {
         // Programs keep their own tokens, and may have logged in somebody else since; so may a parent process.
         let cache = if login.is_lent() { Cache::none() } else { cache };
-        Self { login, network, scope: scope.to_owned(), clock, cache }
+        let saved = matches!(cache.login(), Ok(Some(saved)) if saved.is_same(&login));
+        Self { login, network, scope: scope.to_owned(), clock, cache, saved }
     }
 
     async fn run(
@@ -171,14 +174,14 @@ impl Keeper {
                 let _ = self.cache.renew_login(&self.login);
             }
         }
-        let _ = self.cache.put_token(&key, &issued.token);
+        let _ = self.cache.put_token_of(self.saved.then_some(&self.login), &key, &issued.token);
         Ok(issued.token)
     }
 
     /// The refresh token in the cache, if it is this login's: another process may have got a newer one.
     fn cached_refresh_token(&self) -> Option<Secret> {
         let cached = self.cache.login().ok()??;
-        cached.refresh_token().filter(|_| cached.is_same_person(&self.login)).cloned()
+        cached.refresh_token().filter(|_| cached.is_same(&self.login)).cloned()
     }
 
     fn key(&self) -> String {

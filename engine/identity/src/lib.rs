@@ -4,8 +4,8 @@
 //! long as a job runs, and remembers logins between processes.
 //!
 //! ```text
-//!   environment, flags, cache ──> Login ──> acquire ──┬─ azure_identity ── secret, certificate, workload, VM, App Service, az
-//!                                   │                 └─ own ─────────── device code, refresh token, Azure Arc, pwsh
+//!   environment, flags, cache ──> Login ──> acquire ──┬─ azure_identity ── secret, certificate, workload, az
+//!                                   │                 └─ own ─────────── device code, refresh token, VM, App Service, Azure Arc, pwsh
 //!   chain: what the machine offers ─┘                        │
 //!                                                          Wire ── azuring-link: the data's TLS roots and proxies
 //!
@@ -15,7 +15,7 @@
 //!
 //! **Invariants.**
 //! - No error, description or `Debug` output holds a secret, or more of an answer than its code and first sentence.
-//! - Credentials go to the authority over https, to an address of the machine itself, or to a program; never along a
+//! - Credentials go to the authority over https, to an address of the machine itself or its private network, or to a program; never along a
 //!   redirection, and never through a proxy when the address is the machine's.
 //! - One attempt asks once: what is tried again, and when, is decided in `patience.rs` and `keep.rs` alone.
 //! - A refresh token that was replaced is written back before the access token is used.
@@ -41,6 +41,8 @@ mod keep;
 mod login;
 mod managed;
 mod network;
+#[cfg(test)]
+mod one_answer;
 mod patience;
 mod programs;
 mod settings;
@@ -57,5 +59,6 @@ pub use login::{
     COMMON_TENANT, Login, LoginKind, ManagedIdentity, PUBLIC_AUTHORITY, PUBLIC_CLIENT, STORAGE_SCOPE,
 };
 pub use network::Network;
+pub use programs::{HIDDEN_FROM_PROGRAMS, end_programs};
 pub use settings::LOGIN_TYPES;
 pub use token::AccessToken;

@@ -87,12 +87,14 @@ pub struct Login {
     pub client: Option<String>,
     /// `https://` and the host of Entra ID.
     pub authority: String,
+    /// Which time that a person logged in: the next may be another person, in the same tenant. No secret.
+    pub(crate) session: Option<String>,
 }
 
 impl Login {
     /// A login in the public cloud.
     pub fn new(kind: LoginKind) -> Self {
-        Self { kind, tenant: None, client: None, authority: PUBLIC_AUTHORITY.to_owned() }
+        Self { kind, tenant: None, client: None, authority: PUBLIC_AUTHORITY.to_owned(), session: None }
     }
 
     /// The same with another authority: an https URL, of which the host and port count. `name` is the variable or flag
@@ -101,12 +103,12 @@ impl Login {
     /// # Errors
     /// [`IdentityError::Setting`].
     pub fn with_authority(mut self, name: &str, url: &str) -> Result<Self, IdentityError> {
+        let parsed = Url::parse(url).map_err(|_| not_a(name, url, "the https:// address of a host"))?;
         let wrong = || {
             // What stands before an @ may be a password.
             let shown = url.rsplit('@').next().unwrap_or_default();
             IdentityError::setting(name, format!("{shown} is not the https:// address of a host"))
         };
-        let parsed = Url::parse(url).map_err(|_| wrong())?;
         let bare = parsed.username().is_empty() && parsed.password().is_none() && parsed.query().is_none();
         if parsed.scheme() != "https" || !bare || !parsed.path().trim_matches('/').is_empty() {
             return Err(wrong());
@@ -219,11 +221,13 @@ impl Login {
         }
     }
 
-    /// Whether both are people, in the same tenant and at the same application.
-    pub(crate) fn is_same_person(&self, other: &Self) -> bool {
-        let person = |login: &Self| matches!(login.kind, LoginKind::DeviceCode { .. });
-        let place = |login: &Self| (login.tenant.clone(), login.client.clone(), login.authority.clone());
-        person(self) && person(other) && place(self) == place(other)
+    /// Whether both are one login, though its refresh token may have been replaced meanwhile.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.kind_name() == other.kind_name()
+            && self.tenant == other.tenant
+            && self.client == other.client
+            && self.authority == other.authority
+            && self.session == other.session
     }
 
     /// What distinguishes the tokens of this login from others'; no secret. Another secret or certificate is another login,
@@ -240,6 +244,7 @@ impl Login {
                 format!("{} {}", path.display(), digest([content]))
             }
             LoginKind::WorkloadIdentity { token_file } => token_file.display().to_string(),
+            LoginKind::DeviceCode { .. } => self.session.clone().unwrap_or_default(),
             _ => String::new(),
         };
         let client = self.client.as_deref().unwrap_or_default();
@@ -263,9 +268,14 @@ pub(crate) fn digest(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Strin
 fn plain_id(name: &str, id: &str, marks: &str) -> Result<String, IdentityError> {
     let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
     if id.is_empty() || !plain || id.starts_with(['-', '.']) {
-        return Err(IdentityError::setting(name, format!("{id} is not an id")));
+        return Err(not_a(name, id, "an id"));
     }
     Ok(id.to_owned())
+}
+
+/// `value` is not shown: somebody may have put a secret there by mistake.
+fn not_a(name: &str, value: &str, what: &str) -> IdentityError {
+    IdentityError::setting(name, format!("its value ({} characters) is not {what}", value.chars().count()))
 }
 
 #[cfg(test)]

@@ -3,15 +3,16 @@
 use std::ffi::OsStr;
 use std::io;
 use std::process::{Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::credentials::TokenCredential;
 use azure_identity::{AzureCliCredential, AzureCliCredentialOptions, Executor};
 use azuring_azure::Secret;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::answer::{self, TokenAnswer};
 use crate::environment::Environment;
@@ -28,6 +29,7 @@ pub(crate) const POWERSHELL: &str = "pwsh";
 /// versions of the module return a secure string.
 const SCRIPT: &str = "\
 $ErrorActionPreference = 'Stop'
+if ($PSStyle) { $PSStyle.OutputRendering = 'PlainText' }
 $with = @{ ResourceUrl = $env:AZURING_TOKEN_RESOURCE }
 if ($env:AZURING_TOKEN_TENANT) { $with.TenantId = $env:AZURING_TOKEN_TENANT }
 $token = Get-AzAccessToken @with -WarningAction SilentlyContinue
@@ -42,10 +44,73 @@ struct Runner {
     failed: Mutex<Option<IdentityError>>,
 }
 
-/// A program that ends when nobody waits for it, with the environment's `PATH` and no terminal to ask at.
+/// Secrets of other logins: whoever may look into `az` or `pwsh` sees their environments. `IDENTITY_HEADER` is not among them,
+/// which `az` needs in App Service, nor are proxies.
+pub const HIDDEN_FROM_PROGRAMS: [&str; 12] = [
+    "ACCOUNT_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZCOPY_ACCOUNT_KEY",
+    "AZCOPY_OAUTH_TOKEN_INFO",
+    "AZCOPY_SPA_CERT_PASSWORD",
+    "AZCOPY_SPA_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_KEY",
+    "CPK_ENCRYPTION_KEY",
+];
+
+/// Process groups of programs that have not ended.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the programs that were started and have not ended: for a process that is about to end, and waits for nothing.
+pub fn end_programs() {
+    for leader in running().drain(..) {
+        // One that has just ended is gone.
+        let _ = kill_process_group(leader, Signal::KILL);
+    }
+}
+
+/// A program and what it has started: `az` is a script that starts Python, and is started by a shell. All of them end with this.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// Of a child that leads a group.
+    fn of(child: &Child) -> Self {
+        let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        running().extend(leader);
+        Self(leader)
+    }
+
+    /// The program has ended by itself; what it leaves behind may stay.
+    fn has_ended(mut self) {
+        let ended = self.0.take();
+        running().retain(|leader| Some(*leader) != ended);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(ended) = self.0 else { return };
+        running().retain(|leader| *leader != ended);
+        // Without processes there is no group.
+        let _ = kill_process_group(ended, Signal::KILL);
+    }
+}
+
+/// A program with the environment's `PATH`, without secrets that are not its own, and with no terminal to ask at.
 fn command(program: &OsStr, environment: &Environment) -> Command {
     let mut command = Command::new(program);
-    command.stdin(Stdio::null()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.kill_on_drop(true).process_group(0);
+    for name in HIDDEN_FROM_PROGRAMS {
+        command.env_remove(name);
+    }
     if let Some(path) = environment.get("PATH") {
         command.env("PATH", path);
     }
@@ -54,7 +119,14 @@ fn command(program: &OsStr, environment: &Environment) -> Command {
 
 async fn output(program: &'static str, mut command: Command) -> Result<Output, IdentityError> {
     let fault = |reason: String| IdentityError::Program { program, reason };
-    let output = match tokio::time::timeout(TIMEOUT, command.output()).await {
+    let run = async {
+        let child = command.spawn()?;
+        let group = Group::of(&child);
+        let output = child.wait_with_output().await;
+        group.has_ended();
+        output
+    };
+    let output = match tokio::time::timeout(TIMEOUT, run).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Err(missing(program)),
         Ok(Err(error)) => return Err(fault(error.to_string())),
@@ -78,7 +150,7 @@ async fn output(program: &'static str, mut command: Command) -> Result<Output, I
 fn complaint(stderr: &str) -> &str {
     let lines =
         || stderr.lines().map(|line| line.trim_matches(['|', ' ', '~'])).filter(|line| !line.is_empty());
-    lines().find_map(|line| line.strip_prefix("ERROR: ")).or_else(|| lines().last()).unwrap_or_default()
+    lines().find_map(|line| line.strip_prefix("ERROR: ")).or_else(|| lines().next_back()).unwrap_or_default()
 }
 
 fn missing(program: &'static str) -> IdentityError {
@@ -117,18 +189,22 @@ pub(crate) async fn azure_cli(
         Ok(credential) => credential.get_token(&[scope], None).await,
         Err(error) => Err(error),
     };
-    token
-        .map(|token| {
-            let end = u64::try_from(token.expires_on.unix_timestamp()).unwrap_or_default();
-            let lifetime = Duration::from_secs(end.saturating_sub(now_s));
-            TokenAnswer { secret: Secret::new(token.token.secret()), lifetime, refresh: None }
-        })
-        .map_err(|_| {
-            // The library's error may quote the output.
-            let failed = runner.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let reason = "its output holds no token; version 2.54.0 or newer is needed".to_owned();
-            failed.unwrap_or(IdentityError::Program { program: CLI, reason })
-        })
+    let token = token.map_err(|_| {
+        // The library's error may quote the output.
+        let failed = runner.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reason = "its output holds no token; version 2.54.0 or newer is needed".to_owned();
+        failed.unwrap_or(IdentityError::Program { program: CLI, reason })
+    })?;
+    let end = u64::try_from(token.expires_on.unix_timestamp()).unwrap_or_default();
+    let lifetime = Duration::from_secs(end.saturating_sub(now_s));
+    printed(CLI, TokenAnswer { secret: Secret::new(token.token.secret()), lifetime, refresh: None })
+}
+
+/// The token that a program printed, if it can be sent.
+fn printed(program: &'static str, token: TokenAnswer) -> Result<TokenAnswer, IdentityError> {
+    let wrong =
+        |reason| IdentityError::Program { program, reason: format!("of the one it printed: {reason}") };
+    token.usable().map_err(wrong)
 }
 
 /// A token of whoever is logged in to Azure PowerShell.
@@ -151,7 +227,7 @@ pub(crate) async fn powershell(
     let lifetime = answer::lifetime(&json, now_s);
     match (secret, lifetime) {
         (Some(secret), Some(lifetime)) => {
-            Ok(TokenAnswer { secret: Secret::new(secret), lifetime, refresh: None })
+            printed(POWERSHELL, TokenAnswer { secret: Secret::new(secret), lifetime, refresh: None })
         }
         _ => Err(wrong()),
     }
@@ -159,7 +235,45 @@ pub(crate) async fn powershell(
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Read};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+    use crate::login::LoginKind;
+
+    #[test]
+    fn a_program_ends_with_what_it_started_when_nobody_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let pipe = path("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // The Azure CLI is a script that waits for what does the work.
+        let worker = format!("(exec 3>'{}'; echo began >&3; sleep 20; echo survived >&3)", pipe.display());
+        std::fs::write(path("az"), format!("#!/bin/sh\n{worker}\n:\n")).unwrap();
+        std::fs::set_permissions(path("az"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let programs = format!("{}:/usr/bin:/bin", dir.path().display());
+        let environment = Environment::of(move |name| (name == "PATH").then(|| programs.clone()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut said = runtime.block_on(async {
+            let begins = tokio::task::spawn_blocking(move || {
+                let mut said = BufReader::new(std::fs::File::open(pipe).unwrap());
+                let mut line = String::new();
+                said.read_line(&mut line).unwrap();
+                assert_eq!(line, "began\n");
+                said
+            });
+            let login = Login::new(LoginKind::AzureCli);
+            tokio::select! {
+                ended = azure_cli(&login, &environment, "s", 0) => panic!("{ended:?}"),
+                said = begins => said.unwrap(),
+            }
+        });
+        // The pipe ends with its last writer.
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+        assert!(running().is_empty());
+    }
 
     #[test]
     fn the_reason_is_found_among_warnings_and_frames() {

@@ -191,6 +191,20 @@ impl Login {
         vars.get("AZURE_FEDERATED_TOKEN_FILE").map(|_| vars.workload()).transpose()
     }
 
+    /// The machine's identity: the one that is named, else its own.
+    ///
+    /// # Errors
+    /// As [`Login::from_environment`].
+    pub(crate) fn shared_machine(environment: &Environment) -> Result<Self, IdentityError> {
+        let mut login = Variables(|name: &str| environment.get(name)).msi()?;
+        if let (LoginKind::ManagedIdentity(which @ ManagedIdentity::System), Some(id)) =
+            (&mut login.kind, environment.get(CLIENT[1]))
+        {
+            *which = ManagedIdentity::ClientId(id);
+        }
+        Ok(login)
+    }
+
     /// The login of the Azure CLI in the tenant that is set.
     pub(crate) fn shared_cli(environment: &Environment) -> Result<Self, IdentityError> {
         Variables(|name: &str| environment.get(name)).placed(LoginKind::AzureCli, Family::AzCopy)

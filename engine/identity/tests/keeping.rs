@@ -194,22 +194,23 @@ fn many_jobs_ask_once() {
     assert_strict(&world.authority);
 }
 
+/// Has a person log in.
+fn log_in(world: &World) -> Login {
+    let person = Login::new(LoginKind::DeviceCode { refresh: None });
+    let person = person.with_authority("", &world.authority.url()).unwrap();
+    let approve = |prompt: &azuring_identity::DevicePrompt| {
+        assert!(world.authority.approve_device(&prompt.user_code));
+    };
+    let (clock, cancel) = (Clock::sped_up(60), Cancel::default());
+    person.with_device_code(&world.network, STORAGE_SCOPE, &clock, &approve, &cancel).unwrap().0
+}
+
 #[test]
 fn a_refresh_token_that_is_replaced_is_written_back() {
     let world = world(60);
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
-    let person = Login::new(LoginKind::DeviceCode { refresh: None });
-    let person = person.with_authority("", &world.authority.url()).unwrap();
-    let (login, _) = person
-        .with_device_code(
-            &world.network,
-            STORAGE_SCOPE,
-            &Clock::sped_up(60),
-            &|prompt| assert!(world.authority.approve_device(&prompt.user_code)),
-            &Cancel::default(),
-        )
-        .unwrap();
+    let login = log_in(&world);
     cache.save_login(&login).unwrap();
     let saved = || cache.login().unwrap().unwrap();
     assert_eq!(saved(), login);
@@ -219,4 +220,39 @@ fn a_refresh_token_that_is_replaced_is_written_back() {
     assert_ne!(saved(), login);
     saved().token(&world.network, STORAGE_SCOPE).unwrap();
     assert_strict(&world.authority);
+}
+
+#[test]
+fn a_job_stays_who_it_is_when_somebody_else_logs_in() {
+    let world = world(60);
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+    let (one, other) = (log_in(&world), log_in(&world));
+    let begin = |login: &Login| {
+        cache.save_login(login).unwrap();
+        let (network, clock) = (world.network.clone(), Clock::sped_up(60));
+        keep(login.clone(), network, STORAGE_SCOPE, clock, None, cache.clone()).unwrap()
+    };
+    let job = begin(&one);
+    let _others_job = begin(&other);
+    let (others, asked) = (cache.login().unwrap(), world.asked());
+    // The token of the job is refused: it gets one by its own refresh token, not the one that the other login has kept.
+    world.authority.advance(Duration::from_secs(7200));
+    world.with_client(job, async |client| list(client).await.unwrap());
+    assert_eq!((world.asked(), cache.login().unwrap()), (asked + 1, others));
+    assert_strict(&world.authority);
+}
+
+#[test]
+fn a_job_does_not_undo_a_logout() {
+    let world = world(60);
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+    cache.save_login(&world.login()).unwrap();
+    let (network, clock) = (world.network.clone(), Clock::sped_up(60));
+    let job = keep(world.login(), network, STORAGE_SCOPE, clock, None, cache.clone()).unwrap();
+    assert_eq!(cache.forget(), Ok(true));
+    world.authority.advance(Duration::from_secs(7200));
+    world.with_client(job, async |client| list(client).await.unwrap());
+    assert_eq!((world.asked(), cache.check()), (2, Ok(None)));
 }

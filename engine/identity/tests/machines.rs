@@ -1,18 +1,16 @@
-//! Managed identities: the services of machines check every request. What the process's own environment decides is tried
-//! in a process of its own.
+//! Managed identities, whose services check every request, and programs that lend their login.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "it is a test")]
 
 mod kit;
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::time::Duration;
 
 use azsim::{Application, Authority, Behaviour, Trouble};
 use azuring_azure::Secret;
 use azuring_identity::{
-    Cache, Environment, Login, LoginKind, ManagedIdentity, Network, STORAGE_SCOPE, chain,
+    Cache, CacheOptions, Clock, Login, LoginKind, ManagedIdentity, Network, STORAGE_SCOPE, chain, keep,
 };
 use kit::{CLIENT, SECRET, assert_strict, network, refused};
 
@@ -95,32 +93,63 @@ fn a_machine_of_arc_shows_the_key_it_was_pointed_to() {
     );
 }
 
-/// What a child process does, which has the variables of App Service.
 #[test]
 fn app_service_gives_tokens() {
-    const CHILD: &str = "IDENTITY_TEST_CA";
-    if let Ok(pem) = std::env::var(CHILD) {
-        let mut network = network(&pem, &[]);
-        network.environment = Environment::process();
-        machine(ManagedIdentity::System).token(&network, STORAGE_SCOPE).unwrap();
-        machine(ManagedIdentity::ClientId("usr".into())).token(&network, STORAGE_SCOPE).unwrap();
-        let said = refused(&machine(ManagedIdentity::ResourceId(RESOURCE.into())), &network);
-        assert!(said.ends_with("set AZCOPY_MSI_CLIENT_ID"));
-        return;
-    }
     let authority = authority();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "app_service_gives_tokens"])
-        .env(CHILD, authority.ca_pem().unwrap())
-        .env("IDENTITY_ENDPOINT", authority.app_service_endpoint())
-        .env("IDENTITY_HEADER", authority.app_service_secret())
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
-    let clients: Vec<_> =
-        authority.requests().into_iter().map(|request| (request.client, request.status)).collect();
-    assert_eq!(clients, [(String::new(), 200), ("usr".to_owned(), 200)]);
+    let variables = [
+        ("IDENTITY_ENDPOINT", authority.app_service_endpoint()),
+        ("IDENTITY_HEADER", authority.app_service_secret().to_string()),
+    ];
+    let network = network(authority.ca_pem().unwrap(), &variables);
+    for (which, client) in [
+        (ManagedIdentity::System, ""),
+        (ManagedIdentity::ClientId("usr".into()), "usr"),
+        (ManagedIdentity::ObjectId("obj".into()), "obj"),
+        (ManagedIdentity::ResourceId(RESOURCE.into()), RESOURCE),
+    ] {
+        machine(which).token(&network, STORAGE_SCOPE).unwrap();
+        let asked = authority.requests().pop().unwrap();
+        assert_eq!((&*asked.client, asked.status), (client, 200));
+    }
     assert_strict(&authority);
+}
+
+#[test]
+fn the_secret_of_an_app_goes_to_its_own_machine() {
+    let authority = authority();
+    let with = |endpoint: &str| {
+        let variables = [("IDENTITY_ENDPOINT", endpoint.to_owned()), ("IDENTITY_HEADER", SECRET.to_owned())];
+        refused(&machine(ManagedIdentity::System), &network(authority.ca_pem().unwrap(), &variables))
+    };
+    for far in ["http://example.org/msi", "http://1.1.1.1/msi", "ftp://127.0.0.1/msi", "nowhere"] {
+        assert!(with(far).starts_with("IDENTITY_ENDPOINT: it is n"), "{far}");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let authority = authority();
+    let variables = [
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", authority.imds_url()),
+        ("IDENTITY_ENDPOINT", String::new()),
+        // Alone it is nobody's, and goes nowhere: the authority would call it a deviation.
+        ("IDENTITY_HEADER", SECRET.to_owned()),
+    ];
+    let network = network(authority.ca_pem().unwrap(), &variables);
+    machine(ManagedIdentity::System).token(&network, STORAGE_SCOPE).unwrap();
+    assert_strict(&authority);
+}
+
+#[test]
+fn two_machines_with_one_home_have_their_own_tokens() {
+    let home = tempfile::tempdir().unwrap();
+    let machines = [authority(), authority()];
+    for machine_of in [&machines[0], &machines[1], &machines[0]] {
+        let cache = Cache::open(home.path(), CacheOptions { keyring: false }).unwrap();
+        let login = machine(ManagedIdentity::System);
+        keep(login, vm(machine_of), STORAGE_SCOPE, Clock::system(), None, cache).unwrap();
+    }
+    assert_eq!(machines.map(|machine| machine.requests().len()), [1, 1]);
 }
 
 /// A directory with a program in it.
@@ -236,5 +265,35 @@ fn the_chain_takes_the_first_and_says_why_not_the_others() {
     let variables = [("PATH", path), ("AZURE_POD_IDENTITY_AUTHORITY_HOST", closed)];
     let (login, token) = chain(&network(pem, &variables), STORAGE_SCOPE, &Cache::none()).unwrap();
     assert_eq!((login.kind, token.secret), (LoginKind::AzureCli, Secret::new("t0ken")));
+    assert_strict(&authority);
+}
+
+#[test]
+fn a_machine_that_is_busy_is_waited_for_and_one_that_is_named_is_meant() {
+    let authority = authority();
+    let imds = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", authority.imds_url());
+    let az = program("az", r#"echo '{"accessToken":"t","expires_on":4102444800,"tokenType":"Bearer"}'"#);
+    let path = ("PATH", format!("{}:/usr/bin:/bin", az.path().display()));
+    let with = |more: &[(&'static str, &str)]| {
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let variables: Vec<_> = [imds.clone(), path.clone()].into_iter().chain(more).collect();
+        chain(&network(authority.ca_pem().unwrap(), &variables), STORAGE_SCOPE, &Cache::none())
+    };
+    // Longer than one would wait for what may be another cloud's.
+    let troubles = vec![Trouble::TooManyRequests(Some(4))];
+    authority.set_behaviour(Behaviour { troubles, ..Behaviour::default() });
+    assert_eq!(with(&[]).unwrap().0, machine(ManagedIdentity::System));
+    let (login, _) = with(&[("AZCOPY_MSI_CLIENT_ID", "usr"), ("AZURE_CLIENT_ID", "none")]).unwrap();
+    assert_eq!(login, machine(ManagedIdentity::ClientId("usr".into())));
+    for name in ["AZCOPY_MSI_OBJECT_ID", "AZURE_CLIENT_ID"] {
+        let error = with(&[(name, "none")]).unwrap_err();
+        assert!(error.is_of_somebody() && !error.is_passing(), "{error}");
+        assert_eq!(error.passed.last().unwrap().link, "managed identity");
+    }
+    // Where a machine has no identity, another is as good.
+    let bare = Authority::builder().start().unwrap();
+    let variables = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", bare.imds_url()), path.clone()];
+    let network = network(bare.ca_pem().unwrap(), &variables);
+    assert_eq!(chain(&network, STORAGE_SCOPE, &Cache::none()).unwrap().0.kind, LoginKind::AzureCli);
     assert_strict(&authority);
 }

@@ -112,7 +112,8 @@ fn a_token_handed_down_is_used_and_then_renewed() {
     let network = network_of(&authority);
     let given = |lifetime_s, refresh: Option<Secret>| {
         let token = AccessToken::new(Secret::new("from the parent"), Duration::from_secs(lifetime_s));
-        Login { kind: LoginKind::Given { token, refresh }, ..person(&authority) }
+        let given = Login::new(LoginKind::Given { token, refresh });
+        given.with_authority("", &authority.url()).unwrap()
     };
     let asked = authority.requests().len();
     let token = given(60, refresh.clone()).token(&network, STORAGE_SCOPE).unwrap();

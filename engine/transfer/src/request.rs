@@ -119,7 +119,10 @@ impl GaveUp {
             return Box::new(failure);
         };
         let failure = Failure::request(object, &error, self.tries, session, access);
-        if self.stop_job {
+        if matches!(error, RequestError::Token(_)) {
+            // There is none for any other object either.
+            session.verdict.stop_for(&failure);
+        } else if self.stop_job {
             session.verdict.fatal(&failure);
         } else if failure.kind == FailureKind::Authentication {
             session.verdict.refused(&failure);

@@ -1,12 +1,14 @@
 //! Where a command goes, and with which credential.
 //!
 //! ```text
-//!   SAS in the URL ─> --account-key-file ─> key in a variable ─> emulator's key ─┐
-//!   public (for reading) ─> AZCOPY_AUTO_LOGIN_TYPE ─> `azuring login` ─> chain ──┴─> Credential
+//!   SAS in the URL ─> --account-key-file ─> AZCOPY_AUTO_LOGIN_TYPE ─> key in a variable ─> emulator's key ─┐
+//!                     public (for reading) ─> `azuring login` ─> chain ─> nothing (for reading) ───────────┴─> Credential
 //! ```
 
 pub(crate) mod identity;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +22,7 @@ use crate::exit::Exit;
 use crate::options::{self, variable};
 use crate::output::notice;
 use crate::refused::{Refused, usage};
+use crate::run;
 
 /// What is done with what the URL names.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,10 @@ impl Access {
 
     /// Finds out.
     pub(crate) fn now(self) -> Result<Credential, Refused> {
+        run::before_it_begins(|| self.find_out())
+    }
+
+    fn find_out(self) -> Result<Credential, Refused> {
         let asked = match self {
             Self::Known(credential) => return Ok(credential),
             Self::Asked(asked) => asked,
@@ -237,8 +244,9 @@ fn key_file(path: &Path) -> Result<Secret, Refused> {
     // A key has 88 characters; a file that was named by mistake is not read whole.
     const LIMIT: usize = 4 << 10;
     let shown = path.display();
-    let text =
-        std::fs::read(path).map_err(|error| refused(format!("--account-key-file {shown}: {error}")))?;
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LIMIT as u64 + 1).read_to_end(&mut text));
+    read.map_err(|error| refused(format!("--account-key-file {shown}: {error}")))?;
     let text = String::from_utf8(text).ok().filter(|text| text.len() <= LIMIT && !text.trim().is_empty());
     match text {
         Some(text) => Ok(Secret::new(text.trim())),

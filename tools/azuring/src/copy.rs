@@ -192,7 +192,7 @@ fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
         BlobTypeArg::Page => operations.push(SasOperation::WritePages),
         BlobTypeArg::Block | BlobTypeArg::Detect => {}
     }
-    if args.overwrite == OverwriteArg::IfSourceNewer {
+    if matches!(args.overwrite, OverwriteArg::IfSourceNewer | OverwriteArg::Prompt) {
         operations.push(SasOperation::Read);
     }
     if args.blob.blob_tags.is_some() {

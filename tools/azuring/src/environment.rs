@@ -320,6 +320,15 @@ mod tests {
     }
 
     #[test]
+    fn programs_see_no_secret_but_their_own() {
+        let mut secrets: Vec<_> = VARIABLES.iter().filter(|it| it.secret).map(|it| it.name).collect();
+        // The Azure CLI asks App Service with it.
+        secrets.retain(|name| *name != "IDENTITY_HEADER");
+        secrets.sort_unstable();
+        assert_eq!(secrets, azuring_identity::HIDDEN_FROM_PROGRAMS);
+    }
+
+    #[test]
     fn every_variable_stands_once() {
         let mut names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
         names.sort_unstable();

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::options::variable;
 use crate::output::{self, Output, notice, say};
 use crate::refused::{Refused, usage};
+use crate::run;
 use crate::state;
 use crate::view::{json, ndjson};
 
@@ -172,7 +173,9 @@ fn status(args: &StatusArgs) -> Result<Exit, Refused> {
         Ok(Some(login)) => {
             let network = identity::network(args.ca_file.as_deref())?;
             // Not from the cache: whoever asks wants to know whether the login works now.
-            match check(login.clone(), &network, STORAGE_SCOPE, cache.clone()) {
+            let _stop = run::stop_on_signals(|| {});
+            let checked = run::before_it_begins(|| check(login.clone(), &network, STORAGE_SCOPE, cache.clone()));
+            match checked {
                 Ok(()) => Some(login),
                 Err(error) => {
                     output::tell!("azuring: {error}");
@@ -206,7 +209,7 @@ fn status(args: &StatusArgs) -> Result<Exit, Refused> {
             say!("{}", ndjson::line("login", rest));
         }
         OutputType::Text | OutputType::None => match &valid {
-            None => info("You are currently not logged in. Please login using 'azcopy login'"),
+            None => info("You are currently not logged in. Please login using 'azuring login'"),
             Some(login) => {
                 info("You have successfully refreshed your token. Your login session is still active");
                 let lines = [

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle, Verb};
@@ -22,6 +23,17 @@ use crate::view::{self, Facts, View};
 /// How long what is in flight may take to its end.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Set while there is nothing to finish.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
+/// Does what may take long before anything is begun, a login for instance: a signal ends the process at once meanwhile.
+pub(crate) fn before_it_begins<T>(wait: impl FnOnce() -> T) -> T {
+    WAITS.store(true, Ordering::SeqCst);
+    let done = wait();
+    WAITS.store(false, Ordering::SeqCst);
+    done
+}
+
 /// A handle that SIGINT and SIGTERM use: the first asks to stop, which takes no longer than [`DRAIN`], the second ends the
 /// process, after `last`.
 pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
@@ -31,8 +43,9 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
         Ok(mut signals) => {
             let watch = move || {
                 for _signal in signals.forever() {
-                    if theirs.is_stopped() {
+                    if theirs.is_stopped() || WAITS.load(Ordering::SeqCst) {
                         last();
+                        azuring_identity::end_programs();
                         process::exit(i32::from(Exit::Interrupted.code(&called())));
                     }
                     theirs.stop();

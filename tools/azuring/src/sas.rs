@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use azuring_azure::{AccountKey, Sas, SasBuildError, SasBuilder};
-use azuring_transfer::{BlobUrl, UrlError, user_delegation_key};
+use azuring_transfer::{BlobUrl, CredentialError, UrlError, user_delegation_key};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::access;
 use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::sas::{ProtocolArg, SasArgs};
 use crate::exit::{self, Exit};
-use crate::options;
+use crate::options::{self, variable};
 use crate::output::{self, Output, say};
 use crate::refused::{Refused, usage};
 use crate::view::{json, ndjson};
@@ -50,13 +50,15 @@ fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
                     "sas: one that an identity makes ends within 7 days; longer ones need the account's key",
                 ));
             }
+            let account = url.account().map(str::to_owned).or_else(|| variable("AZURE_STORAGE_ACCOUNT"));
+            let account = account.ok_or(CredentialError::NoAccount)?;
             let credential = access::token(&url, global, &args.engine)?;
             let options = options::common(global, &args.engine)?;
             // The key is valid a little earlier, for a SAS that begins at once, and not for longer than the service gives it.
             let begin = start.unwrap_or(now).min(now) - BEFORE;
             let from = begin.max(expiry - LONGEST);
             match user_delegation_key(&url, &credential, &options, (from, expiry)) {
-                Ok(key) => delegated(&builder, &key, &url),
+                Ok(key) => delegated(&builder, &key, &url, &account),
                 Err(error) => {
                     output::failed(&error.to_string());
                     return Ok(exit::of_command(&error));
@@ -134,8 +136,8 @@ fn delegated(
     builder: &SasBuilder,
     key: &azuring_azure::UserDelegationKey,
     url: &BlobUrl,
+    account: &str,
 ) -> Result<Sas, SasBuildError> {
-    let account = url.account().unwrap_or_default();
     let blob = Some(url.path()).filter(|name| !name.is_empty());
     builder.delegated(account, key, url.container(), blob)
 }

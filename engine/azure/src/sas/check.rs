@@ -132,7 +132,7 @@ pub struct SasNeeds<'a> {
 #[non_exhaustive]
 pub enum SasFault {
     /// It has expired: make a new one.
-    #[error("the SAS has expired: it was valid until {} (se), {} ago", date::write(*.at), date::span(*.ago))]
+    #[error("the SAS has expired: it was valid until {} (se), {} ago by this machine's clock", date::write(*.at), date::span(*.ago))]
     Expired {
         /// Its end.
         at: SystemTime,
@@ -140,7 +140,7 @@ pub enum SasFault {
         ago: Duration,
     },
     /// It is not valid yet.
-    #[error("the SAS is not valid yet: it begins at {} (st), in {}", date::write(*.at), date::span(*.ahead))]
+    #[error("the SAS is not valid yet: it begins at {} (st), in {} by this machine's clock", date::write(*.at), date::span(*.ahead))]
     NotYet {
         /// Its beginning.
         at: SystemTime,

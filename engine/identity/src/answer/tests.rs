@@ -1,4 +1,4 @@
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::*;
 
@@ -72,4 +72,10 @@ fn a_token_says_how_long_it_is_good() {
     assert_eq!(error("hunter2"), "the answer of login holds no token that can be used: it is not JSON");
     assert_eq!(error("{}"), "the answer of login holds no token that can be used: access_token is missing");
     assert!(error(r#"{"access_token":"t"}"#).ends_with("how long the token is good"));
+    let past = r#"{"access_token":"t","expires_on":"999"}"#;
+    assert!(error(past).ends_with("it has expired already: check this machine's clock"));
+    let split = r#"{"access_token":"hunter2\nJ","expires_in":"60"}"#;
+    assert!(
+        error(split).ends_with("login holds no token that can be used: it has characters that no token has")
+    );
 }

@@ -16,6 +16,7 @@ use super::CacheProtection;
 use super::keyring::SealKey;
 use super::record::{StoredLogin, StoredToken};
 use crate::error::IdentityError;
+use crate::login::Login;
 
 /// 64 tokens of at most a few KiB each.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -48,6 +49,14 @@ impl Stored {
             CacheProtection::FileOnly { reason: "it was asked to outlive a restart".to_owned() }
         };
         Self { protection, login_lost: false, contents: Contents::default() }
+    }
+}
+
+impl Stored {
+    /// Whether the saved login is this one.
+    pub(super) fn holds(&self, login: &Login) -> bool {
+        let saved = self.contents.login.clone().and_then(StoredLogin::restore);
+        saved.is_some_and(|saved| saved.is_same(login))
     }
 }
 

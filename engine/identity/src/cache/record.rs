@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::login::{Login, LoginKind, ManagedIdentity};
 use crate::token::AccessToken;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct StoredLogin {
     kind: StoredKind,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -17,9 +17,11 @@ pub(super) struct StoredLogin {
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
     authority: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StoredKind {
     Device { refresh: Option<String> },
@@ -60,8 +62,8 @@ impl StoredLogin {
             }
             LoginKind::Given { .. } => return None,
         };
-        let Login { tenant, client, authority, .. } = login.clone();
-        Some(Self { kind, tenant, client, authority })
+        let Login { tenant, client, authority, session, .. } = login.clone();
+        Some(Self { kind, tenant, client, authority, session })
     }
 
     /// The login; `None` if what is stored cannot be one.
@@ -91,6 +93,7 @@ impl StoredLogin {
         if let Some(client) = self.client {
             login = login.with_client("", &client).ok()?;
         }
+        login.session = self.session;
         Some(login)
     }
 }

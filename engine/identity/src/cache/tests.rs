@@ -75,6 +75,21 @@ fn only_the_owner_may_read_it() {
 }
 
 #[test]
+fn a_place_where_others_write_is_no_place() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let said = |dir| Cache::open(dir, CacheOptions::default()).unwrap_err().to_string();
+    assert!(said(dir.path()).ends_with("everybody may write into it: chmod 700"));
+    // Root's, unless root tests: then somebody else's.
+    let other = Path::new("/");
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(dir.path(), Some(1), None).unwrap();
+    }
+    let other = if rustix::process::geteuid().is_root() { dir.path() } else { other };
+    assert!(said(other).ends_with("it belongs to somebody else"));
+}
+
+#[test]
 fn a_key_of_the_kernel_hides_it_where_there_is_one() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), CacheOptions::default()).unwrap();
@@ -128,12 +143,19 @@ fn who_logs_in_chooses_the_protection() {
     assert_eq!((cache.login(), cache.check()), (Ok(Some(person("r2"))), protection.clone()));
     assert!(matches!(protection, Ok(Some(CacheProtection::FileOnly { .. }))), "{protection:?}");
     // Nobody else's token goes there, and a login that was forgotten does not come back.
-    let other = person("r3").with_tenant("", "2222").unwrap();
-    cache.renew_login(&other).unwrap();
-    assert_eq!(cache.login(), Ok(Some(person("r2"))));
+    let mut next = person("r3");
+    next.session = Some("the next person of the same tenant".to_owned());
+    for other in [person("r3").with_tenant("", "2222").unwrap(), next] {
+        cache.renew_login(&other).unwrap();
+        cache.put_token_of(Some(&other), "k2", &token("t", 3600)).unwrap();
+        assert_eq!((cache.login(), cache.token("k2")), (Ok(Some(person("r2"))), None));
+    }
+    cache.put_token_of(Some(&person("r1")), "k2", &token("t", 3600)).unwrap();
+    assert!(cache.token("k2").is_some());
     cache.forget().unwrap();
     cache.renew_login(&person("r4")).unwrap();
-    assert_eq!(cache.login(), Ok(None));
+    cache.put_token_of(Some(&person("r4")), "k", &token("t", 3600)).unwrap();
+    assert_eq!((cache.check(), cache.login()), (Ok(None), Ok(None)));
 }
 
 #[test]

@@ -125,11 +125,16 @@ fn identities_of_a_machine_exclude_each_other() {
 #[test]
 fn ids_and_addresses_are_checked() {
     let with = |name, value| error(&[("AZCOPY_AUTO_LOGIN_TYPE", "azcli"), (name, value)]);
-    assert_eq!(with("AZCOPY_TENANT_ID", "a; rm -rf"), "AZCOPY_TENANT_ID: a; rm -rf is not an id");
-    assert_eq!(with("AZURE_TENANT_ID", "--help"), "AZURE_TENANT_ID: --help is not an id");
+    assert_eq!(
+        with("AZCOPY_TENANT_ID", "a; rm -rf"),
+        "AZCOPY_TENANT_ID: its value (9 characters) is not an id"
+    );
+    assert_eq!(with("AZURE_TENANT_ID", "--help"), "AZURE_TENANT_ID: its value (6 characters) is not an id");
     for (url, shown) in [
         ("http://login", "http://login"),
-        ("login.microsoftonline.com", "login.microsoftonline.com"),
+        ("login.microsoftonline.com", "its value (25 characters)"),
+        // An application's secret, as they are made.
+        ("Abc8Q~canary_.x", "its value (15 characters)"),
         ("https://u:p@h", "h"),
         ("https://h/tenant", "https://h/tenant"),
         ("https://h/?q", "https://h/?q"),

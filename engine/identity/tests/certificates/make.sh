@@ -17,6 +17,7 @@ cat des.key own.crt ca.crt >encrypted-3des.pem
 openssl pkcs12 -export -inkey own.key -in own.crt -certfile ca.crt -passout pass:hunter2 -out modern.p12
 openssl pkcs12 -export -legacy -inkey own.key -in own.crt -certfile ca.crt -passout pass:hunter2 -out legacy.p12
 openssl pkcs12 -export -inkey own.key -in own.crt -certfile ca.crt -passout pass: -out empty-password.p12
+openssl pkcs12 -export -nomac -inkey own.key -in own.crt -passout pass:hunter2 -out no-mac.p12
 cat own.crt >no-key.pem
 cat own.key ca.crt >no-certificate.pem
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj "/CN=ec" -keyout ec.key -out ec.crt

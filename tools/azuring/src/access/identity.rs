@@ -57,7 +57,8 @@ pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
         None => match kept_login(&kept, &network)? {
             Some(login) => (login, None, kept),
             None => {
-                let (login, token) = chain(&network, STORAGE_SCOPE, &kept).map_err(|error| nobody(&error))?;
+                let (login, token) = chain(&network, STORAGE_SCOPE, &kept)
+                    .map_err(|error| nobody(&error, engine.no_cache.0))?;
                 notice(&format!("nothing is said of who to be: using the {}", login.describe()));
                 (login, Some(token), kept)
             }
@@ -143,11 +144,14 @@ pub(crate) fn cache(none: bool) -> Cache {
 }
 
 /// Nobody is logged in, unless somebody was meant and is refused.
-fn nobody(error: &ChainError) -> NoBearer {
+fn nobody(error: &ChainError, no_cache: bool) -> NoBearer {
+    let login =
+        if no_cache { "leave out --no-cache where you are logged in" } else { "log in: azuring login" };
     let text = format!(
-        "{error}\nappend a SAS to the URL, give the account's key (AZURE_STORAGE_KEY, --account-key-file), or log in: azuring login"
+        "{error}\nappend a SAS to the URL, give the account's key (AZURE_STORAGE_KEY, --account-key-file), or {login}"
     );
-    if error.is_of_somebody() { NoBearer::Refused(refused(text)) } else { NoBearer::Nobody(text) }
+    let exit = if error.is_passing() { Exit::GaveUp } else { Exit::Authentication };
+    if error.is_of_somebody() { NoBearer::Refused(Refused { exit, ..refused(text) }) } else { NoBearer::Nobody(text) }
 }
 
 /// Why there is no token.
