@@ -100,17 +100,30 @@ fn certificates_do_as_well_as_secrets() {
         "-passout",
         "pass:open sesame",
     ]);
-    for (file, password) in [(&pem, None), (&pfx, Some("open sesame"))] {
+    const AZCOPYS: [&str; 5] = [
+        "AZCOPY_TENANT_ID",
+        "AZCOPY_SPA_APPLICATION_ID",
+        "AZCOPY_ACTIVE_DIRECTORY_ENDPOINT",
+        "AZCOPY_SPA_CERT_PATH",
+        "AZCOPY_SPA_CERT_PASSWORD",
+    ];
+    const SHARED: [&str; 5] = [
+        "AZURE_TENANT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_AUTHORITY_HOST",
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    ];
+    let sesame = Some("open sesame");
+    for (kind, names, file, password) in
+        [("spn", AZCOPYS, &pem, None), ("spn", AZCOPYS, &pfx, sesame), ("", SHARED, &pfx, sesame)]
+    {
         let with = |azuring: Azuring, authority: &Authority| {
-            let azuring = azuring
-                .env("AZCOPY_AUTO_LOGIN_TYPE", "spn")
-                .env("AZCOPY_TENANT_ID", authority.tenant())
-                .env("AZCOPY_SPA_APPLICATION_ID", APPLICATION)
-                .env("AZCOPY_SPA_CERT_PATH", file);
-            match password {
-                Some(password) => azuring.env("AZCOPY_SPA_CERT_PASSWORD", password),
-                None => azuring,
-            }
+            // An empty variable is one that is not set.
+            let azuring =
+                azuring.env("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", "").env("AZCOPY_AUTO_LOGIN_TYPE", kind);
+            let values = [authority.tenant(), APPLICATION, &authority.url(), file, password.unwrap_or("")];
+            names.iter().zip(values).fold(azuring, |azuring, (name, value)| azuring.env(name, value))
         };
         let entra = Entra::with(azuring!(), |authority| authority, with);
         let certificate = fs::read_to_string(&cert).unwrap();
@@ -301,6 +314,60 @@ fn the_azure_cli_and_powershell_lend_their_login() {
         let refused = entra.fixture.run(["list", &entra.url(""), &entra.trusted(), "--no-cache"]);
         assert!(refused.expect_code(3).stderr.contains("Please run az login"), "{}", refused.stderr);
     }
+}
+
+#[test]
+fn the_azure_cli_sees_no_secrets_and_ends_with_azuring() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(file("pipe")).status().unwrap().success());
+    // Like the real one it is a script, which waits for what does the work.
+    let (pipe, seen) = (file("pipe").display().to_string(), file("seen").display().to_string());
+    let work = format!("env > {seen}.new; mv {seen}.new {seen}; exec 3> {pipe}; sleep 20; echo survived >&3");
+    program(dir.path(), "az", &format!("({work})\n:"));
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let with = |azuring: Azuring, _: &Authority| {
+        let azuring = azuring.env("AZCOPY_AUTO_LOGIN_TYPE", "azcli").env("PATH", &path);
+        let secrets =
+            ["AZCOPY_SPA_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD"];
+        secrets.iter().fold(azuring, |azuring, name| azuring.env(name, CLIENT_SECRET))
+    };
+    let entra = Entra::with(azuring!(), |authority| authority, with);
+    let (url, trusted) = (entra.url(""), entra.trusted());
+    for args in [vec!["list", &url, &trusted], vec!["login", "status"]] {
+        let running = entra.fixture.azuring().start(&args);
+        let begun = Instant::now();
+        while !file("seen").exists() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "az does not begin");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let environment = fs::read_to_string(file("seen")).unwrap();
+        assert!(environment.contains("AZCOPY_AUTO_LOGIN_TYPE") && !environment.contains(CLIENT_SECRET));
+        fs::remove_file(file("seen")).unwrap();
+        let mut pipe = fs::File::open(file("pipe")).unwrap();
+        running.terminate();
+        // The pipe ends with its last writer.
+        let mut last_words = String::new();
+        std::io::Read::read_to_string(&mut pipe, &mut last_words).unwrap();
+        assert_eq!(last_words, "", "{args:?}");
+        assert_eq!(running.wait().unwrap().code, Some(6), "{args:?}");
+    }
+}
+
+#[test]
+fn a_parent_says_whom_to_ask() {
+    let with = |azuring: Azuring, authority: &Authority| {
+        azuring.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", authority.imds_url()).env(
+            "AZCOPY_OAUTH_TOKEN_INFO",
+            r#"{"access_token":"old","expires_on":"1","_token_refresh_source":"MSI","IdentityInfo":{"_identity_client_id":"5a5a"}}"#,
+        )
+    };
+    let entra = Entra::with(azuring!(), |authority| authority, with);
+    let resource =
+        "/subscriptions/1/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u";
+    entra.authority.register_identity(ManagedIdentity::user("5a5a", resource).role(Role::Contributor));
+    everything_works(&entra);
+    assert!(entra.authority.requests().iter().all(|request| request.client == "5a5a"));
 }
 
 #[test]

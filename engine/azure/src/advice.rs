@@ -153,17 +153,7 @@ mod tests {
     use crate::url::BlobUrl;
 
     fn error(status: u16, code: &str, clock_skew_s: Option<i32>) -> RequestError {
-        let code = code.to_owned();
-        let error = ServiceError {
-            status,
-            code,
-            message: None,
-            request_id: None,
-            retry_after: None,
-            clock_skew_s,
-            tenant: Some("t1".into()),
-        };
-        error.into()
+        ServiceError { clock_skew_s, tenant: Some("t1".into()), ..ServiceError::new(status, code) }.into()
     }
 
     fn token() -> Credential {

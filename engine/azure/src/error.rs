@@ -46,6 +46,19 @@ pub struct ServiceError {
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
 impl ServiceError {
+    /// An error of which nothing but status and code is known.
+    pub fn new(status: u16, code: &str) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            message: None,
+            request_id: None,
+            retry_after: None,
+            clock_skew_s: None,
+            tenant: None,
+        }
+    }
+
     /// Reads an error answer. The body may be empty, cut off, or not XML at all.
     pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

@@ -175,8 +175,12 @@ async fn token(
     let mut keeper = Keeper::new(login.clone(), network.clone(), scope, clock, cache);
     if matches!(login.kind, LoginKind::ManagedIdentity(_)) {
         match patiently(MACHINE, async || keeper.fetch(wire, None).await).await {
-            Err(error) if error.is_passing() && is_from_a_service(&error) => {
-                tokio::time::sleep(error.retry_after().unwrap_or_default().min(FIRST_PATIENCE)).await;
+            Err(error)
+                if error.is_passing()
+                    && is_from_a_service(&error)
+                    && error.retry_after().unwrap_or_default() < FIRST_PATIENCE =>
+            {
+                tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
             }
             done => return done,
         }

@@ -8,17 +8,77 @@ use serde_json::Value;
 use crate::answer::whole_number;
 use crate::clock::unix_s;
 use crate::error::IdentityError;
-use crate::login::{Login, LoginKind, PUBLIC_AUTHORITY};
+use crate::login::{Login, LoginKind, ManagedIdentity, PUBLIC_AUTHORITY};
 use crate::token::AccessToken;
 
 pub(crate) const VARIABLE: &str = "AZCOPY_OAUTH_TOKEN_INFO";
 
-/// Reads the variable's JSON. The fields are those of AzCopy's `OAuthTokenInfo`: numbers may be strings.
+/// Reads the variable's JSON. The fields are those of AzCopy's `OAuthTokenInfo`: numbers may be strings. Where it says who can
+/// be asked for tokens, that is who is asked, as AzCopy does: the token beside it may be of any age.
 pub(crate) fn parse(json: &str) -> Result<Login, IdentityError> {
     let wrong = |reason: &str| IdentityError::setting(VARIABLE, reason);
     // The parser's message may quote what it read.
     let info: Value = serde_json::from_str(json).map_err(|_| wrong("it is not JSON"))?;
-    let text = |name: &str| info.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |name: &str| text_of(&info, name);
+    let kind = match source(&info)? {
+        Some(kind) => kind,
+        None => given(&info)?,
+    };
+    let mut login = Login::new(kind);
+    let authority = text("_ad_endpoint").unwrap_or(PUBLIC_AUTHORITY);
+    login = login.with_authority("AZCOPY_OAUTH_TOKEN_INFO, _ad_endpoint", authority)?;
+    if let Some(tenant) = text("_tenant") {
+        login = login.with_tenant("AZCOPY_OAUTH_TOKEN_INFO, _tenant", tenant)?;
+    }
+    if let Some(client) = text("_client_id").or_else(|| text("_application_id")) {
+        login = login.with_client("AZCOPY_OAUTH_TOKEN_INFO, _client_id", client)?;
+    }
+    Ok(login)
+}
+
+fn text_of<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Who gives tokens by `_token_refresh_source`; `None` if it is the refresh token, or whoever handed this down.
+fn source(info: &Value) -> Result<Option<LoginKind>, IdentityError> {
+    let part = |object: &str, name: &str| info.get(object).and_then(|object| text_of(object, name));
+    let named = text_of(info, "_token_refresh_source").unwrap_or_default().to_ascii_lowercase();
+    Ok(Some(match named.as_str() {
+        "msi" => {
+            let id = |name: &str| part("IdentityInfo", name).map(str::to_owned);
+            LoginKind::ManagedIdentity(
+                id("_identity_client_id")
+                    .map(ManagedIdentity::ClientId)
+                    .or_else(|| id("_identity_object_id").map(ManagedIdentity::ObjectId))
+                    .or_else(|| id("_identity_msi_res_id").map(ManagedIdentity::ResourceId))
+                    .unwrap_or_default(),
+            )
+        }
+        "spn" => {
+            // The certificate's password, where there is a certificate.
+            let secret = part("SPNInfo", "_spn_secret").map(Secret::new);
+            match (part("SPNInfo", "_spn_cert_path"), secret) {
+                (Some(path), password) => {
+                    LoginKind::ServicePrincipalCertificate { path: path.into(), password }
+                }
+                (None, Some(secret)) => LoginKind::ServicePrincipalSecret { secret },
+                (None, None) => {
+                    let reason = "SPNInfo has neither _spn_cert_path nor _spn_secret";
+                    return Err(IdentityError::setting(VARIABLE, reason));
+                }
+            }
+        }
+        "azcli" => LoginKind::AzureCli,
+        "pscred" => LoginKind::PowerShell,
+        _ => return Ok(None),
+    }))
+}
+
+/// The token itself, and the refresh token for those after it.
+fn given(info: &Value) -> Result<LoginKind, IdentityError> {
+    let wrong = |reason: &str| IdentityError::setting(VARIABLE, reason);
+    let text = |name: &str| text_of(info, name);
     let refresh = text("refresh_token").map(Secret::new);
     let secret = text("access_token").unwrap_or_default();
     if secret.is_empty() && refresh.is_none() {
@@ -38,16 +98,7 @@ pub(crate) fn parse(json: &str) -> Result<Login, IdentityError> {
         return Err(wrong("the token has expired, or does not say when it does (expires_on)"));
     }
     let token = AccessToken { secret: Secret::new(secret), obtained, lifetime };
-    let mut login = Login::new(LoginKind::Given { token, refresh });
-    let authority = text("_ad_endpoint").unwrap_or(PUBLIC_AUTHORITY);
-    login = login.with_authority("AZCOPY_OAUTH_TOKEN_INFO, _ad_endpoint", authority)?;
-    if let Some(tenant) = text("_tenant") {
-        login = login.with_tenant("AZCOPY_OAUTH_TOKEN_INFO, _tenant", tenant)?;
-    }
-    if let Some(client) = text("_client_id").or_else(|| text("_application_id")) {
-        login = login.with_client("AZCOPY_OAUTH_TOKEN_INFO, _client_id", client)?;
-    }
-    Ok(login)
+    Ok(LoginKind::Given { token, refresh })
 }
 
 #[cfg(test)]
@@ -92,6 +143,33 @@ mod tests {
             (Some("2222"), Some("33"), "https://login.microsoftonline.us")
         );
         assert_eq!(login.describe(), "token handed down by the parent process of tenant 2222");
+    }
+
+    #[test]
+    fn who_gives_tokens_is_asked_for_them() {
+        let read = |source: &str, rest: &str| {
+            parse(&format!(
+                r#"{{"access_token":"t","expires_on":"1","_token_refresh_source":"{source}","_tenant":"2222",
+                "_application_id":"1111","IdentityInfo":{{"_identity_client_id":"","_identity_object_id":"obj"}}{rest}}}"#
+            ))
+        };
+        let kind = |source, rest| read(source, rest).unwrap().kind;
+        let object = ManagedIdentity::ObjectId("obj".to_owned());
+        assert_eq!(kind("MSI", ""), LoginKind::ManagedIdentity(object));
+        assert_eq!(kind("AzCLI", ""), LoginKind::AzureCli);
+        assert_eq!(kind("PsCred", ""), LoginKind::PowerShell);
+        let secret = read("SPN", r#","SPNInfo":{"_spn_secret":"hunter2","_spn_cert_path":""}"#).unwrap();
+        assert_eq!(secret.kind, LoginKind::ServicePrincipalSecret { secret: Secret::new("hunter2") });
+        assert_eq!(secret.application("").unwrap(), ("2222", "1111"));
+        let password = Some(Secret::new("hunter2"));
+        assert_eq!(
+            kind("spn", r#","SPNInfo":{"_spn_secret":"hunter2","_spn_cert_path":"/c.pem"}"#),
+            LoginKind::ServicePrincipalCertificate { path: "/c.pem".into(), password }
+        );
+        let nothing = "SPNInfo has neither _spn_cert_path nor _spn_secret";
+        assert_eq!(read("SPN", "").unwrap_err(), IdentityError::setting(VARIABLE, nothing));
+        // Whoever stores tokens handed this one down.
+        assert!(read("TokenStore", "").unwrap_err().to_string().contains("has expired"));
     }
 
     #[test]

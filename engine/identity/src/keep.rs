@@ -1,5 +1,6 @@
 //! A token that stays fresh for as long as anybody sends it.
 
+use std::fs::File;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,8 @@ pub(crate) struct Keeper {
     cache: Cache,
     /// The login is the one in the cache: what comes of it is kept for as long as it is there.
     saved: bool,
+    /// The right to ask, after an attempt for which the service had no time: whoever is let in next would be one more.
+    turn: Option<File>,
 }
 
 impl Keeper {
@@ -77,7 +80,7 @@ impl Keeper {
         // Programs keep their own tokens, and may have logged in somebody else since; so may a parent process.
         let cache = if login.is_lent() { Cache::none() } else { cache };
         let saved = matches!(cache.login(), Ok(Some(saved)) if saved.is_same(&login));
-        Self { login, network, scope: scope.to_owned(), clock, cache, saved }
+        Self { login, network, scope: scope.to_owned(), clock, cache, saved, turn: None }
     }
 
     async fn run(
@@ -155,9 +158,14 @@ impl Keeper {
         let key = self.key();
         let another = |token: &AccessToken| Some(&token.secret) != old;
         let known = || self.cache.token_by(&key, &self.clock).filter(another);
-        let _turn = match self.cache.turn(known).await {
-            Turn::Found(token) => return Ok(token),
-            Turn::Mine(lock) => lock,
+        let held = self.turn.take();
+        let turn = match known() {
+            Some(token) => return Ok(token),
+            None if held.is_some() => held,
+            None => match self.cache.turn(known).await {
+                Turn::Found(token) => return Ok(token),
+                Turn::Mine(lock) => lock,
+            },
         };
         if old.is_some() {
             self.login.spend_given();
@@ -165,7 +173,13 @@ impl Keeper {
         if let Some(newer) = self.cached_refresh_token() {
             self.login.set_refresh_token(newer);
         }
-        let issued = acquire(&self.login, wire, &self.network, &self.clock, &self.scope).await?;
+        let issued = match acquire(&self.login, wire, &self.network, &self.clock, &self.scope).await {
+            Ok(issued) => issued,
+            Err(error) => {
+                self.turn = turn.filter(|_| matches!(error, IdentityError::Busy { .. }));
+                return Err(error);
+            }
+        };
         // A cache that cannot be written costs requests, not the job; whoever opened it has been told.
         if let Some(refresh) = issued.refresh {
             let rotated = self.cached_refresh_token().is_some();
@@ -186,5 +200,39 @@ impl Keeper {
 
     fn key(&self) -> String {
         self.login.token_key(&self.network, &self.scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azuring_link::LinkSettings;
+
+    use super::*;
+    use crate::cache::CacheOptions;
+    use crate::login::LoginKind;
+    use crate::one_answer::says;
+
+    /// Whether others may ask after the answer `status`.
+    fn others_may_ask(status: &'static str) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let mut login = Login::new(LoginKind::DeviceCode { refresh: Some(Secret::new("r")) });
+        login.authority = says(status, "{}".to_owned()).0.origin().ascii_serialization();
+        let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+        let network = Network::new(LinkSettings::default());
+        let asking = || File::open(dir.path().join("identity.asking")).unwrap().try_lock().is_ok();
+        let mut keeper = Keeper::new(login, network.clone(), "s/.default", Clock::system(), cache);
+        let may = in_runtime(&network, async |wire| {
+            keeper.fetch(&wire, None).await.unwrap_err();
+            Ok(asking())
+        });
+        drop(keeper);
+        assert!(asking());
+        may.unwrap()
+    }
+
+    #[test]
+    fn a_busy_service_is_asked_by_one() {
+        assert!(!others_may_ask("429 Too Many Requests"));
+        assert!(others_may_ask("400 Bad Request"));
     }
 }

@@ -15,10 +15,14 @@
 //!
 //! **Invariants.**
 //! - No error, description or `Debug` output holds a secret, or more of an answer than its code and first sentence.
-//! - Credentials go to the authority over https, to an address of the machine itself or its private network, or to a program; never along a
-//!   redirection, and never through a proxy when the address is the machine's.
+//! - Credentials go to the authority over https, to an address of the machine itself or its private network, or to a
+//!   program; never along a redirection, and never through a proxy when the address is the machine's.
 //! - One attempt asks once: what is tried again, and when, is decided in `patience.rs` and `keep.rs` alone.
 //! - A refresh token that was replaced is written back before the access token is used.
+//!
+//! **Why not all by azure_identity.** Its certificate credential links OpenSSL and reads no PEM. Its managed identities read the
+//! environment once more and in another way (an empty variable counts), ask App Service for a resource id by the name that only
+//! VMs know, and show an app's secret to any address: `managed.rs` decides and asks in one place.
 //!
 //! **Limits.** Answers of 1 MiB, an exchange of 60 s, a minute of patience for the first token, 64 tokens in the cache.
 //!

@@ -7,6 +7,11 @@ use url::Url;
 
 /// A server that answers one request with `body`, and hands over what it was sent.
 pub(crate) fn answers(body: String) -> (Url, mpsc::Receiver<String>) {
+    says("200 OK", body)
+}
+
+/// The same with another status.
+pub(crate) fn says(status: &'static str, body: String) -> (Url, mpsc::Receiver<String>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let (sent, received) = mpsc::channel();
@@ -21,7 +26,7 @@ pub(crate) fn answers(body: String) -> (Url, mpsc::Receiver<String>) {
             }
         }
         stream.by_ref().take(length).read_to_string(&mut request).unwrap();
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.get_mut().write_all(format!("{head}{body}").as_bytes()).unwrap();
         // A test that is not interested has dropped it.
         let _ = sent.send(request);

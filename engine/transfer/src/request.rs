@@ -263,18 +263,7 @@ mod tests {
 
     #[test]
     fn only_an_answer_that_was_lost_leaves_open_what_was_done() {
-        let service = |status, code: &str| {
-            let code = code.to_owned();
-            RequestError::from(ServiceError {
-                status,
-                code,
-                message: None,
-                request_id: None,
-                retry_after: None,
-                clock_skew_s: None,
-                tenant: None,
-            })
-        };
+        let service = |status, code: &str| RequestError::from(ServiceError::new(status, code));
         let broken = RequestError::Link(LinkError::Broken("reset".to_owned()));
         let stalled = RequestError::Link(LinkError::Stalled(Duration::from_secs(30)));
         let failed = [(500, "InternalError"), (500, "OperationTimedOut"), (504, "Gateway Timeout")];

@@ -66,16 +66,8 @@ mod tests {
     use azuring_azure::{ServiceError, TokenError};
 
     fn service(status: u16, code: &str, retry_after: Option<u64>) -> RequestError {
-        ServiceError {
-            status,
-            code: code.to_owned(),
-            message: None,
-            request_id: None,
-            retry_after: retry_after.map(Duration::from_secs),
-            clock_skew_s: None,
-            tenant: None,
-        }
-        .into()
+        ServiceError { retry_after: retry_after.map(Duration::from_secs), ..ServiceError::new(status, code) }
+            .into()
     }
 
     #[test]

@@ -224,6 +224,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     secret("IDENTITY_HEADER", "Set by App Service: shown to that endpoint."),
     honoured("IMDS_ENDPOINT", "Set by Azure Arc, with IDENTITY_ENDPOINT."),
+    honoured("MSI_ENDPOINT", "Set by Cloud Shell: where its identity is asked for."),
 ];
 
 pub(crate) fn run(args: &EnvArgs) -> Exit {

@@ -174,7 +174,8 @@ fn status(args: &StatusArgs) -> Result<Exit, Refused> {
             let network = identity::network(args.ca_file.as_deref())?;
             // Not from the cache: whoever asks wants to know whether the login works now.
             let _stop = run::stop_on_signals(|| {});
-            let checked = run::before_it_begins(|| check(login.clone(), &network, STORAGE_SCOPE, cache.clone()));
+            let checked =
+                run::before_it_begins(|| check(login.clone(), &network, STORAGE_SCOPE, cache.clone()));
             match checked {
                 Ok(()) => Some(login),
                 Err(error) => {

@@ -162,17 +162,7 @@ mod tests {
     use super::*;
 
     fn service(status: u16, code: &str) -> RequestError {
-        let code = code.to_owned();
-        ServiceError {
-            status,
-            code,
-            message: None,
-            request_id: None,
-            retry_after: None,
-            clock_skew_s: None,
-            tenant: None,
-        }
-        .into()
+        ServiceError::new(status, code).into()
     }
 
     #[test]

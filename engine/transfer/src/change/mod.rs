@@ -334,18 +334,7 @@ mod tests {
     fn what_is_gone_is_removed_unless_the_container_is_gone() {
         let delete = Step::Delete { snapshots: None, permanent: false };
         let tier = Step::Tier { tier: "Cool", priority: None };
-        let service = |status, code: &str| {
-            let code = code.to_owned();
-            ServiceError {
-                status,
-                code,
-                message: None,
-                request_id: None,
-                retry_after: None,
-                clock_skew_s: None,
-                tenant: None,
-            }
-        };
+        let service = ServiceError::new;
         let item = blob("a", Known::Listed);
         let ended =
             |step: Step<'_>, status, code: &str| step.ended(&item, Err(&service(status, code))).is_some();

@@ -151,7 +151,11 @@ fn nobody(error: &ChainError, no_cache: bool) -> NoBearer {
         "{error}\nappend a SAS to the URL, give the account's key (AZURE_STORAGE_KEY, --account-key-file), or {login}"
     );
     let exit = if error.is_passing() { Exit::GaveUp } else { Exit::Authentication };
-    if error.is_of_somebody() { NoBearer::Refused(Refused { exit, ..refused(text) }) } else { NoBearer::Nobody(text) }
+    if error.is_of_somebody() {
+        NoBearer::Refused(Refused { exit, ..refused(text) })
+    } else {
+        NoBearer::Nobody(text)
+    }
 }
 
 /// Why there is no token.
