@@ -3,7 +3,7 @@
 //! ```text
 //!   identity          the login of `azuring login`, and access tokens, sealed with AES-256-GCM under a key in the kernel's keyring
 //!   identity.lock     held while the file is changed
-//!   identity.asking   held by the one process that asks for a token; the others wait, and find it in the file
+//!   identity.asking.* held by the one process that asks for a token; the others wait, and find it in the file
 //! ```
 //!
 //! Where there is no keyring (containers often forbid it), or the user wants a login to outlive a restart of the machine, the
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::error::IdentityError;
-use crate::login::Login;
+use crate::login::{Login, digest};
 use crate::token::AccessToken;
 use file::{Contents, Stored};
 
@@ -231,9 +231,9 @@ impl Cache {
 
     /// Waits until `known` finds a token, or no other process asks for one: then it is this one's turn, until the lock is
     /// dropped. Without a cache, or when that takes too long, it is its turn without a lock.
-    pub(crate) async fn turn(&self, known: impl Fn() -> Option<AccessToken>) -> Turn {
+    pub(crate) async fn turn(&self, key: &str, known: impl Fn() -> Option<AccessToken>) -> Turn {
         let shared = self.place.as_ref().filter(|place| place.keeps_tokens());
-        let lock = shared.and_then(|place| place.lock_file("identity.asking").ok());
+        let lock = shared.and_then(|place| place.lock_file(&asking(key)).ok());
         let begun = Instant::now();
         loop {
             let tried = lock.as_ref().map(File::try_lock);
@@ -258,6 +258,11 @@ pub(crate) enum Turn {
     Found(AccessToken),
     /// This one asks; the lock, where there is one, is held until it is dropped.
     Mine(Option<File>),
+}
+
+/// The lock of those who ask for the same token.
+pub(crate) fn asking(key: &str) -> String {
+    format!("identity.asking.{}", &digest([key])[..16])
 }
 
 impl Place {

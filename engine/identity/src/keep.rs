@@ -162,7 +162,7 @@ impl Keeper {
         let turn = match known() {
             Some(token) => return Ok(token),
             None if held.is_some() => held,
-            None => match self.cache.turn(known).await {
+            None => match self.cache.turn(&key, known).await {
                 Turn::Found(token) => return Ok(token),
                 Turn::Mine(lock) => lock,
             },
@@ -176,7 +176,8 @@ impl Keeper {
         let issued = match acquire(&self.login, wire, &self.network, &self.clock, &self.scope).await {
             Ok(issued) => issued,
             Err(error) => {
-                self.turn = turn.filter(|_| matches!(error, IdentityError::Busy { .. }));
+                // A command that waits for its first token is done within a minute. A job goes on for ever: others may ask.
+                self.turn = turn.filter(|_| old.is_none() && matches!(error, IdentityError::Busy { .. }));
                 return Err(error);
             }
         };
@@ -208,21 +209,22 @@ mod tests {
     use azuring_link::LinkSettings;
 
     use super::*;
-    use crate::cache::CacheOptions;
+    use crate::cache::{CacheOptions, asking};
     use crate::login::LoginKind;
     use crate::one_answer::says;
 
-    /// Whether others may ask after the answer `status`.
-    fn others_may_ask(status: &'static str) -> bool {
+    /// Whether others may ask after the answer `status` to who has the token `old`.
+    fn others_may_ask(status: &'static str, old: Option<&Secret>) -> bool {
         let dir = tempfile::tempdir().unwrap();
         let mut login = Login::new(LoginKind::DeviceCode { refresh: Some(Secret::new("r")) });
         login.authority = says(status, "{}".to_owned()).0.origin().ascii_serialization();
         let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
         let network = Network::new(LinkSettings::default());
-        let asking = || File::open(dir.path().join("identity.asking")).unwrap().try_lock().is_ok();
         let mut keeper = Keeper::new(login, network.clone(), "s/.default", Clock::system(), cache);
+        let lock = dir.path().join(asking(&keeper.key()));
+        let asking = || File::open(&lock).unwrap().try_lock().is_ok();
         let may = in_runtime(&network, async |wire| {
-            keeper.fetch(&wire, None).await.unwrap_err();
+            keeper.fetch(&wire, old).await.unwrap_err();
             Ok(asking())
         });
         drop(keeper);
@@ -232,7 +234,9 @@ mod tests {
 
     #[test]
     fn a_busy_service_is_asked_by_one() {
-        assert!(!others_may_ask("429 Too Many Requests"));
-        assert!(others_may_ask("400 Bad Request"));
+        assert!(!others_may_ask("429 Too Many Requests", None));
+        assert!(others_may_ask("400 Bad Request", None));
+        // A job that renews its token asks for ever, and pauses for long.
+        assert!(others_may_ask("429 Too Many Requests", Some(&Secret::new("old"))));
     }
 }

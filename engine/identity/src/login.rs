@@ -76,6 +76,9 @@ pub enum ManagedIdentity {
     ResourceId(String),
 }
 
+/// A certificate file is smaller.
+const MAX_BYTES: u64 = 1 << 20;
+
 /// Who asks for tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
@@ -240,8 +243,12 @@ impl Login {
                 digest(public.into_iter().chain([secret.expose()]))
             }
             LoginKind::ServicePrincipalCertificate { path, .. } => {
-                let content = std::fs::read(path).unwrap_or_default();
-                format!("{} {}", path.display(), digest([content]))
+                // What comes through a pipe can be read once: it is for who logs in with it, and its tokens are this process's.
+                let is_file =
+                    std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() <= MAX_BYTES);
+                let content = if is_file { std::fs::read(path).ok() } else { None };
+                let of_process = || format!("process {}", std::process::id());
+                format!("{} {}", path.display(), content.map_or_else(of_process, |content| digest([content])))
             }
             LoginKind::WorkloadIdentity { token_file } => token_file.display().to_string(),
             LoginKind::DeviceCode { .. } => self.session.clone().unwrap_or_default(),
@@ -303,6 +310,8 @@ mod tests {
             key(LoginKind::ServicePrincipalCertificate { path: path.clone(), password: None })
         };
         assert_ne!(certificate("1"), certificate("2"));
+        let pipe = LoginKind::ServicePrincipalCertificate { path: "/dev/zero".into(), password: None };
+        assert!(key(pipe).contains("process"), "what has no end is not read");
         assert_ne!(digest(["ab", "c"]), digest(["a", "bc"]));
     }
 }

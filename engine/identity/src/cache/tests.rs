@@ -111,10 +111,10 @@ fn a_key_of_the_kernel_hides_it_where_there_is_one() {
         cache.put_token("k", &token("t2", 3600)).unwrap();
         cache.renew_login(&secret_login()).unwrap();
         assert_eq!(std::fs::read(dir.path().join("identity")).unwrap(), there);
-        let asking = cache.place.as_ref().unwrap().lock_file("identity.asking").unwrap();
+        let asking = cache.place.as_ref().unwrap().lock_file(&asking("k")).unwrap();
         asking.lock().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        assert!(matches!(runtime.block_on(cache.turn(|| None)), Turn::Mine(None)));
+        assert!(matches!(runtime.block_on(cache.turn("k", || None)), Turn::Mine(None)));
         assert_eq!(cache.login(), Err(lost));
         cache.save_login(&secret_login()).unwrap();
         assert_eq!(cache.login(), Ok(Some(secret_login())));
@@ -293,7 +293,7 @@ fn one_asks_and_the_others_find() {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
                 let cache = unsealed(dir.path());
                 runtime.block_on(async {
-                    let turn = cache.turn(|| cache.token("k")).await;
+                    let turn = cache.turn("k", || cache.token("k")).await;
                     if let Turn::Mine(lock) = turn {
                         assert!(lock.is_some());
                         asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
