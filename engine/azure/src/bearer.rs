@@ -78,7 +78,13 @@ struct State {
     /// It was fetched because the one before was refused.
     after_refusal: bool,
     /// Why there is no newer one.
-    failure: Option<Arc<str>>,
+    failure: Option<Failed>,
+}
+
+#[derive(Clone)]
+struct Failed {
+    reason: Arc<str>,
+    passing: bool,
 }
 
 impl State {
@@ -95,6 +101,8 @@ pub struct TokenError {
     pub identity: Arc<str>,
     /// The last attempt's error.
     pub reason: Arc<str>,
+    /// Whether it may be had later, without anybody changing anything.
+    pub passing: bool,
 }
 
 /// The end that gets tokens. When it is dropped, the last token is used until it expires.
@@ -108,7 +116,7 @@ impl TokenFeed {
     pub fn put(&self, token: &Secret, lifetime: Duration) {
         // A token is made of letters, digits and `-._~+/=` (RFC 6750 section 2.1).
         let Ok(mut header) = HeaderValue::try_from(format!("Bearer {}", token.expose())) else {
-            self.fail("the token that was issued has characters that no token has");
+            self.fail("the token that was issued has characters that no token has", false);
             return;
         };
         header.set_sensitive(true);
@@ -121,9 +129,10 @@ impl TokenFeed {
         });
     }
 
-    /// Says that no new token can be had. Requests fail once the last one has expired or been refused.
-    pub fn fail(&self, reason: impl Into<Arc<str>>) {
-        self.state.send_modify(|state| state.failure = Some(reason.into()));
+    /// Says that no new token can be had; `passing`: for now. Requests fail once the last one has expired or been refused.
+    pub fn fail(&self, reason: impl Into<Arc<str>>, passing: bool) {
+        let failed = Failed { reason: reason.into(), passing };
+        self.state.send_modify(|state| state.failure = Some(failed));
     }
 
     /// Waits until the service has refused the newest token.
@@ -181,8 +190,10 @@ impl Bearer {
             Ok(state) => state.failure.clone(),
             Err(_) => None,
         };
-        let reason = ended.unwrap_or_else(|| "the token has expired and nobody renews it".into());
-        Err(TokenError { identity: Arc::clone(&self.shared.identity), reason })
+        let nobody =
+            || Failed { reason: "the token has expired and nobody renews it".into(), passing: false };
+        let Failed { reason, passing } = ended.unwrap_or_else(nobody);
+        Err(TokenError { identity: Arc::clone(&self.shared.identity), reason, passing })
     }
 
     /// Says that the service refused token `number`, and waits for another. `false`: it would be refused as well, since
@@ -298,7 +309,7 @@ mod tests {
             one.accepted(2);
             let renew = async {
                 feed.refused().await;
-                feed.fail("AADSTS700082");
+                feed.fail("AADSTS700082", false);
             };
             let (refused, ()) = tokio::join!(one.refused(2), renew);
             let error = refused.unwrap_err();

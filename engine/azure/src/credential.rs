@@ -23,7 +23,7 @@ pub enum CredentialError {
         account: String,
     },
     /// No account can have this name.
-    #[error("`{account}` is not the name of an account: it is letters and digits")]
+    #[error("`{account}` is not the name of an account: it has letters, digits and `-_.`")]
     Account {
         /// The name.
         account: String,
@@ -198,9 +198,9 @@ impl Credential {
             return Ok(Credential::Sas(sas.clone()));
         }
         let set = |name: &str| env(name).filter(|value| !value.trim().is_empty());
-        let account = set("AZURE_STORAGE_ACCOUNT");
-        let of_another =
-            matches!((url.account(), &account), (Some(of_url), Some(of_key)) if of_url != of_key);
+        let account = set("AZURE_STORAGE_ACCOUNT").map(|account| account.trim().to_owned());
+        let of_another = matches!((url.account(), &account),
+            (Some(of_url), Some(of_key)) if !of_url.eq_ignore_ascii_case(of_key));
         if let Some(key) =
             set("AZURE_STORAGE_KEY").or_else(|| set("AZCOPY_ACCOUNT_KEY")).filter(|_| !of_another)
         {
@@ -306,6 +306,8 @@ mod tests {
         assert!(matches!(find(AZURE, &[("AZURE_STORAGE_KEY", " ")]).unwrap(), Credential::Anonymous));
         let injected = [("ACCOUNT_NAME", "acc"), ("ACCOUNT_KEY", "a2V5")];
         assert_eq!(find(AZURE, &injected).unwrap().describe(), "the key of account acc");
+        let same = [("AZURE_STORAGE_ACCOUNT", " Acc\n"), ("AZURE_STORAGE_KEY", "a2V5")];
+        assert_eq!(find(AZURE, &same).unwrap().describe(), "the key of account acc");
         let other = [("AZURE_STORAGE_ACCOUNT", "other"), ("AZURE_STORAGE_KEY", "a2V5")];
         assert!(matches!(find(AZURE, &other).unwrap(), Credential::Anonymous));
         let other = [("ACCOUNT_NAME", "other"), ("ACCOUNT_KEY", "a2V5")];

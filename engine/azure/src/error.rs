@@ -420,7 +420,7 @@ impl RequestError {
 
     /// Whether the credential itself was refused.
     pub fn is_authentication(&self) -> bool {
-        matches!(self, RequestError::Token(_))
+        matches!(self, RequestError::Token(TokenError { passing: false, .. }))
             || matches!(self, RequestError::Service(error)
                 if matches!(error.status, 401 | 403) || error.code == "PublicAccessNotPermitted")
     }

@@ -78,7 +78,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(login: Login, network: Network, scope: &str, clock: Clock, cache: Cache) -> Self {
         // Programs keep their own tokens, and may have logged in somebody else since; so may a parent process.
-        let cache = if login.is_lent() { Cache::none() } else { cache };
+        let cache = if login.is_lent() || login.is_read_once() { Cache::none() } else { cache };
         let saved = matches!(cache.login(), Ok(Some(saved)) if saved.is_same(&login));
         Self { login, network, scope: scope.to_owned(), clock, cache, saved, turn: None }
     }
@@ -131,7 +131,7 @@ impl Keeper {
             failures += 1;
             let lasting = !error.is_passing() || begun.elapsed() > self.clock.span(GIVE_UP);
             if lasting && (refused || old.left().is_zero()) {
-                feed.fail(error.to_string());
+                feed.fail(error.to_string(), error.is_passing());
             }
             let wait = self.wait(failures, &error, old, refused);
             tokio::select! {

@@ -202,6 +202,12 @@ impl Login {
         matches!(self.kind, LoginKind::AzureCli | LoginKind::PowerShell | LoginKind::Given { .. })
     }
 
+    /// Whether its certificate comes through a pipe: nobody can look at it twice, and its tokens are not kept.
+    pub(crate) fn is_read_once(&self) -> bool {
+        let LoginKind::ServicePrincipalCertificate { path, .. } = &self.kind else { return false };
+        !std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() <= MAX_BYTES)
+    }
+
     /// The refresh token, where the kind has one.
     pub(crate) fn refresh_token(&self) -> Option<&Secret> {
         match &self.kind {
@@ -243,12 +249,8 @@ impl Login {
                 digest(public.into_iter().chain([secret.expose()]))
             }
             LoginKind::ServicePrincipalCertificate { path, .. } => {
-                // What comes through a pipe can be read once: it is for who logs in with it, and its tokens are this process's.
-                let is_file =
-                    std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() <= MAX_BYTES);
-                let content = if is_file { std::fs::read(path).ok() } else { None };
-                let of_process = || format!("process {}", std::process::id());
-                format!("{} {}", path.display(), content.map_or_else(of_process, |content| digest([content])))
+                let content = if self.is_read_once() { None } else { std::fs::read(path).ok() };
+                format!("{} {}", path.display(), digest(content))
             }
             LoginKind::WorkloadIdentity { token_file } => token_file.display().to_string(),
             LoginKind::DeviceCode { .. } => self.session.clone().unwrap_or_default(),
@@ -311,7 +313,7 @@ mod tests {
         };
         assert_ne!(certificate("1"), certificate("2"));
         let pipe = LoginKind::ServicePrincipalCertificate { path: "/dev/zero".into(), password: None };
-        assert!(key(pipe).contains("process"), "what has no end is not read");
+        assert!(key(pipe).contains("/dev/zero"), "what has no end is not read");
         assert_ne!(digest(["ab", "c"]), digest(["a", "bc"]));
     }
 }

@@ -104,15 +104,17 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
     fn spn(&self) -> Result<Login, IdentityError> {
         const LOGIN: &str = "a login as service principal";
-        let kind = self
+        let azcopys = self
             .certificate("AZCOPY_SPA_CERT_PATH", "AZCOPY_SPA_CERT_PASSWORD")
-            .or_else(|| self.principal_secret("AZCOPY_SPA_CLIENT_SECRET"))
-            .or_else(|| self.shared_principal())
-            .ok_or(IdentityError::Missing {
-                login: LOGIN,
-                names: "AZCOPY_SPA_CERT_PATH or AZCOPY_SPA_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET)",
-            })?;
-        self.application(kind, Family::AzCopy, LOGIN)
+            .or_else(|| self.principal_secret("AZCOPY_SPA_CLIENT_SECRET"));
+        if let Some(kind) = azcopys {
+            return self.application(kind, Family::AzCopy, LOGIN);
+        }
+        let kind = self.shared_principal().ok_or(IdentityError::Missing {
+            login: LOGIN,
+            names: "AZCOPY_SPA_CERT_PATH or AZCOPY_SPA_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET)",
+        })?;
+        self.application(kind, Family::Shared, LOGIN)
     }
 
     fn msi(&self) -> Result<Login, IdentityError> {

@@ -63,6 +63,8 @@ impl Proxies {
         };
         let is_cgi = env("REQUEST_METHOD").is_some_and(|method| !method.is_empty());
         let http = match if is_cgi { None } else { proxy(["HTTP_PROXY", "http_proxy"])? } {
+            // Where https has its own, what is wrong with the last resort concerns few.
+            None if https.is_some() => last().unwrap_or_default(),
             None => last()?,
             http => http,
         };

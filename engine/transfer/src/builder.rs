@@ -41,7 +41,7 @@ pub struct JobBuilder {
     keep: Keep,
 }
 
-type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>>>;
+type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send>;
 
 /// What is kept of the job.
 enum Keep {
@@ -131,7 +131,7 @@ impl JobBuilder {
     /// the network is right, and before anything is kept of the job.
     pub fn credential_by(
         mut self,
-        find: impl FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + 'static,
+        find: impl FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send + 'static,
     ) -> Self {
         self.find = Some(Box::new(find));
         self

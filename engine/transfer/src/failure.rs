@@ -1,6 +1,6 @@
 //! Why an object was not transferred, in words for a person and in fields for a program.
 
-use azuring_azure::{Access, Class, RequestError};
+use azuring_azure::{Access, Class, Credential, RequestError};
 use azuring_link::LinkError;
 use azuring_local::LocalError;
 use azuring_plan::{NameError, PlanError};
@@ -177,6 +177,14 @@ impl Failure {
         let kind = match error {
             _ if error.is_integrity() => FailureKind::Integrity,
             _ if error.is_authentication() => FailureKind::Authentication,
+            // To somebody without a credential what is not public is not there.
+            RequestError::Service(refusal)
+                if refusal.code == "ResourceNotFound"
+                    && matches!(session.target.credential(), Credential::Anonymous) =>
+            {
+                FailureKind::Authentication
+            }
+            RequestError::Token(_) => FailureKind::Network,
             RequestError::Name(_) => FailureKind::Name,
             RequestError::Link(LinkError::Certificate { .. }) => FailureKind::Network,
             _ => match error.class() {

@@ -93,7 +93,7 @@ mod tests {
         let auth = service(403, "AuthenticationFailed", None);
         assert_eq!(next(&policy, &auth, 1, false, 0.0), Next::StopJob);
         assert_eq!(next(&policy, &auth, 1, true, 0.0), Next::GiveUp);
-        let gone = TokenError { identity: "me".into(), reason: "revoked".into() };
+        let gone = TokenError { identity: "me".into(), reason: "revoked".into(), passing: false };
         assert_eq!(next(&policy, &RequestError::Token(gone), 1, true, 0.0), Next::StopJob);
         let denied = service(403, "AuthorizationPermissionMismatch", None);
         assert_eq!(next(&policy, &denied, 1, false, 0.0), Next::GiveUp);

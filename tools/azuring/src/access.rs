@@ -56,6 +56,8 @@ pub(crate) struct Asked {
     url: BlobUrl,
     /// Whether nothing is changed, and a public source will do.
     reads: bool,
+    /// Whether names are known beforehand, and blobs may be public where their list is not.
+    named: bool,
     trusted: TrustedSuffixes,
     engine: EngineArgs,
     options: JobOptions,
@@ -88,14 +90,14 @@ impl Access {
             Self::Known(credential) => return Ok(credential),
             Self::Asked(asked) => asked,
         };
-        let Asked { url, reads, trusted, engine, options } = *asked;
+        let Asked { url, reads, named, trusted, engine, options } = *asked;
         if reads && is_public(&url, &options)? {
             return Ok(Credential::Anonymous);
         }
         match identity::bearer(&engine) {
             Ok(bearer) => Ok(Credential::token(&url, bearer, &trusted)?),
-            Err(NoBearer::Nobody(why)) if reads => {
-                // Single blobs may be public where the list is not: the service has the last word.
+            Err(NoBearer::Nobody(why)) if reads && named => {
+                // The service has the last word.
                 notice(&why);
                 Ok(Credential::Anonymous)
             }
@@ -144,7 +146,8 @@ pub(crate) fn open(
     }
     let options = options::common(global, engine)?;
     let reads = forced.is_none() && purpose.reads;
-    let asked = Asked { url: url.clone(), reads, trusted, engine: engine.clone(), options };
+    let named = !purpose.lists;
+    let asked = Asked { url: url.clone(), reads, named, trusted, engine: engine.clone(), options };
     Ok((url, Access::Asked(Box::new(asked))))
 }
 
@@ -169,7 +172,7 @@ fn trusted(global: &GlobalArgs) -> TrustedSuffixes {
 
 /// Whether a credential can be found without asking anybody: one that was given, or a login.
 pub(crate) fn is_there(url: &BlobUrl, engine: &EngineArgs) -> Result<bool, Refused> {
-    Ok(!matches!(given(url, engine, None)?, Credential::Anonymous) || identity::is_set(engine.no_cache.0))
+    Ok(identity::is_set(engine.no_cache.0) || !matches!(given(url, engine, None)?, Credential::Anonymous))
 }
 
 /// What a parent process has chosen, by AZCOPY_CRED_TYPE.

@@ -27,7 +27,10 @@ const IDENTITIES: [(&str, &str); 3] = [
 pub(crate) fn run(args: &LoginArgs) -> Exit {
     let done = match &args.command {
         Some(LoginCommand::Status(args)) => status(args),
-        None => login(&args.how).map(|()| Exit::Done),
+        None => {
+            run::stop_on_signals(|| {});
+            run::before_it_begins(|| login(&args.how)).map(|()| Exit::Done)
+        }
     };
     done.unwrap_or_else(|refused| refused.tell())
 }

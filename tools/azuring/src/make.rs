@@ -11,13 +11,15 @@ use crate::exit::{self, Exit};
 use crate::options;
 use crate::output::{self, Output, say};
 use crate::refused::{Refused, usage};
+use crate::run;
 use crate::view::{json, ndjson};
 
 /// AzCopy's words.
 const MADE: &str = "Successfully created the resource.";
 
 pub(crate) fn run(global: &GlobalArgs, args: &MakeArgs) -> Exit {
-    make(global, args).unwrap_or_else(|refused| refused.tell())
+    run::stop_on_signals(|| {});
+    run::before_it_begins(|| make(global, args)).unwrap_or_else(|refused| refused.tell())
 }
 
 fn make(global: &GlobalArgs, args: &MakeArgs) -> Result<Exit, Refused> {

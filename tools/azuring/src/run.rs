@@ -28,10 +28,22 @@ static WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Does what may take long before anything is begun, a login for instance: a signal ends the process at once meanwhile.
 pub(crate) fn before_it_begins<T>(wait: impl FnOnce() -> T) -> T {
-    WAITS.store(true, Ordering::SeqCst);
+    let outer = WAITS.swap(true, Ordering::SeqCst);
+    if ASKED.load(Ordering::SeqCst) {
+        end();
+    }
     let done = wait();
-    WAITS.store(false, Ordering::SeqCst);
+    WAITS.store(outer, Ordering::SeqCst);
     done
+}
+
+/// Set by the first signal.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Ends the process as interrupted.
+fn end() -> ! {
+    azuring_identity::end_programs();
+    process::exit(i32::from(Exit::Interrupted.code(&called())));
 }
 
 /// A handle that SIGINT and SIGTERM use: the first asks to stop, which takes no longer than [`DRAIN`], the second ends the
@@ -45,9 +57,9 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
                 for _signal in signals.forever() {
                     if theirs.is_stopped() || WAITS.load(Ordering::SeqCst) {
                         last();
-                        azuring_identity::end_programs();
-                        process::exit(i32::from(Exit::Interrupted.code(&called())));
+                        end();
                     }
+                    ASKED.store(true, Ordering::SeqCst);
                     theirs.stop();
                     let seconds = DRAIN.as_secs();
                     tell!(

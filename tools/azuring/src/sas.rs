@@ -14,6 +14,7 @@ use crate::exit::{self, Exit};
 use crate::options::{self, variable};
 use crate::output::{self, Output, say};
 use crate::refused::{Refused, usage};
+use crate::run;
 use crate::view::{json, ndjson};
 
 /// The service and this machine may differ in what time it is.
@@ -24,7 +25,8 @@ const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 const ROOT: &str = "$root";
 
 pub(crate) fn run(global: &GlobalArgs, args: &SasArgs) -> Exit {
-    make(global, args).unwrap_or_else(|refused| refused.tell())
+    run::stop_on_signals(|| {});
+    run::before_it_begins(|| make(global, args)).unwrap_or_else(|refused| refused.tell())
 }
 
 fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {

@@ -44,8 +44,15 @@ pub(crate) fn from_environment(read: impl Fn(&str) -> Option<String>) -> Result<
 
 /// Tokens for this command: of the login that is asked for, else of the one that is kept, else of whoever this machine is.
 pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
-    let (network, kept) = (network(engine.ca_file.as_deref())?, cache(engine.no_cache.0));
+    let network = network(engine.ca_file.as_deref())?;
     let asked = from_environment(|name| std::env::var(name).ok())?;
+    let named = asked.is_some() || !matches!(Login::shared(&network.environment), Ok(None));
+    // Whoever is logged in there is not to be replaced by somebody else without a word.
+    let kept = match open_cache(engine.no_cache.0) {
+        Err(error) if !named && is_there() => return Err(failed(&error).into()),
+        Err(_) => cache(engine.no_cache.0),
+        Ok(cache) => cache,
+    };
     let (login, first, cache) = match asked {
         Some(Login { kind: LoginKind::DeviceCode { refresh: None }, .. }) => {
             let login = asked.expect("it was just seen");
@@ -131,16 +138,26 @@ pub(crate) fn network(ca_file: Option<&Path>) -> Result<Network, Refused> {
 }
 
 /// The file of logins and tokens; none where there is no place for it.
-pub(crate) fn cache(none: bool) -> Cache {
-    let Some(state) = state::find().filter(|_| !none) else { return Cache::none() };
+///
+/// # Errors
+/// There is one, and it cannot be used.
+fn open_cache(none: bool) -> Result<Cache, IdentityError> {
+    let Some(state) = state::find().filter(|_| !none) else { return Ok(Cache::none()) };
     let opened = Cache::open(&state.identity, CacheOptions::default());
-    match opened.and_then(|cache| cache.check().map(|_| cache)) {
-        Ok(cache) => cache,
-        Err(error) => {
-            notice(&format!("no tokens are kept: {error}"));
-            Cache::none()
-        }
-    }
+    opened.and_then(|cache| cache.check().map(|_| cache))
+}
+
+/// Whether there is such a file, whatever it is.
+fn is_there() -> bool {
+    state::find().is_some_and(|state| state.identity.join("identity").symlink_metadata().is_ok())
+}
+
+/// The same; one that cannot be used is told of, and nothing is kept.
+pub(crate) fn cache(none: bool) -> Cache {
+    open_cache(none).unwrap_or_else(|error| {
+        notice(&format!("no tokens are kept: {error}"));
+        Cache::none()
+    })
 }
 
 /// Nobody is logged in, unless somebody was meant and is refused.
