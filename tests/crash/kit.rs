@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azsim::{Faults, Seed};
 use azuring_bench::workload::Noise;
@@ -303,6 +303,22 @@ impl Scene {
         let jobs = self.jobs().list().unwrap();
         assert!(jobs.len() <= 1, "{jobs:?}");
         jobs.first().map(|job| job.id)
+    }
+
+    /// Waits until the service has done with what a process left that was killed: the connections it had end a moment later.
+    pub(crate) fn settle(&self) {
+        let begun = Instant::now();
+        let mut seen = None;
+        loop {
+            let stats = self.fixture.server().stats();
+            let now = (stats.in_flight, stats.requests, stats.bytes_in, stats.bytes_out);
+            if now.0 == 0 && seen == Some(now) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "requests of a killed process do not end");
+            seen = Some(now);
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Bytes of request bodies that the service got, or of answers that it gave.

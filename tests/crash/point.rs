@@ -85,6 +85,7 @@ impl Point {
             left = scene.left()?;
         }
         scene.fast();
+        scene.settle();
         let before = scene.moved();
         let (command, to_move) = match &left {
             Some(left) => (scene.resume_command(left.id, more), left.to_move),

@@ -322,6 +322,7 @@ impl Server {
     /// What has happened so far.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
+            in_flight: self.shared.in_flight.now(),
             in_flight_max: self.shared.in_flight.max(),
             faults: self.shared.switch.injected(),
             ..Stats::default()

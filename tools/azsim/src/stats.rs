@@ -24,6 +24,8 @@ pub struct Stats {
     pub connections: u64,
     /// TLS handshakes completed.
     pub tls_handshakes: u64,
+    /// Requests in progress now.
+    pub in_flight: u64,
     /// Most requests in progress at one moment.
     pub in_flight_max: u64,
     /// Error answers by `x-ms-error-code`; those without a code stand under their status.
@@ -111,6 +113,10 @@ impl InFlight {
             self.max.fetch_max(now, Ordering::Relaxed);
         }
         InFlightGuard(self)
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
     }
 
     pub(crate) fn max(&self) -> u64 {

@@ -1,10 +1,11 @@
 //! `azuring login`, `azuring login status` and `azuring logout`.
 
-use azuring_identity::{COMMON_TENANT, Cache};
-use azuring_identity::{CacheOptions, CacheProtection, Login, LoginKind, STORAGE_SCOPE, check};
+use azuring_identity::{
+    COMMON_TENANT, Cache, CacheOptions, CacheProtection, Login, LoginKind, STORAGE_SCOPE, check,
+};
 use serde_json::json;
 
-use crate::access::identity::{self, LOGIN_TYPE, info};
+use crate::access::identity::{self, LOGIN_TYPE};
 use crate::cli::global::OutputType;
 use crate::cli::login::{HowArgs, LoginArgs, LoginCommand, LoginType, StatusArgs};
 use crate::exit::Exit;
@@ -242,6 +243,14 @@ fn method(login: &Login) -> &'static str {
         "pscred" => "PsCred",
         "workload" => "Workload",
         other => other,
+    }
+}
+
+/// A line of AzCopy's.
+fn info(text: &str) {
+    match Output::get().kind {
+        OutputType::Text | OutputType::None => say!("INFO: {text}"),
+        OutputType::Json | OutputType::Ndjson => output::notice_on_stdout(text),
     }
 }
 

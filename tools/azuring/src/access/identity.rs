@@ -14,7 +14,8 @@ use super::refused;
 use crate::cli::engine::EngineArgs;
 use crate::exit::Exit;
 use crate::options::{self, variable};
-use crate::output::{notice, say};
+use crate::output::notice;
+use crate::redact::redact;
 use crate::refused::Refused;
 use crate::state;
 
@@ -178,13 +179,5 @@ fn nobody(error: &ChainError, no_cache: bool) -> NoBearer {
 /// Why there is no token.
 pub(crate) fn failed(error: &IdentityError) -> Refused {
     let exit = if error.is_passing() { Exit::GaveUp } else { Exit::Authentication };
-    Refused { text: crate::redact::redact(&error.to_string()), exit }
-}
-
-/// A line of AzCopy's.
-pub(crate) fn info(text: &str) {
-    match crate::output::Output::get().kind {
-        crate::cli::global::OutputType::Text | crate::cli::global::OutputType::None => say!("INFO: {text}"),
-        _ => crate::output::notice_on_stdout(text),
-    }
+    Refused { text: redact(&error.to_string()), exit }
 }
