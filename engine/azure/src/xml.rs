@@ -19,15 +19,17 @@ pub(crate) struct Element<'a> {
 
 impl Element<'_> {
     pub(crate) fn name(&self) -> &[u8] {
-        self.tag.name().into_inner()
+        self.tag.name().into_inner().as_bytes()
     }
 
     /// Whether an attribute has this value.
     pub(crate) fn has(&self, attribute: &str, value: &str) -> bool {
         self.tag
             .attributes()
+            // The search for a name that stands twice compares each with all before it: what a server sends decides.
+            .with_checks(false)
             .flatten()
-            .any(|found| found.key.into_inner() == attribute.as_bytes() && *found.value == *value.as_bytes())
+            .any(|found| found.key.into_inner() == attribute && found.value == value)
     }
 }
 
@@ -65,15 +67,14 @@ impl<'a> Xml<'a> {
         }
         loop {
             let part = match self.event()? {
-                Event::Text(part) => part.decode().map_err(|error| error.to_string())?,
-                Event::CData(part) => part.decode().map_err(|error| error.to_string())?,
+                Event::Text(part) => part.into_inner(),
+                Event::CData(part) => part.into_inner(),
                 Event::GeneralRef(reference) => {
-                    let name = reference.decode().map_err(|error| error.to_string())?;
-                    match quick_xml::escape::resolve_predefined_entity(&name) {
+                    match quick_xml::escape::resolve_predefined_entity(&reference) {
                         Some(known) => Cow::Borrowed(known),
                         None => match reference.resolve_char_ref() {
                             Ok(Some(c)) => Cow::Owned(c.to_string()),
-                            _ => return Err(format!("`&{};` is no character", name.escape_debug())),
+                            _ => return Err(format!("`&{};` is no character", reference.escape_debug())),
                         },
                     }
                 }

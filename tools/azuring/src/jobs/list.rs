@@ -41,7 +41,7 @@ fn as_text(entry: &Entry) -> String {
 /// As RFC 850 has it, in local time: `Sunday, 22-Nov-26 02:26:48 UTC`.
 fn in_words(start_s: i64) -> String {
     let zone = jiff::tz::TimeZone::system();
-    let at = jiff::Timestamp::from_second(start_s).unwrap_or_default().to_zoned(zone);
+    let at = jiff::Timestamp::from_second(start_s).unwrap_or_default().to_zoned_datetime(zone);
     at.strftime("%A, %d-%b-%y %H:%M:%S %Z").to_string()
 }
 
