@@ -6,6 +6,7 @@
 //!      |-- Azurite   Microsoft's emulator (npm)           is what we send right?
 //!      |-- AzCopy    the tool we replace (npm)            would it have done the same?
 //!      |-- differential  cases for AzCopy and azuring     the same command line, the same result
+//!      |-- hostile   answers that no service gives       what is a success, and what never ends?
 //!      `-- BlobClient @azure/storage-blob (npm)           a reader that shares no code with us
 //!             `-- Peers installs all of them, pinned, once, under target/peers
 //! ```
@@ -29,6 +30,9 @@ mod certificate;
 pub mod differential;
 pub mod entra;
 mod fixture;
+pub mod hostile;
+#[cfg(test)]
+mod hostile_tests;
 mod inspect;
 mod node;
 mod peers;
