@@ -52,7 +52,7 @@ fn lengths_ends_and_bytes_are_as_they_were_ordered() {
     let answers = [
         ("/told", closed.clone().told_len(99)),
         ("/chunks", closed.clone().chunked()),
-        ("/until", body.clone().until_close()),
+        ("/until", body.until_close()),
         ("/cut", closed.clone().cut_after(12)),
         ("/raw", Answer::raw("220 mail ready\r\n", End::Close)),
         ("/flood", closed.clone().flood(100_000)),
@@ -108,7 +108,11 @@ fn what_is_behind_is_asked_and_its_answer_altered() {
         vec![
             Rule::on("PUT", "lost").answer(Answer::error(503, "Gone").after_it_was_done().end(End::Close)),
             Rule::on("GET", "lost").nth(1).answer(
-                Answer::passed().without("x-ms-version").set("etag", "\"other\"").replace("text", "test").end(End::Close),
+                Answer::passed()
+                    .without("x-ms-version")
+                    .set("etag", "\"other\"")
+                    .replace("text", "test")
+                    .end(End::Close),
             ),
             Rule::on("GET", "lost").answer(Answer::passed().meanwhile(move |_| other()).end(End::Close)),
         ],
@@ -116,7 +120,8 @@ fn what_is_behind_is_asked_and_its_answer_altered() {
     let path = format!("/{DEVSTORE_ACCOUNT}/data/lost?{sas}");
     assert_eq!(hostile.via(&server.url("x")), format!("{}/x", hostile.url()));
     let version = "host: h\r\nx-ms-version: 2025-07-05\r\n";
-    let put = format!("PUT {path} HTTP/1.1\r\n{version}x-ms-blob-type: BlockBlob\r\ncontent-length: 4\r\n\r\ntext");
+    let put =
+        format!("PUT {path} HTTP/1.1\r\n{version}x-ms-blob-type: BlockBlob\r\ncontent-length: 4\r\n\r\ntext");
     assert!(told(&hostile, &put).starts_with("HTTP/1.1 503 "));
     assert_eq!(server.content(DEVSTORE_ACCOUNT, "data", "lost").unwrap(), "text");
     let get = format!("GET {path} HTTP/1.1\r\n{version}\r\n");

@@ -438,12 +438,10 @@ fn xml_texts(body: &[u8]) -> Vec<(String, String)> {
                 text.clear();
             }
             Ok(Event::Text(part)) => text.push_str(&part),
-            Ok(Event::GeneralRef(entity)) => {
-                match quick_xml::escape::resolve_predefined_entity(&entity) {
-                    Some(known) => text.push_str(known),
-                    None => text.extend(entity.resolve_char_ref().ok().flatten()),
-                }
-            }
+            Ok(Event::GeneralRef(entity)) => match quick_xml::escape::resolve_predefined_entity(&entity) {
+                Some(known) => text.push_str(known),
+                None => text.extend(entity.resolve_char_ref().ok().flatten()),
+            },
             Ok(Event::End(_)) => {
                 if !open.is_empty() {
                     found.push((std::mem::take(&mut open), text.trim().to_owned()));

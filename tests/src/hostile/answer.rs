@@ -141,7 +141,10 @@ impl Answer {
     /// An answer of its own, without headers and body. The server behind does not see the request.
     #[must_use]
     pub fn status(status: u16) -> Self {
-        Self { own: Some(Response { status, reason: "Hostile".to_owned(), ..Response::default() }), ..Self::default() }
+        Self {
+            own: Some(Response { status, reason: "Hostile".to_owned(), ..Response::default() }),
+            ..Self::default()
+        }
     }
 
     /// An answer of its own as the service would give it: with `x-ms-request-id` and `x-ms-version`.
@@ -153,7 +156,8 @@ impl Answer {
     /// An error of the service, with its code.
     #[must_use]
     pub fn error(status: u16, code: &str) -> Self {
-        let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>Hostile.</Message></Error>");
+        let body =
+            format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>Hostile.</Message></Error>");
         Self::of_service(status).header("x-ms-error-code", code).body(body)
     }
 
@@ -435,4 +439,3 @@ impl Answer {
         Ok(false)
     }
 }
-

@@ -106,7 +106,11 @@ pub(super) fn read_head(client: &mut TcpStream, rest: &mut Vec<u8>) -> io::Resul
     Ok(Some(Received { method, target, headers: header_lines(lines), body: Vec::new() }))
 }
 
-pub(super) fn read_body(client: &mut TcpStream, rest: &mut Vec<u8>, request: &mut Received) -> io::Result<()> {
+pub(super) fn read_body(
+    client: &mut TcpStream,
+    rest: &mut Vec<u8>,
+    request: &mut Received,
+) -> io::Result<()> {
     let len = request.header("content-length").map_or(Ok(0), str::parse::<usize>);
     let len = len.map_err(|_| bad("no length"))?;
     let there = len.min(rest.len());
