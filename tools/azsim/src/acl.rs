@@ -11,13 +11,11 @@ use crate::auth::PublicAccess;
 use crate::body::receive_small;
 use crate::conditions::Conditions;
 use crate::container::{read_access, write_access};
-use crate::error::{
-    INVALID_XML_DOCUMENT, INVALID_XML_NODE_VALUE, LEASE_NOT_PRESENT, REQUEST_BODY_TOO_LARGE, Result,
-};
-use crate::headers::nonempty;
+use crate::error::{INVALID_XML_DOCUMENT, INVALID_XML_NODE_VALUE, REQUEST_BODY_TOO_LARGE, Result};
+use crate::lease::{self, On};
 use crate::server::Server;
 use crate::service::{Rq, write_times};
-use crate::store::{Acl, Policy};
+use crate::store::Policy;
 use crate::time;
 use crate::xml;
 
@@ -31,7 +29,8 @@ const MAX_ID: usize = 64;
 const PERMISSIONS: &str = "racwdxyltfmeopi";
 
 pub(crate) fn get(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
-    let acl = rq.container()?.acl();
+    let acl = rq.container()?.facts();
+    lease::check_read(rq.parts, acl.lease.as_ref(), On::Container, rq.shared.now())?;
     let mut out = String::from(xml::PROLOG);
     out.push_str("<SignedIdentifiers>");
     for policy in &acl.policies {
@@ -57,16 +56,17 @@ pub(crate) fn get(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
 pub(crate) async fn set(rq: &Rq<'_>, body: &mut Option<Incoming>) -> std::result::Result<Answer, Failure> {
     let conditions = Conditions::read(rq.parts)?;
     let access = read_access(rq.parts)?;
-    if nonempty(rq.parts, "x-ms-lease-id").is_some() {
-        return Err(LEASE_NOT_PRESENT.into());
-    }
     let document = receive_small(body.take().ok_or(Failure::Gone)?, MAX_BYTES).await?;
     let document = document.ok_or(REQUEST_BODY_TOO_LARGE)?;
     rq.counters.received(document.len() as u64);
     let policies = if document.is_empty() { Vec::new() } else { parse(&document)? };
     let modified = rq.shared.clock.tick();
-    rq.container()?
-        .set_acl(Acl { modified, access, policies }, |current| conditions.check_change(Some(current)))?;
+    rq.container()?.change(|facts| {
+        conditions.check_change(Some(facts.modified))?;
+        lease::check_read(rq.parts, facts.lease.as_ref(), On::Container, rq.shared.now())?;
+        (facts.modified, facts.access, facts.policies) = (modified, access, policies);
+        Ok(())
+    })?;
     let mut answer = answer::empty(StatusCode::OK);
     write_times(&mut answer, modified);
     Ok(answer)
@@ -92,8 +92,12 @@ impl Server {
             document => parse(document.as_bytes()).map_err(|error| error.code.to_string())?,
         };
         let container = self.container(account, container).expect("the container is there");
-        let acl = Acl { modified: self.shared.clock.tick(), access, policies };
-        container.set_acl(acl, |_| Ok(())).map_err(|error| error.code.to_string())
+        let modified = self.shared.clock.tick();
+        let changed = container.change(|facts| {
+            (facts.modified, facts.access, facts.policies) = (modified, access, policies);
+            Ok(())
+        });
+        changed.map_err(|error| error.code.to_string())
     }
 }
 

@@ -100,6 +100,7 @@ pub(crate) async fn append_block(
     let mut answer = created(claimed, received.crc64);
     write_times(&mut answer, blob.modified);
     write_rare(&mut answer, blob.props.rare());
+    shard.written(rq);
     drop(shard);
     answer.headers_mut().insert(headers::APPEND_OFFSET, HeaderValue::from(offset));
     answer.headers_mut().insert(headers::COMMITTED_BLOCK_COUNT, HeaderValue::from(count));
@@ -123,5 +124,6 @@ pub(crate) fn seal(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let props = shard.intern(props);
     let blob = shard.find_mut(name, crate::past::Which::Current)?;
     (blob.props, blob.modified) = (props, modified);
+    shard.written(rq);
     Ok(answer)
 }

@@ -20,7 +20,7 @@ use crate::encryption::{Encryption, write_rare};
 use crate::error::{
     AUTHORIZATION_PERMISSION_MISMATCH, BLOB_NOT_FOUND, BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK,
     INVALID_BLOB_TYPE, INVALID_BLOCK_LIST, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE,
-    LEASE_NOT_PRESENT, MD5_MISMATCH, MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result,
+    MD5_MISMATCH, MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result,
     UNAUTHORIZED_BLOB_OVERWRITE,
 };
 use crate::headers;
@@ -89,19 +89,11 @@ pub(crate) fn created(claimed: Claimed, crc64: u64) -> Answer {
 fn check_write(rq: &Rq<'_>, conditions: &Conditions<'_>, shard: &Shard, name: &str) -> Result<Option<u64>> {
     let existing = shard.blobs.get(name);
     conditions.check_write(existing.map(|b| b.modified))?;
-    check_lease(rq, existing.is_some())?;
+    shard.check_write_lease(rq, Which::Current)?;
     if existing.is_some() && !auth::may_overwrite(&rq.grant) {
         return Err(UNAUTHORIZED_BLOB_OVERWRITE.into());
     }
     Ok(existing.map(|b| b.created))
-}
-
-/// There are no leases here, so a request that relies on one fails.
-pub(crate) fn check_lease(rq: &Rq<'_>, exists: bool) -> Result<()> {
-    if exists && headers::nonempty(rq.parts, "x-ms-lease-id").is_some() {
-        return Err(LEASE_NOT_PRESENT.into());
-    }
-    Ok(())
 }
 
 fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
@@ -170,8 +162,9 @@ pub(crate) async fn put_blob(
                 BlobKind::Page => Content::Pages(Arc::default()),
             },
         };
-        let staged = if shard.staged.is_empty() { None } else { shard.staged.remove(name) };
+        let staged = shard.staged.remove(name);
         // What is replaced is dropped after the lock: it may be gigabytes.
+        shard.written(rq);
         (modified, rare, (shard.overwrite(name, Box::new(blob), rq.shared.deletion()), staged))
     };
     let mut answer = created(claimed, received.crc64);
@@ -208,11 +201,11 @@ pub(crate) async fn put_block(
     let _replaced = {
         let mut shard = container.shard(name);
         let existing = shard.blobs.get(name);
-        check_lease(rq, existing.is_some())?;
+        shard.check_write_lease(rq, Which::Current)?;
         if existing.is_some_and(|b| b.props.rare().kind != BlobKind::Block) {
             return Err(INVALID_BLOB_TYPE.into());
         }
-        let staged = shard.staged.entry(name.into()).or_default();
+        let staged = shard.staged.or_default(name);
         if staged.blocks.is_empty() {
             staged.key = encryption.key;
         }
@@ -279,6 +272,7 @@ pub(crate) async fn put_block_list(
             content: Content::Blocks(Arc::new(blocks)),
         };
         let staged = shard.staged.remove(name);
+        shard.written(rq);
         (modified, rare, (shard.overwrite(name, Box::new(blob), rq.shared.deletion()), staged))
     };
     let mut answer = created(claimed, checksums.crc64);
@@ -331,7 +325,7 @@ pub(crate) fn get_block_list(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
     if blob.is_none() && staged.is_none() {
         return Err(BLOB_NOT_FOUND.into());
     }
-    check_lease(rq, blob.is_some())?;
+    shard.check_read_lease(rq, which)?;
     let mut out = String::from(xml::PROLOG);
     out.push_str("<BlockList>");
     if with_committed {

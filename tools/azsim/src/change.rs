@@ -4,7 +4,6 @@ use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 
 use crate::answer::{self, Answer, Failure};
-use crate::block_blob::check_lease;
 use crate::body::{Claimed, Received, crc64, md5, receive_small};
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
@@ -30,9 +29,21 @@ pub(crate) fn current<'s>(
     conditions: &Conditions<'_>,
     encryption: &Encryption<'_>,
 ) -> Result<&'s Blob> {
+    let blob = readable(rq, shard, conditions, encryption)?;
+    shard.check_write_lease(rq, Which::Current)?;
+    Ok(blob)
+}
+
+/// The current blob, when the request may make a snapshot of it: a lease in force does not forbid that.
+pub(crate) fn readable<'s>(
+    rq: &Rq<'_>,
+    shard: &'s Shard,
+    conditions: &Conditions<'_>,
+    encryption: &Encryption<'_>,
+) -> Result<&'s Blob> {
     let blob = shard.find(rq.target.names().1, Which::Current)?;
     conditions.check_change(Some(blob.modified))?;
-    check_lease(rq, true)?;
+    shard.check_read_lease(rq, Which::Current)?;
     encryption.check(blob.props.rare().key.as_ref())?;
     if blob.props.tier == Tier::Archive {
         return Err(BLOB_ARCHIVED.into());
@@ -64,6 +75,7 @@ pub(crate) fn set_metadata(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> 
     let answer = changed(StatusCode::OK, blob.modified, &props);
     blob.props = shard.intern(props);
     let _replaced = shard.replace(name, Box::new(blob));
+    shard.written(rq);
     drop(shard);
     Ok(answer)
 }
@@ -113,7 +125,8 @@ pub(crate) fn set_properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
         answer.headers_mut().insert(headers::SEQUENCE_NUMBER, HeaderValue::from(props.rare().sequence));
     }
     blob.props = shard.intern(props);
-    let _replaced = shard.blobs.insert(name.into(), Box::new(blob));
+    let _replaced = shard.blobs.insert(name, Box::new(blob));
+    shard.written(rq);
     drop(shard);
     Ok(answer)
 }
@@ -135,7 +148,7 @@ pub(crate) fn set_tier(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let (_, name) = rq.target.names();
     let mut shard = container.shard(name);
     let blob = shard.find(name, which)?;
-    check_lease(rq, true)?;
+    shard.check_write_lease(rq, which)?;
     let mut props = (*blob.props).clone();
     if props.rare().kind != BlobKind::Block {
         return Err(INVALID_BLOB_TYPE.into());
@@ -201,7 +214,7 @@ pub(crate) async fn set_tags(
     let (_, name) = rq.target.names();
     let mut shard = container.shard(name);
     let mut props = (*shard.find(name, which)?.props).clone();
-    check_lease(rq, true)?;
+    shard.check_write_lease(rq, which)?;
     props.tags = tags;
     let props = shard.intern(props);
     // Tags are no part of the blob: its ETag and its times stay.
@@ -213,8 +226,11 @@ pub(crate) fn get_tags(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let which = Which::read(&rq.target.query)?;
     let container = rq.container()?;
     let (_, name) = rq.target.names();
-    let props = container.shard(name).find(name, which)?.props.clone();
-    check_lease(rq, true)?;
+    let props = {
+        let shard = container.shard(name);
+        shard.check_read_lease(rq, which)?;
+        shard.find(name, which)?.props.clone()
+    };
     let mut out = String::from(xml::PROLOG);
     xml::write_tags(&mut out, &props.tags);
     Ok(answer::xml(out))

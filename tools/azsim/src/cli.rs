@@ -88,6 +88,9 @@ pub(crate) struct Serve {
     /// Keep what is deleted or overwritten for this many days, as deleted.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
     soft_delete: Option<u32>,
+    /// List names in the order of a hierarchical namespace: `/` below every other character.
+    #[arg(long)]
+    hns: bool,
     #[command(flatten)]
     authority: AuthorityArgs,
     #[command(flatten)]
@@ -177,6 +180,7 @@ impl Serve {
             .h2_max_frame(self.h2_max_frame)
             .always_md5(self.always_md5)
             .versioning(self.versioning)
+            .hierarchical_namespace(self.hns)
             .faults(self.faults.faults());
         for (name, key) in &self.accounts {
             builder = builder.account(name, key);

@@ -6,11 +6,13 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::answer::{self, Answer, Failure};
 use crate::auth::PublicAccess;
 use crate::conditions::Conditions;
-use crate::error::{INVALID_HEADER_VALUE, LEASE_NOT_PRESENT, Result};
+use crate::error::{INVALID_HEADER_VALUE, Result};
 use crate::headers::{self, nonempty};
+use crate::lease::{self, On, State};
+use crate::names::Order;
 use crate::properties::{metadata, write_metadata};
 use crate::service::{Rq, write_times};
-use crate::store::Container;
+use crate::store::{Container, Facts};
 use crate::xml;
 
 /// Reads what a container is to offer without credentials.
@@ -37,31 +39,32 @@ pub(crate) fn create(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let access = read_access(rq.parts)?;
     let metadata = metadata(rq.parts, rq.metadata_names)?;
     let (name, _) = rq.target.names();
-    let container = Container::new(name, rq.shared.clock.tick(), metadata, access);
-    let container = rq.target.account.create(container)?;
+    let facts = Facts { modified: rq.shared.clock.tick(), access, metadata, ..Facts::default() };
+    let container = rq.target.account.create(Container::new(name, rq.shared.order, facts))?;
     let mut answer = answer::empty(StatusCode::CREATED);
-    write_times(&mut answer, container.acl().modified);
+    write_times(&mut answer, container.facts().modified);
     Ok(answer)
 }
 
 pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let conditions = Conditions::read(rq.parts)?;
     let container = rq.container()?;
-    conditions.check_change(Some(container.acl().modified))?;
-    if nonempty(rq.parts, "x-ms-lease-id").is_some() {
-        return Err(LEASE_NOT_PRESENT.into());
-    }
+    let facts = container.facts();
+    conditions.check_change(Some(facts.modified))?;
+    lease::check_write(rq.parts, facts.lease.as_ref(), On::Container, rq.shared.now())?;
     rq.target.account.remove(&container.name)?;
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
 
 pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let container = rq.container()?;
-    let acl = container.acl();
+    let facts = container.facts();
+    lease::check_read(rq.parts, facts.lease.as_ref(), On::Container, rq.shared.now())?;
     let mut answer = answer::empty(StatusCode::OK);
-    write_times(&mut answer, acl.modified);
-    write_metadata(&container.metadata, &mut answer);
-    write_access(acl.access, &mut answer);
+    write_times(&mut answer, facts.modified);
+    write_metadata(&facts.metadata, &mut answer);
+    write_access(facts.access, &mut answer);
+    State::of(facts.lease.as_ref(), rq.shared.now()).write(&mut answer);
     let headers = answer.headers_mut();
     for (name, value) in [
         ("x-ms-has-immutability-policy", "false"),
@@ -69,20 +72,34 @@ pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         ("x-ms-immutable-storage-with-versioning-enabled", "false"),
         ("x-ms-default-encryption-scope", "$account-encryption-key"),
         ("x-ms-deny-encryption-scope-override", "false"),
-        ("x-ms-lease-state", "available"),
-        ("x-ms-lease-status", "unlocked"),
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     Ok(answer)
 }
 
-pub(crate) fn account_information() -> Answer {
+/// Replaces the metadata.
+pub(crate) fn set_metadata(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let conditions = Conditions::read(rq.parts)?;
+    let metadata = metadata(rq.parts, rq.metadata_names)?;
+    let modified = rq.shared.clock.tick();
+    rq.container()?.change(|facts| {
+        conditions.check_change(Some(facts.modified))?;
+        lease::check_read(rq.parts, facts.lease.as_ref(), On::Container, rq.shared.now())?;
+        (facts.modified, facts.metadata) = (modified, metadata);
+        Ok(())
+    })?;
+    let mut answer = answer::empty(StatusCode::OK);
+    write_times(&mut answer, modified);
+    Ok(answer)
+}
+
+pub(crate) fn account_information(rq: &Rq<'_>) -> Answer {
     let mut answer = answer::empty(StatusCode::OK);
     for (name, value) in [
         ("x-ms-sku-name", "Standard_LRS"),
         ("x-ms-account-kind", "StorageV2"),
-        ("x-ms-is-hns-enabled", "false"),
+        ("x-ms-is-hns-enabled", if rq.shared.order == Order::Tree { "true" } else { "false" }),
     ] {
         answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }

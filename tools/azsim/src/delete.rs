@@ -4,8 +4,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::answer::{self, Answer, Failure};
 use crate::auth;
-use crate::block_blob::check_lease;
-use crate::change::{changed, current};
+use crate::change::{changed, readable};
 use crate::conditions::Conditions;
 use crate::encryption::Encryption;
 use crate::error::{
@@ -26,7 +25,7 @@ pub(crate) fn snapshot(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let container = rq.container()?;
     let (_, name) = rq.target.names();
     let mut shard = container.shard(name);
-    let mut blob = current(rq, &shard, &conditions, &encryption)?.clone();
+    let mut blob = readable(rq, &shard, &conditions, &encryption)?.clone();
     let tick = rq.shared.clock.tick();
     if !metadata.is_empty() {
         // A snapshot with metadata of its own is no longer the same as its blob.
@@ -37,7 +36,7 @@ pub(crate) fn snapshot(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     }
     let mut answer = changed(StatusCode::CREATED, blob.modified, &blob.props);
     answer::set(&mut answer, headers::SNAPSHOT, &time::iso(tick));
-    shard.past.entry(name.into()).or_default().snapshots.insert(tick, Box::new(blob));
+    shard.past.or_default(name).snapshots.insert(tick, Box::new(blob));
     Ok(answer)
 }
 
@@ -89,7 +88,7 @@ pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         } else {
             let blob = shard.find(name, which)?;
             conditions.check_change(Some(blob.modified))?;
-            check_lease(rq, true)?;
+            shard.check_write_lease(rq, which)?;
             match which {
                 Which::Current => delete_current(&mut shard, name, snapshots, at)?,
                 Which::Snapshot(tick) => {
@@ -128,7 +127,7 @@ fn purge(
         return Err(BLOB_SNAPSHOT_NOT_SOFT_DELETED.into());
     };
     conditions.check_change(Some(kept.blob.modified))?;
-    check_lease(rq, true)?;
+    shard.check_read_lease(rq, which)?;
     let kept = shard.past.get_mut(name).and_then(|past| past.deleted.remove(which));
     Ok(kept.map(|kept| kept.blob).into())
 }
@@ -151,6 +150,7 @@ fn delete_current(
     if snapshots == Some("only") {
         return Ok(Dropped { _blobs: blobs, _staged: None });
     }
+    shard.leases.remove(name);
     if let Some(old) = shard.blobs.remove(name)
         && let Some(old) = shard.retire(name, old)
     {

@@ -181,7 +181,27 @@ kinds! {
     INVALID_XML_DOCUMENT = 400 "InvalidXmlDocument" "XML specified is not syntactically valid.";
     INVALID_XML_NODE_VALUE = 400 "InvalidXmlNodeValue"
         "The value for one of the XML nodes is not in the correct format.";
+    LEASE_ALREADY_PRESENT = 409 "LeaseAlreadyPresent" "There is already a lease present.";
+    LEASE_ID_MISMATCH = 412 "LeaseIdMismatchWithBlobOperation"
+        "The lease ID specified did not match the lease ID for the blob.";
+    LEASE_ID_MISMATCH_CONTAINER = 412 "LeaseIdMismatchWithContainerOperation"
+        "The lease ID specified did not match the lease ID for the container.";
+    LEASE_ID_MISMATCH_LEASE = 409 "LeaseIdMismatchWithLeaseOperation"
+        "The lease ID specified did not match the lease ID for the blob/container.";
+    LEASE_ID_MISSING = 412 "LeaseIdMissing"
+        "There is currently a lease on the blob/container and no lease ID was specified in the request.";
+    LEASE_IS_BREAKING_NOT_ACQUIRED = 409 "LeaseIsBreakingAndCannotBeAcquired"
+        "The lease ID matched, but the lease is currently in breaking state and cannot be acquired until it is broken.";
+    LEASE_IS_BREAKING_NOT_CHANGED = 409 "LeaseIsBreakingAndCannotBeChanged"
+        "The lease ID matched, but the lease is currently in breaking state and cannot be changed.";
+    LEASE_IS_BROKEN_NOT_RENEWED = 409 "LeaseIsBrokenAndCannotBeRenewed"
+        "The lease ID matched, but the lease has been broken explicitly and cannot be renewed.";
+    LEASE_LOST = 412 "LeaseLost" "A lease ID was specified, but the lease for the blob/container has expired.";
     LEASE_NOT_PRESENT = 412 "LeaseNotPresentWithBlobOperation" "There is currently no lease on the blob.";
+    LEASE_NOT_PRESENT_CONTAINER = 412 "LeaseNotPresentWithContainerOperation"
+        "There is currently no lease on the container.";
+    LEASE_NOT_PRESENT_LEASE = 409 "LeaseNotPresentWithLeaseOperation"
+        "There is currently no lease on the blob/container.";
     MAX_BLOB_SIZE_CONDITION_NOT_MET = 412 "MaxBlobSizeConditionNotMet"
         "The max blob size condition specified was not met.";
     MD5_MISMATCH = 400 "Md5Mismatch"

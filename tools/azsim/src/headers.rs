@@ -33,8 +33,11 @@ names! {
     ERROR_CODE = "x-ms-error-code";
     IS_CURRENT_VERSION = "x-ms-is-current-version";
     KEY_SHA256 = "x-ms-encryption-key-sha256";
+    LEASE_DURATION = "x-ms-lease-duration";
+    LEASE_ID = "x-ms-lease-id";
     LEASE_STATE = "x-ms-lease-state";
     LEASE_STATUS = "x-ms-lease-status";
+    LEASE_TIME = "x-ms-lease-time";
     PUBLIC_ACCESS = "x-ms-blob-public-access";
     REHYDRATE_PRIORITY = "x-ms-rehydrate-priority";
     REQUEST_ENCRYPTED = "x-ms-request-server-encrypted";

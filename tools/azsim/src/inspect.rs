@@ -76,7 +76,7 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
     };
     let mut blobs = Vec::new();
     for shard in container.lock_all() {
-        for (name, blob) in &shard.blobs {
+        for (name, blob) in shard.blobs.iter() {
             let blocks = match &blob.content {
                 Content::Blocks(blocks) => blocks
                     .iter()
@@ -86,7 +86,7 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
             };
             let props = &blob.props;
             blobs.push(BlobInfo {
-                name: name.to_string(),
+                name,
                 len: blob.len,
                 crc64: match &blob.content {
                     Content::Pages(_) => read(blob).map_or(0, |bytes| crc64(&bytes)),
@@ -114,10 +114,10 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
 
 pub(crate) fn snapshots(container: &Container) -> Vec<(String, usize)> {
     let shards = container.lock_all();
-    let past = shards.iter().flat_map(|shard| &shard.past);
+    let past = shards.iter().flat_map(|shard| shard.past.iter());
     let mut counts: Vec<(String, usize)> = past
         .filter(|(_, past)| !past.snapshots.is_empty())
-        .map(|(name, past)| (name.to_string(), past.snapshots.len()))
+        .map(|(name, past)| (name, past.snapshots.len()))
         .collect();
     counts.sort_unstable();
     counts
@@ -125,11 +125,11 @@ pub(crate) fn snapshots(container: &Container) -> Vec<(String, usize)> {
 
 pub(crate) fn deleted(container: &Container) -> Vec<DeletedInfo> {
     let shards = container.lock_all();
-    let past = shards.iter().flat_map(|shard| &shard.past);
+    let past = shards.iter().flat_map(|shard| shard.past.iter());
     let mut all: Vec<DeletedInfo> = past
         .filter(|(_, past)| !past.deleted.is_empty())
         .map(|(name, past)| DeletedInfo {
-            name: name.to_string(),
+            name,
             blob: past.deleted.blob.is_some(),
             snapshots: past.deleted.snapshots.len(),
             versions: past.deleted.versions.len(),

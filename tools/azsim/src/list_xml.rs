@@ -7,6 +7,7 @@ use http::header::HOST;
 use crate::change::archive_status;
 use crate::encryption::write_key;
 use crate::headers;
+use crate::lease::State;
 use crate::list::{Ask, Entry, Include, Origin, Shown, write_marker};
 use crate::properties::{BlobKind, Props, Rare};
 use crate::service::Rq;
@@ -94,13 +95,13 @@ fn days_left(at: u64, retention_days: u32) -> u64 {
 }
 
 fn write_blob(out: &mut String, shown: &Shown, include: Include, retention_days: u32) {
-    let Shown { name, blob, origin, deleted_at } = shown;
+    let Shown { name, blob, origin, lease, deleted_at } = shown;
     let props = &blob.props;
     out.push_str("<Blob>");
     write_name(out, name);
     if let Origin::Snapshot(tick) = origin {
         xml::element(out, "Snapshot", &time::iso(*tick));
-    } else if include.versions && props.rare().version != 0 {
+    } else if props.rare().version != 0 && (include.versions || matches!(origin, Origin::VersionOfNone)) {
         xml::element(out, "VersionId", &time::iso(props.rare().version));
         if matches!(origin, Origin::Current) {
             out.push_str("<IsCurrentVersion>true</IsCurrentVersion>");
@@ -132,7 +133,7 @@ fn write_blob(out: &mut String, shown: &Shown, include: Include, retention_days:
         write_rare(out, props, rare);
     }
     if deleted_at.is_none() {
-        out.push_str("<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>");
+        write_lease(out, *lease);
     }
     out.push_str("<ServerEncrypted>true</ServerEncrypted>");
     if let Some(at) = *deleted_at {
@@ -152,6 +153,9 @@ fn write_blob(out: &mut String, shown: &Shown, include: Include, retention_days:
     }
     if include.tags && !props.tags.is_empty() {
         xml::write_tags(out, &props.tags);
+    }
+    if matches!(origin, Origin::VersionOfNone) {
+        out.push_str("<HasVersionsOnly>true</HasVersionsOnly>");
     }
     out.push_str("<OrMetadata /></Blob>");
 }
@@ -176,6 +180,15 @@ fn write_rare(out: &mut String, props: &Props, rare: &Rare) {
     }
     if !rare.scope.is_empty() {
         xml::element(out, "EncryptionScope", &rare.scope);
+    }
+}
+
+/// What is shown of a lease.
+pub(crate) fn write_lease(out: &mut String, lease: State) {
+    xml::element(out, "LeaseStatus", lease.status());
+    xml::element(out, "LeaseState", lease.name());
+    if let Some(duration) = lease.duration() {
+        xml::element(out, "LeaseDuration", duration);
     }
 }
 

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use hyper::body::Incoming;
 
 use crate::answer::{self, Answer, Failure};
-use crate::block_blob::{check_lease, content_length, created, take_body};
+use crate::block_blob::{content_length, created, take_body};
 use crate::body::Claimed;
 use crate::change::current;
 use crate::conditions::Conditions;
@@ -185,6 +185,7 @@ pub(crate) async fn put_page(
     write_times(&mut answer, blob.modified);
     write_rare(&mut answer, blob.props.rare());
     answer.headers_mut().insert(headers::SEQUENCE_NUMBER, HeaderValue::from(blob.props.rare().sequence));
+    shard.written(rq);
     Ok(answer)
 }
 
@@ -206,8 +207,11 @@ pub(crate) fn get_page_ranges(rq: &Rq<'_>) -> std::result::Result<Answer, Failur
     let range = page_range(rq)?;
     let container = rq.container()?;
     let (_, name) = rq.target.names();
-    let blob = container.shard(name).find(name, which)?.clone();
-    check_lease(rq, true)?;
+    let blob = {
+        let shard = container.shard(name);
+        shard.check_read_lease(rq, which)?;
+        shard.find(name, which)?.clone()
+    };
     conditions.check_read(blob.modified)?;
     let Content::Pages(pages) = &blob.content else { return Err(INVALID_BLOB_TYPE.into()) };
     let (mut start, end) = range.map_or((0, blob.len), |(start, end)| (start, end.min(blob.len)));

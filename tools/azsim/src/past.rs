@@ -130,7 +130,7 @@ impl Shard {
     /// Puts a blob in the place of the current one, which becomes an earlier version when it has an id. Otherwise it
     /// is returned, to be dropped after the lock: it may be gigabytes.
     pub(crate) fn replace(&mut self, name: &str, blob: Box<Blob>) -> Option<Box<Blob>> {
-        let old = self.blobs.insert(name.into(), blob)?;
+        let old = self.blobs.insert(name, blob)?;
         self.retire(name, old)
     }
 
@@ -158,7 +158,7 @@ impl Shard {
         at: Option<u64>,
     ) -> Option<Box<Blob>> {
         let Some(at) = at else { return Some(blob) };
-        self.past.entry(name.into()).or_default().deleted.insert(which, Kept { blob, at });
+        self.past.or_default(name).deleted.insert(which, Kept { blob, at });
         None
     }
 
@@ -166,7 +166,7 @@ impl Shard {
     pub(crate) fn retire(&mut self, name: &str, old: Box<Blob>) -> Option<Box<Blob>> {
         match old.props.rare().version {
             0 => Some(old),
-            version => self.past.entry(name.into()).or_default().versions.insert(version, old),
+            version => self.past.or_default(name).versions.insert(version, old),
         }
     }
 

@@ -74,7 +74,7 @@ pub(crate) fn plant(shared: &Shared, container: &Container, seeds: impl Iterator
         let props = shard.intern(props);
         let blob =
             Blob { len, crc64, modified, created: modified, props, md5: content_md5.map(Box::new), content };
-        shard.staged.remove(name.as_str());
+        shard.staged.remove(name);
         shard.overwrite(name, Box::new(blob), shared.deletion());
         planted += 1;
     }
@@ -124,6 +124,6 @@ pub(crate) fn snapshot(shared: &Shared, container: &Container, name: &str) -> bo
     let tick = shared.clock.tick();
     let mut shard = container.shard(name);
     let Some(blob) = shard.blobs.get(name).cloned() else { return false };
-    shard.past.entry(name.into()).or_default().snapshots.insert(tick, blob);
+    shard.past.or_default(name).snapshots.insert(tick, blob);
     true
 }

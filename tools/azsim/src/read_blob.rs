@@ -9,7 +9,6 @@ use http::{HeaderValue, StatusCode};
 use crate::answer::{self, Answer, Failure};
 use crate::append_blob::block_count;
 use crate::auth::Grant;
-use crate::block_blob::check_lease;
 use crate::body::{Body, crc64, md5};
 use crate::change::archive_status;
 use crate::conditions::Conditions;
@@ -19,6 +18,7 @@ use crate::error::{
     Result,
 };
 use crate::headers::{self, nonempty};
+use crate::lease::State;
 use crate::past::Which;
 use crate::properties::{BlobKind, Rare, Tier, put, write_metadata};
 use crate::service::{Rq, write_times};
@@ -28,21 +28,22 @@ use crate::time;
 /// The largest range whose checksum the service computes on the fly.
 const MAX_CHECKED_RANGE: u64 = 4 << 20;
 
-/// Finds the blob and judges the conditions of a read.
-fn find(rq: &Rq<'_>) -> Result<Blob> {
+/// Finds the blob and its lease, and judges the conditions of a read.
+fn find(rq: &Rq<'_>) -> Result<(Blob, State)> {
     let conditions = Conditions::read(rq.parts)?;
     let (_, name) = rq.target.names();
     let which = Which::read(&rq.target.query)?;
     let encryption = Encryption::read(rq.parts)?;
-    let blob = {
+    let (blob, lease) = {
         let container = rq.container()?;
         let shard = container.shard(name);
-        shard.find(name, which)?.clone()
+        let blob = shard.find(name, which)?;
+        shard.check_read_lease(rq, which)?;
+        (blob.clone(), shard.lease_state(rq, which))
     };
-    check_lease(rq, true)?;
     conditions.check_read(blob.modified)?;
     encryption.check(blob.props.rare().key.as_ref())?;
-    Ok(blob)
+    Ok((blob, lease))
 }
 
 /// The range that is asked for, `[start, end)`; `x-ms-range` goes before `Range`.
@@ -70,7 +71,7 @@ fn range(rq: &Rq<'_>, len: u64) -> Result<Option<(u64, u64)>> {
 }
 
 pub(crate) fn get(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
-    let blob = find(rq)?;
+    let (blob, lease) = find(rq)?;
     if blob.props.tier == Tier::Archive {
         return Err(BLOB_ARCHIVED.into());
     }
@@ -78,7 +79,7 @@ pub(crate) fn get(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let (start, end) = range.unwrap_or((0, blob.len));
     let pieces = blob.pieces(start, end).ok_or(BLOB_CONTENT_DISCARDED)?;
     let mut answer = answer::empty(StatusCode::OK);
-    write_properties(&mut answer, rq, &blob, range.is_some());
+    write_properties(&mut answer, rq, &blob, lease, range.is_some());
     answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(end - start));
     if range.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -157,14 +158,14 @@ fn override_headers(rq: &Rq<'_>, answer: &mut Answer) {
 }
 
 pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
-    let blob = find(rq)?;
+    let (blob, lease) = find(rq)?;
     let mut answer = answer::empty(StatusCode::OK);
     if rq.target.query.get("comp").is_some() {
         write_times(&mut answer, blob.modified);
         write_metadata(&blob.props.metadata, &mut answer);
         return Ok(answer);
     }
-    write_properties(&mut answer, rq, &blob, false);
+    write_properties(&mut answer, rq, &blob, lease, false);
     answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(blob.len));
     let headers = answer.headers_mut();
     if blob.props.rare().kind == BlobKind::Block {
@@ -184,7 +185,7 @@ pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     Ok(answer)
 }
 
-fn write_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, is_range: bool) {
+fn write_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, lease: State, is_range: bool) {
     write_times(answer, blob.modified);
     blob.props.write(answer);
     if let Some(md5) = &blob.md5 {
@@ -197,12 +198,11 @@ fn write_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, is_range: boo
     for (name, value) in [
         (ACCEPT_RANGES, "bytes"),
         (headers::BLOB_TYPE, blob.props.rare().kind.name()),
-        (headers::LEASE_STATUS, "unlocked"),
-        (headers::LEASE_STATE, "available"),
         (headers::SERVER_ENCRYPTED, "true"),
     ] {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    lease.write(answer);
     if let Some(rare) = &blob.props.rare {
         write_rare_properties(answer, rq, blob, rare);
     }

@@ -32,6 +32,10 @@ pub enum Operation {
     SetContainerAcl,
     /// `POST /?restype=service&comp=userdelegationkey`
     GetUserDelegationKey,
+    /// `PUT /container?restype=container&comp=metadata`
+    SetContainerMetadata,
+    /// `PUT /container?restype=container&comp=lease`
+    LeaseContainer,
     /// `GET /container?restype=container&comp=list`
     ListBlobs,
     /// `PUT /container/blob`, whatever `x-ms-blob-type` it makes
@@ -48,6 +52,8 @@ pub enum Operation {
     GetBlobProperties,
     /// `DELETE /container/blob`
     DeleteBlob,
+    /// `PUT /container/blob?comp=lease`
+    LeaseBlob,
     /// `PUT /container/blob?comp=snapshot`
     SnapshotBlob,
     /// `PUT /container/blob?comp=tier`
@@ -76,7 +82,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub const ALL: [Operation; 29] = [
+    pub const ALL: [Operation; 32] = [
         Operation::ListContainers,
         Operation::GetServiceProperties,
         Operation::GetAccountInformation,
@@ -86,6 +92,8 @@ impl Operation {
         Operation::GetContainerAcl,
         Operation::SetContainerAcl,
         Operation::GetUserDelegationKey,
+        Operation::SetContainerMetadata,
+        Operation::LeaseContainer,
         Operation::ListBlobs,
         Operation::PutBlob,
         Operation::PutBlock,
@@ -94,6 +102,7 @@ impl Operation {
         Operation::GetBlob,
         Operation::GetBlobProperties,
         Operation::DeleteBlob,
+        Operation::LeaseBlob,
         Operation::SnapshotBlob,
         Operation::SetBlobTier,
         Operation::SetBlobMetadata,
@@ -116,6 +125,7 @@ impl Operation {
             O::DeleteBlob | O::SnapshotBlob | O::SetBlobTier | O::SetBlobMetadata | O::SetBlobProperties => {
                 true
             }
+            O::SetContainerMetadata | O::LeaseContainer | O::LeaseBlob => true,
             O::SetContainerAcl
             | O::SetBlobTags
             | O::AppendBlock
@@ -181,6 +191,10 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
             (Some("container"), None | Some("metadata")) if read => Ok(Operation::GetContainerProperties),
             (Some("container"), Some("acl")) if read => Ok(Operation::GetContainerAcl),
             (Some("container"), Some("acl")) if method == Method::PUT => Ok(Operation::SetContainerAcl),
+            (Some("container"), Some("metadata")) if method == Method::PUT => {
+                Ok(Operation::SetContainerMetadata)
+            }
+            (Some("container"), Some("lease")) if method == Method::PUT => Ok(Operation::LeaseContainer),
             (Some("container"), Some("list")) if method == Method::GET => Ok(Operation::ListBlobs),
             (Some("container"), Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (Some("container"), Some(comp)) => {
@@ -224,6 +238,7 @@ fn blob_operation(parts: &Parts, target: &Target<'_>, comp: Option<&str>, read: 
         Some("block") if method == Method::PUT => Ok(Operation::PutBlock),
         Some("blocklist") if method == Method::PUT => Ok(Operation::PutBlockList),
         Some("blocklist") if method == Method::GET => Ok(Operation::GetBlockList),
+        Some("lease") if method == Method::PUT => Ok(Operation::LeaseBlob),
         Some("snapshot") if method == Method::PUT => Ok(Operation::SnapshotBlob),
         Some("tier") if method == Method::PUT => Ok(Operation::SetBlobTier),
         Some("metadata") if method == Method::PUT => Ok(Operation::SetBlobMetadata),

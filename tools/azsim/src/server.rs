@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::answer::RequestIds;
-use crate::auth::{Peer, PublicAccess, sas};
+use crate::auth::{Peer, sas};
 use crate::cert;
 use crate::change;
 use crate::conn::{ConnState, Io, Socket};
@@ -26,11 +27,13 @@ use crate::content::Backend;
 use crate::entra::Issuer;
 use crate::faults::{Faults, Switch};
 use crate::inspect::{self, BlobInfo, DeletedInfo};
+use crate::names::Order;
 use crate::plant::{self, Seed};
 use crate::service::{Link, Shared};
 use crate::stats::{Counters, InFlight, Stats};
-use crate::store::{Account, Clock, Container};
+use crate::store::{Account, Clock, Container, Facts};
 use crate::target::check_container_name;
+use crate::time::SECOND;
 use crate::{Alpn, Authority, DEVSTORE_KEY, Store, Tls};
 
 /// Connections waiting to be accepted, per thread.
@@ -57,6 +60,7 @@ pub struct ServerBuilder {
     always_md5: bool,
     versioning: bool,
     soft_delete: Option<u32>,
+    order: Order,
     issuer: Option<Arc<Issuer>>,
 }
 
@@ -97,6 +101,7 @@ impl Default for ServerBuilder {
             always_md5: false,
             versioning: false,
             soft_delete: None,
+            order: Order::Utf16,
             issuer: None,
         }
     }
@@ -173,6 +178,14 @@ impl ServerBuilder {
         self
     }
 
+    /// List names in the order of accounts with a hierarchical namespace, where `/` sorts below every other character, and
+    /// say so in the account's information. Default: by UTF-16 code units, as accounts with a flat namespace do. Nothing else
+    /// of a hierarchical namespace is here.
+    pub fn hierarchical_namespace(mut self, on: bool) -> Self {
+        self.order = if on { Order::Tree } else { Order::Utf16 };
+        self
+    }
+
     /// Accepts the tokens of an authority, which is that of its accounts' tenant. Default: there is none, and tokens are
     /// refused.
     pub fn authority(mut self, authority: &Authority) -> Self {
@@ -209,6 +222,8 @@ impl ServerBuilder {
             always_md5: self.always_md5,
             versioning: self.versioning,
             soft_delete: self.soft_delete,
+            order: self.order,
+            advanced: AtomicU64::new(0),
             issuer: self.issuer,
         });
         let listeners = listeners(self.listen, self.threads)?;
@@ -311,12 +326,18 @@ impl Server {
             return false;
         }
         let tick = self.shared.clock.tick();
-        account.create(Container::new(container, tick, Vec::new(), PublicAccess::None)).is_ok()
+        let facts = Facts { modified: tick, ..Facts::default() };
+        account.create(Container::new(container, self.shared.order, facts)).is_ok()
     }
 
     /// Replaces the faults; requests already judged keep theirs.
     pub fn set_faults(&self, faults: Faults) {
         self.shared.switch.set(faults);
+    }
+
+    /// Lets leases age as if this much time had passed.
+    pub fn advance(&self, time: Duration) {
+        self.shared.advanced.fetch_add(time.as_secs() * SECOND, Ordering::Relaxed);
     }
 
     /// What has happened so far.

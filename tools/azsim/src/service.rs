@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::request::Parts;
 use http::{Request, Response};
@@ -18,13 +18,14 @@ use crate::entra::Issuer;
 use crate::error::{ApiError, INVALID_HEADER_VALUE, Result};
 use crate::faults::{Fault, Switch};
 use crate::headers::{self, text};
+use crate::names::Order;
 use crate::properties::{Props, Spelling, put};
 use crate::route::{Operation, route};
 use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::Target;
 use crate::{
-    acl, append_blob, batch, block_blob, change, container, delegation_key, delete, list, page_blob,
+    acl, append_blob, batch, block_blob, change, container, delegation_key, delete, lease, list, page_blob,
     read_blob, time,
 };
 
@@ -43,11 +44,20 @@ pub(crate) struct Shared {
     pub(crate) versioning: bool,
     /// Keep what is deleted or overwritten for this many days, as deleted.
     pub(crate) soft_delete: Option<u32>,
+    /// The order of names in listings.
+    pub(crate) order: Order,
+    /// What [`Server::advance`](crate::Server::advance) added to the time of leases, in ticks.
+    pub(crate) advanced: AtomicU64,
     /// The authority whose tokens are accepted.
     pub(crate) issuer: Option<Arc<Issuer>>,
 }
 
 impl Shared {
+    /// The time by which leases end, in ticks.
+    pub(crate) fn now(&self) -> u64 {
+        time::now() + self.advanced.load(Ordering::Relaxed)
+    }
+
     /// Gives the properties of a new version its id, where versions are kept.
     pub(crate) fn stamp(&self, props: &mut Props, tick: u64) {
         if self.versioning {
@@ -226,7 +236,7 @@ impl Link {
         let grant = auth::authenticate(parts, target, self.peer, version, self.shared.issuer())?;
         if grant == Grant::Anonymous {
             let access = target.container.as_deref().and_then(|c| target.account.container(c).ok());
-            let access = access.map_or(auth::PublicAccess::None, |c| c.acl().access);
+            let access = access.map_or(auth::PublicAccess::None, |c| c.facts().access);
             let operation = routed.as_ref().map_or(Operation::Other, |o| *o);
             auth::allow_anonymous(operation, access, self.shared.issuer())?;
         }
@@ -267,10 +277,13 @@ impl Link {
             Operation::CreateContainer => container::create(&rq),
             Operation::DeleteContainer => container::delete(&rq),
             Operation::GetContainerProperties => container::properties(&rq),
+            Operation::SetContainerMetadata => container::set_metadata(&rq),
+            Operation::LeaseContainer => lease::container(&rq),
+            Operation::LeaseBlob => lease::blob(&rq),
             Operation::GetContainerAcl => acl::get(&rq),
             Operation::SetContainerAcl => acl::set(&rq, body).await,
             Operation::GetUserDelegationKey => delegation_key::get(&rq, body).await,
-            Operation::GetAccountInformation => Ok(container::account_information()),
+            Operation::GetAccountInformation => Ok(container::account_information(&rq)),
             Operation::GetServiceProperties => Ok(container::service_properties(&rq)),
             Operation::Other => Err(crate::error::API_NOT_IMPLEMENTED.into()),
         }

@@ -16,6 +16,8 @@ use aws_lc_rs::hmac;
 use crate::auth::PublicAccess;
 use crate::content::Stored;
 use crate::error::{CONTAINER_ALREADY_EXISTS, CONTAINER_NOT_FOUND, Result};
+use crate::lease::Lease;
+use crate::names::{Names, Order};
 use crate::page_map::Pages;
 use crate::past::Past;
 use crate::properties::Props;
@@ -74,19 +76,22 @@ impl Account {
 /// A container and its blobs.
 pub(crate) struct Container {
     pub(crate) name: String,
-    pub(crate) metadata: Vec<(Box<str>, Box<str>)>,
-    acl: RwLock<Acl>,
+    order: Order,
+    facts: RwLock<Facts>,
     shards: Box<[Mutex<Shard>]>,
 }
 
-/// Who may do what in a container without the account's key, and since when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Acl {
-    /// Creation, or the last Set Container ACL: nothing else here changes a container.
+/// What is said about a container apart from its blobs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Facts {
+    /// Creation, or the last Set Container ACL or Metadata.
     pub(crate) modified: u64,
+    /// What it offers without credentials.
     pub(crate) access: PublicAccess,
     /// Stored access policies, in the order they were given.
     pub(crate) policies: Vec<Policy>,
+    pub(crate) metadata: Vec<(Box<str>, Box<str>)>,
+    pub(crate) lease: Option<Lease>,
 }
 
 /// A stored access policy: fields that a service SAS takes from here. Times as the service writes them.
@@ -99,13 +104,14 @@ pub(crate) struct Policy {
 }
 
 /// A part of a container.
-#[derive(Default)]
 pub(crate) struct Shard {
     /// Boxed, because a tree that grows in order is half empty: its slots should be small.
-    pub(crate) blobs: BTreeMap<Box<str>, Box<Blob>>,
-    pub(crate) staged: BTreeMap<Box<str>, Staged>,
+    pub(crate) blobs: Names<Box<Blob>>,
+    pub(crate) staged: Names<Staged>,
     /// Snapshots and earlier versions, of the few names that have some.
-    pub(crate) past: BTreeMap<Box<str>, Past>,
+    pub(crate) past: Names<Past>,
+    /// Leases in force, and those that are over but could still be renewed or broken.
+    pub(crate) leases: Names<Lease>,
     /// Properties seen last, to be shared by the next blob that has the same.
     recent: [Option<Arc<Props>>; 4],
     next_recent: usize,
@@ -155,28 +161,24 @@ pub(crate) struct Staged {
 }
 
 impl Container {
-    pub(crate) fn new(
-        name: &str,
-        modified: u64,
-        metadata: Vec<(Box<str>, Box<str>)>,
-        access: PublicAccess,
-    ) -> Container {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        let acl = RwLock::new(Acl { modified, access, policies: Vec::new() });
-        Container { name: name.to_owned(), metadata, acl, shards }
+    pub(crate) fn new(name: &str, order: Order, facts: Facts) -> Container {
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(order))).collect();
+        Container { name: name.to_owned(), order, facts: RwLock::new(facts), shards }
+    }
+
+    /// The order of its names.
+    pub(crate) fn order(&self) -> Order {
+        self.order
     }
 
     /// What is in force now.
-    pub(crate) fn acl(&self) -> Acl {
-        self.acl.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn facts(&self) -> Facts {
+        self.facts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces what is in force, unless `check` refuses it for the time of the last change.
-    pub(crate) fn set_acl(&self, acl: Acl, check: impl FnOnce(u64) -> Result<()>) -> Result<()> {
-        let mut current = self.acl.write().unwrap_or_else(PoisonError::into_inner);
-        check(current.modified)?;
-        *current = acl;
-        Ok(())
+    /// Judges and changes what is in force under one lock. A change that fails must not have begun.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Facts) -> Result<T>) -> Result<T> {
+        change(&mut self.facts.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The shard that holds a name, locked. Locks are held for map work only, never across an await.
@@ -194,6 +196,17 @@ impl Container {
 }
 
 impl Shard {
+    fn new(order: Order) -> Shard {
+        Shard {
+            blobs: Names::new(order),
+            staged: Names::new(order),
+            past: Names::new(order),
+            leases: Names::new(order),
+            recent: Default::default(),
+            next_recent: 0,
+        }
+    }
+
     /// The same properties, shared with an earlier blob when there is one.
     pub(crate) fn intern(&mut self, props: Props) -> Arc<Props> {
         if props.rare().version != 0 {
@@ -272,7 +285,7 @@ mod tests {
 
     #[test]
     fn properties_are_shared() {
-        let mut shard = Shard::default();
+        let mut shard = Shard::new(Order::Utf16);
         let first = shard.intern(Props::default());
         assert!(Arc::ptr_eq(&first, &shard.intern(Props::default())));
     }

@@ -150,6 +150,11 @@ pub(crate) fn check_container_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether a container belongs to the service: listed only when that is asked for, and neither made nor deleted by clients.
+pub(crate) fn is_system(container: &str) -> bool {
+    matches!(container, "$logs" | "$blobchangefeed")
+}
+
 /// Blob names hold 1 to 1,024 characters (UTF-16 units, as .NET counts them).
 fn check_blob_name(name: &str) -> Result<()> {
     if name.len() > 1024 && name.encode_utf16().count() > 1024 {

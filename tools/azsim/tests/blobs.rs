@@ -225,7 +225,7 @@ fn what_is_not_implemented_says_so() {
     let put = ("x-ms-blob-type", "BlockBlob");
     for (method, path, header, expected) in [
         ("PUT", "/con/x?comp=undelete", None, (501, "APINotImplemented")),
-        ("PUT", "/con/x?comp=lease", Some(("x-ms-lease-action", "acquire")), (501, "APINotImplemented")),
+        ("PUT", "/con/x?comp=lease", Some(("x-ms-lease-action", "acquire")), (400, "MissingRequiredHeader")),
         ("GET", "/con/x?comp=pagelist&prevsnapshot=y", None, (501, "APINotImplemented")),
         ("PUT", "/con/x", Some(("x-ms-copy-source", "http://h/x")), (501, "APINotImplemented")),
         ("PUT", "/con/x", Some(("x-ms-blob-type", "Foo")), (400, "InvalidHeaderValue")),
@@ -244,7 +244,7 @@ fn what_is_not_implemented_says_so() {
     }
     let held = [put, ("x-ms-legal-hold", "true")];
     assert_eq!(client.send("PUT", "/con/x", &held, b"2").verdict(), (400, "UnsupportedHeader"));
-    let leased = [put, ("x-ms-lease-id", "7")];
+    let leased = [put, ("x-ms-lease-id", "aaaaaaaa-0000-0000-0000-000000000000")];
     assert_eq!(
         client.send("PUT", "/con/x", &leased, b"2").verdict(),
         (412, "LeaseNotPresentWithBlobOperation")

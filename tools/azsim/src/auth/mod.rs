@@ -97,6 +97,10 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
         Operation::GetServiceProperties => (b's', b"r", false),
         Operation::CreateContainer => (b'c', b"cw", false),
         Operation::DeleteContainer => (b'c', b"d", false),
+        Operation::SetContainerMetadata => (b'c', b"w", false),
+        // `lease.rs` looks closer: `d` is for breaking alone.
+        Operation::LeaseContainer => (b'c', b"wd", false),
+        Operation::LeaseBlob => (b'o', b"wd", true),
         Operation::GetContainerProperties => (b'c', b"r", false),
         // No SAS can do these: `authorize` says so first.
         Operation::GetContainerAcl | Operation::SetContainerAcl | Operation::GetUserDelegationKey => {

@@ -40,6 +40,9 @@ fn allows(role: Role, operation: Operation) -> bool {
         O::SetBlobTags | O::GetBlobTags | O::GetContainerAcl | O::SetContainerAcl => role == Role::Owner,
         // An action of the management plane, which no role for data has.
         O::GetServiceProperties => false,
+        O::SetContainerMetadata | O::LeaseContainer | O::LeaseBlob => {
+            matches!(role, Role::Contributor | Role::Owner)
+        }
         O::CreateContainer | O::DeleteContainer => matches!(role, Role::Contributor | Role::Owner),
         O::PutBlob | O::PutBlock | O::PutBlockList | O::AppendBlock | O::SealAppendBlob | O::PutPage => {
             matches!(role, Role::Contributor | Role::Owner)

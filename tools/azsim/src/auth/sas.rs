@@ -24,7 +24,7 @@ const WITH_SCOPE: &str = "2020-12-06";
 /// The oldest service SAS whose string to sign is known here.
 const OLDEST_SERVICE_SAS: &str = "2018-11-09";
 /// The order in which a service SAS has to list its permissions.
-const PERMISSION_ORDER: &str = "racwdxyltmeopi";
+const PERMISSION_ORDER: &str = "racwdxyltfmeopi";
 
 /// Verifies the SAS in the query.
 pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64, issuer: Option<&Issuer>) -> Result<Grant> {
@@ -137,7 +137,7 @@ impl Terms {
 
 fn stored_policy(target: &Target<'_>, id: &str) -> Result<Policy> {
     let container = target.account.container(target.names().0);
-    let policies = container.map(|c| c.acl().policies).unwrap_or_default();
+    let policies = container.map(|c| c.facts().policies).unwrap_or_default();
     policies
         .into_iter()
         .find(|p| p.id == id)
