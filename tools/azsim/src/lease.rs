@@ -490,7 +490,8 @@ mod tests {
             let parts = parts(&[(ID, id)]);
             for (state, expected) in states.iter().zip(expected) {
                 let check = if write { check_write } else { check_read };
-                let code = check(&parts, lease(state).as_ref(), On::Blob, NOW).map_err(|e| (e.status, e.code));
+                let code =
+                    check(&parts, lease(state).as_ref(), On::Blob, NOW).map_err(|e| (e.status, e.code));
                 let expected = if expected.is_empty() { Ok(()) } else { Err((412, expected.into())) };
                 assert_eq!(code, expected, "{id}, write: {write}, when {state}");
             }

@@ -123,15 +123,24 @@ mod tests {
 
     #[test]
     fn keys_compare_as_utf16() {
-        let mut names: Vec<String> = "a\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ff21}\u{ffff}\u{10000}\u{1f600}\u{10ffff}/ .0"
-            .chars()
-            .flat_map(|c| [format!("x{c}"), format!("x{c}y"), format!("{c}")])
-            .collect();
+        let mut names: Vec<String> =
+            "a\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ff21}\u{ffff}\u{10000}\u{1f600}\u{10ffff}/ .0"
+                .chars()
+                .flat_map(|c| [format!("x{c}"), format!("x{c}y"), format!("{c}")])
+                .collect();
         let mut expected = names.clone();
         expected.sort_by(|a, b| a.encode_utf16().cmp(b.encode_utf16()));
         names.sort_by(|a, b| Order::Utf16.key(a).cmp(&Order::Utf16.key(b)));
         assert_eq!(names, expected);
-        assert_ne!(names, { let mut bytes = expected.clone(); bytes.sort(); bytes }, "the order of bytes is another");
+        assert_ne!(
+            names,
+            {
+                let mut bytes = expected.clone();
+                bytes.sort();
+                bytes
+            },
+            "the order of bytes is another"
+        );
         for order in [Order::Utf16, Order::Tree] {
             assert!(expected.iter().all(|name| order.name(&order.key(name)) == *name));
         }

@@ -186,7 +186,10 @@ fn metadata_of_a_container_are_replaced() {
     assert_eq!(after.header("x-ms-meta-a"), "b");
     assert_ne!(after.header("etag"), before);
     let other = [("x-ms-lease-id", A)];
-    assert_eq!(client.send("PUT", path, &other, b"").verdict(), (412, "LeaseNotPresentWithContainerOperation"));
+    assert_eq!(
+        client.send("PUT", path, &other, b"").verdict(),
+        (412, "LeaseNotPresentWithContainerOperation")
+    );
     client.send("PUT", path, &[], b"");
     assert_eq!(client.send("GET", path, &[], b"").header("x-ms-meta-a"), "");
 }

@@ -152,7 +152,11 @@ fn check_order(client: &mut Client, expected: &[&str], groups: &[&str]) {
         let from = all(client, &format!("&maxresults=2&startFrom={}", escape(name))).0;
         assert_eq!(from, text(&expected[at..]), "{name}");
         let prefixed: Vec<&str> = expected.iter().copied().filter(|n| n.starts_with(name)).collect();
-        assert_eq!(all(client, &format!("&maxresults=1&prefix={}", escape(name))).0, text(&prefixed), "{name}");
+        assert_eq!(
+            all(client, &format!("&maxresults=1&prefix={}", escape(name))).0,
+            text(&prefixed),
+            "{name}"
+        );
     }
 }
 
@@ -162,15 +166,37 @@ fn names_come_in_the_order_of_utf16() {
     let mut client = Client::new(&server);
     // U+E000, U+FF21 and U+FFFD come after U+10000 and U+1F600 here, and before them by their bytes.
     let expected = [
-        "a", "a-b", "a.b", "a/b", "a/\u{1f600}", "a/\u{ff21}", "a0", "\u{d7ff}", "\u{10000}", "\u{1f600}/x",
-        "\u{1f600}/\u{e000}", "\u{e000}/1", "\u{ff21}", "\u{fffd}",
+        "a",
+        "a-b",
+        "a.b",
+        "a/b",
+        "a/\u{1f600}",
+        "a/\u{ff21}",
+        "a0",
+        "\u{d7ff}",
+        "\u{10000}",
+        "\u{1f600}/x",
+        "\u{1f600}/\u{e000}",
+        "\u{e000}/1",
+        "\u{ff21}",
+        "\u{fffd}",
     ];
     for name in expected.iter().rev() {
         assert_eq!(client.put(&escape(name), b"1").status, 201);
         assert_eq!(client.send("PUT", &format!("/con/{}?comp=snapshot", escape(name)), &[], b"").status, 201);
     }
     let groups = [
-        "a", "a-b", "a.b", "a/", "a0", "\u{d7ff}", "\u{10000}", "\u{1f600}/", "\u{e000}/", "\u{ff21}", "\u{fffd}",
+        "a",
+        "a-b",
+        "a.b",
+        "a/",
+        "a0",
+        "\u{d7ff}",
+        "\u{10000}",
+        "\u{1f600}/",
+        "\u{e000}/",
+        "\u{ff21}",
+        "\u{fffd}",
     ];
     check_order(&mut client, &expected, &groups);
     let twice: Vec<String> = expected.iter().flat_map(|n| [(*n).to_owned(), (*n).to_owned()]).collect();
@@ -191,7 +217,13 @@ fn versions_and_uncommitted_names_come_in_the_same_order() {
     client.send("DELETE", &format!("/con/{}", escape("\u{1f600}")), &[], b"");
     let names = all(&mut client, "&include=versions,uncommittedblobs&maxresults=1").0;
     let expected = [
-        "\u{10000}", "\u{10000}", "\u{10000}-staged", "\u{1f600}", "\u{ff21}", "\u{ff21}", "\u{ff21}-staged",
+        "\u{10000}",
+        "\u{10000}",
+        "\u{10000}-staged",
+        "\u{1f600}",
+        "\u{ff21}",
+        "\u{ff21}",
+        "\u{ff21}-staged",
     ];
     assert_eq!(names, expected);
 }
