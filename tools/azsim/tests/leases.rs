@@ -13,6 +13,8 @@ const B: &str = "bbbbbbbb-0000-0000-0000-000000000002";
 const BLOB: &str = "/con/x?comp=lease";
 const CONTAINER: &str = "/con?restype=container&comp=lease";
 
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
 fn lease(client: &mut Client, path: &str, action: &str, headers: &[(&str, &str)]) -> Reply {
     let mut all = vec![("x-ms-lease-action", action)];
     all.extend(headers);
@@ -48,7 +50,7 @@ fn only_the_holder_writes_and_deletes() {
     assert_eq!(shown(&mut client, "/con/x", list), ["leased", "locked", "infinite"]);
 
     let page = "<?xml version=\"1.0\"?><Tags><TagSet></TagSet></Tags>";
-    let writes: [(&str, &str, &[(&str, &str)], &[u8]); 8] = [
+    let writes: [(&str, &str, Headers<'_>, &[u8]); 8] = [
         ("PUT", "/con/x", &[("x-ms-blob-type", "BlockBlob")], b"2"),
         ("PUT", "/con/x?comp=block&blockid=MDE%3D", &[], b"2"),
         ("PUT", "/con/x?comp=blocklist", &[], b"<BlockList><Latest>MDE=</Latest></BlockList>"),
@@ -87,7 +89,7 @@ fn append_and_page_blobs_are_held_too() {
     let page = [("x-ms-blob-type", "PageBlob"), ("x-ms-blob-content-length", "512")];
     client.send("PUT", "/con/p", &page, b"");
     let update: [(&str, &str); 2] = [("x-ms-page-write", "update"), ("x-ms-range", "bytes=0-511")];
-    let writes: [(&str, &str, &[(&str, &str)], &[u8]); 3] = [
+    let writes: [(&str, &str, Headers<'_>, &[u8]); 3] = [
         ("/con/a?comp=lease", "/con/a?comp=appendblock", &[], b"1"),
         ("/con/a?comp=lease", "/con/a?comp=seal", &[], b""),
         ("/con/p?comp=lease", "/con/p?comp=page", &update, &[7; 512]),
