@@ -62,7 +62,7 @@ pub(crate) async fn set(rq: &Rq<'_>, body: &mut Option<Incoming>) -> std::result
     let policies = if document.is_empty() { Vec::new() } else { parse(&document)? };
     let modified = rq.shared.clock.tick();
     rq.container()?.change(|facts| {
-        conditions.check_change(Some(facts.modified))?;
+        conditions.check_change(facts.modified)?;
         lease::check_read(rq.parts, facts.lease.as_ref(), On::Container, rq.shared.now())?;
         (facts.modified, facts.access, facts.policies) = (modified, access, policies);
         Ok(())

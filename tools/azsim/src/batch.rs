@@ -20,7 +20,7 @@ use crate::error::{
 };
 use crate::headers::{self, nonempty, text};
 use crate::route::{Operation, route};
-use crate::service::Rq;
+use crate::service::{Rq, allowed};
 use crate::target::Target;
 use crate::{change, delete};
 
@@ -125,6 +125,7 @@ fn carry_out(
         return Err(INVALID_INPUT.detail("Reason", "the part is about another account or container").into());
     }
     auth::authorize(&grant, operation)?;
+    allowed(request, &grant, operation)?;
     let part = Rq { parts: request, target, grant, metadata_names: &[], ..*rq };
     match operation {
         Operation::DeleteBlob => delete::delete(&part),

@@ -18,16 +18,16 @@ use crate::body::{Claimed, Received, crc64, crc64_combine, md5, receive, receive
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
 use crate::error::{
-    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_NOT_FOUND, BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK,
+    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_ARCHIVED, BLOB_NOT_FOUND, BLOB_TYPE_NOT_SUPPORTED, BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK,
     INVALID_BLOB_TYPE, INVALID_BLOCK_LIST, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, MD5_MISMATCH,
     MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result, UNAUTHORIZED_BLOB_OVERWRITE,
 };
 use crate::headers;
 use crate::page_blob;
 use crate::past::Which;
-use crate::properties::{BlobKind, Props, Source};
+use crate::properties::{BlobKind, Props, Source, Tier};
 use crate::service::{Rq, write_times};
-use crate::store::{Blob, Block, Content, Shard};
+use crate::store::{Blob, Block, Content, Md5, Shard};
 use crate::xml::{self, BlockSource};
 
 const MIB: u64 = 1 << 20;
@@ -73,26 +73,46 @@ pub(crate) async fn take_body(
     Ok(received)
 }
 
-/// 201 with the checksum that the service reports.
+/// 201 with the checksums that the service reports.
 pub(crate) fn created(claimed: Claimed, crc64: u64) -> Answer {
     let mut answer = answer::empty(StatusCode::CREATED);
-    match claimed.md5 {
-        Some(md5) => answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5)),
-        None => answer::set(&mut answer, headers::CONTENT_CRC64, &headers::write_crc64(crc64)),
+    // The CRC64 always, the MD5 when the request had one.
+    answer::set(&mut answer, headers::CONTENT_CRC64, &headers::write_crc64(crc64));
+    if let Some(md5) = claimed.md5 {
+        answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5));
     }
     answer.headers_mut().insert(headers::REQUEST_ENCRYPTED, HeaderValue::from_static("true"));
     answer
 }
 
-/// What a write may rely on before it replaces a blob.
-fn check_write(rq: &Rq<'_>, conditions: &Conditions<'_>, shard: &Shard, name: &str) -> Result<Option<u64>> {
-    let existing = shard.blobs.get(name);
-    conditions.check_write(existing.map(|b| b.modified))?;
+/// What a write may rely on before it replaces a blob: when that was created. Without a tier of its own the new blob takes
+/// over the one that was set.
+fn check_write(
+    rq: &Rq<'_>,
+    conditions: &Conditions<'_>,
+    shard: &Shard,
+    name: &str,
+    props: &mut Props,
+) -> Result<Option<u64>> {
+    let existing = shard.blobs.get(name).map(|b| &**b);
+    conditions.check_write(existing)?;
     shard.check_write_lease(rq, Which::Current)?;
-    if existing.is_some() && !auth::may_overwrite(&rq.grant) {
+    let Some(existing) = existing else { return Ok(None) };
+    if !auth::may_overwrite(&rq.grant) {
         return Err(UNAUTHORIZED_BLOB_OVERWRITE.into());
     }
-    Ok(existing.map(|b| b.created))
+    if existing.props.rare().kind != props.rare().kind {
+        return Err(INVALID_BLOB_TYPE.into());
+    }
+    if existing.props.tier == Tier::Archive {
+        return Err(BLOB_ARCHIVED.into());
+    }
+    if props.tier_inferred && !existing.props.tier_inferred {
+        (props.tier, props.tier_inferred) = (existing.props.tier, false);
+        let changed = existing.props.rare().tier_changed;
+        props.set_rare(|rare| rare.tier_changed = changed);
+    }
+    Ok(Some(existing.created))
 }
 
 fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
@@ -118,12 +138,19 @@ pub(crate) async fn put_blob(
 ) -> std::result::Result<Answer, Failure> {
     let len = content_length(rq, limits(rq.version).0)?;
     let claimed = Claimed::read(rq.parts)?;
-    let blob_md5 = headers::md5(rq.parts, "x-ms-blob-content-md5")?;
+    let kind = kind(rq)?;
+    // That of a block blob is compared with what arrived; an append or page blob has no content yet.
+    let blob_md5 = match kind {
+        BlobKind::Block => headers::md5(rq.parts, "x-ms-blob-content-md5")?,
+        _ => None,
+    };
     let mut props = read_props(rq, Source::PutBlob)?;
     let encryption = Encryption::read(rq.parts)?;
-    encryption.store(&mut props);
-    let kind = kind(rq)?;
     let pages = if kind == BlobKind::Page { Some(page_blob::create(rq)?) } else { None };
+    if rq.shared.premium_pages && kind != BlobKind::Page {
+        return Err(BLOB_TYPE_NOT_SUPPORTED.into());
+    }
+    page_blob::check_tier(rq, &props, kind, pages.map_or(0, |(len, _)| len))?;
     if kind != BlobKind::Block {
         if len != 0 {
             return Err(INVALID_HEADER_VALUE.header("Content-Length", &len.to_string()).into());
@@ -134,19 +161,27 @@ pub(crate) async fn put_blob(
         props.set_rare(|rare| (rare.kind, rare.sequence) = (kind, pages.map_or(0, |(_, sequence)| sequence)));
     }
     let conditions = Conditions::read(rq.parts)?;
-    let received = take_body(rq, body, len, claimed, blob_md5.is_some() || rq.shared.always_md5).await?;
+    let always_md5 = rq.shared.always_md5 && kind == BlobKind::Block;
+    let received = take_body(rq, body, len, claimed, blob_md5.is_some() || always_md5).await?;
     if let (Some(claimed), Some(computed)) = (blob_md5, received.md5)
         && claimed != computed
     {
         return Err(MD5_MISMATCH.into());
     }
     let container = rq.container()?;
+    let scopes = container.scopes();
+    let encryption = encryption.for_write(rq, &scopes)?;
+    encryption.store(&mut props);
     let (_, name) = rq.target.names();
     let (modified, rare, _replaced) = {
         let mut shard = container.shard(name);
-        let created = check_write(rq, &conditions, &shard, name)?;
+        let tiered = !props.tier_inferred;
+        let created = check_write(rq, &conditions, &shard, name, &mut props)?;
         let modified = rq.shared.clock.tick();
         rq.shared.stamp(&mut props, modified);
+        if tiered {
+            props.set_rare(|rare| rare.tier_changed = modified);
+        }
         let rare = props.rare.clone();
         let blob = Blob {
             len: pages.map_or(received.len, |(len, _)| len),
@@ -154,7 +189,10 @@ pub(crate) async fn put_blob(
             modified,
             created: created.unwrap_or(modified),
             props: shard.intern(props),
-            md5: received.md5.map(Box::new),
+            md5: match kind {
+                BlobKind::Block => received.md5.map(|sum| Box::new(Md5::Sum(sum))),
+                _ => Md5::read(rq.parts),
+            },
             content: match kind {
                 BlobKind::Block => received.stored.map_or(Content::Discarded, Content::Whole),
                 BlobKind::Append => Content::Blocks(Arc::default()),
@@ -170,7 +208,7 @@ pub(crate) async fn put_blob(
     if let Some(rare) = rare {
         write_rare(&mut answer, &rare);
     }
-    if rq.shared.always_md5
+    if always_md5
         && let Some(md5) = received.md5
     {
         answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5));
@@ -194,8 +232,13 @@ pub(crate) async fn put_block(
     }
     let claimed = Claimed::read(rq.parts)?;
     let encryption = Encryption::read(rq.parts)?;
+    if rq.shared.premium_pages {
+        return Err(BLOB_TYPE_NOT_SUPPORTED.into());
+    }
     let received = take_body(rq, body, len, claimed, false).await?;
     let container = rq.container()?;
+    let scopes = container.scopes();
+    let encryption = encryption.for_write(rq, &scopes)?;
     let (_, name) = rq.target.names();
     let _replaced = {
         let mut shard = container.shard(name);
@@ -230,10 +273,8 @@ pub(crate) async fn put_block_list(
 ) -> std::result::Result<Answer, Failure> {
     content_length(rq, u64::MAX)?;
     let claimed = Claimed::read(rq.parts)?;
-    let blob_md5 = headers::md5(rq.parts, "x-ms-blob-content-md5")?;
     let mut props = read_props(rq, Source::PutBlockList)?;
     let encryption = Encryption::read(rq.parts)?;
-    encryption.store(&mut props);
     let conditions = Conditions::read(rq.parts)?;
     let list = receive_small(body.take().ok_or(Failure::Gone)?, MAX_BLOCK_LIST_BYTES).await?;
     let list = list.ok_or(REQUEST_BODY_TOO_LARGE)?;
@@ -247,19 +288,23 @@ pub(crate) async fn put_block_list(
     claimed.check(&checksums)?;
     let wanted = xml::parse_block_list(&list)?;
     let container = rq.container()?;
+    let scopes = container.scopes();
+    let encryption = encryption.for_write(rq, &scopes)?;
+    encryption.store(&mut props);
     let (_, name) = rq.target.names();
     let (modified, rare, _replaced) = {
         let mut shard = container.shard(name);
-        let created = check_write(rq, &conditions, &shard, name)?;
-        if shard.blobs.get(name).is_some_and(|b| b.props.rare().kind != BlobKind::Block) {
-            return Err(INVALID_BLOB_TYPE.into());
-        }
+        let tiered = !props.tier_inferred;
+        let created = check_write(rq, &conditions, &shard, name, &mut props)?;
         if let Some(staged) = shard.staged.get(name).filter(|s| !s.blocks.is_empty()) {
             encryption.check(staged.key.as_ref())?;
         }
         let blocks = pick_blocks(&shard, name, &wanted)?;
         let modified = rq.shared.clock.tick();
         rq.shared.stamp(&mut props, modified);
+        if tiered {
+            props.set_rare(|rare| rare.tier_changed = modified);
+        }
         let rare = props.rare.clone();
         let blob = Blob {
             len: blocks.iter().map(|b| b.len).sum(),
@@ -267,7 +312,7 @@ pub(crate) async fn put_block_list(
             modified,
             created: created.unwrap_or(modified),
             props: shard.intern(props),
-            md5: blob_md5.map(Box::new),
+            md5: Md5::read(rq.parts),
             content: Content::Blocks(Arc::new(blocks)),
         };
         let staged = shard.staged.remove(name);

@@ -12,11 +12,11 @@ use crate::error::{
     REQUEST_BODY_TOO_LARGE, Result,
 };
 use crate::headers::{self, nonempty};
-use crate::page_blob;
+use crate::page_blob::{self, PageTier};
 use crate::past::Which;
 use crate::properties::{BlobKind, Props, Source, Tier, check_tags, metadata};
 use crate::service::{Rq, write_times};
-use crate::store::{Blob, Container, Shard};
+use crate::store::{Blob, Container, Md5, Shard};
 use crate::xml;
 
 /// Bytes of a Set Blob Tags body: 10 tags of the longest kind, escaped, with room for white space.
@@ -42,9 +42,10 @@ pub(crate) fn readable<'s>(
     encryption: &Encryption<'_>,
 ) -> Result<&'s Blob> {
     let blob = shard.find(rq.target.names().1, Which::Current)?;
-    conditions.check_change(Some(blob.modified))?;
+    conditions.check_change(blob)?;
     shard.check_read_lease(rq, Which::Current)?;
     encryption.check(blob.props.rare().key.as_ref())?;
+    encryption.check_scope(rq, &blob.props.rare().scope)?;
     if blob.props.tier == Tier::Archive {
         return Err(BLOB_ARCHIVED.into());
     }
@@ -85,7 +86,8 @@ pub(crate) fn set_properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
     let conditions = Conditions::read(rq.parts)?;
     let encryption = Encryption::read(rq.parts)?;
     let new = Props::read(rq.parts, Source::PutBlockList, &[])?;
-    let md5 = headers::md5(rq.parts, "x-ms-blob-content-md5")?;
+    // Any text is taken, and given back as it is.
+    let md5 = Md5::read(rq.parts);
     let (resize, sequence) = page_blob::changes(rq)?;
     let for_pages = resize.is_some() || sequence.is_some();
     let any_header = rq.parts.headers.keys().any(|k| {
@@ -117,7 +119,7 @@ pub(crate) fn set_properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
         props.content_language = new.content_language;
         props.content_disposition = new.content_disposition;
         props.cache_control = new.cache_control;
-        blob.md5 = md5.map(Box::new);
+        blob.md5 = md5;
     }
     blob.modified = rq.shared.clock.tick();
     let mut answer = changed(StatusCode::OK, blob.modified, &props);
@@ -135,8 +137,12 @@ pub(crate) fn set_properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
 pub(crate) fn set_tier(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let wanted = nonempty(rq.parts, "x-ms-access-tier")
         .ok_or_else(|| MISSING_REQUIRED_HEADER.detail("HeaderName", "x-ms-access-tier"))?;
-    let wanted =
-        Tier::parse(wanted).ok_or_else(|| INVALID_HEADER_VALUE.header("x-ms-access-tier", wanted))?;
+    let page_tier = PageTier::parse(wanted).filter(|_| rq.shared.premium_pages);
+    let wanted = match Tier::parse(wanted) {
+        Some(tier) => tier,
+        None if page_tier.is_some() => Tier::default(),
+        None => return Err(INVALID_HEADER_VALUE.header("x-ms-access-tier", wanted).into()),
+    };
     let high = match nonempty(rq.parts, "x-ms-rehydrate-priority") {
         None => false,
         Some(p) if p.eq_ignore_ascii_case("standard") => false,
@@ -144,13 +150,23 @@ pub(crate) fn set_tier(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         Some(p) => return Err(INVALID_HEADER_VALUE.header("x-ms-rehydrate-priority", p).into()),
     };
     let which = Which::read(&rq.target.query)?;
+    let conditions = Conditions::read(rq.parts)?;
     let container = rq.container()?;
     let (_, name) = rq.target.names();
     let mut shard = container.shard(name);
     let blob = shard.find(name, which)?;
+    conditions.check_change(blob)?;
     shard.check_write_lease(rq, which)?;
     let mut props = (*blob.props).clone();
-    if props.rare().kind != BlobKind::Block {
+    if let Some(tier) = page_tier.filter(|_| props.rare().kind == BlobKind::Page) {
+        tier.check(props.rare().page_tier, blob.len)?;
+        let tick = rq.shared.clock.tick();
+        props.set_rare(|rare| (rare.page_tier, rare.tier_changed) = (Some(tier), tick));
+        let props = shard.intern(props);
+        shard.find_mut(name, which)?.props = props;
+        return Ok(answer::empty(StatusCode::OK));
+    }
+    if props.rare().kind != BlobKind::Block || page_tier.is_some() {
         return Err(INVALID_BLOB_TYPE.into());
     }
     let mut status = StatusCode::OK;
@@ -165,7 +181,7 @@ pub(crate) fn set_tier(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         props.set_rare(|rare| rare.rehydrating = Some((wanted, high)));
         status = StatusCode::ACCEPTED;
     } else {
-        if props.tier != wanted {
+        if props.tier != wanted || props.tier_inferred {
             props.set_rare(|rare| rare.tier_changed = rq.shared.clock.tick());
         }
         (props.tier, props.tier_inferred) = (wanted, false);
@@ -199,6 +215,7 @@ pub(crate) async fn set_tags(
     body: &mut Option<Incoming>,
 ) -> std::result::Result<Answer, Failure> {
     let claimed = Claimed::read(rq.parts)?;
+    let conditions = Conditions::read(rq.parts)?;
     let which = Which::read(&rq.target.query)?;
     let document = receive_small(body.take().ok_or(Failure::Gone)?, MAX_TAGS_BYTES).await?;
     let document = document.ok_or(REQUEST_BODY_TOO_LARGE)?;
@@ -213,7 +230,11 @@ pub(crate) async fn set_tags(
     let container = rq.container()?;
     let (_, name) = rq.target.names();
     let mut shard = container.shard(name);
-    let mut props = (*shard.find(name, which)?.props).clone();
+    let mut props = {
+        let blob = shard.find(name, which)?;
+        conditions.check_change(blob)?;
+        (*blob.props).clone()
+    };
     shard.check_write_lease(rq, which)?;
     props.tags = tags;
     let props = shard.intern(props);
@@ -224,12 +245,15 @@ pub(crate) async fn set_tags(
 
 pub(crate) fn get_tags(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let which = Which::read(&rq.target.query)?;
+    let conditions = Conditions::read(rq.parts)?;
     let container = rq.container()?;
     let (_, name) = rq.target.names();
     let props = {
         let shard = container.shard(name);
+        let blob = shard.find(name, which)?;
         shard.check_read_lease(rq, which)?;
-        shard.find(name, which)?.props.clone()
+        conditions.check_read(blob)?;
+        blob.props.clone()
     };
     let mut out = String::from(xml::PROLOG);
     xml::write_tags(&mut out, &props.tags);

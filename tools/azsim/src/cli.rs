@@ -88,6 +88,15 @@ pub(crate) struct Serve {
     /// Keep what is deleted or overwritten for this many days, as deleted.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
     soft_delete: Option<u32>,
+    /// Seconds for which a container that was deleted cannot be made again (the service: 30).
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    container_deletion: u64,
+    /// A premium account, which takes page blobs alone and knows their tiers.
+    #[arg(long)]
+    premium_page_blobs: bool,
+    /// An encryption scope that there is; repeatable. Default: every name is one.
+    #[arg(long = "encryption-scope", value_name = "NAME")]
+    encryption_scopes: Vec<String>,
     /// List names in the order of a hierarchical namespace: `/` below every other character.
     #[arg(long)]
     hns: bool,
@@ -181,9 +190,14 @@ impl Serve {
             .always_md5(self.always_md5)
             .versioning(self.versioning)
             .hierarchical_namespace(self.hns)
+            .premium_page_blobs(self.premium_page_blobs)
+            .container_deletion(Duration::from_secs(self.container_deletion))
             .faults(self.faults.faults());
         for (name, key) in &self.accounts {
             builder = builder.account(name, key);
+        }
+        for scope in &self.encryption_scopes {
+            builder = builder.encryption_scope(scope);
         }
         if let Some(days) = self.soft_delete {
             builder = builder.soft_delete(days);

@@ -4,18 +4,99 @@
 
 use http::request::Parts;
 
-use crate::error::{BLOB_ALREADY_EXISTS, CONDITION_NOT_MET, INVALID_HEADER_VALUE, NOT_MODIFIED, Result};
+use crate::error::{
+    BLOB_ALREADY_EXISTS, CONDITION_HEADERS_NOT_SUPPORTED, CONDITION_NOT_MET, INVALID_HEADER_VALUE,
+    MULTIPLE_CONDITION_HEADERS, NOT_MODIFIED, Result, UNSUPPORTED_HEADER,
+};
 use crate::headers::nonempty;
-use crate::store::etag;
+use crate::route::Operation;
+use crate::store::{Blob, etag};
+use crate::tags::{self, Expression, Tags};
 use crate::time::{self, SECOND};
 
-/// The four conditions of a request; dates are whole seconds, in ticks.
+const IF_TAGS: &str = "x-ms-if-tags";
+const TIER_SINCE: &str = "x-ms-access-tier-if-modified-since";
+const TIER_NOT_SINCE: &str = "x-ms-access-tier-if-unmodified-since";
+
+/// The conditions of a request; dates are whole seconds, in ticks.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions<'p> {
     if_match: Option<&'p str>,
     if_none_match: Option<&'p str>,
     if_modified_since: Option<u64>,
     if_unmodified_since: Option<u64>,
+    if_tags: Option<Expression>,
+    tier_modified_since: Option<u64>,
+    tier_unmodified_since: Option<u64>,
+}
+
+/// What conditions are judged by.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'b> {
+    /// The last modification, in ticks.
+    modified: u64,
+    /// The last change of the tier: since the blob is there, if it was never changed.
+    tier_changed: u64,
+    tags: &'b Tags,
+}
+
+impl From<u64> for Subject<'_> {
+    /// What has no tags and no tier: a container.
+    fn from(modified: u64) -> Self {
+        Subject { modified, tier_changed: modified, tags: &[] }
+    }
+}
+
+impl<'b> From<&'b Blob> for Subject<'b> {
+    fn from(blob: &'b Blob) -> Self {
+        let tier_changed = match blob.props.rare().tier_changed {
+            0 => blob.created,
+            changed => changed,
+        };
+        Subject { modified: blob.modified, tier_changed, tags: &blob.props.tags }
+    }
+}
+
+/// Refuses conditions that an operation does not know, rather than ignoring them.
+pub(crate) fn allowed(parts: &Parts, operation: Operation) -> Result<()> {
+    use Operation as O;
+    let has = |name: &str| parts.headers.contains_key(name);
+    if operation != O::DeleteBlob
+        && let Some(name) = [TIER_SINCE, TIER_NOT_SINCE].into_iter().find(|name| has(name))
+    {
+        return Err(UNSUPPORTED_HEADER.header(name, ""));
+    }
+    let of_blob = !matches!(
+        operation,
+        O::ListContainers
+            | O::GetServiceProperties
+            | O::GetAccountInformation
+            | O::CreateContainer
+            | O::DeleteContainer
+            | O::GetContainerProperties
+            | O::SetContainerMetadata
+            | O::GetContainerAcl
+            | O::SetContainerAcl
+            | O::LeaseContainer
+            | O::GetUserDelegationKey
+            | O::ListBlobs
+            | O::FindBlobs
+            | O::FindBlobsInContainer
+            | O::BlobBatch
+            | O::PutBlock
+            | O::UndeleteBlob
+            | O::Other
+    );
+    if !of_blob && has(IF_TAGS) {
+        return Err(UNSUPPORTED_HEADER.header(IF_TAGS, ""));
+    }
+    // Documented as operations without conditional headers.
+    if matches!(operation, O::PutBlock | O::ListBlobs | O::ListContainers)
+        && ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"].into_iter().any(has)
+    {
+        return Err(CONDITION_HEADERS_NOT_SUPPORTED.into());
+    }
+    Ok(())
 }
 
 impl<'p> Conditions<'p> {
@@ -26,7 +107,21 @@ impl<'p> Conditions<'p> {
                 time::parse_http_date(text).map(Some).ok_or_else(|| INVALID_HEADER_VALUE.header(name, text))
             }
         };
+        let (tier_modified_since, tier_unmodified_since) = (date(TIER_SINCE)?, date(TIER_NOT_SINCE)?);
+        if tier_modified_since.is_some() && tier_unmodified_since.is_some() {
+            return Err(MULTIPLE_CONDITION_HEADERS.into());
+        }
+        let if_tags = match nonempty(parts, IF_TAGS) {
+            None => None,
+            Some(text) => {
+                let expression = Expression::condition(text);
+                Some(expression.ok_or_else(|| INVALID_HEADER_VALUE.header(IF_TAGS, text))?)
+            }
+        };
         Ok(Conditions {
+            if_tags,
+            tier_modified_since,
+            tier_unmodified_since,
             if_match: nonempty(parts, "if-match"),
             if_none_match: nonempty(parts, "if-none-match"),
             if_modified_since: date("if-modified-since")?,
@@ -34,9 +129,11 @@ impl<'p> Conditions<'p> {
         })
     }
 
-    /// Judges a read of an existing blob, by the ticks of its last modification.
-    pub(crate) fn check_read(&self, modified: u64) -> Result<()> {
-        self.check_positive(Some(modified))?;
+    /// Judges a read of what exists.
+    pub(crate) fn check_read<'b>(&self, subject: impl Into<Subject<'b>>) -> Result<()> {
+        let subject = subject.into();
+        self.check_positive(Some(subject))?;
+        let modified = subject.modified;
         let unchanged = self.if_none_match.is_some_and(|tags| matches(tags, modified));
         let not_since = self.if_modified_since.is_some_and(|since| whole_seconds(modified) <= since);
         // An ETag decides over a date.
@@ -47,17 +144,25 @@ impl<'p> Conditions<'p> {
     }
 
     /// Judges a write over the blob that is there, if one is.
-    pub(crate) fn check_write(&self, modified: Option<u64>) -> Result<()> {
-        if self.if_none_match == Some("*") && modified.is_some() {
-            return Err(BLOB_ALREADY_EXISTS.into());
+    pub(crate) fn check_write<'b>(&self, existing: Option<impl Into<Subject<'b>>>) -> Result<()> {
+        match existing {
+            None => self.check_positive(None),
+            Some(_) if self.if_none_match == Some("*") => Err(BLOB_ALREADY_EXISTS.into()),
+            Some(existing) => self.check_change(existing),
         }
-        self.check_change(modified)
     }
 
     /// Judges a change of something that exists (Delete).
-    pub(crate) fn check_change(&self, modified: Option<u64>) -> Result<()> {
-        self.check_positive(modified)?;
-        let Some(modified) = modified else { return Ok(()) };
+    pub(crate) fn check_change<'b>(&self, subject: impl Into<Subject<'b>>) -> Result<()> {
+        let subject = subject.into();
+        self.check_positive(Some(subject))?;
+        let Subject { modified, tier_changed, .. } = subject;
+        let tier = whole_seconds(tier_changed);
+        if self.tier_modified_since.is_some_and(|since| tier <= since)
+            || self.tier_unmodified_since.is_some_and(|since| tier > since)
+        {
+            return Err(CONDITION_NOT_MET.into());
+        }
         if self.if_none_match.is_some_and(|tags| matches(tags, modified))
             || self.if_modified_since.is_some_and(|since| whole_seconds(modified) <= since)
         {
@@ -67,7 +172,9 @@ impl<'p> Conditions<'p> {
     }
 
     /// The conditions that fail with 412 for every kind of request.
-    fn check_positive(&self, modified: Option<u64>) -> Result<()> {
+    fn check_positive(&self, subject: Option<Subject<'_>>) -> Result<()> {
+        tags::check(self.if_tags.as_ref(), subject.map_or(&[], |s| s.tags))?;
+        let modified = subject.map(|s| s.modified);
         let matched = self.if_match.is_none_or(|tags| modified.is_some_and(|m| matches(tags, m)));
         let unmodified =
             self.if_unmodified_since.is_none_or(|since| modified.is_none_or(|m| whole_seconds(m) <= since));
@@ -104,7 +211,7 @@ mod tests {
         (
             modified.map_or(404, |m| status(c.check_read(m))),
             status(c.check_write(modified)),
-            status(c.check_change(modified)),
+            modified.map_or(404, |m| status(c.check_change(m))),
         )
     }
 
@@ -141,5 +248,19 @@ mod tests {
         let parts =
             http::Request::builder().header("if-modified-since", "soon").body(()).unwrap().into_parts().0;
         assert_eq!(Conditions::read(&parts).unwrap_err().code, "InvalidHeaderValue");
+    }
+
+    #[test]
+    fn conditions_that_an_operation_does_not_know_are_refused() {
+        let code = |name: &str, operation| {
+            let parts = http::Request::builder().header(name, "x").body(()).unwrap().into_parts().0;
+            allowed(&parts, operation).map_or_else(|e| e.code.to_string(), |()| String::new())
+        };
+        assert_eq!(code(TIER_SINCE, Operation::DeleteBlob), "");
+        assert_eq!(code(TIER_NOT_SINCE, Operation::PutBlob), "UnsupportedHeader");
+        assert_eq!(code(IF_TAGS, Operation::GetBlob), "");
+        assert_eq!(code(IF_TAGS, Operation::ListBlobs), "UnsupportedHeader");
+        assert_eq!(code("if-match", Operation::PutBlock), "ConditionHeadersNotSupported");
+        assert_eq!(code("if-match", Operation::PutBlockList), "");
     }
 }

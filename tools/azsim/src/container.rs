@@ -6,13 +6,15 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::answer::{self, Answer, Failure};
 use crate::auth::PublicAccess;
 use crate::conditions::Conditions;
-use crate::error::{INVALID_HEADER_VALUE, Result};
+use crate::encryption::ScopePolicy;
+use crate::error::{INVALID_HEADER_VALUE, INVALID_RESOURCE_NAME, Result};
 use crate::headers::{self, nonempty};
 use crate::lease::{self, On, State};
 use crate::names::Order;
-use crate::properties::{metadata, write_metadata};
+use crate::properties::{metadata, put, write_metadata};
 use crate::service::{Rq, write_times};
 use crate::store::{Container, Facts};
+use crate::target::is_system;
 use crate::xml;
 
 /// Reads what a container is to offer without credentials.
@@ -36,11 +38,15 @@ pub(crate) fn write_access(access: PublicAccess, answer: &mut Answer) {
 }
 
 pub(crate) fn create(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let (name, _) = rq.target.names();
+    if is_system(name) {
+        return Err(INVALID_RESOURCE_NAME.into());
+    }
     let access = read_access(rq.parts)?;
     let metadata = metadata(rq.parts, rq.metadata_names)?;
-    let (name, _) = rq.target.names();
-    let facts = Facts { modified: rq.shared.clock.tick(), access, metadata, ..Facts::default() };
-    let container = rq.target.account.create(Container::new(name, rq.shared.order, facts))?;
+    let scopes = ScopePolicy::read(rq.parts)?;
+    let facts = Facts { modified: rq.shared.clock.tick(), access, metadata, scopes, ..Facts::default() };
+    let container = rq.target.account.create(Container::new(name, rq.shared.order, facts), rq.shared.now())?;
     let mut answer = answer::empty(StatusCode::CREATED);
     write_times(&mut answer, container.facts().modified);
     Ok(answer)
@@ -49,10 +55,13 @@ pub(crate) fn create(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
 pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let conditions = Conditions::read(rq.parts)?;
     let container = rq.container()?;
+    if is_system(&container.name) {
+        return Err(INVALID_RESOURCE_NAME.into());
+    }
     let facts = container.facts();
-    conditions.check_change(Some(facts.modified))?;
+    conditions.check_change(facts.modified)?;
     lease::check_write(rq.parts, facts.lease.as_ref(), On::Container, rq.shared.now())?;
-    rq.target.account.remove(&container.name)?;
+    rq.target.account.remove(&container.name, rq.shared.now() + rq.shared.container_deletion)?;
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
 
@@ -70,11 +79,11 @@ pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         ("x-ms-has-immutability-policy", "false"),
         ("x-ms-has-legal-hold", "false"),
         ("x-ms-immutable-storage-with-versioning-enabled", "false"),
-        ("x-ms-default-encryption-scope", "$account-encryption-key"),
-        ("x-ms-deny-encryption-scope-override", "false"),
+        ("x-ms-deny-encryption-scope-override", if facts.scopes.deny_override { "true" } else { "false" }),
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    put(headers, HeaderName::from_static("x-ms-default-encryption-scope"), facts.scopes.shown());
     Ok(answer)
 }
 
@@ -84,7 +93,7 @@ pub(crate) fn set_metadata(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> 
     let metadata = metadata(rq.parts, rq.metadata_names)?;
     let modified = rq.shared.clock.tick();
     rq.container()?.change(|facts| {
-        conditions.check_change(Some(facts.modified))?;
+        conditions.check_change(facts.modified)?;
         lease::check_read(rq.parts, facts.lease.as_ref(), On::Container, rq.shared.now())?;
         (facts.modified, facts.metadata) = (modified, metadata);
         Ok(())
@@ -97,7 +106,7 @@ pub(crate) fn set_metadata(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> 
 pub(crate) fn account_information(rq: &Rq<'_>) -> Answer {
     let mut answer = answer::empty(StatusCode::OK);
     for (name, value) in [
-        ("x-ms-sku-name", "Standard_LRS"),
+        ("x-ms-sku-name", if rq.shared.premium_pages { "Premium_LRS" } else { "Standard_LRS" }),
         ("x-ms-account-kind", "StorageV2"),
         ("x-ms-is-hns-enabled", if rq.shared.order == Order::Tree { "true" } else { "false" }),
     ] {

@@ -87,7 +87,7 @@ pub(crate) fn delete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
             purge(rq, &mut shard, name, which, &conditions)?
         } else {
             let blob = shard.find(name, which)?;
-            conditions.check_change(Some(blob.modified))?;
+            conditions.check_change(blob)?;
             shard.check_write_lease(rq, which)?;
             match which {
                 Which::Current => delete_current(&mut shard, name, snapshots, at)?,
@@ -126,7 +126,7 @@ fn purge(
         shard.find(name, which)?;
         return Err(BLOB_SNAPSHOT_NOT_SOFT_DELETED.into());
     };
-    conditions.check_change(Some(kept.blob.modified))?;
+    conditions.check_change(&*kept.blob)?;
     shard.check_read_lease(rq, which)?;
     let kept = shard.past.get_mut(name).and_then(|past| past.deleted.remove(which));
     Ok(kept.map(|kept| kept.blob).into())
@@ -157,4 +157,27 @@ fn delete_current(
         blobs.extend(shard.discard(name, Which::Current, old, at).map(|blob| *blob));
     }
     Ok(Dropped { _blobs: blobs, _staged: shard.staged.remove(name) })
+}
+
+/// Brings back what was deleted softly of a name: the blob, where there is none, and its snapshots and versions.
+/// <https://learn.microsoft.com/rest/api/storageservices/undelete-blob>
+pub(crate) fn undelete(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let mut shard = container.shard(name);
+    let deleted = shard.past.get_mut(name).map(|past| std::mem::take(&mut past.deleted));
+    let there = shard.blobs.get(name).is_some();
+    let Some(deleted) = deleted.filter(|deleted| !deleted.is_empty()) else {
+        // Nothing of it is deleted: that is no error, unless there is nothing at all.
+        return if there { Ok(answer::empty(StatusCode::OK)) } else { Err(BLOB_NOT_FOUND.into()) };
+    };
+    let past = shard.past.or_default(name);
+    past.snapshots.extend(deleted.snapshots.into_iter().map(|(tick, kept)| (tick, kept.blob)));
+    past.versions.extend(deleted.versions.into_iter().map(|(tick, kept)| (tick, kept.blob)));
+    match deleted.blob {
+        Some(kept) if !there => drop(shard.blobs.insert(name, kept.blob)),
+        kept => shard.past.or_default(name).deleted.blob = kept,
+    }
+    shard.tidy(name);
+    Ok(answer::empty(StatusCode::OK))
 }

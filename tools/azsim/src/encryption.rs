@@ -8,17 +8,53 @@ use http::request::Parts;
 
 use crate::answer::{self, Answer};
 use crate::error::{
-    BLOB_DOES_NOT_USE_KEY, BLOB_KEY_MISMATCH, BLOB_USES_KEY, INVALID_HEADER_VALUE, MISSING_REQUIRED_HEADER,
-    Result,
+    AUTHORIZATION_FAILURE, BLOB_DOES_NOT_USE_KEY, BLOB_KEY_MISMATCH, BLOB_USES_KEY, INVALID_HEADER_VALUE,
+    MISSING_REQUIRED_HEADER, REQUEST_FORBIDDEN_BY_POLICY, Result,
 };
 use crate::headers::{self, nonempty};
 use crate::properties::{Props, Rare, put};
+use crate::service::Rq;
 use crate::time;
 
 const KEY: &str = "x-ms-encryption-key";
 const SHA256: &str = "x-ms-encryption-key-sha256";
 const ALGORITHM: &str = "x-ms-encryption-algorithm";
 const SCOPE: &str = "x-ms-encryption-scope";
+
+/// The scope of what is encrypted with the account's own key.
+pub(crate) const ACCOUNT_KEY: &str = "$account-encryption-key";
+
+/// What a container says of the encryption of its blobs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ScopePolicy {
+    /// The scope of blobs that name none.
+    pub(crate) default: Option<Box<str>>,
+    /// Blobs may not name another one.
+    pub(crate) deny_override: bool,
+}
+
+impl ScopePolicy {
+    /// Reads the headers of Create Container, of which either none is there or both are.
+    pub(crate) fn read(parts: &Parts) -> Result<ScopePolicy> {
+        const DEFAULT: &str = "x-ms-default-encryption-scope";
+        const DENY: &str = "x-ms-deny-encryption-scope-override";
+        let (default, deny) = (nonempty(parts, DEFAULT), nonempty(parts, DENY));
+        let deny_override = match (default, deny.map(str::to_ascii_lowercase).as_deref()) {
+            (None, None) => return Ok(ScopePolicy::default()),
+            (None, _) => return Err(MISSING_REQUIRED_HEADER.detail("HeaderName", DEFAULT)),
+            (_, None) => return Err(MISSING_REQUIRED_HEADER.detail("HeaderName", DENY)),
+            (_, Some("true")) => true,
+            (_, Some("false")) => false,
+            (_, Some(other)) => return Err(INVALID_HEADER_VALUE.header(DENY, other)),
+        };
+        Ok(ScopePolicy { default: default.map(Into::into), deny_override })
+    }
+
+    /// The default as it is shown.
+    pub(crate) fn shown(&self) -> &str {
+        self.default.as_deref().unwrap_or(ACCOUNT_KEY)
+    }
+}
 
 /// What a request says about encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +97,50 @@ impl<'p> Encryption<'p> {
         match scope {
             Some(scope) => Err(INVALID_HEADER_VALUE.header(SCOPE, scope)),
             None => Ok(Encryption { key: Some(sha256), scope }),
+        }
+    }
+
+    /// The same with the scope that a write falls under: its own, that of its SAS (`ses`), or the container's default.
+    /// <https://learn.microsoft.com/azure/storage/blobs/encryption-scope-overview>; the code of a scope that does not exist
+    /// is a guess.
+    pub(crate) fn for_write<'a>(&self, rq: &'a Rq<'_>, policy: &'a ScopePolicy) -> Result<Encryption<'a>>
+    where
+        'p: 'a,
+    {
+        let asked = self.asked_scope(rq)?;
+        let default = policy.default.as_deref();
+        let other = self.key.is_some() || (asked.is_some() && asked != default);
+        if policy.deny_override && other {
+            return Err(REQUEST_FORBIDDEN_BY_POLICY.into());
+        }
+        let default = default.filter(|_| self.key.is_none());
+        let scope = asked.or(default).filter(|scope| *scope != ACCOUNT_KEY);
+        let known = &rq.shared.scopes;
+        match scope {
+            Some(scope) if !known.is_empty() && !known.iter().any(|k| k == scope) => {
+                Err(INVALID_HEADER_VALUE.header(SCOPE, scope))
+            }
+            _ => Ok(Encryption { key: self.key, scope }),
+        }
+    }
+
+    /// Judges a change of a blob with this scope: a request that names one has to name that.
+    pub(crate) fn check_scope(&self, rq: &Rq<'_>, with: &str) -> Result<()> {
+        match self.asked_scope(rq)? {
+            Some(scope) if scope != with => Err(BLOB_KEY_MISMATCH.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The scope that the request names, itself or by its SAS; both have to be the same.
+    fn asked_scope<'a>(&self, rq: &'a Rq<'_>) -> Result<Option<&'a str>>
+    where
+        'p: 'a,
+    {
+        let of_sas = rq.target.query.get("ses").filter(|scope| !scope.is_empty());
+        match (self.scope, of_sas) {
+            (Some(own), Some(sas)) if own != sas => Err(AUTHORIZATION_FAILURE.into()),
+            (own, sas) => Ok(own.or(sas)),
         }
     }
 

@@ -140,15 +140,21 @@ kinds! {
     BLOB_NOT_FOUND = 404 "BlobNotFound" "The specified blob does not exist.";
     BLOB_SNAPSHOT_NOT_SOFT_DELETED = 409 "BlobSnapshotNotSoftDeleted"
         "Only a snapshot or version that is soft-deleted can be deleted permanently.";
+    BLOB_TIER_INADEQUATE = 409 "BlobTierInadequateForContentLength"
+        "Specified blob tier size limit cannot be less than content length.";
+    BLOB_TYPE_NOT_SUPPORTED = 400 "BlobTypeNotSupported" "Only page blobs are supported.";
     BLOB_USES_KEY = 409 "BlobUsesCustomerSpecifiedEncryption" "The blob is encrypted with customer specified encryption.";
     BLOCK_COUNT_EXCEEDS_LIMIT = 409 "BlockCountExceedsLimit"
         "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.";
     BLOCK_LIST_TOO_LONG = 400 "BlockListTooLong" "The block list may not contain more than 50,000 blocks.";
     BOTH_CRC64_AND_MD5 = 400 "BothCrc64AndMd5HeaderPresent"
         "Both x-ms-content-crc64 header and Content-MD5 header are present.";
+    CANNOT_CHANGE_TO_LOWER_TIER = 409 "CannotChangeToLowerTier" "A higher blob tier has already been explicitly set.";
+    CONDITION_HEADERS_NOT_SUPPORTED = 400 "ConditionHeadersNotSupported" "Condition headers are not supported.";
     CONDITION_NOT_MET = 412 "ConditionNotMet"
         "The condition specified using HTTP conditional header(s) is not met.";
     CONTAINER_ALREADY_EXISTS = 409 "ContainerAlreadyExists" "The specified container already exists.";
+    CONTAINER_BEING_DELETED = 409 "ContainerBeingDeleted" "The specified container is being deleted.";
     CONTAINER_NOT_FOUND = 404 "ContainerNotFound" "The specified container does not exist.";
     CRC64_MISMATCH = 400 "Crc64Mismatch"
         "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
@@ -212,6 +218,8 @@ kinds! {
         "An HTTP header that's mandatory for this request is not specified.";
     MISSING_REQUIRED_QUERY_PARAMETER = 400 "MissingRequiredQueryParameter"
         "A query parameter that's mandatory for this request is not specified.";
+    MULTIPLE_CONDITION_HEADERS = 400 "MultipleConditionHeadersNotSupported"
+        "Multiple condition headers are not supported.";
     NO_AUTHENTICATION_INFORMATION = 401 "NoAuthenticationInformation"
         "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
     NOT_MODIFIED = 304 "ConditionNotMet"
@@ -221,6 +229,8 @@ kinds! {
     OUT_OF_RANGE_INPUT = 400 "OutOfRangeInput" "One of the request inputs is out of range.";
     OUT_OF_RANGE_QUERY_PARAMETER = 400 "OutOfRangeQueryParameterValue"
         "One of the query parameters specified in the request URI is outside the permissible range.";
+    REQUEST_FORBIDDEN_BY_POLICY = 403 "RequestForbiddenByContainerEncryptionPolicy"
+        "The request is forbidden by the container encryption policy.";
     REQUEST_BODY_TOO_LARGE = 413 "RequestBodyTooLarge"
         "The request body is too large and exceeds the maximum permissible limit.";
     RESOURCE_NOT_FOUND = 404 "ResourceNotFound" "The specified resource does not exist.";

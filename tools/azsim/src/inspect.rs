@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::body::crc64;
-use crate::store::{Blob, Container, Content};
+use crate::store::{Blob, Container, Content, Md5};
 
 /// A committed blob, as a test sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,10 @@ pub struct BlobInfo {
     pub content_disposition: String,
     /// `Cache-Control`, empty when none was set.
     pub cache_control: String,
-    /// The MD5 kept as a property.
+    /// The MD5 kept as a property, if that has 16 bytes.
     pub content_md5: Option<[u8; 16]>,
+    /// The same property as it is written, whatever it is; empty when none was set.
+    pub content_md5_text: String,
     /// Metadata, sorted by name.
     pub metadata: Vec<(String, String)>,
     /// Tags, in the order of the header.
@@ -98,7 +100,8 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
                 content_language: props.content_language.to_string(),
                 content_disposition: props.content_disposition.to_string(),
                 cache_control: props.cache_control.to_string(),
-                content_md5: blob.md5.as_deref().copied(),
+                content_md5: blob.md5.as_deref().and_then(Md5::sum),
+                content_md5_text: blob.md5.as_ref().map_or_else(String::new, |md5| md5.text().into_owned()),
                 metadata: own(&props.metadata),
                 tags: own(&props.tags),
                 tier: props.tier.name().to_owned(),

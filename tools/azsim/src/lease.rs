@@ -351,7 +351,7 @@ pub(crate) fn blob(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let mut shard = container.shard(name);
     let modified = {
         let blob = shard.find(name, Which::Current)?;
-        conditions.check_change(Some(blob.modified))?;
+        conditions.check_change(blob)?;
         blob.modified
     };
     let outcome = apply(rq, action, shard.leases.get(name).cloned())?;
@@ -366,7 +366,7 @@ pub(crate) fn container(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let action = read(rq)?;
     let conditions = Conditions::read(rq.parts)?;
     let answer = rq.container()?.change(|facts| {
-        conditions.check_change(Some(facts.modified))?;
+        conditions.check_change(facts.modified)?;
         let outcome = apply(rq, action, facts.lease.clone())?;
         facts.lease.clone_from(&outcome.lease);
         Ok(answer(&outcome, facts.modified))

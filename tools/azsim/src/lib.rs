@@ -87,6 +87,7 @@ mod server;
 mod service;
 mod stats;
 mod store;
+mod tags;
 mod target;
 mod time;
 mod xml;

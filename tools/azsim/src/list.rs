@@ -21,7 +21,7 @@ use crate::time;
 use crate::xml;
 
 /// Entries of a page, and the default.
-const MAX_PAGE: usize = 5000;
+pub(crate) const MAX_PAGE: usize = 5000;
 
 /// What a page is cut from.
 pub(crate) struct Ask<'q> {
@@ -76,7 +76,7 @@ pub(crate) fn write_marker(name: &str) -> String {
     format!("2!{}", URL_SAFE_NO_PAD.encode(name))
 }
 
-fn read_marker(marker: &str) -> Option<String> {
+pub(crate) fn read_marker(marker: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(marker.strip_prefix("2!")?).ok()?).ok()
 }
 
@@ -425,8 +425,9 @@ pub(crate) fn containers(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
             PublicAccess::Blob => xml::element(&mut out, "PublicAccess", "blob"),
             PublicAccess::Container => xml::element(&mut out, "PublicAccess", "container"),
         }
-        out.push_str("<DefaultEncryptionScope>$account-encryption-key</DefaultEncryptionScope>");
-        out.push_str("<DenyEncryptionScopeOverride>false</DenyEncryptionScopeOverride>");
+        xml::element(&mut out, "DefaultEncryptionScope", facts.scopes.shown());
+        let deny = if facts.scopes.deny_override { "true" } else { "false" };
+        xml::element(&mut out, "DenyEncryptionScopeOverride", deny);
         out.push_str(
             "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>",
         );

@@ -6,11 +6,10 @@ use http::header::HOST;
 
 use crate::change::archive_status;
 use crate::encryption::write_key;
-use crate::headers;
 use crate::lease::State;
 use crate::list::{Ask, Entry, Include, Origin, Shown, write_marker};
 use crate::properties::{BlobKind, Props, Rare};
-use crate::service::Rq;
+use crate::service::{Rq, Shared};
 use crate::store::{Container, etag};
 use crate::time;
 use crate::xml;
@@ -61,7 +60,7 @@ pub(crate) fn document(
                 ));
             }
             Entry::Blob(shown) => {
-                write_blob(&mut out, shown, include, rq.shared.soft_delete.unwrap_or_default());
+                write_blob(&mut out, shown, include, rq.shared);
             }
         }
     }
@@ -72,7 +71,7 @@ pub(crate) fn document(
 }
 
 /// Names that XML cannot carry are percent-encoded and marked so.
-fn write_name(out: &mut String, name: &str) {
+pub(crate) fn write_name(out: &mut String, name: &str) {
     if xml::is_representable(name) {
         xml::element(out, "Name", name);
         return;
@@ -94,7 +93,8 @@ fn days_left(at: u64, retention_days: u32) -> u64 {
     (u64::from(retention_days) * time::DAY).saturating_sub(past) / time::DAY
 }
 
-fn write_blob(out: &mut String, shown: &Shown, include: Include, retention_days: u32) {
+fn write_blob(out: &mut String, shown: &Shown, include: Include, shared: &Shared) {
+    let retention_days = shared.soft_delete.unwrap_or_default();
     let Shown { name, blob, origin, lease, deleted_at } = shown;
     let props = &blob.props;
     out.push_str("<Blob>");
@@ -119,13 +119,13 @@ fn write_blob(out: &mut String, shown: &Shown, include: Include, retention_days:
     xml::element(out, "Content-Encoding", &props.content_encoding);
     xml::element(out, "Content-Language", &props.content_language);
     out.push_str("<Content-CRC64 />");
-    xml::element(out, "Content-MD5", &blob.md5.as_ref().map(|m| headers::write_md5(m)).unwrap_or_default());
+    xml::element(out, "Content-MD5", &blob.md5.as_ref().map(|md5| md5.text()).unwrap_or_default());
     xml::element(out, "Cache-Control", &props.cache_control);
     xml::element(out, "Content-Disposition", &props.content_disposition);
     xml::element(out, "BlobType", props.rare().kind.name());
-    if props.rare().kind == BlobKind::Block {
-        xml::element(out, "AccessTier", props.tier.name());
-        if props.tier_inferred {
+    if let Some((tier, inferred)) = props.shown_tier(blob.len, shared.premium_pages) {
+        xml::element(out, "AccessTier", tier);
+        if inferred {
             out.push_str("<AccessTierInferred>true</AccessTierInferred>");
         }
     }

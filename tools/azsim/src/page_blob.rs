@@ -13,7 +13,7 @@ use crate::change::current;
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
 use crate::error::{
-    API_NOT_IMPLEMENTED, INVALID_BLOB_TYPE, INVALID_HEADER_VALUE, INVALID_PAGE_RANGE,
+    API_NOT_IMPLEMENTED, BLOB_TIER_INADEQUATE, CANNOT_CHANGE_TO_LOWER_TIER, INVALID_BLOB_TYPE, INVALID_HEADER_VALUE, INVALID_PAGE_RANGE,
     INVALID_QUERY_PARAMETER_VALUE, MISSING_REQUIRED_HEADER, OUT_OF_RANGE_QUERY_PARAMETER,
     REQUEST_BODY_TOO_LARGE, Result, SEQUENCE_NUMBER_CONDITION_NOT_MET,
 };
@@ -49,6 +49,57 @@ fn sequence(rq: &Rq<'_>) -> Result<Option<u64>> {
     match number(rq.parts, SEQUENCE)? {
         Some(n) if n > i64::MAX as u64 => Err(INVALID_HEADER_VALUE.header(SEQUENCE, &n.to_string())),
         other => Ok(other),
+    }
+}
+
+/// Performance tiers of page blobs in premium accounts, by the size that each of them holds.
+/// <https://learn.microsoft.com/azure/virtual-machines/disks-types>
+const PAGE_TIERS: [(&str, u64); 9] = [
+    ("P4", 32 << 30),
+    ("P6", 64 << 30),
+    ("P10", 128 << 30),
+    ("P15", 256 << 30),
+    ("P20", 512 << 30),
+    ("P30", 1 << 40),
+    ("P40", 2 << 40),
+    ("P50", 4 << 40),
+    ("P60", 8 << 40),
+];
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PageTier(u8);
+
+impl PageTier {
+    pub(crate) fn parse(name: &str) -> Option<PageTier> {
+        PAGE_TIERS.iter().position(|(known, _)| known.eq_ignore_ascii_case(name)).map(|at| PageTier(at as u8))
+    }
+
+    /// The tier that a blob of this length has when none is set.
+    pub(crate) fn of(len: u64) -> PageTier {
+        let at = PAGE_TIERS.iter().position(|(_, max)| len <= *max).unwrap_or(PAGE_TIERS.len() - 1);
+        PageTier(at as u8)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        PAGE_TIERS[self.0 as usize].0
+    }
+
+    /// Judges a change to this tier: it has to hold the blob, and may not be below one that was set.
+    pub(crate) fn check(self, set: Option<PageTier>, len: u64) -> Result<()> {
+        if len > PAGE_TIERS[self.0 as usize].1 {
+            return Err(BLOB_TIER_INADEQUATE.into());
+        }
+        if set.is_some_and(|set| self < set) { Err(CANNOT_CHANGE_TO_LOWER_TIER.into()) } else { Ok(()) }
+    }
+}
+
+/// Judges the tier that Put Blob names: those of page blobs are for page blobs in premium accounts.
+pub(crate) fn check_tier(rq: &Rq<'_>, props: &Props, kind: BlobKind, len: u64) -> Result<()> {
+    match props.rare().page_tier {
+        None => Ok(()),
+        Some(tier) if kind == BlobKind::Page && rq.shared.premium_pages => tier.check(None, len),
+        Some(tier) => Err(INVALID_HEADER_VALUE.header("x-ms-access-tier", tier.name())),
     }
 }
 
@@ -212,7 +263,7 @@ pub(crate) fn get_page_ranges(rq: &Rq<'_>) -> std::result::Result<Answer, Failur
         shard.check_read_lease(rq, which)?;
         shard.find(name, which)?.clone()
     };
-    conditions.check_read(blob.modified)?;
+    conditions.check_read(&blob)?;
     let Content::Pages(pages) = &blob.content else { return Err(INVALID_BLOB_TYPE.into()) };
     let (mut start, end) = range.map_or((0, blob.len), |(start, end)| (start, end.min(blob.len)));
     if range.is_some() && start >= blob.len {

@@ -8,7 +8,7 @@ use crate::body::{crc64, crc64_combine};
 use crate::content::Stored;
 use crate::properties::{Props, Tier};
 use crate::service::Shared;
-use crate::store::{Blob, Container, Content};
+use crate::store::{Blob, Container, Content, Md5};
 use crate::time::{SECOND, UNIX_EPOCH_TICKS};
 
 /// A block blob to be planted; `..Seed::default()` stands for what a Put Blob without headers leaves.
@@ -33,6 +33,8 @@ pub struct Seed {
     pub cache_control: String,
     /// The MD5 kept as a property; nobody compares it with the content.
     pub content_md5: Option<[u8; 16]>,
+    /// What stands in its place when it is no MD5 at all, as it is written; empty: `content_md5` counts.
+    pub content_md5_text: String,
     /// Metadata.
     pub metadata: Vec<(String, String)>,
     /// Index tags.
@@ -63,7 +65,11 @@ pub(crate) fn plant(shared: &Shared, container: &Container, seeds: impl Iterator
                 (len + added, crc64_combine(sum, crc64(piece), added))
             }),
         };
-        let Seed { name, content, content_md5, .. } = &seed;
+        let Seed { name, content, .. } = &seed;
+        let md5 = match &*seed.content_md5_text {
+            "" => seed.content_md5.map(Md5::Sum),
+            text => Some(Md5::from(text)),
+        };
         let content = match shared.backend.keeps() {
             true => Content::Whole(Arc::new(Stored::Memory(content.clone()))),
             false => Content::Discarded,
@@ -73,7 +79,7 @@ pub(crate) fn plant(shared: &Shared, container: &Container, seeds: impl Iterator
         let mut shard = container.shard(name);
         let props = shard.intern(props);
         let blob =
-            Blob { len, crc64, modified, created: modified, props, md5: content_md5.map(Box::new), content };
+            Blob { len, crc64, modified, created: modified, props, md5: md5.map(Box::new), content };
         shard.staged.remove(name);
         shard.overwrite(name, Box::new(blob), shared.deletion());
         planted += 1;

@@ -10,6 +10,7 @@ use crate::error::{
     EMPTY_METADATA_KEY, INVALID_HEADER_VALUE, INVALID_METADATA, INVALID_TAG, METADATA_TOO_LARGE, Result,
 };
 use crate::headers::{TAG_COUNT, nonempty, text};
+use crate::page_blob::PageTier;
 use crate::target::percent_decode;
 
 /// What is said about a blob apart from its bytes and times.
@@ -41,6 +42,8 @@ pub(crate) struct Rare {
     pub(crate) rehydrating: Option<(Tier, bool)>,
     /// When Set Blob Tier changed the tier, in ticks; 0: never.
     pub(crate) tier_changed: u64,
+    /// The tier that was set of a page blob in a premium account.
+    pub(crate) page_tier: Option<PageTier>,
     /// The id of this version, in ticks; 0: none.
     pub(crate) version: u64,
     /// SHA-256 of the customer's key.
@@ -128,13 +131,12 @@ impl Props {
         if content_type.is_empty() {
             content_type = "application/octet-stream".into();
         }
-        let tier = match nonempty(parts, "x-ms-access-tier") {
-            None => None,
-            Some(name) => {
-                Some(Tier::parse(name).ok_or_else(|| INVALID_HEADER_VALUE.header("x-ms-access-tier", name))?)
-            }
-        };
-        Ok(Props {
+        let named = nonempty(parts, "x-ms-access-tier");
+        let (tier, page_tier) = (named.and_then(Tier::parse), named.and_then(PageTier::parse));
+        if let (Some(name), None, None) = (named, tier, page_tier) {
+            return Err(INVALID_HEADER_VALUE.header("x-ms-access-tier", name));
+        }
+        let mut props = Props {
             content_type,
             content_encoding: property("x-ms-blob-content-encoding", Some("content-encoding")),
             content_language: property("x-ms-blob-content-language", Some("content-language")),
@@ -148,7 +150,22 @@ impl Props {
             tier: tier.unwrap_or_default(),
             tier_inferred: tier.is_none(),
             rare: None,
-        })
+        };
+        props.set_rare(|rare| rare.page_tier = page_tier);
+        Ok(props)
+    }
+
+    /// The tier as it is shown of a blob of this length, and whether nobody asked for it. Page blobs have one in premium
+    /// accounts alone, append blobs none.
+    pub(crate) fn shown_tier(&self, len: u64, premium: bool) -> Option<(&'static str, bool)> {
+        match self.rare().kind {
+            BlobKind::Block => Some((self.tier.name(), self.tier_inferred)),
+            BlobKind::Page if premium => {
+                let set = self.rare().page_tier;
+                Some((set.unwrap_or_else(|| PageTier::of(len)).name(), set.is_none()))
+            }
+            BlobKind::Page | BlobKind::Append => None,
+        }
     }
 
     /// Writes the headers of Get Blob and Get Blob Properties.

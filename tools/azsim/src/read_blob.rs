@@ -41,7 +41,7 @@ fn find(rq: &Rq<'_>) -> Result<(Blob, State)> {
         shard.check_read_lease(rq, which)?;
         (blob.clone(), shard.lease_state(rq, which))
     };
-    conditions.check_read(blob.modified)?;
+    conditions.check_read(&blob)?;
     encryption.check(blob.props.rare().key.as_ref())?;
     Ok((blob, lease))
 }
@@ -139,9 +139,9 @@ fn checksum_of_range(
     Ok(())
 }
 
-/// Headers of the response that a service SAS sets in place of the blob's.
+/// Headers of the response that a SAS for a container or blob sets in place of the blob's: of GET and HEAD.
 fn override_headers(rq: &Rq<'_>, answer: &mut Answer) {
-    if !matches!(rq.grant, Grant::ServiceSas { .. }) {
+    if !matches!(rq.grant, Grant::ServiceSas { .. } | Grant::DelegationSas { .. }) {
         return;
     }
     for (parameter, name) in [
@@ -168,9 +168,9 @@ pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     write_properties(&mut answer, rq, &blob, lease, false);
     answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(blob.len));
     let headers = answer.headers_mut();
-    if blob.props.rare().kind == BlobKind::Block {
-        headers.insert(headers::ACCESS_TIER, HeaderValue::from_static(blob.props.tier.name()));
-        if blob.props.tier_inferred {
+    if let Some((tier, inferred)) = blob.props.shown_tier(blob.len, rq.shared.premium_pages) {
+        headers.insert(headers::ACCESS_TIER, HeaderValue::from_static(tier));
+        if inferred {
             headers.insert(headers::ACCESS_TIER_INFERRED, HeaderValue::from_static("true"));
         }
     }
@@ -182,6 +182,7 @@ pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     if changed != 0 {
         answer::set(&mut answer, headers::ACCESS_TIER_CHANGE_TIME, &time::http_date(changed));
     }
+    override_headers(rq, &mut answer);
     Ok(answer)
 }
 
@@ -190,7 +191,7 @@ fn write_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, lease: State,
     blob.props.write(answer);
     if let Some(md5) = &blob.md5 {
         let name = if is_range { headers::BLOB_CONTENT_MD5 } else { headers::CONTENT_MD5 };
-        answer::set(answer, name, &headers::write_md5(md5));
+        put(answer.headers_mut(), name, &md5.text());
     }
     if rq.version >= "2017-11-09" {
         answer::set(answer, headers::CREATION_TIME, &time::http_date(blob.created));

@@ -36,6 +36,10 @@ pub enum Operation {
     SetContainerMetadata,
     /// `PUT /container?restype=container&comp=lease`
     LeaseContainer,
+    /// `GET /?comp=blobs&where=...`
+    FindBlobs,
+    /// `GET /container?restype=container&comp=blobs&where=...`
+    FindBlobsInContainer,
     /// `GET /container?restype=container&comp=list`
     ListBlobs,
     /// `PUT /container/blob`, whatever `x-ms-blob-type` it makes
@@ -54,6 +58,8 @@ pub enum Operation {
     DeleteBlob,
     /// `PUT /container/blob?comp=lease`
     LeaseBlob,
+    /// `PUT /container/blob?comp=undelete`
+    UndeleteBlob,
     /// `PUT /container/blob?comp=snapshot`
     SnapshotBlob,
     /// `PUT /container/blob?comp=tier`
@@ -82,7 +88,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub const ALL: [Operation; 32] = [
+    pub const ALL: [Operation; 35] = [
         Operation::ListContainers,
         Operation::GetServiceProperties,
         Operation::GetAccountInformation,
@@ -94,6 +100,8 @@ impl Operation {
         Operation::GetUserDelegationKey,
         Operation::SetContainerMetadata,
         Operation::LeaseContainer,
+        Operation::FindBlobs,
+        Operation::FindBlobsInContainer,
         Operation::ListBlobs,
         Operation::PutBlob,
         Operation::PutBlock,
@@ -103,6 +111,7 @@ impl Operation {
         Operation::GetBlobProperties,
         Operation::DeleteBlob,
         Operation::LeaseBlob,
+        Operation::UndeleteBlob,
         Operation::SnapshotBlob,
         Operation::SetBlobTier,
         Operation::SetBlobMetadata,
@@ -125,7 +134,8 @@ impl Operation {
             O::DeleteBlob | O::SnapshotBlob | O::SetBlobTier | O::SetBlobMetadata | O::SetBlobProperties => {
                 true
             }
-            O::SetContainerMetadata | O::LeaseContainer | O::LeaseBlob => true,
+            O::SetContainerMetadata | O::LeaseContainer | O::LeaseBlob | O::UndeleteBlob => true,
+            O::FindBlobs | O::FindBlobsInContainer => false,
             O::SetContainerAcl
             | O::SetBlobTags
             | O::AppendBlock
@@ -141,15 +151,28 @@ impl Operation {
 }
 
 /// Headers that ask for something which this server would otherwise silently leave undone.
-const UNSUPPORTED: [&str; 8] = [
-    "x-ms-if-tags",
-    "x-ms-immutability-policy-until-date",
-    "x-ms-legal-hold",
-    "x-ms-structured-body",
-    "x-ms-source-content-md5",
+const UNSUPPORTED: [&str; 21] = [
+    "x-ms-acl",
+    "x-ms-copy-action",
+    "x-ms-encryption-context",
     "x-ms-expiry-option",
     "x-ms-expiry-time",
+    "x-ms-group",
+    "x-ms-immutability-policy-mode",
+    "x-ms-immutability-policy-until-date",
+    "x-ms-legal-hold",
+    "x-ms-owner",
+    "x-ms-permissions",
+    "x-ms-seal-blob",
     "x-ms-source-content-crc64",
+    "x-ms-source-content-md5",
+    "x-ms-source-if-match",
+    "x-ms-source-if-modified-since",
+    "x-ms-source-if-none-match",
+    "x-ms-source-if-unmodified-since",
+    "x-ms-source-range",
+    "x-ms-structured-body",
+    "x-ms-structured-content-length",
 ];
 
 /// Decides the operation.
@@ -161,12 +184,36 @@ pub(crate) fn route(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
     if parts.headers.contains_key("x-ms-copy-source") {
         return Err(API_NOT_IMPLEMENTED.into());
     }
+    if let Some(name) = ["snapshot", "versionid"].into_iter().find(|name| target.query.get(name).is_some())
+        && writes_current(operation)
+    {
+        return Err(INVALID_QUERY_PARAMETER_VALUE.query(name, target.query.get(name).unwrap_or_default()));
+    }
     for name in UNSUPPORTED {
         if parts.headers.contains_key(name) {
             return Err(UNSUPPORTED_HEADER.header(name, ""));
         }
     }
     Ok(operation)
+}
+
+/// Whether the operation changes the blob itself: snapshots and earlier versions cannot be written.
+fn writes_current(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(
+        operation,
+        O::PutBlob
+            | O::PutBlock
+            | O::PutBlockList
+            | O::AppendBlock
+            | O::SealAppendBlob
+            | O::PutPage
+            | O::SetBlobMetadata
+            | O::SetBlobProperties
+            | O::SnapshotBlob
+            | O::LeaseBlob
+            | O::UndeleteBlob
+    )
 }
 
 fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
@@ -196,6 +243,7 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
             }
             (Some("container"), Some("lease")) if method == Method::PUT => Ok(Operation::LeaseContainer),
             (Some("container"), Some("list")) if method == Method::GET => Ok(Operation::ListBlobs),
+            (Some("container"), Some("blobs")) if method == Method::GET => Ok(Operation::FindBlobsInContainer),
             (Some("container"), Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (Some("container"), Some(comp)) => {
                 Err(unknown_comp(comp, &["acl", "metadata", "lease", "undelete", "rename", "batch", "blobs"]))
@@ -207,6 +255,7 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
             (Some("service"), Some("properties")) if method == Method::GET => {
                 Ok(Operation::GetServiceProperties)
             }
+            (None, Some("blobs")) if method == Method::GET => Ok(Operation::FindBlobs),
             (None, Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (Some("service"), Some("userdelegationkey")) if method == Method::POST => {
                 Ok(Operation::GetUserDelegationKey)
@@ -239,6 +288,7 @@ fn blob_operation(parts: &Parts, target: &Target<'_>, comp: Option<&str>, read: 
         Some("blocklist") if method == Method::PUT => Ok(Operation::PutBlockList),
         Some("blocklist") if method == Method::GET => Ok(Operation::GetBlockList),
         Some("lease") if method == Method::PUT => Ok(Operation::LeaseBlob),
+        Some("undelete") if method == Method::PUT => Ok(Operation::UndeleteBlob),
         Some("snapshot") if method == Method::PUT => Ok(Operation::SnapshotBlob),
         Some("tier") if method == Method::PUT => Ok(Operation::SetBlobTier),
         Some("metadata") if method == Method::PUT => Ok(Operation::SetBlobMetadata),

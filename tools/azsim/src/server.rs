@@ -61,6 +61,9 @@ pub struct ServerBuilder {
     versioning: bool,
     soft_delete: Option<u32>,
     order: Order,
+    container_deletion: Duration,
+    premium_pages: bool,
+    scopes: Vec<String>,
     issuer: Option<Arc<Issuer>>,
 }
 
@@ -102,6 +105,9 @@ impl Default for ServerBuilder {
             versioning: false,
             soft_delete: None,
             order: Order::Utf16,
+            container_deletion: Duration::ZERO,
+            premium_pages: false,
+            scopes: Vec::new(),
             issuer: None,
         }
     }
@@ -178,6 +184,25 @@ impl ServerBuilder {
         self
     }
 
+    /// A premium account for page blobs: block and append blobs are refused, and page blobs have performance tiers (P4 to
+    /// P60). Default: a standard account.
+    pub fn premium_page_blobs(mut self, on: bool) -> Self {
+        self.premium_pages = on;
+        self
+    }
+
+    /// Adds an encryption scope; from then on any other one is refused. Default: every name is taken for a scope.
+    pub fn encryption_scope(mut self, name: &str) -> Self {
+        self.scopes.push(name.to_owned());
+        self
+    }
+
+    /// For how long a container that was deleted cannot be made again: at least 30 seconds with the service. Default: not.
+    pub fn container_deletion(mut self, time: Duration) -> Self {
+        self.container_deletion = time;
+        self
+    }
+
     /// List names in the order of accounts with a hierarchical namespace, where `/` sorts below every other character, and
     /// say so in the account's information. Default: by UTF-16 code units, as accounts with a flat namespace do. Nothing else
     /// of a hierarchical namespace is here.
@@ -223,6 +248,9 @@ impl ServerBuilder {
             versioning: self.versioning,
             soft_delete: self.soft_delete,
             order: self.order,
+            premium_pages: self.premium_pages,
+            scopes: self.scopes,
+            container_deletion: self.container_deletion.as_secs() * SECOND,
             advanced: AtomicU64::new(0),
             issuer: self.issuer,
         });
@@ -327,7 +355,7 @@ impl Server {
         }
         let tick = self.shared.clock.tick();
         let facts = Facts { modified: tick, ..Facts::default() };
-        account.create(Container::new(container, self.shared.order, facts)).is_ok()
+        account.create(Container::new(container, self.shared.order, facts), self.shared.now()).is_ok()
     }
 
     /// Replaces the faults; requests already judged keep theirs.
@@ -335,7 +363,7 @@ impl Server {
         self.shared.switch.set(faults);
     }
 
-    /// Lets leases age as if this much time had passed.
+    /// Lets leases, and containers that were deleted, age as if this much time had passed.
     pub fn advance(&self, time: Duration) {
         self.shared.advanced.fetch_add(time.as_secs() * SECOND, Ordering::Relaxed);
     }

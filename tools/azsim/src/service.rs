@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -15,7 +15,7 @@ use crate::body::{Body, drain};
 use crate::conn::{ConnState, Cut};
 use crate::content::Backend;
 use crate::entra::Issuer;
-use crate::error::{ApiError, INVALID_HEADER_VALUE, Result};
+use crate::error::{AUTHORIZATION_PERMISSION_MISMATCH, ApiError, INVALID_HEADER_VALUE, Result};
 use crate::faults::{Fault, Switch};
 use crate::headers::{self, text};
 use crate::names::Order;
@@ -25,8 +25,8 @@ use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::Target;
 use crate::{
-    acl, append_blob, batch, block_blob, change, container, delegation_key, delete, lease, list, page_blob,
-    read_blob, time,
+    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, lease, list, page_blob,
+    read_blob, tags, time,
 };
 
 /// What all threads of a server share.
@@ -46,6 +46,12 @@ pub(crate) struct Shared {
     pub(crate) soft_delete: Option<u32>,
     /// The order of names in listings.
     pub(crate) order: Order,
+    /// The account takes page blobs alone, and knows their tiers.
+    pub(crate) premium_pages: bool,
+    /// The encryption scopes that there are; none: every name is one.
+    pub(crate) scopes: Vec<String>,
+    /// For how long a container that was deleted cannot be made again, in ticks.
+    pub(crate) container_deletion: u64,
     /// What [`Server::advance`](crate::Server::advance) added to the time of leases, in ticks.
     pub(crate) advanced: AtomicU64,
     /// The authority whose tokens are accepted.
@@ -53,7 +59,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The time by which leases end, in ticks.
+    /// The time by which leases and the deletion of containers end, in ticks.
     pub(crate) fn now(&self) -> u64 {
         time::now() + self.advanced.load(Ordering::Relaxed)
     }
@@ -176,8 +182,12 @@ impl Link {
         let (name, value) = answer::server();
         headers.insert(name, value);
         headers.insert(headers::REQUEST_ID, id.header());
-        if let Some(version) = parts.headers.get(headers::VERSION) {
-            headers.insert(headers::VERSION, version.clone());
+        // Every answer says which version it is of: the one that was asked for, if it is one.
+        let queried = |name: &str| target.as_ref().ok().and_then(|t| t.query.get(name));
+        let asked = text(&parts, "x-ms-version").or_else(|| queried("api-version")).or_else(|| queried("sv"));
+        let version = asked.filter(|v| auth::is_version(v)).unwrap_or(auth::VERSIONS.0);
+        if let Ok(version) = HeaderValue::from_str(version) {
+            headers.insert(headers::VERSION, version);
         }
         if let Some(id) = parts.headers.get(headers::CLIENT_REQUEST_ID).filter(|id| id.len() <= 1024) {
             headers.insert(headers::CLIENT_REQUEST_ID, id.clone());
@@ -242,6 +252,7 @@ impl Link {
         }
         let operation = routed?;
         auth::authorize(&grant, operation)?;
+        allowed(parts, &grant, operation)?;
         let version = version.or_else(|| target.query.get("sv")).unwrap_or(auth::VERSIONS.0);
         let rq = Rq {
             shared: &self.shared,
@@ -278,6 +289,8 @@ impl Link {
             Operation::DeleteContainer => container::delete(&rq),
             Operation::GetContainerProperties => container::properties(&rq),
             Operation::SetContainerMetadata => container::set_metadata(&rq),
+            Operation::FindBlobs | Operation::FindBlobsInContainer => tags::find(&rq),
+            Operation::UndeleteBlob => delete::undelete(&rq),
             Operation::LeaseContainer => lease::container(&rq),
             Operation::LeaseBlob => lease::blob(&rq),
             Operation::GetContainerAcl => acl::get(&rq),
@@ -288,6 +301,16 @@ impl Link {
             Operation::Other => Err(crate::error::API_NOT_IMPLEMENTED.into()),
         }
     }
+}
+
+/// Refuses conditions that the operation does not know, or that the grant does not cover.
+pub(crate) fn allowed(parts: &Parts, grant: &Grant, operation: Operation) -> Result<()> {
+    conditions::allowed(parts, operation)?;
+    // Whether a condition holds tells of the tags.
+    if parts.headers.contains_key("x-ms-if-tags") && !auth::may(grant, b't') {
+        return Err(AUTHORIZATION_PERMISSION_MISMATCH.into());
+    }
+    Ok(())
 }
 
 /// Writes ETag and Last-Modified.

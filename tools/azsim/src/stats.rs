@@ -35,7 +35,6 @@ pub struct Stats {
 }
 
 /// The counters of one worker thread, so that threads do not share cache lines.
-#[derive(Default)]
 pub(crate) struct Counters {
     by_operation: [AtomicU64; Operation::ALL.len()],
     parts: [AtomicU64; Operation::ALL.len()],
@@ -44,6 +43,20 @@ pub(crate) struct Counters {
     connections: AtomicU64,
     tls_handshakes: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters {
+            by_operation: std::array::from_fn(|_| AtomicU64::new(0)),
+            parts: std::array::from_fn(|_| AtomicU64::new(0)),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            tls_handshakes: AtomicU64::new(0),
+            errors: Mutex::default(),
+        }
+    }
 }
 
 impl Counters {

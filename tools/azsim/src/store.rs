@@ -4,6 +4,7 @@
 //! writers on different threads seldom meet and a listing is a merge. One committed blob costs about 125 bytes
 //! beside its content (names of 14 characters): properties that many blobs share are stored once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -12,10 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::request::Parts;
 
 use crate::auth::PublicAccess;
 use crate::content::Stored;
-use crate::error::{CONTAINER_ALREADY_EXISTS, CONTAINER_NOT_FOUND, Result};
+use crate::encryption::ScopePolicy;
+use crate::error::{CONTAINER_ALREADY_EXISTS, CONTAINER_BEING_DELETED, CONTAINER_NOT_FOUND, Result};
+use crate::headers;
 use crate::lease::Lease;
 use crate::names::{Names, Order};
 use crate::page_map::Pages;
@@ -32,6 +38,8 @@ pub(crate) struct Account {
     /// The key, ready to verify signatures. Never printed: it has no `Debug`.
     pub(crate) hmac: hmac::Key,
     containers: RwLock<BTreeMap<String, Arc<Container>>>,
+    /// Until when a container that was deleted cannot be made again, in ticks.
+    deleting: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Account {
@@ -40,6 +48,7 @@ impl Account {
             name: name.to_owned(),
             hmac: hmac::Key::new(hmac::HMAC_SHA256, key),
             containers: RwLock::default(),
+            deleting: Mutex::default(),
         }
     }
 
@@ -48,8 +57,13 @@ impl Account {
         containers.get(name).cloned().ok_or_else(|| CONTAINER_NOT_FOUND.into())
     }
 
-    pub(crate) fn create(&self, container: Container) -> Result<Arc<Container>> {
+    pub(crate) fn create(&self, container: Container, now: u64) -> Result<Arc<Container>> {
         let mut containers = self.containers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut deleting = self.deleting.lock().unwrap_or_else(PoisonError::into_inner);
+        deleting.retain(|_, until| now < *until);
+        if deleting.contains_key(&container.name) {
+            return Err(CONTAINER_BEING_DELETED.into());
+        }
         if containers.contains_key(&container.name) {
             return Err(CONTAINER_ALREADY_EXISTS.into());
         }
@@ -58,9 +72,12 @@ impl Account {
         Ok(container)
     }
 
-    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+    /// Takes a container away; none of its name can be made until then.
+    pub(crate) fn remove(&self, name: &str, until: u64) -> Result<()> {
         let mut containers = self.containers.write().unwrap_or_else(PoisonError::into_inner);
-        containers.remove(name).map(|_| ()).ok_or_else(|| CONTAINER_NOT_FOUND.into())
+        containers.remove(name).ok_or(CONTAINER_NOT_FOUND)?;
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), until);
+        Ok(())
     }
 
     /// Containers in the order of their names, from a name on.
@@ -92,6 +109,7 @@ pub(crate) struct Facts {
     pub(crate) policies: Vec<Policy>,
     pub(crate) metadata: Vec<(Box<str>, Box<str>)>,
     pub(crate) lease: Option<Lease>,
+    pub(crate) scopes: ScopePolicy,
 }
 
 /// A stored access policy: fields that a service SAS takes from here. Times as the service writes them.
@@ -126,8 +144,43 @@ pub(crate) struct Blob {
     pub(crate) modified: u64,
     pub(crate) created: u64,
     pub(crate) props: Arc<Props>,
-    pub(crate) md5: Option<Box<[u8; 16]>>,
+    pub(crate) md5: Option<Box<Md5>>,
     pub(crate) content: Content,
+}
+
+/// `Content-MD5` of a blob: a property like the others, which nobody compares with the content unless it came with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Md5 {
+    /// Of 16 bytes.
+    Sum([u8; 16]),
+    /// Anything else that was set, as it was written.
+    Text(Box<str>),
+}
+
+impl Md5 {
+    /// Reads `x-ms-blob-content-md5` where the service takes it as it is.
+    pub(crate) fn read(parts: &Parts) -> Option<Box<Md5>> {
+        headers::nonempty(parts, "x-ms-blob-content-md5").map(|text| Box::new(Md5::from(text)))
+    }
+
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Md5::Sum(sum) => Cow::Owned(headers::write_md5(sum)),
+            Md5::Text(text) => Cow::Borrowed(text),
+        }
+    }
+
+    /// The 16 bytes, if it has so many.
+    pub(crate) fn sum(&self) -> Option<[u8; 16]> {
+        if let Md5::Sum(sum) = self { Some(*sum) } else { None }
+    }
+}
+
+impl From<&str> for Md5 {
+    fn from(text: &str) -> Md5 {
+        let sum = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        sum.map_or_else(|| Md5::Text(text.into()), Md5::Sum)
+    }
 }
 
 /// The bytes of a committed blob.
@@ -174,6 +227,11 @@ impl Container {
     /// What is in force now.
     pub(crate) fn facts(&self) -> Facts {
         self.facts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it says of the encryption of its blobs.
+    pub(crate) fn scopes(&self) -> ScopePolicy {
+        self.facts.read().unwrap_or_else(PoisonError::into_inner).scopes.clone()
     }
 
     /// Judges and changes what is in force under one lock. A change that fails must not have begun.

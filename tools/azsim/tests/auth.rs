@@ -206,3 +206,53 @@ fn versions_outside_the_span_are_refused() {
         assert_eq!(reply.code(), if status == 400 { "InvalidHeaderValue" } else { "" });
     }
 }
+
+#[test]
+fn a_sas_is_made_in_the_services_order_of_permissions() {
+    let server = server();
+    let mut client = Client::new(&server);
+    client.put("x", b"1");
+    let version = "2025-07-05";
+    client.sas = service_sas("con", "c", "racwdxyltfmeopi", version);
+    assert_eq!(client.get("x").status, 200);
+    let find = "/con?restype=container&comp=blobs&where=a%3D%27b%27";
+    assert_eq!(client.send("GET", find, &[], b"").status, 200);
+    client.sas = service_sas("con", "c", "racwdxylftmeopi", version);
+    assert_eq!(client.get("x").verdict(), (403, "AuthenticationFailed"));
+    client.sas = service_sas("con", "c", "rlt", version);
+    assert_eq!(client.send("GET", find, &[], b"").verdict(), (403, "AuthorizationPermissionMismatch"));
+}
+
+#[test]
+fn a_sas_sets_headers_of_get_and_head() {
+    let server = server();
+    let mut client = Client::new(&server);
+    client.put("x", b"1");
+    let text = format!(
+        "r\n\n2999-01-01T00:00:00Z\n/blob/{ACCOUNT}/con/x\n\n\n\n2025-07-05\nb\n\n\nno-store\n\n\n\ntext/plain"
+    );
+    client.sas = format!(
+        "sv=2025-07-05&sr=b&sp=r&se=2999-01-01T00%3A00%3A00Z&rscc=no-store&rsct=text%2Fplain&sig={}",
+        escape(&sign(&text))
+    );
+    for method in ["GET", "HEAD"] {
+        let reply = client.send(method, "/con/x", &[], b"");
+        assert_eq!(reply.status, 200, "{method} {}", reply.code());
+        assert_eq!((reply.header("cache-control"), reply.header("content-type")), ("no-store", "text/plain"), "{method}");
+    }
+}
+
+#[test]
+fn a_sas_binds_its_encryption_scope() {
+    let server = server();
+    let mut client = Client::new(&server);
+    let text = format!("cw\n\n2999-01-01T00:00:00Z\n/blob/{ACCOUNT}/con\n\n\n\n2025-07-05\nc\n\nmine\n\n\n\n\n");
+    client.sas = format!(
+        "sv=2025-07-05&sr=c&sp=cw&se=2999-01-01T00%3A00%3A00Z&ses=mine&sig={}",
+        escape(&sign(&text))
+    );
+    let put = client.put("x", b"1");
+    assert_eq!((put.status, put.header("x-ms-encryption-scope")), (201, "mine"), "{}", put.text());
+    let other = [("x-ms-blob-type", "BlockBlob"), ("x-ms-encryption-scope", "other")];
+    assert_eq!(client.send("PUT", "/con/x", &other, b"1").verdict(), (403, "AuthorizationFailure"));
+}

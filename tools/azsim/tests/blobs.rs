@@ -224,7 +224,7 @@ fn what_is_not_implemented_says_so() {
     client.put("x", b"1");
     let put = ("x-ms-blob-type", "BlockBlob");
     for (method, path, header, expected) in [
-        ("PUT", "/con/x?comp=undelete", None, (501, "APINotImplemented")),
+        ("PUT", "/con/x?comp=expiry", None, (501, "APINotImplemented")),
         ("PUT", "/con/x?comp=lease", Some(("x-ms-lease-action", "acquire")), (400, "MissingRequiredHeader")),
         ("GET", "/con/x?comp=pagelist&prevsnapshot=y", None, (501, "APINotImplemented")),
         ("PUT", "/con/x", Some(("x-ms-copy-source", "http://h/x")), (501, "APINotImplemented")),

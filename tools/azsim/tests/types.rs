@@ -104,6 +104,8 @@ fn each_operation_is_for_its_type() {
     }
     let list = client.send("GET", "/con?restype=container&comp=list", &[], b"");
     assert_eq!(list.elements("BlobType"), ["AppendBlob", "BlockBlob", "PageBlob"]);
+    assert_eq!(client.put("p", b"not a block blob").verdict(), (409, "InvalidBlobType"));
+    client.send("DELETE", "/con/p", &[], b"");
     assert_eq!(client.put("p", b"now a block blob").status, 201);
     assert_eq!(client.get("p").header("x-ms-blob-type"), "BlockBlob");
 }

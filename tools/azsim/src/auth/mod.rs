@@ -107,6 +107,9 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
             (b'c', b"", false)
         }
         Operation::ListBlobs => (b'c', b"l", true),
+        Operation::FindBlobs => (b's', b"f", false),
+        Operation::FindBlobsInContainer => (b'c', b"f", true),
+        Operation::UndeleteBlob => (b'o', b"w", true),
         Operation::PutBlob => (b'o', b"cw", true),
         Operation::PutBlock | Operation::PutBlockList => (b'o', b"w", true),
         Operation::GetBlob | Operation::GetBlobProperties | Operation::GetBlockList => (b'o', b"r", true),

@@ -21,7 +21,7 @@ pub(super) fn may(roles: &[Role], letter: u8) -> bool {
     let allows = |role: &Role| match (role, letter) {
         (Role::Owner, _) => true,
         // Versions by their id, permanent deletion and tags have actions of their own, which only owners have.
-        (Role::Contributor, b'x' | b'y' | b't') => false,
+        (Role::Contributor, b'x' | b'y' | b't' | b'f') => false,
         (Role::Contributor, _) => true,
         (Role::Reader, _) => matches!(letter, b'r' | b'l'),
         (Role::Delegator, _) => false,
@@ -40,7 +40,8 @@ fn allows(role: Role, operation: Operation) -> bool {
         O::SetBlobTags | O::GetBlobTags | O::GetContainerAcl | O::SetContainerAcl => role == Role::Owner,
         // An action of the management plane, which no role for data has.
         O::GetServiceProperties => false,
-        O::SetContainerMetadata | O::LeaseContainer | O::LeaseBlob => {
+        O::FindBlobs | O::FindBlobsInContainer => role == Role::Owner,
+        O::SetContainerMetadata | O::LeaseContainer | O::LeaseBlob | O::UndeleteBlob => {
             matches!(role, Role::Contributor | Role::Owner)
         }
         O::CreateContainer | O::DeleteContainer => matches!(role, Role::Contributor | Role::Owner),
