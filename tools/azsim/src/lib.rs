@@ -10,7 +10,8 @@
 //!   thread 0..N, each: SO_REUSEPORT listener -> tokio current_thread -> [TLS] -> hyper HTTP/1.1 or HTTP/2
 //!        conn      bytes of one connection: spelling of metadata names in, cut-off answers out
 //!        service   target -> route -> fault? -> version -> auth -> operation -> answer
-//!        block_blob / append_blob / page_blob / change / delete / read_blob / list / container / acl / delegation_key
+//!        block_blob / append_blob / page_blob / change / delete / read_blob / list / tags / lease / container / acl /
+//!        delegation_key
 //!                  the operations
 //!        batch     many of them in one request
 //!        auth      keys, signatures, tokens: who asks, and may they?
@@ -29,13 +30,15 @@
 //!
 //! # Limits
 //! Those of the service: 50,000 blocks a blob, 100,000 uncommitted, blocks of 4,000 MiB, Put Blob of 5,000 MiB, Append
-//! Block of 100 MiB, Put Page of 4 MiB, 256 requests and 4 MiB a batch, names of 1,024 characters, 5,000 entries a page, 8 KiB of metadata, 15 minutes of clock skew. State lives in memory: about
+//! Block of 100 MiB, Put Page of 4 MiB, 256 requests and 4 MiB a batch, names of 1,024 characters in
+//! 254 segments, 5,000 entries a page, 8 KiB of metadata, 15 minutes of clock skew. State lives in memory: about
 //! 125 bytes a blob beside its content (measured, names of 14 characters).
 //!
 //! # What it does not do
-//! Leases, undeletion, copies, tag conditions and searches, differences of page ranges, signatures bound to another user:
+//! Copies, differences of page ranges, directories of a hierarchical namespace, signatures bound to another user:
 //! 501, 400 or 403 with the service's XML. Of Entra ID there is what a program asks for by itself or by device code: no
-//! authorization codes, no on-behalf-of, no keys to verify tokens elsewhere. Nothing is encrypted: customer keys are checked, not used.
+//! authorization codes, no on-behalf-of, no keys to verify tokens elsewhere. Nothing is encrypted: customer keys are
+//! checked, not used.
 //! Nothing survives a restart, the files of [`Store::Disk`] neither.
 //!
 //! # Example
