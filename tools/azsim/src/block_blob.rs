@@ -18,9 +18,10 @@ use crate::body::{Claimed, Received, crc64, crc64_combine, md5, receive, receive
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
 use crate::error::{
-    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_ARCHIVED, BLOB_NOT_FOUND, BLOB_TYPE_NOT_SUPPORTED, BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK,
-    INVALID_BLOB_TYPE, INVALID_BLOCK_LIST, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, MD5_MISMATCH,
-    MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result, UNAUTHORIZED_BLOB_OVERWRITE,
+    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_ARCHIVED, BLOB_NOT_FOUND, BLOB_TYPE_NOT_SUPPORTED,
+    BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK, INVALID_BLOB_TYPE, INVALID_BLOCK_LIST,
+    INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, MD5_MISMATCH, MISSING_CONTENT_LENGTH,
+    REQUEST_BODY_TOO_LARGE, Result, UNAUTHORIZED_BLOB_OVERWRITE,
 };
 use crate::headers;
 use crate::page_blob;
@@ -208,9 +209,7 @@ pub(crate) async fn put_blob(
     if let Some(rare) = rare {
         write_rare(&mut answer, &rare);
     }
-    if always_md5
-        && let Some(md5) = received.md5
-    {
+    if always_md5 && let Some(md5) = received.md5 {
         answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5));
     }
     write_times(&mut answer, modified);

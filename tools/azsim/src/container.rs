@@ -46,7 +46,8 @@ pub(crate) fn create(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let metadata = metadata(rq.parts, rq.metadata_names)?;
     let scopes = ScopePolicy::read(rq.parts)?;
     let facts = Facts { modified: rq.shared.clock.tick(), access, metadata, scopes, ..Facts::default() };
-    let container = rq.target.account.create(Container::new(name, rq.shared.order, facts), rq.shared.now())?;
+    let container =
+        rq.target.account.create(Container::new(name, rq.shared.order, facts), rq.shared.now())?;
     let mut answer = answer::empty(StatusCode::CREATED);
     write_times(&mut answer, container.facts().modified);
     Ok(answer)

@@ -78,8 +78,7 @@ pub(crate) fn plant(shared: &Shared, container: &Container, seeds: impl Iterator
         shared.stamp(&mut props, modified);
         let mut shard = container.shard(name);
         let props = shard.intern(props);
-        let blob =
-            Blob { len, crc64, modified, created: modified, props, md5: md5.map(Box::new), content };
+        let blob = Blob { len, crc64, modified, created: modified, props, md5: md5.map(Box::new), content };
         shard.staged.remove(name);
         shard.overwrite(name, Box::new(blob), shared.deletion());
         planted += 1;

@@ -243,7 +243,9 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
             }
             (Some("container"), Some("lease")) if method == Method::PUT => Ok(Operation::LeaseContainer),
             (Some("container"), Some("list")) if method == Method::GET => Ok(Operation::ListBlobs),
-            (Some("container"), Some("blobs")) if method == Method::GET => Ok(Operation::FindBlobsInContainer),
+            (Some("container"), Some("blobs")) if method == Method::GET => {
+                Ok(Operation::FindBlobsInContainer)
+            }
             (Some("container"), Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (Some("container"), Some(comp)) => {
                 Err(unknown_comp(comp, &["acl", "metadata", "lease", "undelete", "rename", "batch", "blobs"]))

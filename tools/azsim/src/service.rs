@@ -25,8 +25,8 @@ use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::Target;
 use crate::{
-    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, lease, list, page_blob,
-    read_blob, tags, time,
+    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, lease, list,
+    page_blob, read_blob, tags, time,
 };
 
 /// What all threads of a server share.

@@ -304,7 +304,8 @@ fn matching(container: &Container, expression: &Expression, from: &str, max: usi
     let from = order.key(from);
     let mut hits = Vec::new();
     for shard in container.lock_all() {
-        for (key, blob) in shard.blobs.by_key().range::<[u8], _>((Bound::Included(&*from), Bound::Unbounded)) {
+        for (key, blob) in shard.blobs.by_key().range::<[u8], _>((Bound::Included(&*from), Bound::Unbounded))
+        {
             let mut tags = blob.props.tags.clone();
             if tags.is_empty() {
                 continue;
@@ -365,8 +366,21 @@ mod tests {
     fn what_is_no_expression_is_refused() {
         let deep = format!("{}a = '1'{}", "(".repeat(100), ")".repeat(100));
         for text in [
-            "", "a", "a =", "a = 1", "a == '1'", "a = 'x", "\"a = '1'", "(a = '1'", "a = '1')", "a = '1' b = '2'",
-            "AND a = '1'", "a-b = '1'", "@container = 'con'", "a = '1' OR", &deep,
+            "",
+            "a",
+            "a =",
+            "a = 1",
+            "a == '1'",
+            "a = 'x",
+            "\"a = '1'",
+            "(a = '1'",
+            "a = '1')",
+            "a = '1' b = '2'",
+            "AND a = '1'",
+            "a-b = '1'",
+            "@container = 'con'",
+            "a = '1' OR",
+            &deep,
         ] {
             assert_eq!(Expression::condition(text), None, "{text}");
         }

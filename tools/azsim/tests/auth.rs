@@ -238,7 +238,11 @@ fn a_sas_sets_headers_of_get_and_head() {
     for method in ["GET", "HEAD"] {
         let reply = client.send(method, "/con/x", &[], b"");
         assert_eq!(reply.status, 200, "{method} {}", reply.code());
-        assert_eq!((reply.header("cache-control"), reply.header("content-type")), ("no-store", "text/plain"), "{method}");
+        assert_eq!(
+            (reply.header("cache-control"), reply.header("content-type")),
+            ("no-store", "text/plain"),
+            "{method}"
+        );
     }
 }
 
@@ -246,11 +250,10 @@ fn a_sas_sets_headers_of_get_and_head() {
 fn a_sas_binds_its_encryption_scope() {
     let server = server();
     let mut client = Client::new(&server);
-    let text = format!("cw\n\n2999-01-01T00:00:00Z\n/blob/{ACCOUNT}/con\n\n\n\n2025-07-05\nc\n\nmine\n\n\n\n\n");
-    client.sas = format!(
-        "sv=2025-07-05&sr=c&sp=cw&se=2999-01-01T00%3A00%3A00Z&ses=mine&sig={}",
-        escape(&sign(&text))
-    );
+    let text =
+        format!("cw\n\n2999-01-01T00:00:00Z\n/blob/{ACCOUNT}/con\n\n\n\n2025-07-05\nc\n\nmine\n\n\n\n\n");
+    client.sas =
+        format!("sv=2025-07-05&sr=c&sp=cw&se=2999-01-01T00%3A00%3A00Z&ses=mine&sig={}", escape(&sign(&text)));
     let put = client.put("x", b"1");
     assert_eq!((put.status, put.header("x-ms-encryption-scope")), (201, "mine"), "{}", put.text());
     let other = [("x-ms-blob-type", "BlockBlob"), ("x-ms-encryption-scope", "other")];

@@ -52,10 +52,8 @@ fn conditions_of_a_deletion_are_judged() {
         let reply = client.send("DELETE", "/con/x", &[(header, value)], b"");
         assert_eq!(reply.verdict(), (412, "ConditionNotMet"), "{header}: {value}");
     }
-    let both = [
-        ("x-ms-access-tier-if-modified-since", PAST),
-        ("x-ms-access-tier-if-unmodified-since", FUTURE),
-    ];
+    let both =
+        [("x-ms-access-tier-if-modified-since", PAST), ("x-ms-access-tier-if-unmodified-since", FUTURE)];
     let reply = client.send("DELETE", "/con/x", &both, b"");
     assert_eq!(reply.verdict(), (400, "MultipleConditionHeadersNotSupported"));
     assert_eq!(server.blobs(ACCOUNT, "con").len(), 1);
@@ -123,7 +121,10 @@ fn blobs_are_found_by_their_tags() {
     // Of the tags, those of the expression.
     assert_eq!(all.elements("Key"), ["n", "n", "n"]);
     assert_eq!(find(&mut client, "/?", "@container = 'other' AND n = '2'", "").elements("Name"), ["o"]);
-    assert_eq!(find(&mut client, "/con?restype=container&", "n > '0'", "").elements("Name"), ["c/a", "c/b", "z"]);
+    assert_eq!(
+        find(&mut client, "/con?restype=container&", "n > '0'", "").elements("Name"),
+        ["c/a", "c/b", "z"]
+    );
     let (mut names, mut marker) = (Vec::new(), String::new());
     loop {
         let page = find(&mut client, "/?", "n > '0'", &format!("&maxresults=1&marker={}", escape(&marker)));
@@ -162,13 +163,21 @@ fn any_md5_is_kept_as_it_is_written() {
         assert_eq!(head(&mut client, "x").header("content-md5"), text);
         // An append or page blob has no content yet that it could be compared with.
         for (name, headers) in [("a", vec![APPEND, md5]), ("p", vec![PAGE, PAGES, md5])] {
-            assert_eq!(client.send("PUT", &format!("/con/{name}"), &headers, b"").status, 201, "{name} {text}");
+            assert_eq!(
+                client.send("PUT", &format!("/con/{name}"), &headers, b"").status,
+                201,
+                "{name} {text}"
+            );
             assert_eq!(head(&mut client, name).header("content-md5"), text);
         }
         client.send("DELETE", "/con/a", &[], b"");
         client.send("DELETE", "/con/p", &[], b"");
     }
-    server.plant(ACCOUNT, "con", [Seed { name: "s".into(), content_md5_text: "eA==".into(), ..Seed::default() }]);
+    server.plant(
+        ACCOUNT,
+        "con",
+        [Seed { name: "s".into(), content_md5_text: "eA==".into(), ..Seed::default() }],
+    );
     assert_eq!(client.get("s").header("content-md5"), "eA==");
 }
 
@@ -236,7 +245,11 @@ fn a_tier_that_was_set_stays_until_another_is() {
     let tier = |client: &mut Client| {
         let head = head(client, "x");
         let changed = head.header("x-ms-access-tier-change-time").to_owned();
-        (head.header("x-ms-access-tier").to_owned(), head.header("x-ms-access-tier-inferred").to_owned(), changed)
+        (
+            head.header("x-ms-access-tier").to_owned(),
+            head.header("x-ms-access-tier-inferred").to_owned(),
+            changed,
+        )
     };
     put(&mut client, "x", &[]);
     assert_eq!(tier(&mut client), ("Hot".into(), "true".into(), String::new()));
@@ -338,7 +351,10 @@ fn encryption_scopes_are_held_to() {
         let reply = client.send("PUT", "/con/x?comp=metadata", headers, b"");
         (reply.status, reply.code().to_owned())
     };
-    assert_eq!(metadata(&mut client, &[scope("two")]), (409, "BlobCustomerSpecifiedEncryptionMismatch".into()));
+    assert_eq!(
+        metadata(&mut client, &[scope("two")]),
+        (409, "BlobCustomerSpecifiedEncryptionMismatch".into())
+    );
     assert_eq!(metadata(&mut client, &[scope("one")]).0, 200);
 
     let default = ("x-ms-default-encryption-scope", "two");
@@ -346,11 +362,9 @@ fn encryption_scopes_are_held_to() {
         client.send("PUT", &format!("/{name}?restype=container"), headers, b"").status
     };
     assert_eq!(create(&mut client, "alone", &[default]), 400);
-    for (name, deny, over) in [("free", "false", (201, "")), (
-        "held",
-        "true",
-        (403, "RequestForbiddenByContainerEncryptionPolicy"),
-    )] {
+    for (name, deny, over) in
+        [("free", "false", (201, "")), ("held", "true", (403, "RequestForbiddenByContainerEncryptionPolicy"))]
+    {
         assert_eq!(create(&mut client, name, &[default, ("x-ms-deny-encryption-scope-override", deny)]), 201);
         let about = client.send("HEAD", &format!("/{name}?restype=container"), &[], b"");
         assert_eq!(about.header("x-ms-default-encryption-scope"), "two");
@@ -384,7 +398,10 @@ fn a_premium_account_takes_page_blobs_alone() {
     let lower = client.send("PUT", "/con/p?comp=tier", &[tier("P10")], b"");
     assert_eq!(lower.verdict(), (409, "CannotChangeToLowerTier"));
     let large = [PAGE, ("x-ms-blob-content-length", "68719476736"), tier("P4")];
-    assert_eq!(client.send("PUT", "/con/q", &large, b"").verdict(), (409, "BlobTierInadequateForContentLength"));
+    assert_eq!(
+        client.send("PUT", "/con/q", &large, b"").verdict(),
+        (409, "BlobTierInadequateForContentLength")
+    );
     let about = client.send("HEAD", "/?restype=account&comp=properties", &[], b"");
     assert_eq!(about.header("x-ms-sku-name"), "Premium_LRS");
     // A standard account has no such tiers.
