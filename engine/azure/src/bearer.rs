@@ -16,18 +16,25 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use tokio::sync::{Notify, watch};
 
+use crate::clock::Clock;
 use crate::secret::Secret;
 
 /// A pair of ends: who holds the feed gets tokens, who holds the bearer sends them. `identity` says in a few words whose
 /// tokens they are, without a secret.
 pub fn bearer(identity: impl Into<Arc<str>>) -> (TokenFeed, Bearer) {
+    bearer_by(identity, Clock::system())
+}
+
+/// As [`bearer`], with the clock that tokens age by.
+pub fn bearer_by(identity: impl Into<Arc<str>>, clock: Clock) -> (TokenFeed, Bearer) {
     let state = watch::Sender::new(State::default());
     let shared = Arc::new(Shared {
         identity: identity.into(),
         accepted: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         wanted: Notify::new(),
-        renewals: Mutex::new(Renewals { left: MAX_RENEWALS, since: Instant::now() }),
+        renewals: Mutex::new(Renewals { left: MAX_RENEWALS, since: clock.now() }),
+        clock,
     });
     let bearer = Bearer { shared: Arc::clone(&shared), state: state.subscribe() };
     (TokenFeed { shared, state }, bearer)
@@ -42,6 +49,7 @@ struct Shared {
     wanted: Notify,
     /// Renewals that refusals may still ask for.
     renewals: Mutex<Renewals>,
+    clock: Clock,
 }
 
 /// Refusals in a row that are each met by a new token.
@@ -57,10 +65,10 @@ struct Renewals {
 }
 
 impl Renewals {
-    fn take(&mut self) -> bool {
-        let whole = self.since.elapsed().as_secs() / RENEWAL_EVERY.as_secs();
+    fn take(&mut self, now: Instant) -> bool {
+        let whole = now.duration_since(self.since).as_secs() / RENEWAL_EVERY.as_secs();
         if whole > 0 {
-            self.since = Instant::now();
+            self.since = now;
             self.left = MAX_RENEWALS.min(self.left.saturating_add(u32::try_from(whole).unwrap_or(u32::MAX)));
         }
         let some = self.left > 0;
@@ -88,8 +96,8 @@ struct Failed {
 }
 
 impl State {
-    fn is_good(&self) -> bool {
-        self.good_until.is_some_and(|until| Instant::now() < until)
+    fn is_good(&self, clock: &Clock) -> bool {
+        self.good_until.is_some_and(|until| clock.now() < until)
     }
 }
 
@@ -124,7 +132,7 @@ impl TokenFeed {
             state.after_refusal = state.number > 0 && self.is_refused(state.number);
             state.number += 1;
             state.header = Some(header);
-            state.good_until = Some(Instant::now() + lifetime);
+            state.good_until = Some(self.shared.clock.now() + lifetime);
             state.failure = None;
         });
     }
@@ -180,7 +188,7 @@ impl Bearer {
     /// # Errors
     /// [`TokenError`] when there will be none.
     pub async fn ready(&self) -> Result<(), TokenError> {
-        self.wait(|state| state.is_good()).await.map(drop)
+        self.wait(|state| state.is_good(&self.shared.clock)).await.map(drop)
     }
 
     async fn wait(&self, good: impl Fn(&State) -> bool) -> Result<State, TokenError> {
@@ -207,7 +215,7 @@ impl Bearer {
             }
             let mut renewals = self.shared.renewals.lock().unwrap_or_else(PoisonError::into_inner);
             if self.shared.refused.load(Ordering::SeqCst) < number {
-                if !renewals.take() {
+                if !renewals.take(self.shared.clock.now()) {
                     return Ok(false);
                 }
                 self.shared.refused.store(number, Ordering::SeqCst);
@@ -236,12 +244,14 @@ impl HeldToken {
         {
             let state = self.state.borrow();
             // An error: there will be none any more.
-            if state.is_good() && !self.news.borrow().has_changed().unwrap_or(false) {
+            if state.is_good(&self.bearer.shared.clock) && !self.news.borrow().has_changed().unwrap_or(false)
+            {
                 return Ok(state.number);
             }
         }
         self.news.borrow_mut().mark_unchanged();
-        let mut newest = self.bearer.wait(State::is_good).await?;
+        let clock = &self.bearer.shared.clock;
+        let mut newest = self.bearer.wait(|state| state.is_good(clock)).await?;
         // A copy of its own: clones of one header would count their references on one place for all lanes.
         newest.header = newest.header.as_ref().and_then(|header| {
             let mut copy = HeaderValue::from_bytes(header.as_bytes()).ok()?;

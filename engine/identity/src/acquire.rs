@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use azuring_azure::Secret;
+use azuring_azure::{Clock, Secret};
 
 use crate::answer::TokenAnswer;
 use crate::assertion;
 use crate::certificate::Certificate;
-use crate::clock::{Clock, unix_s};
+use crate::clock::unix_s;
 use crate::device;
 use crate::entra::Courier;
 use crate::error::IdentityError;
@@ -40,7 +40,7 @@ impl Login {
         let clock = Clock::system();
         on_a_thread(network, async |wire| {
             let attempt = async || acquire(self, &wire, network, &clock, scope).await;
-            patiently(FIRST_PATIENCE, attempt).await.map(|issued| issued.token)
+            patiently(FIRST_PATIENCE, &clock, attempt).await.map(|issued| issued.token)
         })
     }
 
@@ -65,7 +65,7 @@ pub(crate) async fn acquire(
 ) -> Result<Issued, IdentityError> {
     let answer = ask(login, wire, network, clock, scope).await.map_err(|error| without(error, login))?;
     let TokenAnswer { secret, lifetime, refresh } = answer;
-    Ok(Issued { token: AccessToken::new(secret, clock.span(lifetime)), refresh })
+    Ok(Issued { token: AccessToken::by(clock, secret, lifetime), refresh })
 }
 
 async fn ask(
@@ -75,12 +75,12 @@ async fn ask(
     clock: &Clock,
     scope: &str,
 ) -> Result<TokenAnswer, IdentityError> {
-    let now_s = clock.unix_s();
+    let now_s = unix_s(clock.wall());
     let courier = || Courier::new(wire.clone(), now_s);
     match &login.kind {
         LoginKind::DeviceCode { .. } => device::refresh(login, wire, scope, now_s).await,
-        LoginKind::Given { token, .. } if !token.left().is_zero() => {
-            Ok(TokenAnswer { secret: token.secret.clone(), lifetime: token.left(), refresh: None })
+        LoginKind::Given { token, .. } if !token.left(clock).is_zero() => {
+            Ok(TokenAnswer { secret: token.secret.clone(), lifetime: token.left(clock), refresh: None })
         }
         LoginKind::Given { refresh: None, .. } => {
             let reason = "the token that the parent process handed down has expired".to_owned();

@@ -18,7 +18,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
+use azuring_azure::Clock;
+
 use crate::error::IdentityError;
 use crate::login::{Login, digest};
 use crate::token::AccessToken;
@@ -220,7 +221,7 @@ impl Cache {
             return Ok(());
         }
         let Contents { tokens, .. } = &mut stored.contents;
-        tokens.retain(|_, token| !token.restore().left().is_zero());
+        tokens.retain(|_, token| !token.restore().left(&Clock::system()).is_zero());
         while tokens.len() >= MAX_TOKENS {
             let oldest = tokens.iter().min_by_key(|(_, token)| token.obtained_ms).map(|(key, _)| key.clone());
             tokens.remove(&oldest.unwrap_or_default());

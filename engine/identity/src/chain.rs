@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use azuring_azure::Clock;
 use tokio::net::TcpStream;
 
 use crate::acquire::FIRST_PATIENCE;
 use crate::cache::Cache;
-use crate::clock::Clock;
 use crate::error::IdentityError;
 use crate::keep::Keeper;
 use crate::login::{Login, LoginKind, ManagedIdentity};
@@ -172,20 +172,20 @@ async fn token(
     cache: &Cache,
 ) -> Result<AccessToken, IdentityError> {
     let (clock, cache) = (Clock::system(), cache.clone());
-    let mut keeper = Keeper::new(login.clone(), network.clone(), scope, clock, cache);
+    let mut keeper = Keeper::new(login.clone(), network.clone(), scope, clock.clone(), cache);
     if matches!(login.kind, LoginKind::ManagedIdentity(_)) {
-        match patiently(MACHINE, async || keeper.fetch(wire, None).await).await {
+        match patiently(MACHINE, &clock, async || keeper.fetch(wire, None).await).await {
             Err(error)
                 if error.is_passing()
                     && is_from_a_service(&error)
                     && error.retry_after().unwrap_or_default() < FIRST_PATIENCE =>
             {
-                tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
+                clock.sleep(error.retry_after().unwrap_or_default()).await;
             }
             done => return done,
         }
     }
-    patiently(FIRST_PATIENCE, async || keeper.fetch(wire, None).await).await
+    patiently(FIRST_PATIENCE, &clock, async || keeper.fetch(wire, None).await).await
 }
 
 fn shared(read: Result<Option<Login>, IdentityError>, unset: &str) -> Found {

@@ -1,14 +1,14 @@
 //! People: device codes (RFC 8628) and refresh tokens (RFC 6749 section 6).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use azuring_azure::Secret;
+use azuring_azure::{Clock, Secret};
 use serde_json::Value;
 use tokio::sync::watch;
 use url::Url;
 
 use crate::answer::{self, TokenAnswer, whole_number};
-use crate::clock::Clock;
+use crate::clock::unix_s;
 use crate::error::IdentityError;
 use crate::login::{Login, LoginKind, digest};
 use crate::network::{Network, Outgoing, Wire, authority, on_a_thread};
@@ -78,7 +78,7 @@ impl Login {
         let mut login = self.clone();
         login.kind = LoginKind::DeviceCode { refresh: token.refresh };
         login.session = Some(session()?);
-        Ok((login, AccessToken::new(token.secret, clock.span(token.lifetime))))
+        Ok((login, AccessToken::by(clock, token.secret, token.lifetime)))
     }
 }
 
@@ -106,9 +106,9 @@ async fn device_code(
     clock: &Clock,
     prompt: &(dyn Fn(&DevicePrompt) + Sync),
 ) -> Result<TokenAnswer, IdentityError> {
-    let begun = Instant::now();
+    let begun = clock.now();
     let (device_code, interval, shown) =
-        patiently(PATIENCE, async || begin(login, wire, scope).await).await?;
+        patiently(PATIENCE, clock, async || begin(login, wire, scope).await).await?;
     prompt(&shown);
     let url = address(login, "token")?;
     let host = authority(&url);
@@ -121,8 +121,8 @@ async fn device_code(
     loop {
         // Connection errors: "exponential backoff" (RFC 8628 section 3.5).
         let extra = if failures == 0 { Duration::ZERO } else { pause(failures, None, chance()) };
-        tokio::time::sleep(clock.span(interval) + extra).await;
-        if begun.elapsed() > clock.span(shown.expires_in) {
+        clock.sleep(interval + extra).await;
+        if clock.now() - begun > shown.expires_in {
             return Err(expired());
         }
         let incoming = match wire.send(Outgoing::form(url.clone(), &fields)).await {
@@ -145,7 +145,7 @@ async fn device_code(
             "access_denied" | "authorization_declined" => {
                 return Err(IdentityError::not_logged_in("the login was declined"));
             }
-            _ => match answer::read(&host, &incoming, false, clock.unix_s()) {
+            _ => match answer::read(&host, &incoming, false, unix_s(clock.wall())) {
                 Err(error) if error.is_passing() => failures += 1,
                 done => return done,
             },

@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use azuring_azure::{Bearer, Secret, TokenFeed, bearer};
+use azuring_azure::{Bearer, Clock, Secret, TokenFeed, bearer_by};
 
 use crate::acquire::{FIRST_PATIENCE, acquire};
 use crate::cache::{Cache, Turn};
-use crate::clock::Clock;
 use crate::error::IdentityError;
 use crate::login::Login;
 use crate::network::{Network, Wire, in_runtime, on_a_thread};
@@ -31,7 +30,7 @@ pub fn keep(
     first: Option<AccessToken>,
     cache: Cache,
 ) -> Result<Bearer, IdentityError> {
-    let (feed, bearer) = bearer(login.describe());
+    let (feed, bearer) = bearer_by(login.describe(), clock.clone());
     let (began, begun) = mpsc::sync_channel(1);
     let keeper = Keeper::new(login, network, scope, clock, cache);
     std::thread::Builder::new()
@@ -57,8 +56,9 @@ pub fn keep(
 pub fn check(login: Login, network: &Network, scope: &str, cache: Cache) -> Result<(), IdentityError> {
     let mut keeper = Keeper::new(login, network.clone(), scope, Clock::system(), cache);
     let known = keeper.cache.token(&keeper.key()).map(|token| token.secret);
+    let clock = keeper.clock.clone();
     on_a_thread(network, async |wire| {
-        patiently(FIRST_PATIENCE, async || keeper.fetch(&wire, known.as_ref()).await.map(drop)).await
+        patiently(FIRST_PATIENCE, &clock, async || keeper.fetch(&wire, known.as_ref()).await.map(drop)).await
     })
 }
 
@@ -90,25 +90,26 @@ impl Keeper {
         first: Option<AccessToken>,
         began: &mpsc::SyncSender<Result<(), IdentityError>>,
     ) -> Result<(), IdentityError> {
-        let mut token = match first.filter(|token| !token.left().is_zero()) {
+        let clock = self.clock.clone();
+        let mut token = match first.filter(|token| !token.left(&clock).is_zero()) {
             Some(first) => first,
-            None => patiently(FIRST_PATIENCE, async || self.fetch(wire, None).await).await?,
+            None => patiently(FIRST_PATIENCE, &clock, async || self.fetch(wire, None).await).await?,
         };
-        feed.put(&token.secret, token.left());
+        feed.put(&token.secret, token.left(&clock));
         // The receiver waits.
         let _ = began.send(Ok(()));
         loop {
             let refused = tokio::select! {
                 () = feed.unused() => return Ok(()),
                 () = feed.refused() => true,
-                () = tokio::time::sleep(token.renew_in(&self.clock)) => false,
+                () = clock.sleep(token.renew_in(&clock)) => false,
             };
             let renewed = tokio::select! {
                 () = feed.unused() => return Ok(()),
                 renewed = self.renew(wire, &feed, &token, refused) => renewed,
             };
             token = renewed;
-            feed.put(&token.secret, token.left());
+            feed.put(&token.secret, token.left(&clock));
         }
     }
 
@@ -121,7 +122,8 @@ impl Keeper {
         old: &AccessToken,
         mut refused: bool,
     ) -> AccessToken {
-        let begun = Instant::now();
+        let clock = self.clock.clone();
+        let begun = clock.now();
         let mut failures = 0;
         loop {
             let error = match self.fetch(wire, Some(&old.secret)).await {
@@ -129,13 +131,13 @@ impl Keeper {
                 Err(error) => error,
             };
             failures += 1;
-            let lasting = !error.is_passing() || begun.elapsed() > self.clock.span(GIVE_UP);
-            if lasting && (refused || old.left().is_zero()) {
+            let lasting = !error.is_passing() || clock.now() - begun > GIVE_UP;
+            if lasting && (refused || old.left(&clock).is_zero()) {
                 feed.fail(error.to_string(), error.is_passing());
             }
             let wait = self.wait(failures, &error, old, refused);
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = clock.sleep(wait) => {}
                 () = feed.refused(), if !refused => refused = true,
             }
         }
@@ -144,9 +146,9 @@ impl Keeper {
     /// Until the next attempt: no longer than the old token is good, unless the service asks for more.
     fn wait(&self, failures: u32, error: &IdentityError, old: &AccessToken, refused: bool) -> Duration {
         let wait = pause(failures, error.retry_after(), chance());
-        let left = old.left();
+        let left = old.left(&self.clock);
         let soon = !refused && !left.is_zero() && error.retry_after().is_none();
-        self.clock.span(if soon { wait.min(left.max(Duration::from_millis(100))) } else { wait })
+        if soon { wait.min(left.max(Duration::from_millis(100))) } else { wait }
     }
 
     /// A token from the cache or, with all other processes waiting for it, from the service. Not `old`.

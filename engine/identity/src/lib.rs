@@ -52,9 +52,9 @@ mod programs;
 mod settings;
 mod token;
 
+pub use azuring_azure::Clock;
 pub use cache::{Cache, CacheOptions, CacheProtection};
 pub use chain::{ChainError, PassedOver, chain};
-pub use clock::Clock;
 pub use device::{Cancel, DevicePrompt};
 pub use environment::Environment;
 pub use error::IdentityError;

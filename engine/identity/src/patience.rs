@@ -1,6 +1,8 @@
 //! How long to wait between attempts, and how often.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use azuring_azure::Clock;
 
 use crate::error::IdentityError;
 
@@ -29,9 +31,10 @@ pub(crate) fn chance() -> u8 {
 /// Repeats `attempt` as long as it fails for a passing reason and the next one would begin within `limit`.
 pub(crate) async fn patiently<T>(
     limit: Duration,
+    clock: &Clock,
     mut attempt: impl AsyncFnMut() -> Result<T, IdentityError>,
 ) -> Result<T, IdentityError> {
-    let begun = Instant::now();
+    let begun = clock.now();
     let mut failures = 0;
     loop {
         let error = match attempt().await {
@@ -41,10 +44,10 @@ pub(crate) async fn patiently<T>(
         };
         failures += 1;
         let pause = pause(failures, error.retry_after(), chance());
-        if begun.elapsed() + pause > limit {
+        if clock.now() - begun + pause > limit {
             return Err(error);
         }
-        tokio::time::sleep(pause).await;
+        clock.sleep(pause).await;
     }
 }
 

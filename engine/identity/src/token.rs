@@ -2,9 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use azuring_azure::Secret;
-
-use crate::clock::Clock;
+use azuring_azure::{Clock, Secret};
 
 /// Renew this long before the end.
 const MARGIN: Duration = Duration::from_secs(300);
@@ -21,20 +19,25 @@ pub struct AccessToken {
     pub secret: Secret,
     /// When it was issued, or found.
     pub obtained: SystemTime,
-    /// How long it is good from then on, in this machine's time. More than 30 days count as 30 days.
+    /// How long it is good from then on. More than 30 days count as 30 days.
     pub lifetime: Duration,
 }
 
 impl AccessToken {
     /// A token that is good for `lifetime` from now.
     pub fn new(secret: Secret, lifetime: Duration) -> Self {
-        Self { secret, obtained: SystemTime::now(), lifetime }
+        Self::by(&Clock::system(), secret, lifetime)
+    }
+
+    /// A token that is good for `lifetime` from the time that `clock` shows.
+    pub(crate) fn by(clock: &Clock, secret: Secret, lifetime: Duration) -> Self {
+        Self { secret, obtained: clock.wall(), lifetime }
     }
 
     /// How long it is still good.
-    pub fn left(&self) -> Duration {
+    pub fn left(&self, clock: &Clock) -> Duration {
         // A clock that was set back makes no token younger than new.
-        let age = SystemTime::now().duration_since(self.obtained).unwrap_or_default();
+        let age = clock.wall().duration_since(self.obtained).unwrap_or_default();
         self.life().saturating_sub(age)
     }
 
@@ -45,13 +48,13 @@ impl AccessToken {
     /// How long to go on with it before asking for the next: until a fifth of its life is left, and for a long life at
     /// least 5 minutes.
     pub(crate) fn renew_in(&self, clock: &Clock) -> Duration {
-        self.left().saturating_sub(margin(self.life(), clock))
+        self.left(clock).saturating_sub(margin(self.life()))
     }
 }
 
-fn margin(lifetime: Duration, clock: &Clock) -> Duration {
+fn margin(lifetime: Duration) -> Duration {
     let fifth = lifetime / 5;
-    if lifetime >= clock.span(LONG) { fifth.max(clock.span(MARGIN)) } else { fifth }
+    if lifetime >= LONG { fifth.max(MARGIN) } else { fifth }
 }
 
 #[cfg(test)]
@@ -60,35 +63,30 @@ mod tests {
 
     #[test]
     fn tokens_are_renewed_ahead_of_their_end() {
-        let margin = |lifetime_s, factor| {
-            let clock = Clock::sped_up(factor);
-            margin(clock.span(Duration::from_secs(lifetime_s)), &clock) * factor
-        };
         let s = Duration::from_secs;
-        assert_eq!(margin(86_400, 1), s(17_280));
-        assert_eq!(margin(3600, 1), s(720));
-        assert_eq!(margin(1200, 1), s(300));
-        assert_eq!(margin(1000, 1), s(200));
-        assert_eq!(margin(5, 1), s(1));
-        assert_eq!(margin(3600, 60), s(720));
-        assert_eq!(margin(1200, 60), s(300));
+        for (lifetime_s, ahead_s) in [(86_400, 17_280), (3600, 720), (1200, 300), (1000, 200), (5, 1)] {
+            assert_eq!(margin(s(lifetime_s)), s(ahead_s), "{lifetime_s}");
+        }
     }
 
     #[test]
     fn a_token_ages() {
         let hour = Duration::from_secs(3600);
-        let mut token = AccessToken::new(Secret::new("t"), hour);
-        assert!(token.left() <= hour && token.left() > hour / 2);
-        token.obtained -= hour * 2;
-        assert_eq!(token.left(), Duration::ZERO);
-        token.obtained = SystemTime::now() + hour;
-        assert_eq!(token.left(), hour);
+        let clock = Clock::standing();
+        let mut token = AccessToken::by(&clock, Secret::new("t"), hour);
+        assert_eq!((token.left(&clock), token.renew_in(&clock)), (hour, hour - hour / 5));
+        clock.advance(hour / 2);
+        assert_eq!((token.left(&clock), token.renew_in(&clock)), (hour / 2, hour / 2 - hour / 5));
+        clock.advance(hour);
+        assert_eq!(token.left(&clock), Duration::ZERO);
+        token.obtained = clock.wall() + hour;
+        assert_eq!(token.left(&clock), hour);
     }
 
     #[test]
     fn no_token_is_good_for_ever() {
-        let token = AccessToken::new(Secret::new("t"), Duration::MAX);
-        assert!(token.left() <= LONGEST && token.left() > LONGEST - Duration::from_secs(60));
-        assert!(token.renew_in(&Clock::system()) > LONGEST / 2);
+        let clock = Clock::standing();
+        let token = AccessToken::by(&clock, Secret::new("t"), Duration::MAX);
+        assert_eq!((token.left(&clock), token.renew_in(&clock)), (LONGEST, LONGEST - LONGEST / 5));
     }
 }

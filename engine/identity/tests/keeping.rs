@@ -5,7 +5,7 @@
 mod kit;
 
 use std::rc::Rc;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use azsim::{Application, Authority, Behaviour, Role, Server, Tls, Trouble};
@@ -18,23 +18,24 @@ use azuring_identity::{
     STORAGE_SCOPE, keep,
 };
 use azuring_link::Links;
-use kit::{CLIENT, SECRET, assert_strict, network, with_secret};
+use kit::{CLIENT, SECRET, assert_strict, network, wait_until, with_secret};
 
 struct World {
-    authority: Authority,
+    authority: Arc<Authority>,
     server: Server,
     network: Network,
 }
 
-fn world(speed: u32) -> World {
-    let authority = Authority::builder().speed(speed).start().unwrap();
+/// A second of tokens passes when a test says so.
+fn world() -> World {
+    let authority = Authority::builder().speed(0).start().unwrap();
     authority.register(Application::new(CLIENT).secret(SECRET).role(Role::Reader));
     authority.register(Application::new(PUBLIC_CLIENT).public().role(Role::Reader));
     let server = Server::builder().tls(Tls::SelfSigned).authority(&authority).threads(1).start().unwrap();
     server.create_container(DEVSTORE_ACCOUNT, "cont");
     let pem = format!("{}{}", authority.ca_pem().unwrap(), server.ca_pem().unwrap());
     let network = network(&pem, &[]);
-    World { authority, server, network }
+    World { authority: Arc::new(authority), server, network }
 }
 
 impl World {
@@ -62,6 +63,13 @@ impl World {
     fn asked(&self) -> usize {
         self.authority.requests().len()
     }
+
+    /// Lets time pass on both sides, once the thread that keeps the token waits for it.
+    fn pass(&self, clock: &Clock, span: Duration) {
+        wait_until(|| clock.sleepers() == 1);
+        clock.advance(span);
+        self.authority.advance(span);
+    }
 }
 
 /// Lists once; a token that was renewed meanwhile is another try.
@@ -77,22 +85,28 @@ async fn list(client: &BlobClient) -> Result<(), RequestError> {
 
 #[test]
 fn a_job_outlives_many_tokens() {
-    // Tokens of one real second: renewed each 0.8 s, never sent when they have expired.
-    let world = world(60);
+    // Renewed at four fifths of their life, never sent when they have expired.
+    let world = world();
     world.authority.set_behaviour(Behaviour { lifetime_s: Some(60), ..Behaviour::default() });
-    let bearer = world.keep(world.login(), Clock::sped_up(60), None).unwrap();
-    assert_eq!(world.asked(), 1);
+    let clock = Clock::standing();
+    let bearer = world.keep(world.login(), clock.clone(), None).unwrap();
     world.with_client(bearer, async |client| {
-        while world.asked() < 5 {
+        for token in 1..6 {
+            assert_eq!(world.asked(), token);
             list(client).await.unwrap();
+            world.pass(&clock, Duration::from_secs(47));
+            list(client).await.unwrap();
+            world.pass(&clock, Duration::from_secs(1));
+            wait_until(|| world.asked() > token);
         }
     });
+    assert_eq!(world.server.stats().errors, Default::default(), "no request was refused");
     assert_strict(&world.authority);
 }
 
 #[test]
 fn what_is_refused_is_renewed_at_once() {
-    let world = world(1);
+    let world = world();
     let bearer = world.keep(world.login(), Clock::system(), None).unwrap();
     world.with_client(bearer, async |client| {
         list(client).await.unwrap();
@@ -119,42 +133,59 @@ fn what_is_refused_is_renewed_at_once() {
 
 #[test]
 fn a_busy_authority_does_not_end_a_job() {
-    let world = world(60);
+    let world = world();
     world.authority.set_behaviour(Behaviour { lifetime_s: Some(120), ..Behaviour::default() });
-    let bearer = world.keep(world.login(), Clock::sped_up(60), None).unwrap();
+    let clock = Clock::standing();
+    let bearer = world.keep(world.login(), clock.clone(), None).unwrap();
     let troubles = vec![Trouble::TenantThrottled, Trouble::ServerError, Trouble::TooManyRequests(Some(1))];
     world.authority.set_behaviour(Behaviour { troubles, ..Behaviour::default() });
     world.with_client(bearer, async |client| {
-        while world.asked() < 5 {
+        world.pass(&clock, Duration::from_secs(96));
+        for asked in 2..6 {
+            wait_until(|| world.asked() >= asked);
             list(client).await.unwrap();
+            // The longest pause is the third, of two seconds and the one that was asked for.
+            world.pass(&clock, Duration::from_secs(3));
         }
+        list(client).await.unwrap();
     });
+    assert_eq!(world.asked(), 5);
     assert_strict(&world.authority);
 }
 
 #[test]
 fn a_job_waits_for_an_authority_that_is_gone_but_not_for_ever() {
-    // Ten minutes are a second.
-    let World { authority, network, .. } = world(600);
+    let World { authority, network, .. } = world();
     authority.set_behaviour(Behaviour { lifetime_s: Some(600), ..Behaviour::default() });
-    let login = with_secret(&authority, SECRET);
-    let bearer = keep(login, network, STORAGE_SCOPE, Clock::sped_up(600), None, Cache::none()).unwrap();
+    let (login, clock) = (with_secret(&authority, SECRET), Clock::standing());
+    let bearer = keep(login, network, STORAGE_SCOPE, clock.clone(), None, Cache::none()).unwrap();
+    let (begun, second) = (clock.now(), Duration::from_secs(1));
     drop(authority);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let error = loop {
-            match bearer.ready().await {
-                Ok(()) => tokio::task::yield_now().await,
-                Err(error) => break error.to_string(),
+    let error = runtime.block_on(async {
+        loop {
+            tokio::select! {
+                biased;
+                ready = bearer.ready() => if let Err(error) = ready { break error.to_string() },
+                () = tokio::task::yield_now() => {}
             }
-        };
-        assert!(error.contains("cannot be asked for a token: cannot connect"), "{error}");
+            // Each attempt to connect takes its own time; the clock goes on when the next one is waited for.
+            if clock.sleepers() == 1 {
+                clock.advance(second);
+            } else {
+                std::thread::yield_now();
+            }
+        }
     });
+    assert!(error.contains("cannot be asked for a token: cannot connect"), "{error}");
+    // It has asked since four fifths of the token's life, for ten minutes at least.
+    let waited = (clock.now() - begun).as_secs();
+    assert!(waited > 480 + 600, "{waited} s");
 }
 
 #[test]
 fn without_a_first_token_there_is_no_bearer() {
-    let world = world(1);
+    let world = world();
     let wrong = with_secret(&world.authority, "wrong");
     let error = world.keep(wrong, Clock::system(), None).unwrap_err();
     assert!(matches!(error, IdentityError::Refused { .. }), "{error:?}");
@@ -168,7 +199,7 @@ fn without_a_first_token_there_is_no_bearer() {
 
 #[test]
 fn many_jobs_ask_once() {
-    let world = world(1);
+    let world = world();
     let dir = tempfile::tempdir().unwrap();
     let delay = Duration::from_millis(50);
     world.authority.set_behaviour(Behaviour { delay, ..Behaviour::default() });
@@ -201,20 +232,21 @@ fn log_in(world: &World) -> Login {
     let approve = |prompt: &azuring_identity::DevicePrompt| {
         assert!(world.authority.approve_device(&prompt.user_code));
     };
-    let (clock, cancel) = (Clock::sped_up(60), Cancel::default());
+    let authority = Arc::clone(&world.authority);
+    let (clock, cancel) = (Clock::moved_by_sleep(move |by| authority.advance(by)), Cancel::default());
     person.with_device_code(&world.network, STORAGE_SCOPE, &clock, &approve, &cancel).unwrap().0
 }
 
 #[test]
 fn a_refresh_token_that_is_replaced_is_written_back() {
-    let world = world(60);
+    let world = world();
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
     let login = log_in(&world);
     cache.save_login(&login).unwrap();
     let saved = || cache.login().unwrap().unwrap();
     assert_eq!(saved(), login);
-    let clock = Clock::sped_up(60);
+    let clock = Clock::standing();
     let bearer = keep(saved(), world.network.clone(), STORAGE_SCOPE, clock, None, cache.clone()).unwrap();
     world.with_client(bearer, async |client| list(client).await.unwrap());
     assert_ne!(saved(), login);
@@ -224,13 +256,13 @@ fn a_refresh_token_that_is_replaced_is_written_back() {
 
 #[test]
 fn a_job_stays_who_it_is_when_somebody_else_logs_in() {
-    let world = world(60);
+    let world = world();
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
     let (one, other) = (log_in(&world), log_in(&world));
     let begin = |login: &Login| {
         cache.save_login(login).unwrap();
-        let (network, clock) = (world.network.clone(), Clock::sped_up(60));
+        let (network, clock) = (world.network.clone(), Clock::standing());
         keep(login.clone(), network, STORAGE_SCOPE, clock, None, cache.clone()).unwrap()
     };
     let job = begin(&one);
@@ -245,11 +277,11 @@ fn a_job_stays_who_it_is_when_somebody_else_logs_in() {
 
 #[test]
 fn a_job_does_not_undo_a_logout() {
-    let world = world(60);
+    let world = world();
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
     cache.save_login(&world.login()).unwrap();
-    let (network, clock) = (world.network.clone(), Clock::sped_up(60));
+    let (network, clock) = (world.network.clone(), Clock::standing());
     let job = keep(world.login(), network, STORAGE_SCOPE, clock, None, cache.clone()).unwrap();
     assert_eq!(cache.forget(), Ok(true));
     world.authority.advance(Duration::from_secs(7200));

@@ -4,7 +4,7 @@
 
 mod kit;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use azsim::{Application, Authority, Behaviour, SignIn, Trouble};
@@ -13,16 +13,14 @@ use azuring_identity::{
     AccessToken, Cache, Cancel, Clock, DevicePrompt, IdentityError, Login, LoginKind, PUBLIC_CLIENT,
     STORAGE_SCOPE, keep,
 };
-use kit::{assert_strict, network_of, refused};
+use kit::{assert_strict, network_of, refused, wait_until};
 
-/// Minutes of people are seconds here.
-const SPEED: u32 = 60;
-
-fn authority(behaviour: Behaviour) -> Authority {
-    let authority = Authority::builder().speed(SPEED).start().unwrap();
+/// The minutes of people pass when somebody sleeps, or when a test says so.
+fn authority(behaviour: Behaviour) -> Arc<Authority> {
+    let authority = Authority::builder().speed(0).start().unwrap();
     authority.register(Application::new(PUBLIC_CLIENT).public());
     authority.set_behaviour(behaviour);
-    authority
+    Arc::new(authority)
 }
 
 fn person(authority: &Authority) -> Login {
@@ -30,12 +28,13 @@ fn person(authority: &Authority) -> Login {
 }
 
 fn log_in(
-    authority: &Authority,
+    authority: &Arc<Authority>,
     prompt: impl Fn(&DevicePrompt) + Sync,
-    cancel: &Cancel,
 ) -> Result<(Login, AccessToken), IdentityError> {
-    let clock = Clock::sped_up(SPEED);
-    person(authority).with_device_code(&network_of(authority), STORAGE_SCOPE, &clock, &prompt, cancel)
+    let moved = Arc::clone(authority);
+    let clock = Clock::moved_by_sleep(move |by| moved.advance(by));
+    let cancel = Cancel::default();
+    person(authority).with_device_code(&network_of(authority), STORAGE_SCOPE, &clock, &prompt, &cancel)
 }
 
 #[test]
@@ -46,12 +45,12 @@ fn a_person_enters_the_code_and_stays_logged_in() {
         assert!(authority.approve_device(&prompt.user_code));
         *shown.lock().unwrap() = Some(prompt.clone());
     };
-    let (login, token) = log_in(&authority, prompt, &Cancel::default()).unwrap();
+    let (login, token) = log_in(&authority, prompt).unwrap();
     let shown = shown.into_inner().unwrap().unwrap();
     assert_eq!(shown.verification_uri, "https://microsoft.com/devicelogin");
     assert_eq!(shown.expires_in, Duration::from_secs(900));
     assert!(shown.message.contains(&shown.user_code));
-    assert_eq!(token.lifetime, Duration::from_secs(3599) / SPEED);
+    assert_eq!(token.lifetime, Duration::from_secs(3599));
     let network = network_of(&authority);
     login.token(&network, STORAGE_SCOPE).unwrap();
     let grants: Vec<_> = authority.requests().into_iter().map(|request| request.grant).collect();
@@ -70,7 +69,7 @@ fn pending_is_waited_for_and_a_break_of_the_service_too() {
         let troubles = vec![Trouble::ServerError, Trouble::Unavailable(None)];
         authority.set_behaviour(Behaviour { troubles, sign_in, ..Behaviour::default() });
     };
-    log_in(&authority, prompt, &Cancel::default()).unwrap();
+    log_in(&authority, prompt).unwrap();
     let statuses: Vec<_> = authority.requests().into_iter().map(|request| request.status).collect();
     assert_eq!(statuses, [200, 500, 503, 400, 400, 200]);
     assert_strict(&authority);
@@ -83,31 +82,32 @@ fn declined_and_expired_codes_end_the_login() {
         (SignIn::ExpireAfter(1), "the code was not entered in time"),
     ] {
         let authority = authority(Behaviour { sign_in, ..Behaviour::default() });
-        let error = log_in(&authority, |_| {}, &Cancel::default()).unwrap_err();
+        let error = log_in(&authority, |_| {}).unwrap_err();
         assert_eq!(error, IdentityError::NotLoggedIn { reason: reason.to_owned() });
         assert_strict(&authority);
     }
     // The client does not ask longer than the code lives either.
     let authority = authority(Behaviour { device_lifetime_s: 12, ..Behaviour::default() });
-    let error = log_in(&authority, |_| {}, &Cancel::default()).unwrap_err();
+    let error = log_in(&authority, |_| {}).unwrap_err();
     assert!(matches!(error, IdentityError::NotLoggedIn { .. }), "{error:?}");
     assert_strict(&authority);
 }
 
 #[test]
 fn a_login_can_be_cancelled() {
-    let authority = authority(Behaviour { poll_interval_s: 3600 * 24, ..Behaviour::default() });
-    let cancel = Cancel::default();
-    let error = log_in(&authority, |_| cancel.cancel(), &cancel).unwrap_err();
-    assert_eq!(error, IdentityError::Cancelled);
+    let authority = authority(Behaviour::default());
+    let (cancel, clock) = (Cancel::default(), Clock::standing());
+    let prompt = |_: &DevicePrompt| cancel.cancel();
+    let login = person(&authority);
+    let ended = login.with_device_code(&network_of(&authority), STORAGE_SCOPE, &clock, &prompt, &cancel);
+    assert_eq!(ended.unwrap_err(), IdentityError::Cancelled);
 }
 
 #[test]
 fn a_token_handed_down_is_used_and_then_renewed() {
     let authority = authority(Behaviour::default());
     let (login, _) =
-        log_in(&authority, |prompt| assert!(authority.approve_device(&prompt.user_code)), &Cancel::default())
-            .unwrap();
+        log_in(&authority, |prompt| assert!(authority.approve_device(&prompt.user_code))).unwrap();
     let LoginKind::DeviceCode { refresh } = login.kind else { panic!("{login:?}") };
     let network = network_of(&authority);
     let given = |lifetime_s, refresh: Option<Secret>| {
@@ -122,12 +122,13 @@ fn a_token_handed_down_is_used_and_then_renewed() {
     assert_ne!(token.secret.expose(), "from the parent");
     // A job begins with the parent's token, and gets its own when that nears its end.
     let asked = authority.requests().len();
-    let (first, clock) = (given(1, refresh), Clock::sped_up(SPEED));
-    let bearer = keep(first, network.clone(), STORAGE_SCOPE, clock, None, Cache::none()).unwrap();
+    let clock = Clock::standing();
+    let first = given(60, refresh);
+    let bearer = keep(first, network.clone(), STORAGE_SCOPE, clock.clone(), None, Cache::none()).unwrap();
+    wait_until(|| clock.sleepers() == 1);
     assert_eq!(authority.requests().len(), asked);
-    while authority.requests().len() == asked {
-        std::thread::yield_now();
-    }
+    clock.advance(Duration::from_secs(48));
+    wait_until(|| authority.requests().len() > asked);
     drop(bearer);
     assert_eq!(authority.requests().last().unwrap().grant, "refresh_token");
     assert_eq!(

@@ -118,7 +118,7 @@ struct AuthorityArgs {
     /// Its tenant. Default: one of its own.
     #[arg(long, value_name = "GUID", requires = "authority")]
     tenant: Option<String>,
-    /// Seconds of tokens in one real second.
+    /// Seconds of tokens in one real second; 0: time stands still for them.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "authority")]
     token_speed: u32,
     /// Where the agent of Azure Arc leaves its keys.

@@ -1,8 +1,8 @@
+use azuring_azure::Clock;
 use azuring_link::LinkSettings;
 
 use super::*;
 use crate::cache::Cache;
-use crate::clock::Clock;
 use crate::keep::keep;
 use crate::login::LoginKind;
 use crate::network::{Network, in_runtime};

@@ -1,4 +1,5 @@
 //! An authority, and the network that leads to it.
+#![allow(dead_code, reason = "no test needs all of it")]
 
 use azsim::Authority;
 use azuring_azure::Secret;
@@ -52,4 +53,14 @@ pub fn refused(login: &Login, network: &Network) -> String {
 /// No request has broken the protocol.
 pub fn assert_strict(authority: &Authority) {
     assert_eq!(authority.deviations(), Vec::<String>::new());
+}
+
+/// Waits until `condition` holds; what never holds is a fault that this ends with.
+#[track_caller]
+pub fn wait_until(condition: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(180), "it does not come");
+        std::thread::yield_now();
+    }
 }

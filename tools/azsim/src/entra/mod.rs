@@ -124,10 +124,11 @@ impl AuthorityBuilder {
         self
     }
 
-    /// How many seconds of tokens pass in one real second, at least 1 (the default). The times in tokens, what clients are
-    /// told of them, and the judgement of a storage server all count these seconds.
+    /// How many seconds of tokens pass in one real second: 1 by default; with 0 time stands still, but for
+    /// [`Authority::advance`]. The times in tokens, what clients are told of them, and the judgement of a storage server all
+    /// count these seconds.
     pub fn speed(mut self, speed: u32) -> Self {
-        self.speed = speed.max(1);
+        self.speed = speed;
         self
     }
 
