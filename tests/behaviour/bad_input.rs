@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use azsim::Tls;
-use azuring_tests::{Azuring, DEVSTORE_ACCOUNT, Fixture, Outcome, azuring};
+use azuring_tests::{Azuring, ClosedPort, DEVSTORE_ACCOUNT, Fixture, Outcome, azuring};
 
 /// Asserts the exit code and that one line of stderr holds all of `parts`.
 #[track_caller]
@@ -151,10 +151,8 @@ fn hosts_and_ports_that_do_not_answer() {
     let unknown = to("https://no-such-account.invalid/cont", &[]);
     told(&unknown, 5, &["no-such-account.invalid", "cannot be resolved", "DNS"]);
 
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}/devstoreaccount1/cont", listener.local_addr().unwrap())
-    };
+    let port = ClosedPort::new();
+    let closed = format!("http://{}/devstoreaccount1/cont", port.address());
     told(&to(&closed, &[]), 5, &["cannot connect to 127.0.0.1", "check host and port"]);
 
     // Takes connections (the kernel does) and never answers.

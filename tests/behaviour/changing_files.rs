@@ -4,22 +4,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use azsim::Faults;
+use azsim::Operation;
 use azuring_bench::workload::large_file;
 use azuring_tests::{Fixture, azuring};
 
-/// Waits until the server has seen `requests`, so that the transfer is under way.
-fn wait_for(fixture: &Fixture, requests: u64) {
-    let begun = Instant::now();
-    while fixture.server().stats().requests < requests {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the transfer does not begin");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Uploads a file of 32 blocks slowly and calls `change` once a few blocks have been sent.
+/// Uploads a file of 32 blocks and calls `change` when four of them have been sent.
 fn changed_under_way(change: impl Fn(&Path), expected: &str) {
     let fixture = Fixture::new(azuring!());
     let path = fixture.file("tree/changing.bin", b"the old version");
@@ -27,16 +17,16 @@ fn changed_under_way(change: impl Fn(&Path), expected: &str) {
     fs::remove_file(&path).unwrap();
     large_file(&path, 8 << 20).unwrap();
     fixture.file("tree/steady.bin", b"steady");
-    let before = fixture.server().stats().requests;
-    fixture.server().set_faults(Faults { latency: Duration::from_millis(40), ..Faults::default() });
+    fixture.hold(Operation::PutBlock, "changing", 4);
 
     let args = fixture.upload_args(
         &fixture.path().join("tree"),
         &["--block-size-mb=0.25", "--put-blob-size-mb=0.25", "--concurrency=2", "--retry-failed=0"],
     );
     let running = fixture.azuring().start(args);
-    wait_for(&fixture, before + 4);
+    fixture.wait_for_held(1);
     change(&path);
+    fixture.release();
     let outcome = running.wait().unwrap();
     outcome.expect_code(1);
     let line = outcome.stderr.lines().find(|line| line.starts_with("failed:")).unwrap();
@@ -59,14 +49,15 @@ fn a_file_that_is_steady_again_is_sent_in_the_second_attempt() {
     let path = fixture.path().join("tree/changing.bin");
     fs::create_dir(fixture.path().join("tree")).unwrap();
     large_file(&path, 8 << 20).unwrap();
-    fixture.server().set_faults(Faults { latency: Duration::from_millis(40), ..Faults::default() });
+    fixture.hold(Operation::PutBlock, "changing", 4);
     let args = fixture.upload_args(
         &fixture.path().join("tree"),
         &["--block-size-mb=0.25", "--put-blob-size-mb=0.25", "--concurrency=2"],
     );
     let running = fixture.azuring().start(args);
-    wait_for(&fixture, 4);
+    fixture.wait_for_held(1);
     OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+    fixture.release();
     running.wait().unwrap().expect_code(0);
     assert_eq!(fixture.content("tree/changing.bin"), fs::read(&path).unwrap());
 }
@@ -96,14 +87,15 @@ fn files_that_vanish_after_they_were_listed_fail_alone() {
     for n in 0..400 {
         fixture.file(&format!("tree/{n:03}.txt"), format!("{n}").as_bytes());
     }
-    fixture.server().set_faults(Faults { latency: Duration::from_millis(10), ..Faults::default() });
+    fixture.hold(Operation::PutBlob, "", 5);
     let args = fixture.upload_args(&fixture.path().join("tree"), &["--concurrency=1"]);
     let running = fixture.azuring().start(args);
-    wait_for(&fixture, 5);
+    fixture.wait_for_held(1);
     // Listed long ago, and far from being opened: the first 64 are read ahead.
     for n in 390..400 {
         fs::remove_file(fixture.path().join(format!("tree/{n:03}.txt"))).unwrap();
     }
+    fixture.release();
     let outcome = running.wait().unwrap();
     outcome.expect_code(1);
     assert_eq!(fixture.names().len(), 390);
@@ -119,17 +111,18 @@ fn a_pipe_in_the_place_of_a_file_stops_nobody() {
         for n in 0..300 {
             fixture.file(&format!("tree/{n:03}.txt"), format!("{n}").as_bytes());
         }
-        fixture.server().set_faults(Faults { latency: Duration::from_millis(10), ..Faults::default() });
+        fixture.hold(Operation::PutBlob, "", 5);
         let args = fixture.upload_args(
             &fixture.path().join("tree"),
             &["--concurrency=1", "--lanes=1", &format!("--io={io}")],
         );
         let running = fixture.azuring().start(args);
-        wait_for(&fixture, 5);
+        fixture.wait_for_held(1);
         let replaced = fixture.path().join("tree/299.txt");
         fs::remove_file(&replaced).unwrap();
         let made = std::process::Command::new("mkfifo").arg(&replaced).status().unwrap();
         assert!(made.success());
+        fixture.release();
         let outcome = running.wait().unwrap();
         outcome.expect_code(1);
         assert_eq!(fixture.names().len(), 299);
@@ -143,11 +136,12 @@ fn a_change_of_permissions_is_no_change_of_content() {
     let fixture = Fixture::new(azuring!());
     let path = fixture.path().join("file.bin");
     let facts = large_file(&path, 8 << 20).unwrap();
-    fixture.server().set_faults(Faults { latency: Duration::from_millis(40), ..Faults::default() });
+    fixture.hold(Operation::PutBlock, "", 2);
     let args = fixture.upload_args(&path, &["--block-size-mb=0.5", "--concurrency=4"]);
     let running = fixture.azuring().start(args);
-    wait_for(&fixture, 2);
+    fixture.wait_for_held(1);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fixture.release();
     running.wait().unwrap().expect_code(0);
     assert_eq!(fixture.blobs()[0].crc64, facts.crc64);
 }

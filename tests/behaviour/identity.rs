@@ -9,11 +9,10 @@ mod tokens;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use azsim::{Application, Authority, Endpoint, ManagedIdentity, Role};
 use azuring_tests::entra::{APPLICATION, CLIENT_SECRET, Entra};
-use azuring_tests::{Azuring, Outcome, azuring};
+use azuring_tests::{Azuring, Outcome, azuring, wait_until};
 
 /// Uploads two files, lists them, reads one back and removes them: every kind of request with a token.
 #[track_caller]
@@ -237,7 +236,8 @@ fn the_azure_cli_sees_no_secrets_and_ends_with_azuring() {
     assert!(std::process::Command::new("mkfifo").arg(file("pipe")).status().unwrap().success());
     // Like the real one it is a script, which waits for what does the work.
     let (pipe, seen) = (file("pipe").display().to_string(), file("seen").display().to_string());
-    let work = format!("env > {seen}.new; mv {seen}.new {seen}; exec 3> {pipe}; sleep 20; echo survived >&3");
+    let work =
+        format!("env > {seen}.new; mv {seen}.new {seen}; exec 3> {pipe}; sleep 180; echo survived >&3");
     program(dir.path(), "az", &format!("({work})\n:"));
     let path = format!("{}:/usr/bin:/bin", dir.path().display());
     let with = |azuring: Azuring, _: &Authority| {
@@ -250,11 +250,7 @@ fn the_azure_cli_sees_no_secrets_and_ends_with_azuring() {
     let (url, trusted) = (entra.url(""), entra.trusted());
     for args in [vec!["list", &url, &trusted], vec!["login", "status"]] {
         let running = entra.fixture.azuring().start(&args);
-        let begun = Instant::now();
-        while !file("seen").exists() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "az does not begin");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until("az begins", || file("seen").exists());
         let environment = fs::read_to_string(file("seen")).unwrap();
         assert!(environment.contains("AZCOPY_AUTO_LOGIN_TYPE") && !environment.contains(CLIENT_SECRET));
         fs::remove_file(file("seen")).unwrap();

@@ -76,20 +76,15 @@ fn failing() -> (Fixture, PathBuf) {
     (fixture, tree)
 }
 
-/// An upload of a thousand files that has done some of them.
+/// An upload of a thousand files that has done forty of them and stands still.
 fn begun(fixture: &Fixture) -> Running {
     for n in 0..1000 {
         fixture.file(&format!("tree/{n:04}"), format!("{n}").as_bytes());
     }
-    let latency = Duration::from_millis(50);
-    fixture.server().set_faults(Faults { latency, ..Faults::default() });
+    fixture.hold(Operation::PutBlob, "", 40);
     let args = fixture.upload_args(&fixture.path().join("tree"), &["--concurrency=4"]);
     let running = fixture.azuring().start(args);
-    let begun = Instant::now();
-    while fixture.server().stats().requests < 40 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the transfer does not begin");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    fixture.wait_for_held(4);
     running
 }
 
@@ -109,7 +104,8 @@ fn a_job_that_runs_is_left_alone() {
     cleaned.expect_code(0);
     assert!(cleaned.stderr.contains(&format!("job {id} is running: it stays")), "{}", cleaned.stderr);
     assert!(home(&fixture).join(format!("{id}.log")).exists());
-    running.interrupt();
+    running.interrupt_and_see();
+    fixture.release();
     running.wait().unwrap().expect_code(6);
     assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), [id]);
 }

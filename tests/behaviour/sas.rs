@@ -290,7 +290,7 @@ fn public_containers_need_no_credential() {
     {
         assert!(server.create_container(ACCOUNT, name));
         server.set_acl(ACCOUNT, name, access, "").unwrap();
-        let sas = server.account_sas(ACCOUNT, "rwc", Duration::from_secs(60));
+        let sas = server.account_sas(ACCOUNT, "rwc", Duration::from_secs(3600));
         let url = format!("{}/{name}?{sas}", server.url(ACCOUNT));
         entra.fixture.run(["copy", file.to_str().unwrap(), &url]).expect_code(0);
     }

@@ -6,10 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azuring_bench::workload::Noise;
-use azuring_tests::{Running, Stdin, spawn};
+use azuring_tests::{Running, Stdin, spawn, wait_until};
 
 use crate::kit::{Files, Scene, Way, noise};
 use crate::point::Uncut;
@@ -43,13 +43,9 @@ impl Small {
         let script = format!("mount -t tmpfs -o size={SIZE} none \"$0\" && : >\"$0/mounted\" && exec cat");
         let mut command = Command::new("unshare");
         command.args(how).args(["sh", "-c", &script]).arg(directory);
-        let holder = spawn(&mut command, Stdin::Blocking, Duration::from_secs(120)).unwrap();
+        let holder = spawn(&mut command, Stdin::Blocking, Duration::from_secs(600)).unwrap();
         let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), directory.display()));
-        let begun = Instant::now();
-        while !path.join("mounted").exists() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "no tmpfs: {}", holder.wait().unwrap().stderr);
-            std::thread::yield_now();
-        }
+        wait_until("a tmpfs", || path.join("mounted").exists());
         Self { _holder: holder, path }
     }
 

@@ -6,12 +6,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azsim::{Faults, Seed};
 use azuring_bench::workload::Noise;
 use azuring_journal::{JobId, Jobs, Recovered, State};
-use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome};
+use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, wait_until};
 use serde_json::Value;
 
 /// Bytes of a block or a range.
@@ -307,18 +307,14 @@ impl Scene {
 
     /// Waits until the service has done with what a process left that was killed: the connections it had end a moment later.
     pub(crate) fn settle(&self) {
-        let begun = Instant::now();
         let mut seen = None;
-        loop {
+        wait_until("the end of the requests of a killed process", || {
             let stats = self.fixture.server().stats();
             let now = (stats.in_flight, stats.requests, stats.bytes_in, stats.bytes_out);
-            if now.0 == 0 && seen == Some(now) {
-                return;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(30), "requests of a killed process do not end");
+            let settled = now.0 == 0 && seen == Some(now);
             seen = Some(now);
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            settled
+        });
     }
 
     /// Bytes of request bodies that the service got, or of answers that it gave.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::{BlobClient, Certificate, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Peers, target_dir};
 
 /// Node needs 2-4 s to load Azurite on an idle machine; a busy one with cold disks takes several times that.
-const START_DEADLINE: Duration = Duration::from_secs(90);
+const START_DEADLINE: Duration = Duration::from_secs(180);
 
 /// The line Azurite writes when it accepts connections; the rest of it is its address.
 const READY: &str = "successfully listens on ";

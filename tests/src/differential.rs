@@ -39,7 +39,7 @@ use crate::{AzCopy, Azuring, Stdin, run};
 const WORKERS: usize = 12;
 
 /// No case moves more than a few MiB.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Cases whose name contains what this variable holds are run, and no others.
 const ONLY: &str = "AZURING_CASES";

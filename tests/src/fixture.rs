@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use azsim::{BlobInfo, Server, ServerBuilder};
+use azsim::{BlobInfo, Fault, Faults, NameMatch, Operation, Rule, Server, ServerBuilder};
 use azuring_bench::workload::{FileFacts, Tree};
 use tempfile::TempDir;
 
-use crate::{Azuring, DEVSTORE_ACCOUNT, Outcome};
+use crate::{Azuring, DEVSTORE_ACCOUNT, Outcome, wait_until};
 
 /// The container every fixture starts with.
 pub const CONTAINER: &str = "data";
@@ -77,6 +77,44 @@ impl Fixture {
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Lets `passed` requests of this operation for blobs with `name` in their names through and holds those after them, until
+    /// [`Fixture::release`] or other faults: whatever a test does meanwhile, it does in the middle of the job.
+    pub fn hold(&self, operation: Operation, name: &str, passed: u64) {
+        let name = NameMatch::Contains(name.to_owned());
+        let rule =
+            Rule { name, operation: Some(operation), fault: Fault::Hold, skip: passed, count: u64::MAX };
+        self.server.set_faults(Faults { rules: vec![rule], ..Faults::default() });
+    }
+
+    /// How many requests were held since the server was started.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.server.stats().faults.get("hold").copied().unwrap_or(0)
+    }
+
+    /// Waits until so many were.
+    ///
+    /// # Panics
+    /// When they do not come.
+    #[track_caller]
+    pub fn wait_for_held(&self, requests: u64) {
+        wait_until("requests that are held", || self.held() >= requests);
+    }
+
+    /// Waits until the server has got so many requests since it was started.
+    ///
+    /// # Panics
+    /// When they do not come.
+    #[track_caller]
+    pub fn wait_for_requests(&self, requests: u64) {
+        wait_until("requests", || self.server.stats().requests >= requests);
+    }
+
+    /// Ends all faults: what was held goes on.
+    pub fn release(&self) {
+        self.server.set_faults(Faults::default());
     }
 
     /// URL of [`CONTAINER`] with a SAS that is good for an hour.

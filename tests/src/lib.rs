@@ -27,6 +27,7 @@ mod azcopy;
 mod azuring;
 mod azurite;
 mod certificate;
+mod closed;
 pub mod differential;
 pub mod entra;
 mod fixture;
@@ -40,11 +41,13 @@ mod process;
 mod proxy;
 mod signed;
 mod tree;
+mod wait;
 
 pub use azcopy::AzCopy;
 pub use azuring::Azuring;
 pub use azurite::{Azurite, AzuriteOptions};
 pub use certificate::Certificate;
+pub use closed::ClosedPort;
 pub use fixture::{CONTAINER, Fixture};
 pub use inspect::{BlobClient, RemoteBlob, SasSpec};
 pub use peers::{Peers, PeersError, target_dir};
@@ -52,6 +55,7 @@ pub use process::{Outcome, Running, Stdin, run, spawn};
 pub use proxy::ConnectProxy;
 pub use signed::{SignedOverrides, SignedRequest, SignedSas, signed};
 pub use tree::{local_sha256, sha256_hex};
+pub use wait::wait_until;
 
 /// The account Azurite and azsim know without being told.
 pub const DEVSTORE_ACCOUNT: &str = "devstoreaccount1";

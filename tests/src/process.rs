@@ -4,12 +4,14 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use wait4::Wait4;
+
+use crate::wait_until;
 
 /// How often the peak memory of a child is looked up; see [`Outcome::peak_rss_bytes`].
 const MEMORY_POLL: Duration = Duration::from_millis(10);
@@ -91,7 +93,7 @@ impl Outcome {
 pub struct Running {
     child: Option<Child>,
     stdin: Option<ChildStdin>,
-    streams: Option<[JoinHandle<Vec<u8>>; 2]>,
+    streams: [Drained; 2],
     started: Instant,
     deadline: Duration,
 }
@@ -117,7 +119,7 @@ pub fn spawn(command: &mut Command, stdin: Stdin, deadline: Duration) -> io::Res
         thread::spawn(move || drop(pipe.write_all(bytes)));
     }
     let stdin = pipe;
-    Ok(Running { child: Some(child), stdin, streams: Some(streams), started, deadline })
+    Ok(Running { child: Some(child), stdin, streams, started, deadline })
 }
 
 /// Runs `command` to its end.
@@ -150,6 +152,25 @@ impl Running {
         self.signal(Signal::KILL);
     }
 
+    /// Sends SIGINT and waits until azuring has told that it stops.
+    ///
+    /// # Panics
+    /// When it does not tell.
+    #[track_caller]
+    pub fn interrupt_and_see(&self) {
+        self.interrupt();
+        self.wait_for_stderr("azuring: stopping:");
+    }
+
+    /// Waits until the child has written this to standard error.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn wait_for_stderr(&self, text: &str) {
+        wait_until(text, || self.streams[1].text().contains(text));
+    }
+
     fn signal(&self, signal: Signal) {
         // The child has not been reaped (only `wait` does that, and it consumes self), so the id is still its own.
         if let Some(child) = &self.child {
@@ -176,15 +197,18 @@ impl Running {
         let (timed_out, seen_peak) = watch.join();
         let used = child.wait4()?;
         drop(self.stdin.take());
-        let streams = self.streams.take().expect("wait consumes self, so it runs once");
-        let [stdout, stderr] = streams.map(|stream| stream.join().unwrap_or_default());
+        let [stdout, stderr] = [0, 1].map(|n| {
+            let stream: &mut Drained = &mut self.streams[n];
+            stream.end();
+            stream.text()
+        });
         let peak = used.rusage.maxrss;
         Ok(Outcome {
             code: used.status.code(),
             signal: std::os::unix::process::ExitStatusExt::signal(&used.status),
             timed_out,
-            stdout: String::from_utf8_lossy(&stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            stdout,
+            stderr,
             wall,
             user: used.rusage.utime,
             sys: used.rusage.stime,
@@ -211,10 +235,12 @@ struct Watch {
 
 impl Watch {
     fn start(pid: Pid, deadline: Instant, ended: mpsc::Receiver<()>) -> Self {
-        let (timed_out, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let id = pid.as_raw_nonzero().to_string();
+        // Once before any wait: on a busy machine a short life is over before the next look.
+        let peak = Arc::new(AtomicU64::new(peak_rss_bytes(&id).unwrap_or(0)));
+        let timed_out = Arc::new(AtomicBool::new(false));
         let thread = thread::spawn({
             let (timed_out, peak) = (Arc::clone(&timed_out), Arc::clone(&peak));
-            let id = pid.as_raw_nonzero().to_string();
             move || {
                 while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(MEMORY_POLL) {
                     if let Some(bytes) = peak_rss_bytes(&id) {
@@ -246,14 +272,36 @@ fn peak_rss_bytes(id: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-fn drain(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut all = Vec::new();
-        if let Some(mut stream) = stream {
-            let _ = stream.read_to_end(&mut all);
+/// A stream of a child, read to its end by a thread.
+#[derive(Debug)]
+struct Drained {
+    read: Arc<Mutex<Vec<u8>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drained {
+    fn end(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
-        all
-    })
+    }
+
+    /// What was read so far; invalid UTF-8 is replaced.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.read.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+fn drain(stream: Option<impl Read + Send + 'static>) -> Drained {
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&read);
+    let thread = thread::spawn(move || {
+        let (Some(mut stream), mut piece) = (stream, [0; 16 << 10]) else { return };
+        while let Ok(len @ 1..) = stream.read(&mut piece) {
+            all.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&piece[..len]);
+        }
+    });
+    Drained { read, thread: Some(thread) }
 }
 
 #[cfg(test)]
@@ -269,19 +317,20 @@ mod tests {
     #[test]
     fn a_blocking_stdin_stays_open_and_a_closed_one_is_at_its_end() {
         let read = "read line; echo ended";
-        let closed = run(&mut sh(read), Stdin::Closed, Duration::from_secs(20)).unwrap();
+        let closed = run(&mut sh(read), Stdin::Closed, Duration::from_secs(180)).unwrap();
         assert_eq!(closed.stdout, "ended\n");
         let open = run(&mut sh(read), Stdin::Blocking, Duration::from_millis(300)).unwrap();
         assert!(open.timed_out);
         assert_eq!((open.signal, open.code, open.stdout.as_str()), (Some(9), None, ""));
-        let given = run(&mut sh("cat; echo ended"), Stdin::Bytes(b"text "), Duration::from_secs(20)).unwrap();
+        let given =
+            run(&mut sh("cat; echo ended"), Stdin::Bytes(b"text "), Duration::from_secs(180)).unwrap();
         assert_eq!(given.stdout, "text ended\n");
     }
 
     #[test]
     fn peak_memory_is_the_childs_and_not_ours() {
         let ours = vec![1_u8; 200 << 20];
-        let outcome = run(&mut sh("sleep 0.3"), Stdin::Closed, Duration::from_secs(20)).unwrap();
+        let outcome = run(&mut sh("sleep 0.3"), Stdin::Closed, Duration::from_secs(180)).unwrap();
         assert_eq!(ours.iter().step_by(4096).map(|&byte| u64::from(byte)).sum::<u64>(), 51_200);
         assert!((1..50 << 20).contains(&outcome.peak_rss_bytes), "{}", outcome.peak_rss_bytes);
     }
@@ -290,7 +339,7 @@ mod tests {
     fn summary_fields_are_found_by_their_label() {
         let script =
             "echo 'Number of File Transfers: 3'; echo 'Number of File Transfers Completed: 2'; exit 1";
-        let outcome = run(&mut sh(script), Stdin::Closed, Duration::from_secs(20)).unwrap();
+        let outcome = run(&mut sh(script), Stdin::Closed, Duration::from_secs(180)).unwrap();
         assert_eq!(outcome.field("Number of File Transfers Completed"), Some("2"));
         assert_eq!(outcome.field("Number of File Transfers"), Some("3"));
         assert_eq!(outcome.field("Number of File"), None);

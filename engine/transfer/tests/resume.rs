@@ -214,9 +214,14 @@ fn a_download_of_one_blob_that_is_stopped_before_it_begins_is_not_completed() {
     let job = || download(&bench, "/a/00000", &to);
     let built = job().journal(state.jobs(), Vec::new()).build().unwrap();
     let stop = StopHandle::new();
-    bench
-        .server
-        .set_faults(azsim::Faults { latency: std::time::Duration::from_millis(200), ..Default::default() });
+    let held = azsim::Rule {
+        name: azsim::NameMatch::Contains(String::new()),
+        operation: Some(Operation::GetBlobProperties),
+        fault: azsim::Fault::Hold,
+        skip: 0,
+        count: u64::MAX,
+    };
+    bench.server.set_faults(azsim::Faults { rules: vec![held], ..Default::default() });
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
             // Its first question is on its way.
@@ -224,11 +229,11 @@ fn a_download_of_one_blob_that_is_stopped_before_it_begins_is_not_completed() {
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
             stop.stop();
+            bench.server.set_faults(azsim::Faults::default());
         });
         built.run(&stop, |_| {})
     });
     assert!(report.interrupted);
-    bench.server.set_faults(azsim::Faults::default());
     let (last, _) = state.go_on(job());
     assert_eq!((last.counts.found, last.counts.done), (1, 1));
     assert_eq!(std::fs::read(&to).unwrap(), bytes(1));

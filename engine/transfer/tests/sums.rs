@@ -4,7 +4,6 @@
 mod kit;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use azsim::{Fault, Faults, NameMatch, Operation, Rule};
 use azuring_transfer::{
@@ -30,14 +29,25 @@ fn summing() -> usize {
     names.filter(|name| name.trim_end() == "in-order").count()
 }
 
-/// Runs the job; returns the most threads that summed at a time.
-fn run(job: JobBuilder) -> (Report, usize) {
+/// Holds these requests.
+fn held(operation: Operation) -> Faults {
+    let name = NameMatch::Contains(String::new());
+    let rule = Rule { name, operation: Some(operation), fault: Fault::Hold, skip: 0, count: u64::MAX };
+    Faults { rules: vec![rule], ..Faults::default() }
+}
+
+/// Runs the job, which is held until several threads sum; returns the most of them at a time.
+fn run(bench: &Bench, job: JobBuilder) -> (Report, usize) {
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let most = scope.spawn(|| {
             let mut most = 0;
             while !ended.load(Ordering::SeqCst) {
+                let before = most;
                 most = most.max(summing());
+                if before < 2 && most >= 2 {
+                    bench.server.set_faults(Faults::default());
+                }
                 std::thread::yield_now();
             }
             most
@@ -59,16 +69,16 @@ fn few_large_objects_of_a_lane_are_summed_up_at_a_time() {
     let credential = || Credential::find(&url, |_| None).unwrap();
     let upload =
         |lanes| Job::upload(from.path().join("*"), url.clone(), credential()).options(options(lanes));
-    let slow = Faults { latency: Duration::from_millis(20), ..Faults::default() };
-    bench.server.set_faults(slow.clone());
-    let (report, most) = run(upload(1));
+    bench.server.set_faults(held(Operation::PutBlock));
+    let (report, most) = run(&bench, upload(1));
     assert_eq!(report.counts.done, FILES);
     // Eight at a time; a thread that has given its turn back may still be seen.
     assert!((2..=16).contains(&most), "{most}");
 
     let download =
         Job::download(url.clone(), credential(), bench.dir.path()).recursive(true).as_subdir(false);
-    let (report, most) = run(download.options(options(1)));
+    bench.server.set_faults(held(Operation::GetBlob));
+    let (report, most) = run(&bench, download.options(options(1)));
     assert_eq!(report.counts.done, FILES);
     assert!((2..=16).contains(&most), "{most}");
     assert_eq!(files(bench.dir.path()), files(from.path()));
@@ -81,8 +91,8 @@ fn few_large_objects_of_a_lane_are_summed_up_at_a_time() {
         skip: 0,
         count: u64::MAX,
     };
-    bench.server.set_faults(Faults { rules: vec![refused], ..slow });
-    let (report, _) = run(upload(2));
+    bench.server.set_faults(Faults { rules: vec![refused], ..Faults::default() });
+    let report = upload(2).build().unwrap().run(&StopHandle::new(), |_| {});
     assert_eq!((report.counts.done, report.counts.failed), (0, FILES));
     assert_eq!(bench.server.blobs(DEVSTORE_ACCOUNT, "cont").len() as u64, FILES);
 }

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azsim::{Application, Authority, Behaviour, ManagedIdentity, Role};
 use azuring_tests::entra::{APPLICATION, CLIENT_SECRET, Entra};
-use azuring_tests::{Azuring, azuring};
+use azuring_tests::{Azuring, azuring, wait_until};
 
 use super::{everything_works, given};
 
@@ -51,14 +51,8 @@ fn a_login_is_kept_shown_used_and_forgotten() {
 
 /// Waits for a user code in what a process prints.
 fn user_code(authority: &Authority) -> String {
-    let begun = Instant::now();
-    loop {
-        if let Some(code) = authority.user_codes().first() {
-            return code.clone();
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "nobody asks for a code");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("a code is asked for", || !authority.user_codes().is_empty());
+    authority.user_codes()[0].clone()
 }
 
 #[test]

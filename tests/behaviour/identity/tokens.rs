@@ -2,21 +2,20 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use azsim::{Application, Behaviour, Fault, Faults, NameMatch, Role, Rule, Trouble};
-use azuring_tests::azuring;
+use azsim::{Application, Behaviour, Fault, Faults, NameMatch, Operation, Role, Rule, Trouble};
 use azuring_tests::entra::{APPLICATION, CLIENT_SECRET, Entra};
+use azuring_tests::{azuring, wait_until};
 
 use super::given;
 
-/// 400 small files, and a service that takes its time with each.
-fn slow_tree(entra: &Entra) -> PathBuf {
+/// 400 small files, and a service that holds what comes after the first 40.
+fn held_tree(entra: &Entra) -> PathBuf {
     for n in 0..400 {
         entra.fixture.file(&format!("tree/{n}"), format!("{n}").as_bytes());
     }
-    let latency = Duration::from_millis(20);
-    entra.fixture.server().set_faults(Faults { latency, ..Faults::default() });
+    entra.fixture.hold(Operation::PutBlob, "", 40);
     entra.fixture.path().join("tree")
 }
 
@@ -77,7 +76,7 @@ fn a_busy_authority_is_asked_again() {
 #[test]
 fn a_token_that_is_refused_in_the_middle_of_a_job_is_renewed() {
     let entra = Entra::service_principal(azuring!(), Role::Contributor);
-    let tree = slow_tree(&entra);
+    let tree = held_tree(&entra);
     // One attempt per request: a renewal is none.
     let args = [
         "copy",
@@ -90,14 +89,15 @@ fn a_token_that_is_refused_in_the_middle_of_a_job_is_renewed() {
         "--retry-failed=0",
     ];
     let running = entra.fixture.azuring().start(args);
-    let begun = Instant::now();
-    for done in [40, 200] {
-        while entra.names().len() < done {
-            assert!(begun.elapsed() < Duration::from_secs(60), "the job does not go on");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+    for held in [4, 8] {
+        entra.fixture.wait_for_held(held);
         // All tokens of now have expired, and their holder does not know.
         entra.authority.advance(Duration::from_secs(7200));
+        if held == 4 {
+            entra.fixture.hold(Operation::PutBlob, "", 200);
+        } else {
+            entra.fixture.release();
+        }
     }
     let outcome = running.wait().unwrap();
     outcome.expect_code(0);
@@ -141,17 +141,14 @@ fn a_blob_that_no_token_helps_fails_alone() {
 #[test]
 fn a_job_whose_login_ends_stops_and_says_so_once() {
     let entra = Entra::service_principal(azuring!(), Role::Contributor);
-    let tree = slow_tree(&entra);
+    let tree = held_tree(&entra);
     let args =
         ["copy", tree.to_str().unwrap(), &entra.url(""), &entra.trusted(), "--recursive", "--concurrency=4"];
     let running = entra.fixture.azuring().start(args);
-    let begun = Instant::now();
-    while entra.names().len() < 40 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the job does not begin");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    entra.fixture.wait_for_held(4);
     entra.authority.register(Application::new(APPLICATION).secret("changed").role(Role::Contributor));
     entra.authority.advance(Duration::from_secs(7200));
+    entra.fixture.release();
     let outcome = running.wait().unwrap();
     outcome.expect_code(3);
     let stopped = outcome.stderr.lines().filter(|line| line.contains("the job was stopped")).count();
@@ -171,9 +168,8 @@ fn a_job_whose_login_ends_stops_and_says_so_once() {
 #[test]
 fn a_signal_ends_the_wait_for_a_token() {
     let entra = Entra::service_principal(azuring!(), Role::Contributor);
-    entra.authority.set_behaviour(Behaviour { delay: Duration::from_secs(60), ..Behaviour::default() });
+    entra.authority.set_behaviour(Behaviour { delay: Duration::from_secs(3600), ..Behaviour::default() });
     let running = entra.fixture.azuring().start(["copy", "/etc/hostname", &entra.url(""), &entra.trusted()]);
-    let begun = Instant::now();
     // A request that waits for its answer is in no list: the connection is what can be seen.
     let asks = || {
         fs::read_dir(format!("/proc/{}/task", running.id())).is_ok_and(|threads| {
@@ -182,11 +178,7 @@ fn a_signal_ends_the_wait_for_a_token() {
             })
         })
     };
-    while !asks() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no token is asked for");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("a token is asked for", asks);
     running.interrupt();
     running.wait().unwrap().expect_code(6);
-    assert!(begun.elapsed() < Duration::from_secs(30), "it did not wait for the answer");
 }

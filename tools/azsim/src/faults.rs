@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use crate::error::ApiError;
 use crate::route::Operation;
 
@@ -104,6 +106,9 @@ pub enum Fault {
     Stall,
     /// Served properly, this much later.
     Delay(Duration),
+    /// Served properly, once the faults are set anew: a test that changes something in the middle of a job holds the job
+    /// there, and need not be faster than it.
+    Hold,
 }
 
 impl Fault {
@@ -120,6 +125,7 @@ impl Fault {
             Fault::CutBody => "cut body".to_owned(),
             Fault::Stall => "stall".to_owned(),
             Fault::Delay(_) => "delay".to_owned(),
+            Fault::Hold => "hold".to_owned(),
         }
     }
 }
@@ -141,6 +147,8 @@ impl Rule {
 pub(crate) struct Verdict {
     pub(crate) delay: Duration,
     pub(crate) fault: Option<Fault>,
+    /// The request waits until this changes.
+    pub(crate) held: Option<watch::Receiver<()>>,
 }
 
 /// The faults in force and their counters.
@@ -156,6 +164,8 @@ pub(crate) struct Switch {
     /// False while there is nothing to do, so that the usual request pays one load.
     active: AtomicBool,
     plan: RwLock<Arc<Plan>>,
+    /// Told when there are other faults.
+    anew: watch::Sender<()>,
     injected: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -164,16 +174,22 @@ impl Switch {
         let switch = Switch {
             active: AtomicBool::new(false),
             plan: RwLock::new(Arc::new(Plan::new(Faults::default()))),
+            anew: watch::Sender::new(()),
             injected: Mutex::default(),
         };
         switch.set(faults);
         switch
     }
 
-    /// Replaces the faults; counters of rules and rates begin anew.
+    /// Replaces the faults; counters of rules and rates begin anew, and what was held goes on.
     pub(crate) fn set(&self, faults: Faults) {
         let active = faults.any();
-        *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Plan::new(faults));
+        {
+            // Under the lock: a request that is judged by the old faults is held before this lets it go.
+            let mut plan = self.plan.write().unwrap_or_else(PoisonError::into_inner);
+            *plan = Arc::new(Plan::new(faults));
+            self.anew.send_replace(());
+        }
         self.active.store(active, Ordering::Release);
     }
 
@@ -182,11 +198,17 @@ impl Switch {
         if !self.active.load(Ordering::Acquire) {
             return Verdict::default();
         }
-        let plan = Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner));
-        let verdict = plan.judge(container, blob, operation);
+        let (plan, anew) = {
+            let plan = self.plan.read().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&plan), self.anew.subscribe())
+        };
+        let mut verdict = plan.judge(container, blob, operation);
         if let Some(fault) = &verdict.fault {
             let mut injected = self.injected.lock().unwrap_or_else(PoisonError::into_inner);
             *injected.entry(fault.name()).or_default() += 1;
+        }
+        if verdict.fault == Some(Fault::Hold) {
+            verdict = Verdict { fault: None, held: Some(anew), ..verdict };
         }
         verdict
     }
@@ -253,8 +275,8 @@ impl Plan {
             delay += self.faults.jitter.mul_f64(draw(self.faults.seed, 0, number));
         }
         match self.pick(number, container, blob, operation) {
-            Some(Fault::Delay(more)) => Verdict { delay: delay + more, fault: None },
-            fault => Verdict { delay, fault },
+            Some(Fault::Delay(more)) => Verdict { delay: delay + more, ..Verdict::default() },
+            fault => Verdict { delay, fault, held: None },
         }
     }
 
@@ -363,8 +385,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_goes_on_when_the_faults_are_others() {
+        let rule = Rule {
+            name: NameMatch::Contains(String::new()),
+            operation: None,
+            fault: Fault::Hold,
+            skip: 1,
+            count: 1,
+        };
+        let switch = Switch::new(Faults { rules: vec![rule], ..Faults::default() });
+        let mut judged = (0..3).map(|_| switch.judge("con", "name", Operation::PutBlob));
+        let held: Vec<_> = judged.by_ref().map(|verdict| (verdict.held, verdict.fault)).collect();
+        assert!(held.iter().all(|(_, fault)| fault.is_none()));
+        assert!(held[0].0.is_none() && held[2].0.is_none());
+        let waits = held[1].0.clone().unwrap();
+        assert!(!waits.has_changed().unwrap());
+        assert_eq!(switch.injected()["hold"], 1);
+        switch.set(Faults::default());
+        assert!(waits.has_changed().unwrap());
+    }
+
+    #[test]
     fn the_cap_holds() {
-        let plan = Faults { requests_per_second: Some(50), retry_after_s: Some(3), ..Faults::default() };
+        let plan = Faults { requests_per_second: Some(1), retry_after_s: Some(3), ..Faults::default() };
         let struck = faults(&Switch::new(plan), 100).into_iter().flatten().collect::<Vec<_>>();
         assert!(struck.len() >= 90, "{}", struck.len());
         assert_eq!(

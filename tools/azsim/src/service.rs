@@ -152,6 +152,10 @@ impl Link {
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
+        if let Some(mut held) = verdict.held {
+            // It fails when the server is gone, and this request with it.
+            let _ = held.changed().await;
+        }
         let outcome = match verdict.fault {
             Some(Fault::Stall) => pending().await,
             Some(Fault::Reset) => {

@@ -87,7 +87,7 @@ fn each_operation_asks_for_its_permission() {
         ("r", "PUT", "/new?restype=container", vec![], mismatch),
         ("c", "PUT", "/new?restype=container", vec![], (201, "")),
     ] {
-        client.sas = server.account_sas(ACCOUNT, permissions, Duration::from_secs(60));
+        client.sas = server.account_sas(ACCOUNT, permissions, Duration::from_secs(3600));
         let body: &[u8] = if method == "PUT" && !path.contains("restype") { b"2" } else { b"" };
         let reply = client.send(method, path, &headers, body);
         assert_eq!(reply.verdict(), expected, "{permissions} {method} {path}");

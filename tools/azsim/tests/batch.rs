@@ -116,7 +116,7 @@ fn each_part_has_its_own_credential() {
         (format!("DELETE /{ACCOUNT}/con/{name}"), header)
     };
     let sas = |name: &str, permissions: &str| {
-        let sas = server.account_sas(ACCOUNT, permissions, Duration::from_secs(60));
+        let sas = server.account_sas(ACCOUNT, permissions, Duration::from_secs(3600));
         (format!("DELETE /{ACCOUNT}/con/{name}?{sas}"), String::new())
     };
     let parts =
@@ -145,7 +145,7 @@ fn each_part_has_its_own_credential() {
     let left: Vec<String> = server.blobs(ACCOUNT, "con").into_iter().map(|b| b.name).collect();
     assert_eq!(left, ["none", "weak"]);
 
-    client.sas = server.account_sas(ACCOUNT, "r", Duration::from_secs(60));
+    client.sas = server.account_sas(ACCOUNT, "r", Duration::from_secs(3600));
     let reply = client.send("POST", "?comp=batch", &[KIND], &body(&[delete("weak")]));
     assert_eq!(verdicts(&reply), [own(403, "AuthorizationPermissionMismatch")]);
     client.sas = String::new();

@@ -111,7 +111,7 @@ fn tags_are_set_read_and_need_their_permission() {
     assert_eq!(client.send("PUT", "/con/x?comp=tags", &[], b"<x>").verdict(), (400, "InvalidXmlDocument"));
     let wrong = client.send("PUT", "/con/x?comp=tags", &[("x-ms-content-crc64", "AAAAAAAAAAA=")], tags);
     assert_eq!(wrong.verdict(), (400, "Crc64Mismatch"));
-    client.sas = server.account_sas(ACCOUNT, "rwdlac", Duration::from_secs(60));
+    client.sas = server.account_sas(ACCOUNT, "rwdlac", Duration::from_secs(3600));
     for method in ["GET", "PUT"] {
         let refused = client.send(method, "/con/x?comp=tags", &[], tags);
         assert_eq!(refused.verdict(), (403, "AuthorizationPermissionMismatch"), "{method}");

@@ -97,7 +97,7 @@ fn versions_are_kept_listed_and_deleted_one_by_one() {
     assert_eq!(delete(&mut client, &current, None), (403, "OperationNotAllowedOnRootBlob".to_owned()));
     let second = format!("?versionid={}", escape(&v2));
     let strong =
-        std::mem::replace(&mut client.sas, server.account_sas(ACCOUNT, "d", Duration::from_secs(60)));
+        std::mem::replace(&mut client.sas, server.account_sas(ACCOUNT, "d", Duration::from_secs(3600)));
     assert_eq!(delete(&mut client, &second, None), (403, "AuthorizationPermissionMismatch".to_owned()));
     client.sas = strong;
     assert_eq!(delete(&mut client, &second, None), ok());

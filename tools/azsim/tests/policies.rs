@@ -85,7 +85,7 @@ fn policies_are_kept_and_shown() {
     assert!(text.ends_with(&shown), "{text}");
     assert_eq!(acl(&mut client, &owner, "PUT", &[], "<x>").verdict(), (400, "InvalidXmlDocument"));
     // No SAS can do this, whatever it allows.
-    client.sas = server.account_sas(ACCOUNT, "rwdlacup", Duration::from_secs(60));
+    client.sas = server.account_sas(ACCOUNT, "rwdlacup", Duration::from_secs(3600));
     assert_eq!(client.send("GET", ACL, &[], b"").verdict(), (403, "AuthorizationFailure"));
     assert_eq!(client.send("PUT", ACL, &[], b"").verdict(), (403, "AuthorizationFailure"));
 }

@@ -131,10 +131,10 @@ fn deleted_snapshots_are_removed_for_good_one_by_one() {
     assert_eq!(shown(&mut client, "snapshots,deleted"), (4, 4));
 
     // It takes a permission of its own.
-    client.sas = server.account_sas(ACCOUNT, "rwdxl", Duration::from_secs(60));
+    client.sas = server.account_sas(ACCOUNT, "rwdxl", Duration::from_secs(3600));
     let reply = delete(&mut client, &permanent(&s1), None);
     assert_eq!(reply.verdict(), (403, "AuthorizationPermissionMismatch"));
-    client.sas = server.account_sas(ACCOUNT, "y", Duration::from_secs(60));
+    client.sas = server.account_sas(ACCOUNT, "y", Duration::from_secs(3600));
     assert_eq!(delete(&mut client, &one(&s1), None).verdict(), (403, "AuthorizationPermissionMismatch"));
     for s in [s1, s3] {
         assert_eq!(for_good(&mut client, &permanent(&s), None), "true");

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -315,23 +315,29 @@ fn batches_give_everything_once() {
 fn dropping_stops_the_threads() {
     let paths: Vec<String> = (0..300).map(|n| format!("{n:03}/f")).collect();
     let dir = tree(&paths.iter().map(String::as_str).collect::<Vec<_>>());
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&reads);
+    let (reads, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counter, may) = (Arc::clone(&reads), Arc::clone(&go_on));
     let walk = hooked(dir.path(), move |relative| {
-        if !relative.is_empty() {
-            counter.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(20));
+        counter.fetch_add(1, Ordering::SeqCst);
+        while relative > b"000" && !may.load(Ordering::SeqCst) {
+            std::thread::yield_now();
         }
     });
     let mut stream = walk.threads(2).start().unwrap();
     assert_eq!(stream.next().map(|found| line(&found)).as_deref(), Some("000/f"));
-    let begin = Instant::now();
+    // Both threads are in a directory when the stream is dropped, and go on when it has told them to stop.
+    let shared = Arc::clone(&stream.shared);
+    let watch = std::thread::spawn(move || {
+        while !shared.stop.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        go_on.store(true, Ordering::SeqCst);
+    });
     drop(stream);
-    // Whatever was requested (at most LOOK_AHEAD) is not read any more: that would take 640 ms.
-    assert!(begin.elapsed() < Duration::from_millis(300), "{:?}", begin.elapsed());
-    let after = reads.load(Ordering::Relaxed);
-    std::thread::sleep(Duration::from_millis(60));
-    assert_eq!(reads.load(Ordering::Relaxed), after);
+    watch.join().unwrap();
+    // The root, the first directory, and one for each thread: not the others that were asked for.
+    let read = reads.load(Ordering::SeqCst);
+    assert!(read <= 4, "{read}");
 }
 
 #[test]
