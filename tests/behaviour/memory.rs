@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::fs::{self, File};
+use std::time::Duration;
 
 use azsim::Store;
 use azuring_tests::{Fixture, azuring};
@@ -10,7 +11,9 @@ const MIB: u64 = 1 << 20;
 
 #[test]
 fn a_million_empty_files_in_one_job() {
-    let fixture = Fixture::with(azuring!(), |server| server.store(Store::Discard));
+    // A minute's work of this machine, and ten of one that is busy with other things.
+    let azuring = azuring!().deadline(Duration::from_secs(1_800));
+    let fixture = Fixture::with(azuring, |server| server.store(Store::Discard));
     let tree = fixture.path().join("tree");
     std::thread::scope(|scope| {
         for part in 0..4 {

@@ -61,6 +61,32 @@ impl State {
     fn go_on_until(&self, job: JobBuilder, bytes: u64) -> (Report, Vec<Event>) {
         run(job.resume(self.jobs(), self.id()), Some(bytes))
     }
+
+    /// Goes on at full speed and is stopped when the service has had so many requests: it holds the next ones until then.
+    fn go_on_for(&self, bench: &Bench, job: JobBuilder, requests: u64) -> (Report, Vec<Event>) {
+        let job = job.resume(self.jobs(), self.id()).build().unwrap();
+        let held = || bench.server.stats().faults.get("hold").copied().unwrap_or(0);
+        let (stop, before) = (StopHandle::new(), held());
+        bench.server.set_faults(azsim::Faults { rules: vec![hold(None, requests)], ..Default::default() });
+        let mut events = Vec::new();
+        let report = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while held() == before {
+                    std::thread::yield_now();
+                }
+                stop.stop();
+                bench.server.set_faults(azsim::Faults::default());
+            });
+            job.run(&stop, |event| events.push(event))
+        });
+        (report, events)
+    }
+}
+
+/// Holds what comes after so many requests.
+fn hold(operation: Option<Operation>, skip: u64) -> azsim::Rule {
+    let name = azsim::NameMatch::Contains(String::new());
+    azsim::Rule { name, operation, fault: azsim::Fault::Hold, skip, count: u64::MAX }
 }
 
 fn run(job: JobBuilder, until: Option<u64>) -> (Report, Vec<Event>) {
@@ -142,7 +168,7 @@ fn an_upload_goes_on_in_the_middle_of_its_scan_and_counts_exactly() {
     assert_eq!(recorded.status, Some(JobStatus::Cancelled));
     assert!(!recorded.scanned && recorded.counts.found < 18_000, "{:?}", recorded.counts);
     assert_eq!(recorded.counts.done, report.counts.done);
-    let (again, _) = state.go_on_until(job(), total / 3);
+    let (again, _) = state.go_on_for(&bench, job(), 6_000);
     assert!(again.interrupted);
     assert_eq!(again.before.done, report.counts.done);
     let (last, events) = state.go_on(job());
@@ -214,13 +240,7 @@ fn a_download_of_one_blob_that_is_stopped_before_it_begins_is_not_completed() {
     let job = || download(&bench, "/a/00000", &to);
     let built = job().journal(state.jobs(), Vec::new()).build().unwrap();
     let stop = StopHandle::new();
-    let held = azsim::Rule {
-        name: azsim::NameMatch::Contains(String::new()),
-        operation: Some(Operation::GetBlobProperties),
-        fault: azsim::Fault::Hold,
-        skip: 0,
-        count: u64::MAX,
-    };
+    let held = hold(Some(Operation::GetBlobProperties), 0);
     bench.server.set_faults(azsim::Faults { rules: vec![held], ..Default::default() });
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -271,7 +291,7 @@ fn a_download_goes_on_with_names_and_ranges_as_they_were() {
     let job = || download(&bench, "/top", &to);
     let (report, _) = state.begin(job().options(slow()), 8 * PIECE as u64);
     assert!(report.interrupted);
-    let (again, _) = state.go_on_until(job(), 60 * PIECE as u64 + (total - 60 * PIECE as u64) / 3);
+    let (again, _) = state.go_on_for(&bench, job(), 1_100);
     assert!(again.interrupted);
     let (last, events) = state.go_on(job());
     assert_eq!(last.status(), JobStatus::Completed, "{events:?}");
@@ -363,7 +383,7 @@ fn lists_go_on_with_their_lines_and_the_directories_among_them() {
     let job = || download(&bench, "", &to).list_of_files(ListOfFiles::File(list.clone()));
     let (report, _) = state.begin(job().options(slow()), 1000);
     assert!(report.interrupted);
-    let (again, _) = state.go_on_until(job(), 300_000);
+    let (again, _) = state.go_on_for(&bench, job(), 400);
     assert!(again.interrupted);
     let (last, events) = state.go_on(job());
     let failed: Vec<_> = events
