@@ -7,8 +7,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use azsim::{Application, Behaviour, Fault, Faults, NameMatch, Operation, Rate, Role, Rule, Tls, Trouble};
+use azsim::{Application, Behaviour, Fault, Faults, NameMatch, Operation, Rate, Role, Tls, Trouble};
 use azuring_tests::entra::{APPLICATION, CLIENT_SECRET, Entra};
+use azuring_tests::hostile::{Answer, Hostile, Rule};
 use azuring_tests::{Fixture, azuring};
 
 /// A key that a customer provides.
@@ -55,14 +56,21 @@ fn shown<'a>(secrets: &'a [String], text: &[u8]) -> Option<&'a String> {
 /// Runs a command in each form of output: no stream shows a secret. Returns how it ended.
 #[track_caller]
 fn tells_none(fixture: &Fixture, command: &[&str], secrets: &[String]) -> [Option<i32>; 3] {
-    ["text", "json", "ndjson"].map(|form| {
-        let more = ["--log-level=debug", "--output-type", form];
-        let outcome = fixture.run(command.iter().copied().chain(more));
-        for stream in [&outcome.stdout, &outcome.stderr] {
-            assert_eq!(shown(secrets, stream.as_bytes()), None, "{command:?} as {form}:\n{stream}");
-        }
-        outcome.code
-    })
+    FORMS.map(|form| tells_none_as(form, fixture, command, secrets))
+}
+
+/// The forms of output.
+const FORMS: [&str; 3] = ["text", "json", "ndjson"];
+
+/// The same in one of the forms.
+#[track_caller]
+fn tells_none_as(form: &str, fixture: &Fixture, command: &[&str], secrets: &[String]) -> Option<i32> {
+    let more = ["--log-level=debug", "--output-type", form];
+    let outcome = fixture.run(command.iter().copied().chain(more));
+    for stream in [&outcome.stdout, &outcome.stderr] {
+        assert_eq!(shown(secrets, stream.as_bytes()), None, "{command:?} as {form}:\n{stream}");
+    }
+    outcome.code
 }
 
 /// The files below a directory, with what is in them.
@@ -91,7 +99,7 @@ fn tree(fixture: &Fixture) -> String {
 
 /// Ways in which the service fails: not at all, for one object, for all.
 fn faults() -> [Faults; 3] {
-    let refused = Rule {
+    let refused = azsim::Rule {
         name: NameMatch::Contains("c".to_owned()),
         operation: None,
         fault: Fault::error(403, "AuthorizationFailure"),
@@ -169,7 +177,7 @@ fn no_command_shows_a_secret_whatever_becomes_of_it() {
 fn other_users_do_not_see_the_signature_of_a_running_job() {
     let fixture = Fixture::new(azuring!());
     let file = fixture.file("file.bin", b"content");
-    let stalled = Rule {
+    let stalled = azsim::Rule {
         name: NameMatch::Contains("file.bin".to_owned()),
         operation: Some(Operation::PutBlob),
         fault: Fault::Stall,
@@ -272,7 +280,7 @@ fn the_process_leaves_no_core() {
     use std::os::unix::process::CommandExt as _;
     const NOBODY: u32 = 65534;
     let fixture = Fixture::new(azuring!());
-    let stall = Rule {
+    let stall = azsim::Rule {
         name: NameMatch::Contains(String::new()),
         operation: None,
         fault: Fault::Stall,
@@ -296,4 +304,158 @@ fn the_process_leaves_no_core() {
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!(owner, 0);
+}
+
+/// What a text would do to a terminal: control characters but ends of lines, and turns of direction.
+fn spoils(text: &str) -> Option<char> {
+    text.chars().find(|&c| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}'))
+}
+
+/// An error page that repeats the request, as gateways and debuggers do.
+fn parrot() -> Answer {
+    Answer::status(400).change(|request, answer| {
+        let target = &request.target;
+        let decoded = percent_encoding::percent_decode_str(target).decode_utf8_lossy().into_owned();
+        let again = target.replace('%', "%25");
+        let html = decoded.replace('&', "&amp;amp;").replace('+', "&amp;#43;");
+        let lower = target.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d");
+        let all = [target, &again, &lower, &html].map(|form| form.replace('&', "&amp;")).join(" or ");
+        answer.body = format!(
+            "<?xml version=\"1.0\"?><Error><Code>Bad\u{1b}[31m\u{202e}Code</Code><Message>you asked \u{9b}2Jfor {all} or {}\r\
+             azuring: all done\nazuring: all done</Message></Error>",
+            decoded.replace('&', "&amp;"),
+        )
+        .into_bytes();
+    })
+}
+
+#[test]
+fn a_gateway_that_repeats_the_url_shows_no_signature_and_does_nothing_to_the_terminal() {
+    let fixture = Fixture::new(azuring!());
+    let tree = tree(&fixture);
+    let down = fixture.path().join("down");
+    let down = down.to_str().unwrap();
+    let rules = ["GET", "HEAD", "PUT", "POST", "DELETE"].map(|method| Rule::on(method, "").answer(parrot()));
+    let gateway = Hostile::before(fixture.server().addr(), rules.into());
+    let url = signed(&gateway.via(&fixture.url()), &encoded(FORGED));
+    let secrets = forms(signature(&url).into_iter());
+    for command in [
+        &["copy", &tree, &url, "--recursive", "--max-tries=1"][..],
+        &["copy", &url, down, "--recursive", "--max-tries=1"],
+        &["list", &url, "--max-tries=1"],
+        &["make", &url, "--max-tries=1"],
+        &["remove", &url, "--recursive", "--max-tries=1"],
+        &["set-properties", &url, "--recursive", "--metadata=a=b", "--max-tries=1"],
+    ] {
+        assert!(tells_none(&fixture, command, &secrets).iter().all(|code| *code != Some(0)), "{command:?}");
+        for form in ["text", "json", "ndjson"] {
+            let outcome = fixture.run(command.iter().copied().chain(["--output-type", form]));
+            assert_eq!(spoils(&outcome.stderr), None, "{command:?}: {}", outcome.stderr);
+            assert!(
+                !outcome.stderr.lines().any(|line| line.starts_with("azuring: all done")),
+                "{}",
+                outcome.stderr
+            );
+            if form != "text" {
+                assert_eq!(spoils(&outcome.stdout), None, "{command:?}: {}", outcome.stdout);
+                for line in outcome.stdout.lines() {
+                    serde_json::from_str::<serde_json::Value>(line).unwrap();
+                }
+            }
+        }
+    }
+    assert!(gateway.requests().len() > 30);
+    // Whoever shows a job later knows nothing of the signature: what is kept has to be without.
+    let listed = fixture.run(["jobs", "list", "--output-type=ndjson"]);
+    let jobs: Vec<serde_json::Value> =
+        listed.expect_code(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(jobs.len() > 10, "{}", listed.stdout);
+    let mut failures = 0;
+    for job in jobs {
+        for form in ["text", "json", "ndjson"] {
+            let shown_job = fixture.run([
+                "jobs",
+                "show",
+                job["job"].as_str().unwrap(),
+                "--failed",
+                "--output-type",
+                form,
+            ]);
+            failures += shown_job.stdout.matches("REDACTED").count();
+            assert_eq!(shown(&secrets, shown_job.stdout.as_bytes()), None, "{}", shown_job.stdout);
+        }
+    }
+    assert!(failures > 0, "what failed is shown with its reason");
+    for (name, content) in files(fixture.azuring().home()) {
+        assert_eq!(shown(&secrets, &content), None, "{name}:\n{}", String::from_utf8_lossy(&content));
+    }
+}
+
+#[test]
+fn a_signature_in_the_wrong_place_is_shown_nowhere() {
+    let fixture = Fixture::new(azuring!());
+    let tree = tree(&fixture);
+    let good = fixture.url();
+    let secrets = forms([FORGED.to_owned()].into_iter());
+    let base = good.split_once('?').unwrap().0;
+    let twice = encoded(FORGED).replace('%', "%25");
+    let thrice = twice.replace('%', "%25");
+    let forged = encoded(FORGED);
+    let queries = [
+        format!("?sv=2024-11-04&se=2099-01-01&sp=rw&sig={twice}"),
+        format!("?sv=2024-11-04&se=2099-01-01&sp=rw&sig={thrice}"),
+        format!("?sv=2024-11-04&se=2099-01-01&sp=rw&sig='{forged}'"),
+        format!("?sv=2024-11-04&se=2099-01-01&sp=rw&\"sig\"=\"{forged}\""),
+        format!("?sv=2024-11-04&se=2099-01-01&sp=rw&sgi={forged}"),
+        format!("?sv=2024-11-04&se=2099-01-01&sp=rw&sig:{FORGED}"),
+        format!("?sv=2024-11-04&se=2099-01-01&sp=rw&Sig={forged}"),
+        format!("%3Fsv%3D2024-11-04%26sig%3D{twice}"),
+        format!("%253Fsv%253D2024-11-04%2526sig%253D{thrice}"),
+    ];
+    for (n, query) in queries.iter().enumerate() {
+        let url = format!("{base}{query}");
+        let list = format!("--list-of-files={url}");
+        let commands = [
+            &["copy", &tree, &url, "--recursive", "--max-tries=1"][..],
+            &["copy", &url, "/dev/null", "--recursive", "--max-tries=1"],
+            &["list", &url, "--max-tries=1"],
+            &["remove", &url, "--max-tries=1"],
+            &["copy", &tree, &good, &list],
+            &["copy", &good, "/dev/null", "--list-of-files", &url],
+            &["copy", &url, &good],
+            &["sync", &tree, &url],
+            &["jobs", "resume", &url],
+        ];
+        // Each form meets each of them with another query.
+        for (form, command) in FORMS.iter().cycle().skip(n).zip(commands) {
+            tells_none_as(form, &fixture, command, &secrets);
+        }
+    }
+    for (name, content) in files(fixture.azuring().home()) {
+        assert_eq!(shown(&secrets, &content), None, "{name}:\n{}", String::from_utf8_lossy(&content));
+    }
+}
+
+#[test]
+fn a_proxys_password_is_shown_nowhere_whatever_characters_it_has() {
+    let secrets = forms(["Canary#Sings".to_owned(), PASSWORD.to_owned()].into_iter());
+    let proxies = [
+        "http://me:Canary#Sings@127.0.0.1:1".to_owned(),
+        "http://me:Canary#Sings/Loud?@127.0.0.1:1".to_owned(),
+        "me:Canary#Sings@127.0.0.1:1".to_owned(),
+        format!("http://me:{PASSWORD}#@127.0.0.1:1"),
+        format!("http://me:{PASSWORD}@:x"),
+        format!("ftp://me:{PASSWORD}@127.0.0.1:1"),
+    ];
+    let url =
+        format!("https://account.blob.core.windows.net/cont?sv=1&se=2099-01-01&sig={}", encoded(FORGED));
+    for (n, proxy) in proxies.iter().enumerate() {
+        let variable = ["HTTPS_PROXY", "ALL_PROXY"][n % 2];
+        let fixture = Fixture::new(azuring!().env(variable, proxy));
+        let commands =
+            [&["list", &url, "--max-tries=1"][..], &["env"], &["copy", &url, "/dev/null", "--max-tries=1"]];
+        for (form, command) in FORMS.iter().cycle().skip(n).zip(commands) {
+            tells_none_as(form, &fixture, command, &secrets);
+        }
+    }
 }

@@ -114,6 +114,68 @@ fn on_terminal(args: &[String], mut answer: impl FnMut(&str) -> &'static str + S
     })
 }
 
+/// Runs azuring with a terminal as all of its streams; returns what stood there.
+fn all_on_terminal(args: &[&str]) -> String {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let mut terminal = File::from(master);
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let (mut screen, mut buffer) = (Vec::new(), [0; 4096]);
+            while let Ok(len @ 1..) = terminal.read(&mut buffer) {
+                screen.extend_from_slice(&buffer[..len]);
+            }
+            String::from_utf8(screen).unwrap()
+        });
+        let script = r#"tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>"$tty""#;
+        let program = env!("CARGO_BIN_EXE_azuring-under-test");
+        let line = ["-c", script, "sh", name.to_str().unwrap(), program];
+        Azuring::new("bash").run(line.iter().chain(args));
+        drop(slave);
+        reader.join().unwrap().replace("\r\n", "\n")
+    })
+}
+
+/// Names do to a terminal what their bytes say. There they are shown without, and nowhere else are they changed.
+#[test]
+fn names_of_others_do_nothing_to_a_terminal() {
+    const EVIL: &str = "a\u{1b}[2J\u{9b}31m\nDRYRUN: forged\u{202e}txt";
+    let fixture = Fixture::new(azuring!());
+    fixture.file(&format!("tree/{EVIL}"), b"x");
+    fixture.file(&format!("tree/{}", "long/".repeat(260) + EVIL), b"x");
+    let tree = fixture.path().join("tree");
+    let (tree, url) = (tree.to_str().unwrap(), fixture.url());
+    let quiet = "--output-level=essential";
+    let spoils = |screen: &str| {
+        screen.chars().find(|&c| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}'))
+    };
+    for form in ["text", "json", "ndjson"] {
+        for args in [
+            &["copy", tree, &url, "--recursive", "--dry-run"][..],
+            &["copy", tree, &url, "--recursive"],
+            &["list", &url],
+            &["copy", &url, "/dev/null", "--recursive", "--dry-run"],
+            &["remove", &url, "--recursive", "--dry-run"],
+            &["copy", EVIL, &url],
+            &["copy", tree, EVIL],
+            &["list", "--no-such-flag", EVIL],
+        ] {
+            let screen = all_on_terminal(&[args, &[quiet, "--output-type", form]].concat());
+            assert_eq!(spoils(&screen), None, "{args:?} as {form}:\n{screen}");
+            assert!(!screen.lines().any(|line| line.starts_with("DRYRUN: forged")), "{args:?}:\n{screen}");
+            assert!(!screen.is_empty());
+        }
+    }
+    let piped = fixture.run(["copy", tree, &url, "--recursive", "--dry-run"]);
+    assert!(
+        piped.stdout.contains(&format!("/tree/{EVIL} to ")),
+        "scripts get names to the byte: {}",
+        piped.stdout
+    );
+}
+
 /// Five blobs `old`, the same five files `new`, and `copy --overwrite=prompt` of these.
 fn five() -> (Fixture, Vec<String>) {
     let fixture = Fixture::new(azuring!());

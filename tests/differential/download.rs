@@ -14,13 +14,24 @@ const PUT_MD5: &str =
 const UNPACKED: &str =
     "AzCopy's help says that the suffix is removed, and what is unpacked is no .gz; AzCopy leaves it";
 const LEFT_OUT: &str = "links that are left out are counted, as in uploads; AzCopy says nothing of them";
+const LINE: &str = "what a line names is counted as a file, before it is known to be a link";
 const EMPTY: &str = "AzCopy forgets the stub of a directory with nothing in it; azuring makes it";
 
 #[test]
 fn downloads_are_the_same() {
-    let cases: Vec<Case> =
-        [naming(), names(), filters(), overwrite(), checks(), kinds(), output(), refused(), azurite()]
-            .concat();
+    let cases: Vec<Case> = [
+        naming(),
+        names(),
+        filters(),
+        selection(),
+        overwrite(),
+        checks(),
+        kinds(),
+        output(),
+        refused(),
+        azurite(),
+    ]
+    .concat();
     assert_same(env!("CARGO_BIN_EXE_azuring-under-test"), &cases);
 }
 
@@ -86,6 +97,37 @@ fn naming() -> Vec<Case> {
         .differs(Aspect::Exit, "", "1", LISTED)
         .differs(Aspect::Count, "*", "*", LISTED),
         Case::new("an empty container", "copy {URL} {DST} --from-to=BlobLocal --recursive"),
+    ]
+}
+
+/// What is selected, where several rules meet.
+fn selection() -> Vec<Case> {
+    let links = |remote: &Remote<'_>| {
+        let metadata = vec![("is_symlink".to_owned(), "true".to_owned())];
+        remote.seed(Seed {
+            name: "dir/link".to_owned(),
+            content: vec!["target".into()],
+            metadata,
+            ..Seed::default()
+        });
+        remote.blob("dir/top.txt", b"7 bytes");
+    };
+    vec![
+        download("selection: nothing passes into a directory that is not there", "copy {URL/dir} {DST}/new --from-to=BlobLocal --recursive --include-pattern=*.none"),
+        download("selection: a directory of a list and a pattern for files", "copy {URL/dir} {DST} --from-to=BlobLocal --recursive --list-of-files={SRC}/list --include-pattern=*.jpg;*.txt")
+            .source(|source| drop(source.file("list", "sub\ntop.txt\nzero\n"))),
+        download("selection: a directory of a list and an expression", "copy {URL/dir} {DST} --from-to=BlobLocal --recursive --list-of-files={SRC}/list --include-regex=a.bin$")
+            .source(|source| drop(source.file("list", "sub\ntop.txt\nzero\n"))),
+        download("selection: a path below another, not recursive", "copy {URL/dir/*} {DST} --from-to=BlobLocal --include-path=sub;sub/a.bin"),
+        download("selection: paths that begin alike", "copy {URL/dir} {DST} --from-to=BlobLocal --recursive --include-path=subway;sub"),
+        Case::new("selection: a link of a list", "copy {URL/dir} {DST} --from-to=BlobLocal --recursive --list-of-files={SRC}/list")
+            .source(|source| drop(source.file("list", "link\ntop.txt\n"))).blobs(links)
+            .differs(Aspect::Count, "*", "*", LEFT_OUT),
+        Case::new("selection: a link of a list that is kept", "copy {URL/dir} {DST} --from-to=BlobLocal --recursive --preserve-symlinks --list-of-files={SRC}/list")
+            .source(|source| drop(source.file("list", "link\ntop.txt\n"))).blobs(links)
+            .differs(Aspect::Count, "*", "*", LINE),
+        Case::new("selection: a link by its name", "copy {URL/dir/link} {DST} --from-to=BlobLocal").blobs(links)
+            .differs(Aspect::Count, "*", "*", LEFT_OUT),
     ]
 }
 

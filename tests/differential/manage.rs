@@ -7,7 +7,7 @@ use azuring_tests::differential::{Aspect, Case, Remote, Service, assert_same};
 
 #[test]
 fn commands_do_the_same() {
-    let cases: Vec<Case> = [list(), remove(), set_properties(), make(), pipes()].concat();
+    let cases: Vec<Case> = [list(), remove(), selection(), set_properties(), make(), pipes()].concat();
     assert_same(env!("CARGO_BIN_EXE_azuring-under-test"), &cases);
 }
 
@@ -165,6 +165,52 @@ fn remove() -> Vec<Case> {
                 remote.blob("dir/a b", b"x");
                 remote.blob("stays", b"x");
             }),
+    ]
+}
+
+/// What is selected, where several rules meet.
+fn selection() -> Vec<Case> {
+    fn stubs(remote: &Remote<'_>) {
+        tree(remote);
+        for name in ["dir", "dir/sub", "dir/empty.txt"] {
+            let metadata = vec![("hdi_isfolder".to_owned(), "true".to_owned())];
+            remote.seed(Seed { name: name.to_owned(), metadata, ..Seed::default() });
+        }
+        remote.blob("dir/empty.txt/x", b"x");
+    }
+    let stubs = |name, line| Case::new(name, line).blobs(stubs);
+    let listed = |case: Case| case.source(|source| drop(source.file("list", "top.txt\nsub\nzero\n")));
+    vec![
+        stubs("selection: remove stubs", "remove {URL/dir} --from-to=BlobTrash --recursive"),
+        stubs(
+            "selection: remove by exclude-pattern beside stubs",
+            "remove {URL/dir} --from-to=BlobTrash --recursive --exclude-pattern=*.txt",
+        ),
+        stubs(
+            "selection: remove by include-pattern beside stubs",
+            "remove {URL/dir} --from-to=BlobTrash --recursive --include-pattern=*.txt;sub",
+        ),
+        stubs(
+            "selection: remove by exclude-path beside stubs",
+            "remove {URL/dir} --from-to=BlobTrash --recursive --exclude-path=sub/deep",
+        ),
+        stubs(
+            "selection: remove by include-path beside stubs",
+            "remove {URL/dir} --from-to=BlobTrash --recursive --include-path=sub",
+        ),
+        listed(case(
+            "selection: remove a directory of a list by pattern",
+            "remove {URL/dir} --from-to=BlobTrash --recursive --list-of-files={SRC}/list --include-pattern=*.bin;*.txt",
+        )),
+        listed(case(
+            "selection: set on a directory of a list by pattern",
+            "set-properties {URL/dir} --from-to=BlobNone --recursive --metadata=b=2 --list-of-files={SRC}/list --include-pattern=*.bin;*.txt",
+        )),
+        case(
+            "selection: remove paths that begin alike",
+            "remove {URL/dir} --from-to=BlobTrash --recursive --include-path=subway;sub",
+        ),
+        case("selection: remove by the start of a name", "remove {URL/dir*} --from-to=BlobTrash --recursive"),
     ]
 }
 

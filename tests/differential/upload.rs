@@ -13,6 +13,7 @@ const PIPE: &str = "AzCopy makes an empty blob of a named pipe; azuring skips an
 const DECODED: &str =
     "AzCopy shows a destination as it was typed and all others decoded; azuring decodes all";
 const REGEX: &str = "AzCopy takes a regex that is none for one that matches nothing; azuring refuses it";
+const ONCE: &str = "AzCopy transfers twice what two paths name, and fails the second; azuring takes it once";
 const SAYS_WHY: &str = "AzCopy does not say why everything fails; azuring does";
 
 #[test]
@@ -20,6 +21,7 @@ fn uploads_are_the_same() {
     let cases: Vec<Case> = [
         naming(),
         filters(),
+        selection(),
         properties(),
         sizes_and_types(),
         overwrite(),
@@ -136,6 +138,39 @@ fn dated(source: &Local) {
 fn listed(source: &Local) {
     tree(source);
     source.file("list", "top.txt\r\n\nsub/deep\na b%20+&.txt\n");
+}
+
+/// What is selected, where several rules meet.
+fn selection() -> Vec<Case> {
+    vec![
+        upload("selection: a path below another, not recursive", "copy {SRC}/dir/* {URL} --from-to=LocalBlob --include-path=sub;sub/a.bin"),
+        upload("selection: a path below another", "copy {SRC}/dir/* {URL} --from-to=LocalBlob --recursive --include-path=sub;sub/a.bin").differs(Aspect::Exit, "", "0", ONCE).differs(Aspect::Count, "*", "*", ONCE),
+        upload("selection: a path of a file, not recursive", "copy {SRC}/dir/* {URL} --from-to=LocalBlob --include-path=sub/a.bin;top.txt"),
+        upload("selection: paths that begin alike", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-path=subway;sub"),
+        upload("selection: stubs and a pattern for files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-directory-stub --exclude-pattern=*.txt"),
+        upload("selection: stubs and included names", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-directory-stub --include-pattern=*.txt;sub"),
+        upload("selection: stubs and a path", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --include-directory-stub --exclude-path=sub/deep"),
+        upload("selection: a directory of a list and a pattern for files", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --list-of-files={SRC}/list --include-pattern=*.jpg;*.txt").source(|source| {
+            tree(source);
+            source.file("list", "sub\ntop.txt\nzero\n");
+        }),
+        Case::new("selection: a link to nowhere that a filter leaves out", "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --follow-symlinks --exclude-pattern=*.lnk").source(|source| {
+            tree(source);
+            source.link("dir/a.lnk", "nowhere");
+        }),
+        upload("selection: the contents of a directory that looks like a pattern", "copy {SRC}/[2024]/* {URL} --from-to=LocalBlob --recursive").source(brackets),
+        upload("selection: a file of a directory that looks like a pattern", "copy {SRC}/[2024]/a {URL} --from-to=LocalBlob").source(brackets),
+        upload("selection: a directory that looks like a pattern", "copy {SRC}/[2024] {URL} --from-to=LocalBlob --recursive").source(brackets),
+        upload("selection: a file called star", "copy {SRC}/star/* {URL} --from-to=LocalBlob --recursive").source(|source| {
+            source.file("star/*", "star");
+            source.file("star/other", "other");
+        }),
+    ]
+}
+
+fn brackets(source: &Local) {
+    source.file("[2024]/a", "in the directory");
+    source.file("2/b", "in another one");
 }
 
 fn properties() -> Vec<Case> {

@@ -59,6 +59,7 @@ mod xml;
 
 pub use advice::Access;
 pub use append_blob::MAX_APPEND_BYTES;
+pub use azuring_link::secrets;
 pub use batch::MAX_BATCH;
 pub use bearer::{Bearer, TokenError, TokenFeed, bearer, bearer_by};
 pub use block_list::ListedBlock;

@@ -8,6 +8,7 @@ mod facts;
 
 use std::time::SystemTime;
 
+use azuring_link::secrets;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
@@ -35,10 +36,14 @@ impl Sas {
         let mut seen = Seen::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').ok_or_else(|| fault("a part of it has no `=`"))?;
+            if !is_field(name) {
+                return Err(UrlError::Parameter { parameter: shown(name) });
+            }
             match name {
                 "sv" => seen.version = true,
                 "se" | "si" => seen.end = true,
                 "sig" => {
+                    secrets::register(value);
                     let raw = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
                     // A plus sign that was not encoded arrives as a blank in some shells and editors.
                     let hash = BASE64_STANDARD
@@ -61,7 +66,7 @@ impl Sas {
                 if !valid {
                     return Err(fault("it has blanks or other characters that a query cannot have"));
                 }
-                Ok(Self { query: Secret::new(query) })
+                Ok(Self { query: Secret::partly(query) })
             }
         }
     }
@@ -88,6 +93,26 @@ impl Sas {
     pub fn expose(&self) -> &str {
         self.query.expose()
     }
+}
+
+/// The fields of a SAS: "Create an account SAS", "Create a service SAS", "Create a user delegation SAS", version 2025-07-05.
+const FIELDS: [&str; 33] = [
+    "sv", "ss", "srt", "st", "se", "sp", "sip", "spr", "sr", "si", "sig", "ses", "sdd", "skoid", "sktid",
+    "skt", "ske", "sks", "skv", "saoid", "suoid", "scid", "skdutid", "sduoid", "rscc", "rscd", "rsce",
+    "rscl", "rsct", "tn", "spk", "srk", "epk",
+];
+
+/// Whether a parameter is one of a SAS, be it of a later version: all begin with an `s` and are short, as no parameter is that
+/// says what a request does.
+fn is_field(name: &str) -> bool {
+    let later = name.len() <= 5 && name.starts_with('s') && name.bytes().all(|b| b.is_ascii_lowercase());
+    later || FIELDS.contains(&name)
+}
+
+/// A parameter's name for a message; what is no word may be a part of a signature.
+fn shown(name: &str) -> String {
+    let is_word = name.len() <= 24 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if is_word { format!("`{name}`") } else { "something".to_owned() }
 }
 
 #[derive(Default)]

@@ -7,6 +7,7 @@ use http::Uri;
 use percent_encoding::percent_decode_str;
 
 use crate::credential::DEVSTORE_ACCOUNT;
+use crate::get_blob::Which;
 use crate::sas::Sas;
 
 /// Why a URL cannot be used.
@@ -28,6 +29,22 @@ pub enum UrlError {
         url: String,
         /// The expected shape.
         shape: &'static str,
+    },
+    /// Something else than a SAS stands in the query: it would make another operation of every request, or nobody knows what
+    /// it means. Leave it out.
+    #[error(
+        "the URL's query has {parameter}, which is neither part of a SAS nor `snapshot` or `versionid`: leave it out, since \
+         it would change what the requests do"
+    )]
+    Parameter {
+        /// The parameter's name in quotes, where it can be shown.
+        parameter: String,
+    },
+    /// A snapshot or a version is named where there can be none.
+    #[error("a snapshot or version {reason}: leave `snapshot` and `versionid` out of the URL")]
+    State {
+        /// Why it cannot be.
+        reason: &'static str,
     },
     /// The query is not a shared access signature.
     #[error("the SAS in the URL is not valid: {reason} (put the URL in quotes: the shell ends it at `&`)")]
@@ -57,7 +74,15 @@ pub struct BlobUrl {
     container: String,
     path: String,
     raw_path: String,
+    state: State,
     sas: Option<Sas>,
+}
+
+/// The state of a blob that a URL names: at most one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct State {
+    snapshot: Option<String>,
+    version: Option<String>,
 }
 
 const SHAPE: &str =
@@ -124,6 +149,7 @@ impl BlobUrl {
         if container.is_empty() {
             return Err(UrlError::NoContainer { url: bare.to_owned(), shape: SHAPE });
         }
+        let (state, sas) = query_of(query)?;
         let decode = |part: &str| {
             percent_decode_str(part)
                 .decode_utf8()
@@ -141,8 +167,19 @@ impl BlobUrl {
             container,
             raw_path: path.to_owned(),
             path: decode(path)?,
-            sas: if query.is_empty() { None } else { Some(Sas::parse(query)?) },
+            state,
+            sas: if sas.is_empty() { None } else { Some(Sas::parse(&sas)?) },
         })
+    }
+
+    /// The snapshot or version that the URL names; by default the blob as it is now.
+    pub fn which(&self) -> Which<'_> {
+        Which { snapshot: self.state.snapshot.as_deref(), version: self.state.version.as_deref() }
+    }
+
+    /// Whether the URL names a snapshot or a version.
+    pub fn names_state(&self) -> bool {
+        self.state != State::default()
     }
 
     /// Where to connect to.
@@ -219,6 +256,30 @@ impl std::fmt::Display for BlobUrl {
         }
         Ok(())
     }
+}
+
+/// Takes a query apart: the snapshot or version that it names, and the rest, a SAS or nothing.
+fn query_of(query: &str) -> Result<(State, String), UrlError> {
+    let (mut state, mut sas) = (State::default(), Vec::new());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let place = match name.to_ascii_lowercase().as_str() {
+            "snapshot" => &mut state.snapshot,
+            "versionid" => &mut state.version,
+            _ => {
+                sas.push(pair);
+                continue;
+            }
+        };
+        let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
+        if value.is_empty() || place.replace(value).is_some() {
+            return Err(UrlError::State { reason: "has one value" });
+        }
+    }
+    if state.snapshot.is_some() && state.version.is_some() {
+        return Err(UrlError::State { reason: "is named, and both are" });
+    }
+    Ok((state, sas.join("&")))
 }
 
 fn style_of(host: &str, first_segment: &str) -> Style {
@@ -343,6 +404,54 @@ mod tests {
             ["https://acc.blob.core.windows.net?sig=hidden", "https://a.b/UPPER?sig=hidden", "x?sig=hidden"]
         {
             assert!(!refused(text).contains("hidden"), "{text}");
+        }
+    }
+
+    const SAS: &str = "sv=2024-11-04&se=2030&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D";
+
+    #[test]
+    fn what_would_change_the_operation_is_refused() {
+        let parse = |query: &str| BlobUrl::parse(&format!("https://a.blob.core.windows.net/cont/b?{query}"));
+        for foreign in [
+            "comp=metadata",
+            "restype=container",
+            "timeout=1",
+            "prefix=x",
+            "where=a",
+            "COMP=tier",
+            "_=1",
+            "snapshop=1",
+        ] {
+            let name = foreign.split('=').next().unwrap();
+            for query in [foreign.to_owned(), format!("{foreign}&{SAS}"), format!("{SAS}&{foreign}")] {
+                let told = parse(&query).unwrap_err().to_string();
+                assert!(
+                    told.contains(&format!("`{name}`")) && told.contains("leave it out"),
+                    "{query}: {told}"
+                );
+            }
+        }
+        // Whatever it is, it is not shown.
+        let told = parse(&format!("{SAS}&AAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D=")).unwrap_err().to_string();
+        assert!(!told.contains("AAAA"), "{told}");
+        let all = "sv=1&ss=b&srt=o&st=1&se=2&sp=r&sip=1&spr=https&sr=c&si=x&ses=x&sdd=1&skoid=1&sktid=1&skt=1&ske=1&sks=b\
+                   &skv=1&saoid=1&suoid=1&scid=1&skdutid=1&sduoid=1&rscc=1&rscd=1&rsce=1&rscl=1&rsct=1&srh=x";
+        let sig = SAS.rsplit('&').next().unwrap();
+        assert_eq!(parse(&format!("{all}&{sig}")).unwrap().sas().unwrap().expose(), format!("{all}&{sig}"));
+    }
+
+    #[test]
+    fn a_state_is_named_with_a_sas_or_without() {
+        let parse = |query: &str| BlobUrl::parse(&format!("https://a.blob.core.windows.net/cont/b?{query}"));
+        let version = parse("versionId=2026-11-30T01%3A02%3A03.0000000Z").unwrap();
+        assert_eq!(version.which().version, Some("2026-11-30T01:02:03.0000000Z"));
+        assert!(version.sas().is_none() && version.names_state());
+        let snapshot = parse(&format!("snapshot=s&{SAS}")).unwrap();
+        assert_eq!(snapshot.which(), Which { snapshot: Some("s"), version: None });
+        assert_eq!(snapshot.sas().unwrap().expose(), SAS);
+        assert!(!parse(SAS).unwrap().names_state());
+        for bad in ["snapshot=a&versionid=b", "snapshot=a&snapshot=b", "versionid=", "snapshot"] {
+            assert!(matches!(parse(bad), Err(UrlError::State { .. })), "{bad}");
         }
     }
 

@@ -32,6 +32,7 @@ mod pacer;
 mod pipe;
 mod proxy;
 mod reply;
+pub mod secrets;
 mod stream;
 mod tls;
 mod tunnel;

@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::connect::Endpoint;
 use crate::error::LinkError;
+use crate::secrets;
 use exempt::Exempt;
 
 /// Why the environment's proxies cannot be used. No text of it contains the variable's value, which may hold a password.
@@ -193,6 +194,8 @@ fn read_login(text: &str, socks: bool) -> Result<Login, String> {
         Err(_) => Err("its user or password is not UTF-8 after decoding".to_owned()),
     };
     let login = Login { user: decode(user)?, password: decode(password)? };
+    secrets::register(&login.password);
+    secrets::register(login.basic().trim_start_matches("Basic "));
     // RFC 1929: each has one byte for its length.
     if socks && (login.user.is_empty() || login.user.len() > 255 || login.password.len() > 255) {
         return Err("SOCKS 5 takes users of 1 to 255 bytes and passwords of at most 255".to_owned());

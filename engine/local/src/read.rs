@@ -73,8 +73,8 @@ impl std::fmt::Debug for Matchers {
 }
 
 impl Matchers {
-    fn takes(&self, depth: usize, name: &[u8]) -> bool {
-        self.0.get(depth).is_none_or(|matches| matches(name))
+    fn takes(&self, depth: usize, directory: &[u8], name: &[u8]) -> bool {
+        self.0.get(depth).is_none_or(|matches| matches(directory, name))
     }
 
     /// Whether a path that ends at `depth` is too short to match.
@@ -211,7 +211,7 @@ impl Reader {
                 continue;
             }
             seen += 1;
-            if !shared.matchers.takes(depth, name) {
+            if !shared.matchers.takes(depth, relative, name) {
                 continue;
             }
             let at = |path: &mut Vec<u8>| {

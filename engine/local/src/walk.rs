@@ -36,8 +36,9 @@ const LEVELS: usize = 16;
 /// Most threads that read ahead. Cold directories need many: 16 read a cold tree 4.5 times as fast as none.
 pub const MAX_THREADS: usize = 64;
 
-/// Says whether a path segment (a name, without `/`) matches.
-pub type SegmentMatcher = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+/// Says whether a path segment (the second argument: a name, without `/`) matches, in a directory (its path from the root,
+/// without a final `/`; empty for the root).
+pub type SegmentMatcher = Arc<dyn Fn(&[u8], &[u8]) -> bool + Send + Sync>;
 
 /// Says whether nothing at or below a directory (its path from the root, without a final `/`) is wanted.
 pub type DirectoryPruner = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;

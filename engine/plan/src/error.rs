@@ -128,6 +128,12 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The list of files is not text that is understood. Save it as UTF-8, one path a line.
+    #[error("the list of files {reason}: save it as UTF-8, one path a line")]
+    ListOfFilesEncoding {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// An empty source argument.
     #[error("the source is empty")]
     EmptySource,

@@ -47,6 +47,54 @@ pub struct FilterSpec {
     pub exclude_blob_types: Vec<BlobType>,
 }
 
+impl FilterSpec {
+    /// What of it can never match, or never pass, one line for a person each: it is understood, and hardly meant so.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let patterns = [("include", &self.include_pattern), ("exclude", &self.exclude_pattern)];
+        for (flag, text) in patterns {
+            for item in items(text.as_deref()).filter(|item| item.contains('/')) {
+                let item = escape(item.as_bytes());
+                doubts.push(format!(
+                    "--{flag}-pattern: {item} matches nothing, since a name has no `/`: use --{flag}-path, or --{flag}-regex"
+                ));
+            }
+        }
+        for (flag, text) in [("include", &self.include_path), ("exclude", &self.exclude_path)] {
+            for item in items(text.as_deref()).filter(|item| item.contains(['*', '?'])) {
+                let item = escape(item.as_bytes());
+                doubts.push(format!(
+                    "--{flag}-path: {item} stands for itself, a path has no wildcards: use --{flag}-pattern, or --{flag}-regex"
+                ));
+            }
+        }
+        let excluded: Vec<_> = items(self.exclude_pattern.as_deref()).collect();
+        for item in items(self.include_pattern.as_deref()).filter(|item| excluded.contains(item)) {
+            doubts.push(format!(
+                "{} is included and excluded by its pattern: nothing passes",
+                escape(item.as_bytes())
+            ));
+        }
+        if let Ok(excluded) = Paths::new("--exclude-path", self.exclude_path.as_deref())
+            && let Ok(included) = Paths::new("--include-path", self.include_path.as_deref())
+        {
+            for path in included.all.iter().filter(|path| excluded.covers(path)) {
+                doubts.push(format!(
+                    "--include-path: {} is excluded by --exclude-path: nothing passes",
+                    escape(path)
+                ));
+            }
+        }
+        if let (Some(after), Some(before)) = (self.include_after_ns, self.include_before_ns)
+            && after > before
+        {
+            doubts.push("--include-after is later than --include-before: nothing passes".to_owned());
+        }
+        doubts
+    }
+}
+
 /// A [`FilterSpec`] made ready. Paths given to it are relative to the source and `/`-separated, without a
 /// leading or trailing `/`.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +134,15 @@ impl Filter {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.passes_all_names() && !self.needs_mtime() && self.exclude_blob_types.is_empty()
+    }
+
+    /// Whether something is asked that only files have: a pattern for names of files, or a type of blob. Then directories
+    /// themselves, and the stubs that stand for them, take no part: AzCopy's rule.
+    #[must_use]
+    pub fn is_for_files(&self) -> bool {
+        !self.include_patterns.is_empty()
+            || !self.exclude_patterns.is_empty()
+            || !self.exclude_blob_types.is_empty()
     }
 
     /// Whether the time of last modification is looked at.
@@ -161,16 +218,30 @@ impl Filter {
         outside || self.exclude_paths.covers(dir_rel)
     }
 
-    /// The included paths, if there are any: sorted by bytes, none below another.
+    /// The included paths, if there are any: sorted by bytes. With `recursive` none is below another; otherwise what is below a
+    /// directory is not covered by it, and all are given.
     #[must_use]
-    pub fn include_paths(&self) -> Option<&[Vec<u8>]> {
-        (!self.include_paths.is_empty()).then_some(&self.include_paths.0)
+    pub fn include_paths(&self, recursive: bool) -> Option<&[Vec<u8>]> {
+        let paths = if recursive { &self.include_paths.outermost } else { &self.include_paths.all };
+        (!paths.is_empty()).then_some(paths)
+    }
+
+    /// Whether the path itself is included, and not only one above it.
+    #[must_use]
+    pub fn names(&self, rel: &[u8]) -> bool {
+        self.include_paths.all.binary_search_by(|known| known.as_slice().cmp(rel)).is_ok()
+    }
+
+    /// Whether an included path lies below this directory, be the directory included or not.
+    #[must_use]
+    pub fn names_below(&self, dir_rel: &[u8]) -> bool {
+        has_below(&self.include_paths.all, dir_rel)
     }
 
     /// The excluded paths: sorted by bytes, none below another.
     #[must_use]
     pub fn excluded_paths(&self) -> &[Vec<u8>] {
-        &self.exclude_paths.0
+        &self.exclude_paths.outermost
     }
 
     fn passes_all_names(&self) -> bool {
@@ -183,9 +254,14 @@ impl Filter {
     }
 }
 
-/// Relative paths, sorted, none below another.
+/// Relative paths, sorted.
 #[derive(Debug, Clone, Default)]
-struct Paths(Vec<Vec<u8>>);
+struct Paths {
+    /// As they were given.
+    all: Vec<Vec<u8>>,
+    /// Those that are not below another.
+    outermost: Vec<Vec<u8>>,
+}
 
 impl Paths {
     fn new(flag: &'static str, text: Option<&str>) -> Result<Self, PlanError> {
@@ -201,17 +277,18 @@ impl Paths {
         }
         paths.sort();
         paths.dedup();
-        let all = Self(paths);
-        let outermost = |path: &&Vec<u8>| !ancestors(path).any(|above| all.contains(above));
-        Ok(Self(all.0.iter().filter(outermost).cloned().collect()))
+        let contains = |path: &[u8]| paths.binary_search_by(|known| known.as_slice().cmp(path)).is_ok();
+        let outermost = |path: &&Vec<u8>| !ancestors(path).any(contains);
+        let outermost = paths.iter().filter(outermost).cloned().collect();
+        Ok(Self { all: paths, outermost })
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.outermost.is_empty()
     }
 
     fn contains(&self, path: &[u8]) -> bool {
-        self.0.binary_search_by(|known| known.as_slice().cmp(path)).is_ok()
+        self.outermost.binary_search_by(|known| known.as_slice().cmp(path)).is_ok()
     }
 
     /// Whether `rel` is one of the paths or below one.
@@ -221,14 +298,16 @@ impl Paths {
 
     /// Whether one of the paths is below `directory`.
     fn has_below(&self, directory: &[u8]) -> bool {
-        let start = self.0.partition_point(|path| {
-            path.iter().cmp(directory.iter().chain(std::iter::once(&b'/'))) == Ordering::Less
-        });
-        self.0
-            .get(start)
-            .and_then(|path| path.strip_prefix(directory))
-            .is_some_and(|rest| rest.starts_with(b"/"))
+        has_below(&self.outermost, directory)
     }
+}
+
+/// Whether one of these paths, which are sorted, is below `directory`.
+fn has_below(paths: &[Vec<u8>], directory: &[u8]) -> bool {
+    let start = paths.partition_point(|path| {
+        path.iter().cmp(directory.iter().chain(std::iter::once(&b'/'))) == Ordering::Less
+    });
+    paths.get(start).and_then(|path| path.strip_prefix(directory)).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 /// The directories above `path`, from the outermost, the source itself left out.

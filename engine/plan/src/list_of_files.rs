@@ -1,7 +1,10 @@
 //! `--list-of-files`: one relative path per line, as it is called (not percent-encoded), a file or a directory.
 //!
 //! Lines end in LF or CRLF; a byte order mark at the start and empty lines are nothing; `./` at the start, as `find`
-//! writes it, is dropped. No comments, and spaces belong to the name. A path may end in `/`: it is a directory's.
+//! writes it, is dropped. No comments, and spaces and quotes belong to the name. A path may end in `/`: it is a directory's.
+//!
+//! A list whose first line ends in a zero byte (`find -print0`) has all its lines end so; they may hold line feeds. UTF-16 is
+//! read where a byte order mark says so, as Windows writes it; without one it is told.
 
 use crate::PlanError;
 use crate::name::escape;
@@ -37,6 +40,76 @@ pub struct ListOfFiles {
     lines: u64,
     /// The first line was `{`: the second tells whether this is JSON.
     opened_brace: bool,
+    /// What lines end in, once the first one has ended.
+    end: Option<u8>,
+    encoding: Encoding,
+    /// The first line that stands in quotes.
+    quoted: Option<u64>,
+}
+
+/// How the bytes of a list stand for text.
+#[derive(Debug)]
+enum Encoding {
+    /// These first bytes do not tell yet.
+    Unknown(Vec<u8>),
+    /// As they are.
+    Bytes,
+    Utf16 {
+        little: bool,
+        /// The first byte of a unit.
+        half: Option<u8>,
+        /// The first unit of a pair.
+        high: Option<u16>,
+    },
+}
+
+impl Default for Encoding {
+    fn default() -> Self {
+        Self::Unknown(Vec::new())
+    }
+}
+
+/// So many bytes tell UTF-16 from names of one letter that end in zero bytes.
+const HEAD_BYTES: usize = 16;
+
+impl Encoding {
+    fn of(head: &[u8]) -> Result<Self, PlanError> {
+        let utf16 = |little| Ok(Self::Utf16 { little, half: None, high: None });
+        let zeros_at = |odd: usize| head.iter().enumerate().all(|(at, &byte)| (byte == 0) == (at % 2 == odd));
+        match head {
+            [0xff, 0xfe, ..] => utf16(true),
+            [0xfe, 0xff, ..] => utf16(false),
+            _ if head.len() >= HEAD_BYTES && (zeros_at(0) || zeros_at(1)) => {
+                Err(PlanError::ListOfFilesEncoding { reason: "looks like UTF-16 without a byte order mark" })
+            }
+            _ => Ok(Self::Bytes),
+        }
+    }
+
+    /// The text of these bytes in UTF-8; `None`: as they are.
+    fn decode(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, PlanError> {
+        let Self::Utf16 { little, half, high } = self else { return Ok(None) };
+        let mut text = String::with_capacity(bytes.len());
+        for &byte in bytes {
+            let Some(first) = half.take() else {
+                *half = Some(byte);
+                continue;
+            };
+            let unit =
+                if *little { u16::from_le_bytes([first, byte]) } else { u16::from_be_bytes([first, byte]) };
+            let broken =
+                || PlanError::ListOfFilesEncoding { reason: "is UTF-16 with half a character in it" };
+            match (high.take(), unit) {
+                (None, 0xd800..=0xdbff) => *high = Some(unit),
+                (None, unit) => text.push(char::from_u32(unit.into()).ok_or_else(broken)?),
+                (Some(high), low) => {
+                    let mut pair = char::decode_utf16([high, low]);
+                    text.push(pair.next().and_then(Result::ok).ok_or_else(broken)?);
+                }
+            }
+        }
+        Ok(Some(text.into_bytes()))
+    }
 }
 
 impl ListOfFiles {
@@ -50,16 +123,48 @@ impl ListOfFiles {
     ///
     /// # Errors
     ///
-    /// [`PlanError::ListOfFilesIsJson`]: AzCopy's old format, `{"Files":[...]}`.
+    /// [`PlanError::ListOfFilesIsJson`]: AzCopy's old format, `{"Files":[...]}`. [`PlanError::ListOfFilesEncoding`].
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<ListEntry>) -> Result<(), PlanError> {
+        if let Encoding::Unknown(head) = &mut self.encoding {
+            head.extend_from_slice(bytes);
+            // Whoever waits for what becomes of a line before the next one gets it.
+            let needed = if head.iter().take(2).any(|&byte| byte == 0) { HEAD_BYTES } else { 2 };
+            if head.len() < needed {
+                return Ok(());
+            }
+            let head = std::mem::take(head);
+            return self.begin(&head, out);
+        }
+        match self.encoding.decode(bytes)? {
+            Some(text) => self.lines(&text, out),
+            None => self.lines(bytes, out),
+        }
+    }
+
+    /// The first bytes have come.
+    fn begin(&mut self, head: &[u8], out: &mut Vec<ListEntry>) -> Result<(), PlanError> {
+        self.encoding = Encoding::of(head)?;
+        self.feed(head, out)
+    }
+
+    fn lines(&mut self, bytes: &[u8], out: &mut Vec<ListEntry>) -> Result<(), PlanError> {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|&b| b == b'\n') {
-            self.keep(&rest[..end]);
+        loop {
+            let ends = |&byte: &u8| self.end.map_or(byte == b'\n' || byte == 0, |end| byte == end);
+            let Some(at) = rest.iter().position(ends) else { break };
+            self.end = Some(rest[at]);
+            self.keep(&rest[..at]);
             self.end_line(out)?;
-            rest = &rest[end + 1..];
+            rest = &rest[at + 1..];
         }
         self.keep(rest);
         Ok(())
+    }
+
+    /// The first line so far that begins and ends with a quote, which is a part of the name here, and may not be meant so.
+    #[must_use]
+    pub fn quoted_line(&self) -> Option<u64> {
+        self.quoted
     }
 
     /// The list has ended: the last line need not end in LF.
@@ -68,6 +173,10 @@ impl ListOfFiles {
     ///
     /// As [`ListOfFiles::feed`].
     pub fn finish(mut self, out: &mut Vec<ListEntry>) -> Result<(), PlanError> {
+        if let Encoding::Unknown(head) = &mut self.encoding {
+            let head = std::mem::take(head);
+            self.begin(&head, out)?;
+        }
         self.end_line(out)
     }
 
@@ -83,7 +192,14 @@ impl ListOfFiles {
         if self.lines == 1 {
             line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         }
-        line = line.strip_suffix(b"\r").unwrap_or(line);
+        if self.end != Some(0) {
+            line = line.strip_suffix(b"\r").unwrap_or(line);
+        }
+        if let [first @ (b'"' | b'\''), .., last] = line
+            && first == last
+        {
+            self.quoted.get_or_insert(self.lines);
+        }
         // The test of AzCopy's validateListOfFilesFormat: the first two lines, blanks and a final `[` left out.
         if self.lines <= 2 {
             let mut words: Vec<u8> = line.iter().copied().filter(|b| !b" \t".contains(b)).collect();
@@ -197,6 +313,56 @@ mod tests {
         for piece in [1, 7, 100] {
             assert_eq!(entries(text, piece), Ok(expected.clone()));
         }
+    }
+
+    #[test]
+    fn lists_of_find_end_in_zero_bytes() {
+        let text = b"./c \r\0a\nb\0\0dir/\0a\0";
+        for piece in [1, 3, 100] {
+            assert_eq!(entries(text, piece), ok(&["c \\r", "a\\nb", "dir/", "a"]), "{piece}");
+        }
+        assert_eq!(entries(b"a\0b\0c\0", 100), ok(&["a", "b", "c"]));
+        let (mut list, mut out) = (ListOfFiles::new(), Vec::new());
+        list.feed(b"a\n", &mut out).unwrap();
+        assert_eq!(out, [Ok(b"a".to_vec())], "nothing is waited for");
+        // The first line has ended otherwise: no name has a zero byte.
+        assert_eq!(entries(b"x\na\0b", 100).unwrap()[1], Err((2, "a\\x00b".to_owned())));
+    }
+
+    #[test]
+    fn utf_16_is_read_or_told() {
+        let text = "größe/日本 😀.txt\r\n./b\n";
+        for little in [true, false] {
+            let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+            let bytes: Vec<u8> = units
+                .flat_map(|unit: u16| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+                .collect();
+            for piece in 1..bytes.len() {
+                assert_eq!(entries(&bytes, piece), ok(&["größe/日本 😀.txt", "b"]), "{piece}");
+            }
+            let told = |bytes: &[u8], piece| match entries(bytes, piece) {
+                Err(PlanError::ListOfFilesEncoding { reason }) => reason,
+                other => panic!("{other:?}"),
+            };
+            let ascii = "a/file.txt\nb\n".encode_utf16();
+            let ascii: Vec<u8> = ascii
+                .flat_map(|unit: u16| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+                .collect();
+            assert!(told(&ascii, 5).contains("without a byte order mark"));
+            let mut half = bytes[..2].to_vec();
+            half.extend([0xd8, 0xd8, 0x61, 0x61, 0, 0]);
+            assert!(told(&half, 100).contains("half a character"));
+        }
+    }
+
+    #[test]
+    fn quotes_are_noticed_and_kept() {
+        for (text, line) in [("a\n\"b c\"\n\"d\"", Some(2)), ("'a'", Some(1)), ("\"\n\"a\nb'", None)] {
+            let (mut list, mut out) = (ListOfFiles::new(), Vec::new());
+            list.feed(format!("{text}\n{}\n", "x".repeat(16)).as_bytes(), &mut out).unwrap();
+            assert_eq!(list.quoted_line(), line, "{text:?}");
+        }
+        assert_eq!(entries(b"\"a b\"\n", 100), ok(&["\"a b\""]));
     }
 
     #[test]

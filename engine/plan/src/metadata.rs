@@ -12,7 +12,7 @@ const NOT_IN_NAMES: &str = " !#$%^&*,<>{}|\\:.()+'\"?/";
 /// # Errors
 ///
 /// [`PlanError::BadMetadata`]: a name without `=`, an empty name, a name with spaces or special characters, or
-/// outside ASCII (a header's name has nothing else).
+/// outside ASCII (a header's name has nothing else); a name that is given twice.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, PlanError> {
     let mut pairs = Vec::new();
     let (mut name, mut value, mut in_value) = (String::new(), String::new(), false);
@@ -23,6 +23,10 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, PlanError> {
             None | Some(';') => {
                 if in_value {
                     check_name(&name)?;
+                    // A header's name has no capitals: one of the two values would be lost.
+                    if pairs.iter().any(|(known, _): &(String, _)| known.eq_ignore_ascii_case(&name)) {
+                        return Err(bad(&name, "it is given twice (capitals make no difference)"));
+                    }
                     pairs.push((std::mem::take(&mut name), std::mem::take(&mut value)));
                     in_value = false;
                 } else if !name.is_empty() {
@@ -90,6 +94,8 @@ mod tests {
             ("x=1;a\\=b\\;c d=1", "a=b;c d"),
             ("ü=1", "ü"),
             ("a\n=1", "a\\n"),
+            ("k=v;K=w", "K"),
+            ("k=v;x=1;k=v", "k"),
         ] {
             match parse(text) {
                 Err(PlanError::BadMetadata { name: shown, .. }) => assert_eq!(shown, name),

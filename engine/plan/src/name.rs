@@ -148,6 +148,43 @@ pub fn escape(name: &[u8]) -> String {
     out
 }
 
+/// Whether a character does something to a terminal instead of being shown: control characters (C0, DEL, C1), separators
+/// of lines, and those that turn the direction of other text round. Marks of direction that only concern themselves, which
+/// names in Hebrew or Arabic may have, do not count.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text for a terminal, of one line: what is unprintable is escaped as [`escape`] does it, but for tabs.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    printable(text, &['\t'])
+}
+
+/// The same of several lines.
+#[must_use]
+pub fn lines(text: &str) -> Cow<'_, str> {
+    printable(text, &['\t', '\n'])
+}
+
+fn printable<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+    let spoils = |c: char| is_unprintable(c) && !kept.contains(&c);
+    if !text.contains(spoils) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if !spoils(c) => out.push(c),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            c => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| escape_byte(byte, &mut out)),
+        }
+    }
+    out.into()
+}
+
 fn escape_byte(byte: u8, out: &mut String) {
     write!(out, "\\x{byte:02x}").expect("writing to a String cannot fail");
 }
@@ -243,6 +280,19 @@ mod tests {
             assert_eq!(stored_as(name), stored, "{name}");
         }
         assert!(matches!(stored_as("plain/name.txt"), Cow::Borrowed("plain/name.txt")));
+    }
+
+    #[test]
+    fn nothing_reaches_a_terminal_but_text() {
+        for (text, line) in [
+            ("größe\t\u{200f}שלום.txt", "größe\t\u{200f}שלום.txt"),
+            ("a\u{1b}[2Jb\r\n", "a\\x1b[2Jb\\r\\n"),
+            ("\u{9b}31m\u{7f}\0", "\\xc2\\x9b31m\\x7f\\x00"),
+            ("exe.\u{202e}txt\u{2066}\u{2028}", "exe.\\xe2\\x80\\xaetxt\\xe2\\x81\\xa6\\xe2\\x80\\xa8"),
+        ] {
+            assert_eq!(one_line(text), line);
+            assert_eq!(lines(text), line.replace("\\n", "\n"));
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a local source argument means: a literal path, the contents of a directory, or a pattern.
 //!
-//! A file whose name really contains `*` wins over the pattern, as in AzCopy: ask the file system for the
-//! argument as it stands first, and parse it only when nothing has that name.
+//! Names that exist win, segment by segment: with a directory `[2024]` there, `[2024]/*.txt` means the text files in it and
+//! not those of `2`, though `[2024]` is a pattern too. One thing goes before that: `dir/*` is always what `dir` holds, also where
+//! one of its files is called `*`, as in AzCopy.
 
 use crate::PlanError;
 use crate::name::escape;
@@ -21,27 +22,54 @@ pub enum LocalSource {
     Glob {
         /// The path before the first segment with a wildcard; `.` or `/` where there is none.
         root: Vec<u8>,
-        /// One matcher for each remaining component, at least one.
-        segments: Vec<Glob>,
+        /// One pattern for each remaining component, at least one.
+        segments: Vec<Segment>,
     },
 }
 
+/// One component of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// As it was written: a name, where the directory at hand has one like it.
+    pub name: Vec<u8>,
+    /// What it matches otherwise.
+    pub glob: Glob,
+}
+
+impl Segment {
+    fn new(text: &[u8]) -> Result<Self, PlanError> {
+        Ok(Self { name: text.to_vec(), glob: Glob::new(text)? })
+    }
+
+    /// Whether it can be read in two ways, so that it matters whether there is such a name.
+    #[must_use]
+    pub fn may_be_name(&self) -> bool {
+        self.name != b"*" && self.name.iter().any(|b| b"*?[\\".contains(b))
+    }
+}
+
 impl LocalSource {
-    /// Takes a source argument apart.
+    /// Takes a source argument apart. `exists` says whether anything has a name, be it a link that leads nowhere.
     ///
     /// # Errors
     ///
     /// [`PlanError::EmptySource`]; [`PlanError::BadPattern`] for a malformed segment, for a `..` or `.` after
     /// the first wildcard (the walk does not go up), and for a pattern that ends in `/`.
-    pub fn parse(argument: &[u8]) -> Result<Self, PlanError> {
+    pub fn parse(argument: &[u8], exists: impl Fn(&[u8]) -> bool) -> Result<Self, PlanError> {
         if argument.is_empty() {
             return Err(PlanError::EmptySource);
         }
-        let Some(first) = argument.split(|&b| b == b'/').position(has_meta) else {
-            return Ok(Self::Literal(argument.to_vec()));
-        };
         let bad = |reason| PlanError::BadPattern { pattern: escape(argument), reason };
         let segments: Vec<&[u8]> = argument.split(|&b| b == b'/').collect();
+        let mut end = 0;
+        let is_pattern = |(at, segment): (usize, &&[u8])| {
+            end += segment.len() + usize::from(at > 0);
+            let is_contents = *segment == b"*" && at + 1 == segments.len();
+            has_meta(segment) && (is_contents || !exists(&argument[..end]))
+        };
+        let Some(first) = segments.iter().enumerate().position(is_pattern) else {
+            return Ok(Self::Literal(argument.to_vec()));
+        };
         let (root, pattern) = segments.split_at(first);
         let root = match root {
             [] => b".".to_vec(),
@@ -60,7 +88,7 @@ impl LocalSource {
             .filter(|segment| !segment.is_empty())
             .map(|&segment| match segment {
                 b"." | b".." => Err(bad("'.' and '..' cannot follow a wildcard")),
-                segment => Glob::new(segment),
+                segment => Segment::new(segment),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self::Glob { root, segments })
@@ -302,7 +330,7 @@ mod tests {
 
     #[test]
     fn arguments_come_apart() {
-        let parse = |s: &str| LocalSource::parse(s.as_bytes());
+        let parse = |s: &str| LocalSource::parse(s.as_bytes(), |_| false);
         let contents = |root: &str| Ok(LocalSource::Contents { root: root.into() });
         for literal in ["dir", "dir/", ".", "..", "/", "/a/b c", "a\\b", "a%#+&"] {
             assert_eq!(parse(literal), Ok(LocalSource::Literal(literal.into())));
@@ -314,7 +342,8 @@ mod tests {
         assert_eq!(parse("//*"), contents("/"));
         assert_eq!(parse("../*"), contents(".."));
         let globs = |root: &str, segments: &[&str]| {
-            Ok(LocalSource::Glob { root: root.into(), segments: segments.iter().map(|s| glob(s)).collect() })
+            let segments = segments.iter().map(|s| Segment::new(s.as_bytes()).unwrap()).collect();
+            Ok(LocalSource::Glob { root: root.into(), segments })
         };
         assert_eq!(parse("*.txt"), globs(".", &["*.txt"]));
         assert_eq!(parse("/x/a*/b/c?"), globs("/x", &["a*", "b", "c?"]));
@@ -324,5 +353,33 @@ mod tests {
         for bad in ["a*/", "dir/*/", "a*/../b", "a*/./b", "[", "a[/]b"] {
             assert!(matches!(parse(bad), Err(PlanError::BadPattern { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_that_exist_win_segment_by_segment() {
+        let there = ["s", "s/[2024]", "s/*", "s/a?", "s/a?/b*", "s/[bad", "album [live]"];
+        let parse =
+            |s: &str| LocalSource::parse(s.as_bytes(), |path| there.iter().any(|it| it.as_bytes() == path));
+        let contents = |root: &str| Ok(LocalSource::Contents { root: root.into() });
+        let literal = |path: &str| Ok(LocalSource::Literal(path.into()));
+        let globs = |root: &str, segments: &[&str]| {
+            let segments = segments.iter().map(|s| Segment::new(s.as_bytes()).unwrap()).collect();
+            Ok(LocalSource::Glob { root: root.into(), segments })
+        };
+        assert_eq!(parse("s/[2024]/*"), contents("s/[2024]"));
+        assert_eq!(parse("s/[2024]"), literal("s/[2024]"));
+        assert_eq!(parse("s/[2024]/x"), literal("s/[2024]/x"));
+        assert_eq!(parse("s/[2024]/x*"), globs("s/[2024]", &["x*"]));
+        assert_eq!(parse("s/[2025]/*"), globs("s", &["[2025]", "*"]));
+        assert_eq!(parse("album [live]/*"), contents("album [live]"));
+        assert_eq!(parse("s/a?/b*"), literal("s/a?/b*"));
+        assert_eq!(parse("s/a?/c*"), globs("s/a?", &["c*"]));
+        assert_eq!(parse("s/[bad/*"), contents("s/[bad"));
+        assert!(parse("s/[worse/*").is_err());
+        // All there is, the file `*` among it; but in the middle it is a name.
+        assert_eq!(parse("s/*"), contents("s"));
+        assert_eq!(parse("s/*/x?"), globs("s/*", &["x?"]));
+        let both = |text: &str| Segment::new(text.as_bytes()).unwrap().may_be_name();
+        assert!(both("[a]") && both("a*") && both("?") && both("a\\b") && !both("*") && !both("ab"));
     }
 }

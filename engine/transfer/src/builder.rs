@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, Wanted};
+use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, UrlError, Wanted};
 use azuring_journal::{JobId, Jobs};
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::RemotePath;
@@ -20,6 +20,7 @@ use crate::durable::{Before, Durable};
 use crate::in_order::Held;
 use crate::job::{Job, JobError, JobPlan, Verb};
 use crate::lane::LaneShare;
+use crate::list::check_state;
 use crate::options::{ContentTypePolicy, JobOptions};
 use crate::remote::RemoteSource;
 use crate::source::{Finder, LocalOptions, Source};
@@ -178,6 +179,7 @@ impl JobBuilder {
     /// [`JobError`].
     pub fn build(mut self) -> Result<Job, JobError> {
         budget::check(&self.options.limits)?;
+        self.check_state()?;
         if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
             BlobProperties::check_content_type(fixed)?;
         }
@@ -278,6 +280,22 @@ impl JobBuilder {
             options: self.options,
             durable,
         })
+    }
+
+    /// Refuses a snapshot or version that cannot be meant.
+    fn check_state(&self) -> Result<(), JobError> {
+        if !self.url.names_state() {
+            return Ok(());
+        }
+        let several = self.list_of_files.is_some() || self.list_of_versions.is_some();
+        let reason = match &self.what {
+            What::Upload(_) => "cannot be written",
+            _ if several || self.options.permanent_delete.is_some() => {
+                "does not go together with a list, or with a permanent deletion"
+            }
+            _ => return Ok(check_state(&self.url, &RemotePath::parse(self.url.raw_path())?)?),
+        };
+        Err(UrlError::State { reason }.into())
     }
 
     fn local_options(&self) -> LocalOptions {

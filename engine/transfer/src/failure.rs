@@ -1,6 +1,6 @@
 //! Why an object was not transferred, in words for a person and in fields for a program.
 
-use azuring_azure::{Access, Class, Credential, RequestError};
+use azuring_azure::{Access, Class, Credential, RequestError, secrets};
 use azuring_link::LinkError;
 use azuring_local::LocalError;
 use azuring_plan::{NameError, PlanError};
@@ -79,7 +79,8 @@ impl Failure {
             destination: String::new(),
             bytes: 0,
             kind,
-            reason: reason.into(),
+            // Others may have had a hand in it: a service or gateway repeats the URL that it was sent.
+            reason: secrets::conceal(&reason.into()).into_owned(),
             advice: None,
             status: None,
             code: None,
@@ -198,7 +199,7 @@ impl Failure {
         failure.tries = tries;
         if let RequestError::Service(service) = error {
             failure.status = Some(service.status);
-            failure.code = Some(service.code.clone());
+            failure.code = Some(secrets::conceal(&service.code).into_owned());
             failure.request_id = service.request_id.clone();
         }
         failure

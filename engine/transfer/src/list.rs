@@ -29,8 +29,8 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use azuring_azure::{
-    Access, BlobClient, BlobEntry, BlobUrl, Credential, ListInclude, ListItem, ListPage, ListRequest, Wanted,
-    Which,
+    Access, BlobClient, BlobEntry, BlobUrl, Credential, ListInclude, ListItem, ListPage, ListRequest,
+    UrlError, Wanted, Which,
 };
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
@@ -103,6 +103,7 @@ pub fn list(
     tell: impl FnMut(ListedBlob) -> ControlFlow<()>,
 ) -> Result<ListTotals, CommandError> {
     let path = RemotePath::parse(url.raw_path()).map_err(JobError::from)?;
+    check_state(url, &path).map_err(JobError::from)?;
     let at_once = if options.parallel { AT_ONCE } else { 1 };
     let command = Command::new(url, (credential, Access::List), &options.engine, stop, at_once)?;
     let mut totals = command.run(async |client| {
@@ -123,6 +124,15 @@ pub fn list(
     })?;
     totals.requests = command.session.progress.planner().requests.load(Ordering::Relaxed);
     Ok(totals)
+}
+
+/// Refuses a snapshot or version where `path` does not name one blob.
+pub(crate) fn check_state(url: &BlobUrl, path: &RemotePath) -> Result<(), UrlError> {
+    let is_one = matches!(path, RemotePath::Object { name } if !name.ends_with('/'));
+    if url.names_state() && !is_one {
+        return Err(UrlError::State { reason: "is one of a single blob, and the URL names none" });
+    }
+    Ok(())
 }
 
 /// Why a listing ends before its end.
@@ -203,7 +213,8 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
     /// to list: a credential may be good for listings alone.
     async fn single(&self, name: &str) -> Result<bool, CommandError> {
         let blob = encode_path(name);
-        match self.command.ask(async || self.client.head_blob(&blob, Which::default()).await).await {
+        let which = self.command.session.target.url().which();
+        match self.command.ask(async || self.client.head_blob(&blob, which).await).await {
             Ok(facts) => {
                 self.found.set(true);
                 if facts.hdi_isfolder() {
@@ -214,6 +225,11 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                 // There is nothing more to be told anyway.
                 let _ = self.tell(String::new(), Box::new(entry));
                 Ok(true)
+            }
+            Err(gave_up) if gave_up.not_found() && which != Which::default() => {
+                let url = self.command.session.target.url();
+                let text = format!("there is no such snapshot or version of {url}");
+                Err(CommandError::failed(Failure::new(FailureKind::Missing, "", text)))
             }
             Err(gave_up) if gave_up.not_found() => Ok(false),
             Err(gave_up) => Err(self.command.failed(gave_up)),

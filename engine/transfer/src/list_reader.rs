@@ -24,6 +24,9 @@ pub(crate) struct ListReader {
     name: String,
     /// `None` once the list has ended.
     lines: Option<Lines>,
+    /// Something that a person should know, until it was told.
+    notice: Option<String>,
+    noticed: bool,
 }
 
 impl ListReader {
@@ -51,7 +54,7 @@ impl ListReader {
         };
         let started = std::thread::Builder::new().name("list".to_owned()).spawn(read);
         started.map_err(|error| unreadable(&name, &error))?;
-        Ok(Self { pieces, name, lines: Some(Lines::new()) })
+        Ok(Self { pieces, name, lines: Some(Lines::new()), notice: None, noticed: false })
     }
 
     /// Appends the next entries; `false` at the end, and when `stopping` says so.
@@ -73,12 +76,30 @@ impl ListReader {
             }
         };
         if piece.is_empty() {
+            self.note();
             let lines = self.lines.take().expect("it was just seen");
             lines.finish(out).map_err(told)?;
         } else {
             lines.feed(&piece, out).map_err(told)?;
+            self.note();
         }
         Ok(true)
+    }
+
+    /// What a person should know of the lines so far; once.
+    pub(crate) fn notice(&mut self) -> Option<String> {
+        self.notice.take()
+    }
+
+    fn note(&mut self) {
+        let Some(line) = self.lines.as_ref().and_then(Lines::quoted_line).filter(|_| !self.noticed) else {
+            return;
+        };
+        self.noticed = true;
+        self.notice = Some(format!(
+            "line {line} of the list of files stands in quotes, which are taken for a part of the name: leave them out if they \
+             are not"
+        ));
     }
 }
 

@@ -1,8 +1,9 @@
 //! Making a container.
 
-use azuring_azure::{Access, BlobClient, BlobUrl, Credential};
+use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UrlError};
 
 use crate::command::{Command, CommandError};
+use crate::job::JobError;
 use crate::options::JobOptions;
 use crate::verdict::StopHandle;
 
@@ -17,6 +18,9 @@ pub fn make_container(
 ) -> Result<(), CommandError> {
     if !url.raw_path().is_empty() {
         return Err(CommandError::NotAContainer);
+    }
+    if url.names_state() {
+        return Err(JobError::from(UrlError::State { reason: "is one of a blob" }).into());
     }
     let command = Command::new(url, (credential, Access::Write), options, &StopHandle::new(), 1)?;
     let made = async |client: BlobClient| {

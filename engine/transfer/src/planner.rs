@@ -253,6 +253,11 @@ impl<'a> Planner<'a> {
         self.tell(Event::Skipped { transfer: Box::new(transfer), bytes: 0, kind })
     }
 
+    /// Tells of something that a person should know; `false`: the job is stopping.
+    pub(crate) fn notice(&mut self, text: String) -> bool {
+        self.tell(Event::Notice(text))
+    }
+
     /// Notes that a blob's local name is shorter than its own.
     pub(crate) fn collapsed(&mut self) {
         self.after.collapsed = true;

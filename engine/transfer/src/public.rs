@@ -1,6 +1,6 @@
 //! Whether a container can be read by everybody.
 
-use azuring_azure::{Access, BlobUrl, Credential, ListRequest, Which};
+use azuring_azure::{Access, BlobUrl, Credential, ListRequest};
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
 
@@ -31,7 +31,7 @@ pub fn is_public(url: &BlobUrl, options: &JobOptions) -> Result<bool, JobError> 
         }
         let RemotePath::Object { name } = &path else { return Ok(false) };
         let name = encode_path(name);
-        let asked = command.ask(async || client.head_blob(&name, Which::default()).await).await;
+        let asked = command.ask(async || client.head_blob(&name, url.which()).await).await;
         // What is below a directory is found by listing it.
         Ok(asked.is_ok_and(|facts| !facts.hdi_isfolder()))
     });

@@ -58,7 +58,7 @@ impl RemoteSource {
             if !entry.deleted || !wanted {
                 return false;
             }
-        } else if entry.is_folder() && !self.stubs {
+        } else if entry.is_folder() && (!self.stubs || self.filter.is_for_files()) {
             return false;
         }
         !self.leaves_out_link(item) && self.passes(item)
@@ -209,11 +209,18 @@ impl Remote<'_> {
                 RemoteShape::Directory { prefix: name }
             }
             RemotePath::Object { name } => match self.single(planner, name).await? {
+                Single::None | Single::Stub(_) if self.names_state(planner) => {
+                    let url = planner.shared.session.target.url();
+                    let text = format!("there is no such snapshot or version of {url}");
+                    return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
+                }
                 Single::Blob(entry) => {
                     let into_directory = self.begin_task(planner, RemoteShape::Blob { name })?;
                     let at = name.rfind('/').map_or(0, |slash| slash + 1);
-                    let item = BlobItem { entry, relative_at: at, known: Known::Listed };
-                    if source.wants(&item) {
+                    let item = BlobItem { entry, relative_at: at, known: self.known(planner) };
+                    if source.leaves_out_link(&item) {
+                        self.skip_link(planner, item)?;
+                    } else if source.wants(&item) {
                         self.hand_over(planner, item)?;
                     }
                     // With the blob: a job that goes on does not ask for it again.
@@ -250,17 +257,18 @@ impl Remote<'_> {
             return self.listed(planner).await;
         }
         let base = self.base.clone();
-        let included: Vec<String> = match source.filter.include_paths() {
+        let included: Vec<String> = match source.filter.include_paths(source.recursive) {
             // Paths that are not UTF-8 name no blob.
             Some(paths) => {
                 paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect()
             }
             None => vec![base],
         };
+        let is_included = source.filter.include_paths(source.recursive).is_some();
         let mut begun = self.resumed.is_some() || source.permanent.is_some();
         let done = self.place.borrow().included;
         for (n, prefix) in (0u64..).zip(included).skip(done as usize) {
-            let mut tree = self.tree(prefix);
+            let mut tree = self.tree(prefix.clone());
             while let Some(page) = tree.next_page(&self, planner).await? {
                 if !begun && tree.seen {
                     // Only now is it known that the directory exists.
@@ -268,7 +276,10 @@ impl Remote<'_> {
                     begun = true;
                 }
                 for entry in page {
-                    self.offer(planner, entry)?;
+                    // What only begins like the path belongs to another one, or to none.
+                    if !is_included || is_at_or_below(&entry.name, &prefix) {
+                        self.offer(planner, entry)?;
+                    }
                 }
                 if begun {
                     self.stands(planner, |place| {
@@ -284,9 +295,13 @@ impl Remote<'_> {
         if let (Some(entry), Task::Remove(_), true) =
             (self.stub.take(), &planner.shared.task, source.recursive)
         {
-            // After everything below it.
-            let relative_at = entry.name.rfind('/').map_or(0, |slash| slash + 1);
-            return self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Listed });
+            // After everything below it. To the filters it is the source, whose path is empty.
+            let (whole, base) = (entry.name.len(), entry.name.rfind('/').map_or(0, |slash| slash + 1));
+            let item = BlobItem { entry, relative_at: whole, known: Known::Listed };
+            if !source.wants(&item) {
+                return Ok(());
+            }
+            return self.hand_over(planner, BlobItem { relative_at: base, ..item });
         }
         // As AzCopy has it, there being nothing to remove or to change is no error.
         if !begun && is_directory && matches!(planner.shared.task, Task::Download(_)) {
@@ -369,13 +384,19 @@ impl Remote<'_> {
     /// The blob of this name, if there is one that is not the stub of a directory.
     async fn single(&self, planner: &Planner<'_>, name: &str) -> Result<Single, Halt> {
         let blob = encode_path(name);
-        let asked = self.ask(planner, async || self.client.head_blob(&blob, Which::default()).await).await;
+        // A URL that names a snapshot or a version names one blob.
+        let which = planner.shared.session.target.url().which();
+        let asked = self.ask(planner, async || self.client.head_blob(&blob, which).await).await;
         match asked {
-            Ok(facts) => {
+            Ok(mut facts) => {
                 let is_stub = facts.hdi_isfolder() && !self.is_change(planner);
+                if let Some(version) = which.version {
+                    facts.version_id = Some(version.into());
+                }
                 let entry = BlobEntry {
                     name: name.to_owned(),
-                    is_current_version: true,
+                    snapshot: which.snapshot.map(Into::into),
+                    is_current_version: which == Which::default(),
                     facts,
                     ..BlobEntry::default()
                 };
@@ -391,6 +412,15 @@ impl Remote<'_> {
             }
             Err(gave_up) => Err(gave_up.for_object(&planner.shared.session, "").into()),
         }
+    }
+
+    fn names_state(&self, planner: &Planner<'_>) -> bool {
+        planner.shared.session.target.url().names_state()
+    }
+
+    /// How much is known of the blob that is the source.
+    fn known(&self, planner: &Planner<'_>) -> Known {
+        if self.names_state(planner) { Known::Version } else { Known::Listed }
     }
 
     fn is_change(&self, planner: &Planner<'_>) -> bool {
@@ -455,9 +485,7 @@ impl Remote<'_> {
         let known = if source.permanent.is_some() { Known::Version } else { Known::Listed };
         let item = BlobItem { relative_at: self.base.len(), entry, known };
         if source.leaves_out_link(&item) {
-            let transfer =
-                planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
-            return going(planner.skip(transfer, SkippedKind::Symlink));
+            return self.skip_link(planner, item);
         }
         if !source.wants(&item) {
             return Ok(());
@@ -481,6 +509,12 @@ impl Remote<'_> {
         going(planner.push(found))
     }
 
+    /// Tells of a blob that stands for a symbolic link, and is left out.
+    fn skip_link(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
+        let transfer = planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
+        going(planner.skip(transfer, SkippedKind::Symlink))
+    }
+
     fn hand_over(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
         let found = Found::Blob(Box::new(item));
         if planner.finds_again(&found) {
@@ -488,6 +522,13 @@ impl Remote<'_> {
         }
         going(planner.push(found))
     }
+}
+
+/// Whether a blob has this name, or one below it. A prefix that is empty or ends in `/` covers all that begin with it.
+fn is_at_or_below(name: &str, path: &str) -> bool {
+    name.strip_prefix(path).is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with('/') || path.is_empty() || path.ends_with('/')
+    })
 }
 
 fn plan_type(entry: &BlobEntry) -> azuring_plan::blob_type::BlobType {

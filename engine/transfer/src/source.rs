@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use azuring_local::{
     self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, base_name, stat_source,
@@ -12,7 +12,7 @@ use azuring_local::{
 use azuring_plan::PlanError;
 use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
 use azuring_plan::filter::Filter;
-use azuring_plan::source::LocalSource;
+use azuring_plan::source::{LocalSource, Segment};
 use azuring_ring::SourceDir;
 
 use crate::choices::{ListOfFiles, Symlinks};
@@ -41,6 +41,8 @@ pub(crate) struct LocalFinder {
     root: PathBuf,
     /// The source itself is a directory whose stub is wanted.
     root_stub: bool,
+    /// See [`LocalOptions::takes_paths_alone`].
+    by_path: bool,
 }
 
 /// Where the names of local files come from.
@@ -75,8 +77,9 @@ impl LocalOptions {
 
     /// A walk of `root` as these options want it; excluded directories are not opened.
     fn walk(&self, root: PathBuf) -> Walk {
+        let by_path = self.takes_paths_alone();
         let walk = Walk::new(root)
-            .recursive(self.naming.recursive)
+            .recursive(self.naming.recursive || by_path)
             .names_bytes(self.names_bytes)
             .symlinks(match self.symlinks {
                 Symlinks::Skip => SymlinkMode::Skip,
@@ -85,11 +88,20 @@ impl LocalOptions {
             })
             .directories(self.directories)
             .specials(self.specials);
-        if self.filter.excluded_paths().is_empty() && self.filter.include_paths().is_none() {
+        if self.filter.excluded_paths().is_empty() && self.filter.include_paths(true).is_none() {
             return walk;
         }
         let filter = self.filter.clone();
-        walk.pruning(Arc::new(move |directory: &[u8]| filter.prunes(directory)))
+        walk.pruning(Arc::new(move |directory: &[u8]| {
+            let is_way = !by_path || filter.names_below(directory);
+            !is_way || filter.prunes(directory)
+        }))
+    }
+
+    /// Whether what `--include-path` names is taken alone: without recursion a directory that it names has nothing to give, and
+    /// a file is taken wherever it lies.
+    fn takes_paths_alone(&self) -> bool {
+        !self.naming.recursive && self.filter.include_paths(false).is_some()
     }
 }
 
@@ -104,8 +116,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Looks up `argument`: a file, a directory, `dir/*`, or a pattern. A name that exists as it stands wins over
-    /// its meaning as a pattern.
+    /// Looks up `argument`: a file, a directory, `dir/*`, or a pattern. Names that exist win over their meaning as a pattern,
+    /// segment by segment.
     pub(crate) fn resolve(
         argument: &Path,
         destination: &str,
@@ -114,21 +126,15 @@ impl Source {
         if argument.as_os_str().is_empty() {
             return Err(PlanError::EmptySource.into());
         }
-        let (walk, shape_name, shape) = match stat_source(argument)? {
-            SourceKind::Missing => match LocalSource::parse(argument.as_os_str().as_bytes())? {
-                LocalSource::Literal(_) => {
-                    return Err(LocalError::Missing { path: argument.to_owned() }.into());
-                }
-                LocalSource::Contents { root } => (options.walk(to_path(&root)), None, Shape::Contents),
-                LocalSource::Glob { root, segments } => {
-                    let matchers = segments
-                        .into_iter()
-                        .map(|glob| Arc::new(move |segment: &[u8]| glob.matches(segment)) as _)
-                        .collect();
-                    (options.walk(to_path(&root)).matching(matchers), None, Shape::Matches)
-                }
-            },
-            kind => match kind.usable(argument)? {
+        let exists = |path: &[u8]| std::fs::symlink_metadata(to_path(path)).is_ok();
+        let (walk, shape_name, shape) = match LocalSource::parse(argument.as_os_str().as_bytes(), exists)? {
+            LocalSource::Contents { root } => (options.walk(to_path(&root)), None, Shape::Contents),
+            LocalSource::Glob { root, segments } => {
+                let root = to_path(&root);
+                let matchers = segments.into_iter().map(|segment| matcher(&root, segment)).collect();
+                (options.walk(root).matching(matchers), None, Shape::Matches)
+            }
+            LocalSource::Literal(_) => match stat_source(argument)?.usable(argument)? {
                 SourceKind::File { .. } if options.list.is_some() => {
                     let text = "a list of files needs a directory as its source";
                     return Err(JobError::Limit(text.to_owned()));
@@ -165,8 +171,13 @@ impl Source {
         // A directory that is recreated under the destination has a stub there as well.
         let root_stub =
             options.directories && options.naming.as_subdir && is_directory && options.list.is_none();
-        let finder =
-            LocalFinder { names, filter: options.filter.clone(), root: root_path.clone(), root_stub };
+        let finder = LocalFinder {
+            names,
+            filter: options.filter.clone(),
+            root: root_path.clone(),
+            root_stub,
+            by_path: options.takes_paths_alone(),
+        };
         Ok(Self { root, root_path, naming, finder: Box::new(finder), is_pattern })
     }
 
@@ -187,6 +198,7 @@ impl Source {
                 filter: options.filter.clone(),
                 root: parent.to_owned(),
                 root_stub: false,
+                by_path: false,
             }),
             is_pattern: false,
         })
@@ -197,6 +209,30 @@ enum Shape {
     Directory,
     Contents,
     Matches,
+}
+
+/// Says which names of a directory below `root` a segment of a pattern means: the one that is written like it, or else those
+/// that match.
+fn matcher(root: &Path, segment: Segment) -> local::SegmentMatcher {
+    if !segment.may_be_name() {
+        return Arc::new(move |_, name| segment.glob.matches(name));
+    }
+    let root = root.to_owned();
+    // Of the directory that was asked about last, whether it has such a name: all of its names are asked about in a row.
+    let last: Mutex<Option<(Vec<u8>, bool)>> = Mutex::default();
+    Arc::new(move |directory: &[u8], name: &[u8]| {
+        let mut last = last.lock().expect("nothing panics while the lock is held");
+        let exists = match &*last {
+            Some((of, exists)) if of == directory => *exists,
+            _ => {
+                let path = root.join(OsStr::from_bytes(directory)).join(OsStr::from_bytes(&segment.name));
+                let exists = std::fs::symlink_metadata(path).is_ok();
+                *last = Some((directory.to_owned(), exists));
+                exists
+            }
+        };
+        if exists { name == segment.name } else { segment.glob.matches(name) }
+    })
 }
 
 fn to_path(bytes: &[u8]) -> PathBuf {
@@ -210,11 +246,12 @@ fn open_root(path: &Path) -> Result<SourceDir, JobError> {
 impl LocalFinder {
     /// Hands everything over that the filters let pass.
     pub(crate) fn plan(self, planner: &mut Planner<'_>) {
-        let Self { names, filter, root, root_stub } = self;
+        let Self { names, filter, root, root_stub, by_path } = self;
         let known = planner.local_position().map(Arc::new);
-        let take = Take { filter: &filter, root: &root, known: known.clone() };
+        let take = Take { filter: &filter, root: &root, by_path, known: known.clone() };
         if root_stub
-            && filter.is_empty()
+            && !filter.is_for_files()
+            && take.passes(b"")
             && known.is_none()
             && !planner.push(Found::Directory(RelPath::new(&b""[..])))
         {
@@ -236,6 +273,7 @@ impl LocalFinder {
 struct Take<'a> {
     filter: &'a Filter,
     root: &'a Path,
+    by_path: bool,
     /// What an earlier run has found, in the walk or in the line that is being followed.
     known: Option<Arc<LocalPosition>>,
 }
@@ -302,6 +340,7 @@ impl Take<'_> {
         let (path, object): (_, fn(RelPath) -> Found) = match found {
             local::Found::File(path) => (path, Found::File),
             local::Found::Symlink(path) => (path, Found::Link),
+            local::Found::Directory(_) if self.by_path || self.filter.is_for_files() => return true,
             local::Found::Directory(path) => (path, Found::Directory),
             local::Found::Special { path, .. } => (path, Found::Special),
             local::Found::Skipped { path, kind } => {
@@ -315,6 +354,10 @@ impl Take<'_> {
                 let transfer = planner.shared.task.transfer(&planner.shared.session, &Found::File(path));
                 return planner.skip(transfer, kind);
             }
+            // Nobody wants what a filter leaves out, whatever it leads to.
+            local::Found::Problem(LocalError::DanglingLink { path }) if self.leaves_out(&path) => {
+                return true;
+            }
             local::Found::Problem(error) => return planner.fail(Failure::local(&error)),
         };
         if self.filter.is_empty() || self.passes(path.as_bytes()) {
@@ -323,8 +366,15 @@ impl Take<'_> {
         true
     }
 
+    /// Whether the name of a link below the source keeps it from taking part.
+    fn leaves_out(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(self.root);
+        below.is_ok_and(|below| !self.filter.passes_name(below.as_os_str().as_bytes()))
+    }
+
     fn passes(&self, path: &[u8]) -> bool {
         self.filter.passes_name(path)
+            && (!self.by_path || self.filter.names(path))
             && (!self.filter.needs_mtime() || self.filter.passes_time(mtime_ns(&self.path(path))))
     }
 
@@ -352,6 +402,9 @@ impl Take<'_> {
                     return;
                 }
                 Err(failure) => return planner.halt(*failure),
+            }
+            if lines.notice().is_some_and(|text| !planner.notice(text)) {
+                return;
             }
             for entry in entries.drain(..) {
                 planner.line(line);
@@ -401,7 +454,11 @@ impl Take<'_> {
                 };
                 self.one(planner, found)
             }
-            Err(error) => planner.fail(Failure::local(&LocalError::from_io(full, "looking it up", &error))),
+            Err(_) if full.is_symlink() && !self.filter.passes_name(path) => true,
+            Err(error) => {
+                let failure = Failure::local(&LocalError::from_io(full, "looking it up", &error));
+                planner.refuse(Failure { object: azuring_plan::name::escape(path), ..failure })
+            }
         }
     }
 }
@@ -452,7 +509,12 @@ mod tests {
         let filter = Filter::default();
         let known = |position: &str, path: &str| {
             let position = LocalPosition { lines: 0, path: position.as_bytes().to_vec() };
-            let take = Take { filter: &filter, root: Path::new("/r"), known: Some(Arc::new(position)) };
+            let take = Take {
+                filter: &filter,
+                root: Path::new("/r"),
+                by_path: false,
+                known: Some(Arc::new(position)),
+            };
             take.is_known(&local::Found::Problem(LocalError::PermissionDenied { path: path.into() }))
         };
         assert!(known("b/x", "/r/a") && known("b/x", "/r/b/w"));

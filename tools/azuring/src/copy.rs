@@ -24,7 +24,7 @@ use crate::output::{self, notice};
 use crate::prompt;
 use crate::refused::{self, Refused, usage};
 use crate::run;
-use crate::stdin::Lines;
+use crate::stdin::{self, Lines};
 use crate::view::Facts;
 
 /// Where stdin or stdout stand for a file.
@@ -136,6 +136,7 @@ fn prepare(
     for text in options::notices_of_variables(downloads) {
         notice(&text);
     }
+    stdin::check_streams(places.from_to, args.names.list_of_files.as_deref())?;
     let uses_stdin = stdin_users(global, args, places.from_to)?;
     let lines = uses_stdin.then(|| Lines::start(global.cancel_from_stdin.0.then(|| stop.clone())));
     let mut options = job_options(global, args, lines, stop)?;
@@ -241,7 +242,9 @@ fn job_options(
     stop: &StopHandle,
 ) -> Result<JobOptions, Refused> {
     let mib = |text: &Option<String>| -> Result<Option<u64>, PlanError> {
-        text.as_deref().map(mib_to_bytes).transpose()
+        // Zero is AzCopy's word for the default.
+        let is_zero = |text: &&str| text.trim().parse::<f64>() == Ok(0.0);
+        text.as_deref().filter(|text| !is_zero(text)).map(mib_to_bytes).transpose()
     };
     let common = options::common(global, &args.engine)?;
     let content_type = match (&args.blob.content_type, args.blob.no_guess_mime_type.0, common.content_type) {
@@ -254,8 +257,8 @@ fn job_options(
     };
     Ok(JobOptions {
         blocks: BlockRules {
-            block_size: mib(&args.blob.block_size_mb)?.filter(|&size| size > 0),
-            put_blob_size: mib(&args.blob.put_blob_size_mb)?.filter(|&size| size > 0),
+            block_size: mib(&args.blob.block_size_mb)?,
+            put_blob_size: mib(&args.blob.put_blob_size_mb)?,
         },
         properties: properties(&args.blob)?,
         page_blob_tier: options::tier(&args.blob.page_blob_tier, &PAGE_TIERS)?,

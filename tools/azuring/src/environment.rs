@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::global::OutputType;
 use crate::cli::other::EnvArgs;
 use crate::exit::Exit;
-use crate::output::{Output, say};
+use crate::output::{Output, reveal, say};
 use crate::view::{json, ndjson};
 
 /// What a variable does here.
@@ -227,17 +227,21 @@ pub(crate) const VARIABLES: &[Variable] = &[
     honoured("MSI_ENDPOINT", "Set by Cloud Shell: where its identity is asked for."),
 ];
 
+/// The variables that hold a secret.
+pub(crate) fn secrets() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name)
+}
+
 pub(crate) fn run(args: &EnvArgs) -> Exit {
     let value = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     for variable in VARIABLES {
         let shown = shown(variable, value(variable.name), args.show_sensitive.0);
-        match Output::get().kind {
-            OutputType::Json => {
-                say!("{}", json::message("Info", &format!("INFO: {}", text(variable, &shown))));
-            }
-            OutputType::Ndjson => say!("{}", object(variable, &shown)),
-            OutputType::Text | OutputType::None => say!("INFO: {}", text(variable, &shown)),
-        }
+        // What is shown of secrets was asked for.
+        reveal(&match Output::get().kind {
+            OutputType::Json => json::message("Info", &format!("INFO: {}", text(variable, &shown))),
+            OutputType::Ndjson => object(variable, &shown),
+            OutputType::Text | OutputType::None => format!("INFO: {}", text(variable, &shown)),
+        });
     }
     if Output::get().kind == OutputType::Json {
         say!("{}", json::message("EndOfJob", ""));

@@ -32,6 +32,7 @@ mod failures;
 #[doc(hidden)]
 pub mod hooks;
 mod jobs;
+mod learn;
 mod leftovers;
 mod list;
 mod listing;
@@ -55,16 +56,18 @@ mod summary;
 mod title;
 mod view;
 
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use cli::Command;
-use cli::global::GlobalArgs;
+use cli::global::{GlobalArgs, LogLevel, OutputLevel, OutputType};
 use exit::Exit;
 use jobs::Origin;
-use output::{Output, notice, tell};
+use output::{Output, notice, tell, tell_lines};
 use redact::redact;
 use refused::Refused;
 use stdin::Lines;
@@ -80,11 +83,13 @@ pub fn main() -> ExitCode {
 
 fn command() -> Exit {
     let line: Vec<_> = std::env::args_os().collect();
+    learn::from_process(&line);
     title::hide_secrets();
+    std::panic::set_hook(Box::new(told_of_panic));
     title::forbid_core();
     let cli = match cli::parse(&line) {
         Ok(cli) => cli,
-        Err(error) => return refuse(error),
+        Err(error) => return refuse(error, &line),
     };
     let output = output_of(&cli.global);
     let (cli, origin) = match jobs::again(cli, &line) {
@@ -154,8 +159,36 @@ fn guarded(command: impl FnOnce() -> Exit) -> Exit {
     })
 }
 
+/// A panic's message may hold what others wrote: it goes the way of everything else.
+fn told_of_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let trace = std::backtrace::Backtrace::capture();
+    let trace = match trace.status() {
+        std::backtrace::BacktraceStatus::Captured => format!("\n{trace}"),
+        _ => String::new(),
+    };
+    tell_lines(&format!("thread '{}' {panic}{trace}", thread.name().unwrap_or("unnamed")));
+}
+
+/// The form of stdout that a line asks for which is wrong otherwise.
+fn asked_output(line: &[OsString]) -> Option<OutputType> {
+    let mut words = line.iter().map(|word| word.to_string_lossy());
+    let mut asked = None;
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--output-type") {
+            Some("") => words.next(),
+            Some(value) => value.strip_prefix('=').map(|value| value.to_owned().into()),
+            None => None,
+        };
+        if let Some(value) = value {
+            asked = OutputType::from_str(&value, true).ok();
+        }
+    }
+    asked
+}
+
 /// Prints the help that was asked for, or what is wrong with the arguments.
-fn refuse(mut error: clap::Error) -> Exit {
+fn refuse(mut error: clap::Error, line: &[OsString]) -> Exit {
     match error.kind() {
         // These repeat nothing that was typed.
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -177,7 +210,11 @@ fn refuse(mut error: clap::Error) -> Exit {
         _ => {}
     }
     // What was typed may be a URL with its signature in the wrong place.
-    tell!("{}", redact(error.render().to_string().trim_end()));
+    let text = redact(error.render().to_string().trim_end());
+    tell_lines(&text);
+    let kind = asked_output(line).unwrap_or(OutputType::Text);
+    Output { kind, level: OutputLevel::Default, log: LogLevel::None }.set();
+    output::failed_on_stdout(&text);
     Exit::Usage
 }
 

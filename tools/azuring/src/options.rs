@@ -17,6 +17,7 @@ use crate::cli::filter::{KeyArgs, NameArgs, RegexArgs, TimeArgs};
 use crate::cli::global::{GlobalArgs, LogLevel, OutputType};
 use crate::cli::value::Concurrency;
 use crate::hooks;
+use crate::output::notice;
 use crate::refused::{self, Refused, usage};
 
 /// An exchange that stands still is cut after this long, unless a flag or a variable says otherwise.
@@ -116,7 +117,7 @@ pub(crate) fn filter_spec(
     let time = |text: &Option<String>, bound| -> Result<Option<i128>, PlanError> {
         text.as_deref().map(|text| date::parse(text, bound, &local_offset)).transpose()
     };
-    Ok(FilterSpec {
+    let spec = FilterSpec {
         include_pattern: names.include_pattern.clone(),
         exclude_pattern: names.exclude_pattern.clone(),
         include_path: names.include_path.clone(),
@@ -126,7 +127,9 @@ pub(crate) fn filter_spec(
         include_after_ns: time(&times.include_after, Bound::After)?,
         include_before_ns: time(&times.include_before, Bound::Before)?,
         ..FilterSpec::default()
-    })
+    };
+    spec.doubts().iter().for_each(|text| notice(text));
+    Ok(spec)
 }
 
 /// Seconds that this machine's clocks are ahead of UTC at a time in seconds since 1970.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use azuring_transfer::{Progress, ProgressView};
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::tell;
+use crate::output::{for_stderr, tell};
 
 /// Between two looks on a terminal.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -60,7 +60,7 @@ impl Display {
         if self.bar.is_hidden() {
             tell!("{line}");
         } else {
-            self.bar.println(line);
+            self.bar.println(for_stderr(line));
         }
     }
 

@@ -1,4 +1,7 @@
-//! Takes secrets out of texts that repeat what the user typed.
+//! Takes secrets out of texts that repeat what the user typed: those that are known by their values ([`secrets`]), and what
+//! stands where secrets stand.
+
+use azuring_azure::secrets;
 
 const REDACTED: &str = "REDACTED";
 
@@ -16,6 +19,7 @@ const PLACEHOLDER: &str = "SAS";
 ///
 /// Rather too much is taken away than too little: it is meant for error messages.
 pub(crate) fn redact(text: &str) -> String {
+    let text = &*secrets::conceal(text);
     let ends = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\'' | '"' | '`');
     text.split_inclusive(ends)
         .map(|piece| {
@@ -27,12 +31,12 @@ pub(crate) fn redact(text: &str) -> String {
 
 /// The same for a text that is one word, with blanks and quotes in it or without.
 pub(crate) fn redact_word(word: &str) -> String {
-    without_values(&without_query(&without_user(word)))
+    without_values(&without_query(&without_user(&secrets::conceal(word))))
 }
 
 /// Whether a word holds what is certainly a secret: a key, a signature, a password.
 pub(crate) fn holds_secret(word: &str) -> bool {
-    without_values(&without_user(word)) != word
+    secrets::are_in(word) || without_values(&without_user(word)) != word
 }
 
 /// `//user:password@host` becomes `//REDACTED@host`.

@@ -17,7 +17,7 @@ use crate::options;
 use crate::output::notice;
 use crate::refused::{self, Refused, usage};
 use crate::run;
-use crate::stdin::Lines;
+use crate::stdin::{self, Lines};
 use crate::view::Facts;
 
 pub(crate) fn run(global: &GlobalArgs, args: &RemoveArgs, origin: &Origin) -> Exit {
@@ -50,6 +50,9 @@ pub(crate) fn listen(
     stop: &StopHandle,
 ) -> Result<(), Refused> {
     let is_list = list == Some(std::path::Path::new("-"));
+    if is_list {
+        stdin::check_list()?;
+    }
     if is_list && (global.cancel_from_stdin.0 || global.await_continue.0) {
         return Err(usage("stdin can be one thing only: the list of files, or commands"));
     }

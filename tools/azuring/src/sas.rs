@@ -12,7 +12,7 @@ use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::sas::{ProtocolArg, SasArgs};
 use crate::exit::{self, Exit};
 use crate::options::{self, variable};
-use crate::output::{self, Output, say};
+use crate::output::{self, Output, reveal};
 use crate::refused::{Refused, usage};
 use crate::run;
 use crate::view::{json, ndjson};
@@ -70,11 +70,11 @@ fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
     };
     let sas = sas.map_err(|error| usage(format!("sas: {error}")))?;
     let told = if args.sas_only.0 { sas.expose().to_owned() } else { format!("{shown}?{}", sas.expose()) };
-    match Output::get().kind {
-        OutputType::Json => say!("{}", json::message("Sas", &told)),
-        OutputType::Ndjson => say!("{}", ndjson::line("sas", json!({ "sas": told }))),
-        OutputType::Text | OutputType::None => say!("{told}"),
-    }
+    reveal(&match Output::get().kind {
+        OutputType::Json => json::message("Sas", &told),
+        OutputType::Ndjson => ndjson::line("sas", json!({ "sas": told })),
+        OutputType::Text | OutputType::None => told,
+    });
     Ok(Exit::Done)
 }
 

@@ -45,6 +45,26 @@ fn find_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<State> {
     Some(State { jobs, logs: place("AZCOPY_LOG_LOCATION")?, identity })
 }
 
+/// Whether jobs can be kept below the home, if that is where they are to be: a home that cannot be written is as good as none.
+/// A place that a variable names was meant, and what is wrong with it is an error of its own.
+///
+/// # Errors
+/// Why nothing can be kept there.
+pub(crate) fn check_home(jobs: &Path) -> Result<(), String> {
+    let of_home = std::env::var_os("HOME").is_some_and(|home| *jobs == Path::new(&home).join(DIRECTORY));
+    if !of_home {
+        return Ok(());
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    let usable = make(jobs).and_then(|()| Ok(rustix::fs::access(jobs, access)?));
+    match usable {
+        Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+            Err(format!("{}: {error}", jobs.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes the directory, with its parents, for the user alone; one that is there stays as it is.
 ///
 /// # Errors

@@ -1,13 +1,18 @@
 //! Lines on stdin: asked for explicitly, or as answers to a question. At its end nothing more comes; nobody waits for it
 //! in a loop.
 
-use std::io::{BufRead, Read, stdin};
+use std::io::{self, BufRead, Read, stdin};
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use azuring_plan::from_to::{FromTo, Location};
 use azuring_transfer::StopHandle;
+use rustix::fs::OFlags;
 
 use crate::output::{notice, tell};
+use crate::refused::{Refused, usage};
 
 /// A line longer than this is none of ours; it is taken in pieces.
 const LINE_BYTES: u64 = 4096;
@@ -72,6 +77,41 @@ impl Lines {
     pub(crate) fn wait_for(&self, word: &str) -> bool {
         self.0.iter().any(|line| line.eq_ignore_ascii_case(word))
     }
+}
+
+/// Refuses streams that were closed (`<&-`) and are to carry data: there is nothing to be read, or to be written to.
+///
+/// # Errors
+/// Which one it is.
+pub(crate) fn check_streams(from_to: FromTo, list: Option<&Path>) -> Result<(), Refused> {
+    if from_to.from == Location::Pipe && was_closed(io::stdin()) {
+        return Err(usage(
+            "stdin is closed: there is nothing to be uploaded (an empty blob is made of </dev/null)",
+        ));
+    }
+    if from_to.to == Location::Pipe && was_closed(io::stdout()) {
+        return Err(usage("stdout is closed: there is nobody to write the blob to"));
+    }
+    if list == Some(Path::new("-")) { check_list() } else { Ok(()) }
+}
+
+/// The same of stdin where it is to carry a list of files.
+///
+/// # Errors
+/// When it is closed.
+pub(crate) fn check_list() -> Result<(), Refused> {
+    if was_closed(io::stdin()) {
+        return Err(usage("--list-of-files: stdin is closed: there is no list to be read"));
+    }
+    Ok(())
+}
+
+/// Whether the process began without this stream. Rust's runtime opens `/dev/null` in its place, for reading and writing, as
+/// nobody else does: who redirects a stream from or to there does it for one of both.
+fn was_closed(stream: impl AsFd) -> bool {
+    let is_null = rustix::fs::fstat(&stream).is_ok_and(|stat| stat.st_rdev == rustix::fs::makedev(1, 3));
+    let flags = rustix::fs::fcntl_getfl(&stream);
+    is_null && flags.is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
 fn is_cancel(line: &str) -> bool {

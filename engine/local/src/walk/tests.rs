@@ -283,7 +283,7 @@ fn spilled_subdirectories_keep_the_order() {
 fn matching_takes_what_the_pattern_takes() {
     let dir = tree(&["a1/x1", "a1/x2/deep/f", "a1/y", "a1.txt", "a2/x", "b/x", "a3/", "x"]);
     std::os::unix::fs::symlink("b", dir.path().join("a9")).unwrap();
-    let starts = |c: u8| -> SegmentMatcher { Arc::new(move |name| name.first() == Some(&c)) };
+    let starts = |c: u8| -> SegmentMatcher { Arc::new(move |_, name| name.first() == Some(&c)) };
     let pattern = || vec![starts(b'a'), starts(b'x')];
     for threads in [0, 4] {
         let (found, counts) = lines(walk(dir.path()).matching(pattern()).threads(threads));
@@ -362,8 +362,8 @@ fn look_ahead_is_bounded() {
 #[test]
 fn a_matcher_that_panics_does_so_in_the_callers_thread() {
     let dir = tree(&["a/x", "b/x", "c/x"]);
-    let any: SegmentMatcher = Arc::new(|_| true);
-    let bad: SegmentMatcher = Arc::new(|_| panic!("matcher"));
+    let any: SegmentMatcher = Arc::new(|_, _| true);
+    let bad: SegmentMatcher = Arc::new(|_, _| panic!("matcher"));
     let walk = walk(dir.path()).matching(vec![any, bad]).threads(2);
     let walked = std::panic::catch_unwind(AssertUnwindSafe(|| walk.start().unwrap().count()));
     assert!(walked.is_err());

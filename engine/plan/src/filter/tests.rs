@@ -49,7 +49,7 @@ fn nothing_given_passes_everything() {
         assert_eq!(passing(flags), NAMES);
         let filter = filter(flags);
         assert!(filter.is_empty() && !filter.needs_mtime());
-        assert!(!filter.prunes(b"foo") && filter.include_paths().is_none());
+        assert!(!filter.prunes(b"foo") && filter.include_paths(true).is_none());
     }
     let types = FilterSpec { exclude_blob_types: vec![BlobType::Page], ..FilterSpec::default() };
     let types = Filter::new(&types).unwrap();
@@ -167,7 +167,7 @@ fn malformed_items_name_flag_and_item() {
 #[test]
 fn path_lists_are_sorted_and_minimal() {
     let filter = filter(&[("include-path", "b/c;a;b;a/x;a-b;a"), ("exclude-path", "z/y;z")]);
-    assert_eq!(filter.include_paths().unwrap(), [b"a".to_vec(), b"a-b".to_vec(), b"b".to_vec()]);
+    assert_eq!(filter.include_paths(true).unwrap(), [b"a".to_vec(), b"a-b".to_vec(), b"b".to_vec()]);
     assert_eq!(filter.excluded_paths(), [b"z".to_vec()]);
 }
 
@@ -199,7 +199,7 @@ fn pruning_never_loses_and_always_finds_what_it_can() {
                 assert!(!(pruned && some_pass), "{include} {exclude}: {directory} lost");
                 // A path that is both included and excluded deeper down is entered in vain: only that.
                 if !pruned && !some_pass && directory.matches('/').count() < 2 {
-                    let kept: Vec<_> = filter.include_paths().into_iter().flatten().collect();
+                    let kept: Vec<_> = filter.include_paths(true).into_iter().flatten().collect();
                     assert!(
                         kept.iter().any(|path| path.starts_with(below.as_bytes())),
                         "{include} {exclude}: {directory}"
@@ -222,4 +222,58 @@ fn covering_is_what_the_definition_says() {
             assert_eq!(filter.passes_name(path.as_bytes()), expected, "{include} {path}");
         }
     }
+}
+
+#[test]
+fn what_can_match_nothing_is_told() {
+    let text = |text: &str| Some(text.to_owned());
+    for (spec, told) in [
+        (
+            FilterSpec { include_pattern: text("*.txt;dir/*.jpg"), ..FilterSpec::default() },
+            "dir/*.jpg matches nothing",
+        ),
+        (FilterSpec { exclude_pattern: text("secret/*"), ..FilterSpec::default() }, "--exclude-path"),
+        (FilterSpec { include_path: text("dir/*"), ..FilterSpec::default() }, "stands for itself"),
+        (FilterSpec { exclude_path: text("a?"), ..FilterSpec::default() }, "stands for itself"),
+        (
+            FilterSpec { include_pattern: text("a;b"), exclude_pattern: text("b"), ..FilterSpec::default() },
+            "b is included and excluded",
+        ),
+        (
+            FilterSpec { include_path: text("a/b"), exclude_path: text("a"), ..FilterSpec::default() },
+            "a/b is excluded by",
+        ),
+        (
+            FilterSpec { include_after_ns: Some(2), include_before_ns: Some(1), ..FilterSpec::default() },
+            "later than --include-before",
+        ),
+    ] {
+        let doubts = spec.doubts();
+        assert!(doubts.len() == 1 && doubts[0].contains(told), "{doubts:?}");
+    }
+    let spec = FilterSpec {
+        include_pattern: text("*.txt;[a-c]?"),
+        exclude_pattern: text("x"),
+        include_path: text("a;a/b"),
+        exclude_path: text("a/c;ab"),
+        include_after_ns: Some(1),
+        include_before_ns: Some(1),
+        ..FilterSpec::default()
+    };
+    assert_eq!(spec.doubts(), [""; 0]);
+}
+
+#[test]
+fn paths_below_others_count_where_directories_are_not_entered() {
+    let text = |text: &str| Some(text.to_owned());
+    let filter =
+        Filter::new(&FilterSpec { include_path: text("sub;sub/g.txt"), ..FilterSpec::default() }).unwrap();
+    assert_eq!(filter.include_paths(true).unwrap(), [b"sub".to_vec()]);
+    assert_eq!(filter.include_paths(false).unwrap(), [b"sub".to_vec(), b"sub/g.txt".to_vec()]);
+    assert!(!filter.is_for_files());
+    assert!(
+        Filter::new(&FilterSpec { exclude_pattern: text("*.txt"), ..FilterSpec::default() })
+            .unwrap()
+            .is_for_files()
+    );
 }

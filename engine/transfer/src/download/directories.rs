@@ -61,12 +61,13 @@ impl Download {
     pub(super) fn finish_directory(&self, made: Made) -> Outcome {
         let Made { id, local, posix, object, transfer } = made;
         let done = match self.tree() {
-            Some(tree) => tree.finish_dir(&local, &posix).map_err(|error| {
+            Ok(Some(tree)) => tree.finish_dir(&local, &posix).map_err(|error| {
                 let mut failure = Failure::target(&object, &error);
                 failure.destination = tree.path_of(&local).display().to_string();
                 Box::new(failure)
             }),
-            None => Ok(()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(Box::new(Failure::target(&object, &error))),
         };
         let result = done.map(|()| Done::Whole);
         let object = transfer.filter(|_| result.is_ok());

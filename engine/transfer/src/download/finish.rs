@@ -291,7 +291,8 @@ fn make_link<R: FileRing>(
     facts: &BlobFacts,
     object: &str,
 ) -> Result<(), Box<Failure>> {
-    let (Some(names), Some(tree)) = (&target.names, task.tree()) else { return Ok(()) };
+    let tree = task.tree().map_err(|error| Failure::target(object, &error))?;
+    let (Some(names), Some(tree)) = (&target.names, tree) else { return Ok(()) };
     let leads_to: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
     let posix = posix_of(lane, facts, object);
     tree.make_symlink(&target.local, &leads_to, &posix, target.replace, &names.temporary)

@@ -28,7 +28,7 @@ use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, Remote
 use azuring_plan::name::encode_path;
 use azuring_ring::{FileRing, Lease, Names, SlotClass, SourceDir};
 
-use crate::choices::Overwrite;
+use crate::choices::{Overwrite, Symlinks};
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::Held;
 use crate::lane::{Ended, Lane};
@@ -83,8 +83,10 @@ struct Begun {
     naming: Rule,
     /// Names are relative to this.
     root: PathBuf,
-    /// `None` when nothing is kept.
-    tree: Option<TargetTree>,
+    /// Whether anything is kept.
+    keeps: bool,
+    /// Where that is written, once it is there.
+    tree: OnceLock<TargetTree>,
 }
 
 enum Rule {
@@ -188,26 +190,38 @@ impl Download {
     }
 
     fn set(&self, naming: Rule, root: PathBuf) -> Result<(), Box<Failure>> {
-        let tree = if self.is_null() || self.dry_run || self.to_pipe {
-            None
-        } else {
-            let tree = TargetTree::open(&root).map_err(|error| Failure::target("", &error))?;
-            Some(tree.holding(known_directories()))
-        };
+        let keeps = !(self.is_null() || self.dry_run || self.to_pipe);
+        let is_there = root.symlink_metadata().is_ok();
         // The planner begins once.
-        let _ = self.begun.set(Begun { naming, root, tree });
+        let _ = self.begun.set(Begun { naming, root, keeps, tree: OnceLock::new() });
+        if keeps && is_there {
+            // Told now if nothing can be written there. A directory that is missing is made with the first of its files.
+            self.tree().map_err(|error| Failure::target("", &error))?;
+        }
         Ok(())
     }
 
     /// Has everything that was written so far written back; `false`: that is not known.
     pub(crate) fn sync(&self) -> bool {
-        let tree = self.begun.get().and_then(|begun| begun.tree.as_ref());
+        let tree = self.begun.get().and_then(|begun| begun.tree.get());
         tree.is_some_and(|tree| tree.sync().is_ok())
     }
 
     /// Where files are written; `None` when nothing is kept.
-    fn tree(&self) -> Option<&TargetTree> {
-        self.begun().tree.as_ref()
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn tree(&self) -> Result<Option<&TargetTree>, LocalError> {
+        let begun = self.begun();
+        match begun.tree.get() {
+            Some(tree) => Ok(Some(tree)),
+            None if !begun.keeps => Ok(None),
+            None => {
+                let tree = TargetTree::open(&begun.root)?.holding(known_directories());
+                // Another lane may have been faster.
+                Ok(Some(begun.tree.get_or_init(|| tree)))
+            }
+        }
     }
 
     fn begun(&self) -> &Begun {
@@ -228,9 +242,11 @@ impl Download {
 
     /// Opens the directory of the target and gives it its names.
     async fn open(&self, target: &mut Target, object: &str) -> Result<(), Box<Failure>> {
-        let Some(tree) = self.tree() else { return Ok(()) };
-        let dir = patient(async || tree.dir_of(&target.local)).await;
-        let dir = dir.map_err(|error| Failure::target(object, &error))?;
+        let dir = patient(async || match self.tree()? {
+            Some(tree) => tree.dir_of(&target.local).map(Some),
+            None => Ok(None),
+        });
+        let Some(dir) = dir.await.map_err(|error| Failure::target(object, &error))? else { return Ok(()) };
         target.names = Some(Names {
             dir: SourceDir::from(dir),
             temporary: temporary_name(&self.job, target.id),
@@ -284,6 +300,9 @@ async fn whole_or_begun<R: FileRing>(
         item
     } else {
         asked = ask(lane, item).await?;
+        if leaves_out_link(lane.session(), task, &asked.entry.facts) {
+            return Ok(Ended::Skipped(SkippedKind::Symlink));
+        }
         &asked
     };
     if task.is_taken(item, &local) {
@@ -293,8 +312,13 @@ async fn whole_or_begun<R: FileRing>(
     let is_listed = matches!(item.known, Known::Listed | Known::Before);
     let is_stub = local.is_directory() && is_listed && item.entry.facts.len == 0;
     if item.entry.is_folder() || is_stub {
-        let Some(tree) = task.tree() else { return Ok(Ended::Done { bytes: 0 }) };
-        make_directory(tree, &local).await.map_err(|error| Failure::target(&object, &error))?;
+        let made = patient(async || match task.tree()? {
+            Some(tree) => tree.make_dir(&local).map(|_| true),
+            None => Ok(false),
+        });
+        if !made.await.map_err(|error| Failure::target(&object, &error))? {
+            return Ok(Ended::Done { bytes: 0 });
+        }
         if lane.session().options.preserve_posix.is_none() || item.entry.facts.metadata.is_empty() {
             return Ok(Ended::Done { bytes: 0 });
         }
@@ -309,10 +333,8 @@ async fn whole_or_begun<R: FileRing>(
     }
     let local = finish::unpacked_name(lane.session(), item, local);
     let mut target = Target { id, local, names: None, replace: true };
-    if let Some(tree) = task.tree()
-        && !lane.shared.is_lost(id)
-    {
-        let kept = patient(async || kept(lane, task, tree, item, &mut target)).await;
+    if task.begun().keeps && !lane.shared.is_lost(id) {
+        let kept = patient(async || kept(lane, task, item, &mut target)).await;
         if let Some(kind) = kept.map_err(|error| Failure::target(&object, &error))? {
             return Ok(Ended::Skipped(kind));
         }
@@ -329,6 +351,11 @@ async fn whole_or_begun<R: FileRing>(
         }
     }
     get(lane, task, item, target).await
+}
+
+/// Whether a blob stands for a symbolic link that is not to be made. What was listed was judged there already.
+fn leaves_out_link(session: &Session, task: &Download, facts: &BlobFacts) -> bool {
+    facts.is_symlink() && !task.to_pipe && session.options.symlinks != Symlinks::Preserve
 }
 
 /// Whether something has to be known of a blob before it is asked for.
@@ -371,10 +398,6 @@ async fn patient<T>(mut attempt: impl AsyncFnMut() -> Result<T, LocalError>) -> 
         })
     });
     done.await.map_err(|_| refused.take().expect("an attempt has failed"))
-}
-
-async fn make_directory(tree: &TargetTree, local: &LocalName) -> Result<(), LocalError> {
-    patient(async || tree.make_dir(local).map(drop)).await
 }
 
 /// Reads the first range, which for most blobs is all of it.
@@ -420,6 +443,9 @@ async fn get<R: FileRing>(
         if item.known == Known::Named && facts.hdi_isfolder() {
             return Err(is_directory(item));
         }
+        if item.known != Known::Listed && leaves_out_link(lane.session(), task, facts) {
+            return Ok(Ended::Skipped(SkippedKind::Symlink));
+        }
         if item.known != Known::Listed {
             // Not before it is known that there is something to write.
             task.open(&mut target, &object).await?;
@@ -440,7 +466,6 @@ async fn get<R: FileRing>(
 fn kept<R: FileRing>(
     lane: &Lane<R>,
     task: &Download,
-    tree: &TargetTree,
     item: &BlobItem,
     target: &mut Target,
 ) -> Result<Option<SkippedKind>, LocalError> {
@@ -448,6 +473,7 @@ fn kept<R: FileRing>(
     if matches!(overwrite, Overwrite::Always) {
         return Ok(None);
     }
+    let Some(tree) = task.tree()? else { return Ok(None) };
     let Some(there) = tree.stat(&target.local)? else {
         // Somebody else may make it while it is downloaded.
         target.replace = false;

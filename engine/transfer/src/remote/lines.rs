@@ -22,6 +22,9 @@ impl Remote<'_> {
         let mut lines = ListReader::open(self.source.list.as_ref().expect("there is a list"))?;
         let (mut entries, mut names, mut line) = (Vec::new(), Vec::new(), 0);
         while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
+            if let Some(text) = lines.notice() {
+                going(planner.notice(text))?;
+            }
             self.lines(planner, &mut names).await?;
             self.done(planner, line)?;
             for entry in entries.drain(..) {
@@ -40,7 +43,7 @@ impl Remote<'_> {
                 let name = String::from_utf8(path).map(|path| self.base.clone() + &path);
                 match name {
                     Ok(name) if check(&name).is_ok() => {
-                        if !self.source.filter.passes_name(&name.as_bytes()[self.base.len()..]) {
+                        if self.is_left_out(&name) {
                             continue;
                         }
                         if name.ends_with('/') {
@@ -62,6 +65,19 @@ impl Remote<'_> {
         }
         self.lines(planner, &mut names).await?;
         self.ended(planner, line)
+    }
+
+    /// Whether filters leave out what a line names, whatever it is. One that only says which names files may have does not
+    /// concern a directory, but what is in it.
+    fn is_left_out(&self, name: &str) -> bool {
+        let filter = &self.source.filter;
+        let relative = name[self.base.len()..].trim_end_matches('/').as_bytes();
+        filter.prunes(relative) || (!self.source.recursive && !filter.passes_name(relative))
+    }
+
+    /// Whether a line is known to be no blob that takes part: what is left is a directory.
+    fn may_only_be_directory(&self, name: &str) -> bool {
+        !self.source.filter.passes_name(&name.as_bytes()[self.base.len()..])
     }
 
     /// Whether an earlier run has done a line.
@@ -101,23 +117,37 @@ impl Remote<'_> {
 
     /// Lines that may be blobs; asked about, many at a time, only when that decides something.
     async fn lines(&self, planner: &mut Planner<'_>, names: &mut Vec<Line>) -> Result<(), Halt> {
-        if !self.asks_about_lines(planner) {
-            for (_, name) in names.drain(..) {
-                let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
-                let relative_at = self.base.len();
-                self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Named })?;
-            }
-            return Ok(());
+        let asks = self.asks_about_lines(planner);
+        if !asks && !names.iter().any(|(_, name)| self.may_only_be_directory(name)) {
+            // The usual case costs no more than the names.
+            return names.drain(..).try_for_each(|(_, name)| self.named(planner, name));
         }
         while !names.is_empty() {
             let some: Vec<Line> = names.drain(..names.len().min(LINES_AT_ONCE)).collect();
-            let looking = some.iter().map(|(_, name)| self.single(planner, name)).collect();
+            let looking = some.iter().map(|(_, name)| self.looked_up(planner, name, asks)).collect();
             let found = join_all(looking).await;
             for (line, single) in some.into_iter().zip(found) {
-                self.line(planner, line, single?).await?;
+                match single? {
+                    Some(single) => self.line(planner, line, single).await?,
+                    None => self.named(planner, line.1)?,
+                }
             }
         }
         Ok(())
+    }
+
+    /// A line of which nothing is asked.
+    fn named(&self, planner: &mut Planner<'_>, name: String) -> Result<(), Halt> {
+        let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
+        self.hand_over(planner, BlobItem { entry, relative_at: self.base.len(), known: Known::Named })
+    }
+
+    /// What stands at the name of a line; `None` where that does not matter.
+    async fn looked_up(&self, planner: &Planner<'_>, name: &str, asks: bool) -> Result<Option<Single>, Halt> {
+        if asks || self.may_only_be_directory(name) {
+            return self.single(planner, name).await.map(Some);
+        }
+        Ok(None)
     }
 
     /// A line of which it is known what it is.
@@ -126,6 +156,9 @@ impl Remote<'_> {
         match single {
             Single::Blob(entry) if self.source.wants(&item(entry.clone())) => {
                 self.hand_over(planner, item(entry))
+            }
+            Single::Blob(entry) if self.source.leaves_out_link(&item(entry.clone())) => {
+                self.skip_link(planner, item(entry))
             }
             Single::Blob(_) => Ok(()),
             Single::Unknown(failure) => {

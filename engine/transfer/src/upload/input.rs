@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use azuring_azure::{
     Access, BlobClient, BlobFacts, BlobUrl, Body, Crc64, Crc64Digest, Credential, Delete, MAX_APPEND_BYTES,
-    Which,
+    UrlError, Which,
 };
 use azuring_link::Payload;
 use azuring_plan::PlanError;
@@ -64,6 +64,9 @@ pub fn upload_from(
     if options.blob_type == BlobTypeChoice::Page {
         let text = "a page blob is made with its length, which a stream does not tell: use a file";
         return Err(CommandError::failed(Failure::new(FailureKind::Usage, "", text)));
+    }
+    if url.names_state() {
+        return Err(JobError::from(UrlError::State { reason: "cannot be written" }).into());
     }
     budget::check(&options.limits)?;
     let mut bounds = options.clone();

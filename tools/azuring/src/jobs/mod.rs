@@ -81,6 +81,7 @@ fn described(
     places: &Places<'_>,
 ) -> Result<(Jobs, Vec<u8>), String> {
     let state = state::find().ok_or(state::NOWHERE)?;
+    state::check_home(&state.jobs)?;
     let description = Description::of(command, args, places)?;
     Ok((hooks::jobs(&state.jobs), description.to_bytes()))
 }

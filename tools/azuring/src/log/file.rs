@@ -13,6 +13,7 @@ use super::directory;
 use crate::cli::global::LogLevel;
 use crate::redact::redact;
 use crate::state;
+use azuring_plan::name::is_unprintable;
 
 /// Lines that wait for the thread: some 300 bytes each.
 const WAITING: usize = 4096;
@@ -151,7 +152,7 @@ impl Line {
         };
         let mut line = format!("{} {level} ", time(self.at));
         for c in redact(&self.text).chars() {
-            if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+            if is_unprintable(c) { line.extend(c.escape_default()) } else { line.push(c) }
         }
         line.push('\n');
         line

@@ -6,7 +6,7 @@ use azuring_transfer::{Action, Event, JobPlan, Planned, Progress, Report};
 
 use super::{View, shown};
 use crate::exit::Exit;
-use crate::output::say;
+use crate::output::{say, word};
 use crate::summary;
 
 /// The job's header, the lines of a dry run, and the summary.
@@ -50,6 +50,7 @@ impl View for TextView {
 /// AzCopy's line.
 fn dry_run_line(planned: &Planned) -> String {
     let (source, destination) = (shown(&planned.transfer.source), shown(&planned.transfer.destination));
+    let (source, destination) = (word(&source), word(&destination));
     match planned.action {
         Action::Copy => format!("DRYRUN: copy {source} to {destination}"),
         Action::Remove => format!("DRYRUN: remove {source}"),

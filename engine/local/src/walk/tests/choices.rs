@@ -152,7 +152,7 @@ fn followed_links_meet_pruning_patterns_and_special_files() {
     link(&dir, "c", "a3");
     let _listener = std::os::unix::net::UnixListener::bind(dir.path().join("b/socket")).unwrap();
     link(&dir, "socket", "b/xs");
-    let starts = |c: u8| -> SegmentMatcher { Arc::new(move |name| name.first() == Some(&c)) };
+    let starts = |c: u8| -> SegmentMatcher { Arc::new(move |_, name| name.first() == Some(&c)) };
     let follow = || walk(dir.path()).symlinks(SymlinkMode::Follow);
     let (found, _) = everywhere(|| follow().matching(vec![starts(b'a'), starts(b'x')]));
     assert_eq!(found, ["a1/x1/f", "a2/x2", "a2/xs is a socket"]);
@@ -192,7 +192,7 @@ fn preserved_links_and_special_files_come_as_themselves() {
     let (found, counts) = everywhere(asked);
     assert_eq!(found, ["d/", "d/f", "d/up -> ", "dangling -> ", "e/", "link -> ", "socket as a socket", "z"]);
     assert_eq!((counts.files, counts.specials, counts.skipped, counts.directories), (2, 4, 0, 3));
-    let starts = |c: u8| -> SegmentMatcher { Arc::new(move |name| name.first() == Some(&c)) };
+    let starts = |c: u8| -> SegmentMatcher { Arc::new(move |_, name| name.first() == Some(&c)) };
     let (found, _) = everywhere(|| asked().matching(vec![starts(b'd'), starts(b'u')]));
     assert_eq!(found, ["d/", "d/up -> ", "dangling is a symbolic link"]);
 }
