@@ -240,7 +240,7 @@ fn answer_one(listener: TcpListener) -> String {
         assert_ne!(len, 0, "the request is cut off");
         head.extend_from_slice(&buffer[..len]);
     }
-    stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").unwrap();
+    stream.write_all(b"HTTP/1.1 201 Created\r\nx-ms-request-id: 1\r\nx-ms-version: 2025-07-05\r\nContent-Length: 0\r\n\r\n").unwrap();
     String::from_utf8(head).unwrap()
 }
 

@@ -196,7 +196,7 @@ fn serve_without_checksums(connection: std::net::TcpStream, accepted: &std::sync
             "HTTP/1.1 500 No\r\nx-ms-error-code: FeatureNotSupported\r\ncontent-length: 0\r\n\r\n"
         } else {
             accepted.lock().unwrap().push(path.unwrap());
-            "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n"
+            "HTTP/1.1 201 Created\r\nx-ms-request-id: 1\r\nx-ms-version: 2025-07-05\r\ncontent-length: 0\r\n\r\n"
         };
         if answers.write_all(answer.as_bytes()).is_err() {
             return;
@@ -243,7 +243,7 @@ fn a_gateway_with_a_long_error_page_is_tried_again() {
             let answer = if n < 2 {
                 format!("HTTP/1.1 502 Bad Gateway\r\ncontent-length: {}\r\n\r\n{page}", page.len())
             } else {
-                "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n".to_owned()
+                "HTTP/1.1 201 Created\r\nx-ms-request-id: 1\r\nx-ms-version: 2025-07-05\r\ncontent-length: 0\r\n\r\n".to_owned()
             };
             let _ = connection.write_all(answer.as_bytes());
         }
@@ -273,7 +273,7 @@ fn an_answer_before_the_end_of_the_body_ends_the_connection_and_not_the_job() {
             } else {
                 connection.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
                 while connection.read(&mut seen).is_ok_and(|n| n > 0) {}
-                let _ = connection.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
+                let _ = connection.write_all(b"HTTP/1.1 201 Created\r\nx-ms-request-id: 1\r\nx-ms-version: 2025-07-05\r\ncontent-length: 0\r\n\r\n");
             }
             kept.push(connection);
         }

@@ -5,8 +5,9 @@ use http::HeaderValue;
 use http::header::HeaderName;
 
 use crate::change::X_MS_ACCESS_TIER;
-use crate::client::BlobClient;
+use crate::client::{BlobClient, Head};
 use crate::error::RequestError;
+use crate::operation::Operation;
 use crate::put_blob::{Body, X_MS_BLOB_TYPE};
 
 /// The largest body of Append Block.
@@ -24,7 +25,7 @@ impl BlobClient {
         let mut headers = self.blob_headers(&Body { crc64: None, ..body })?;
         headers.remove(X_MS_ACCESS_TIER);
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("AppendBlob"));
-        self.write(name, vec![], headers, Payload::default(), None).await
+        self.write(Head::put(Operation::PutBlob, name, vec![], headers), Payload::default(), None).await
     }
 
     /// Append Block: at most [`MAX_APPEND_BYTES`] and 50,000 times a blob, as long as the blob is `position` bytes long.
@@ -42,6 +43,7 @@ impl BlobClient {
     ) -> Result<(), RequestError> {
         let mut headers = self.data_headers(body.crc64);
         headers.insert(X_MS_CONDITION_APPENDPOS, HeaderValue::from(position));
-        self.write(name, vec![("comp", "appendblock")], headers, payload, body.crc64).await
+        let head = Head::put(Operation::AppendBlock, name, vec![("comp", "appendblock")], headers);
+        self.write(head, payload, body.crc64).await
     }
 }

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::client::{Authorized, BlobClient, Head};
 use crate::error::{RequestError, ServiceError};
+use crate::operation::{Operation, X_MS_REQUEST_ID};
 
 /// Requests in one batch.
 pub const MAX_BATCH: usize = 256;
@@ -23,12 +24,12 @@ const PART_LIMIT_BYTES: usize = 4 << 10;
 type Answers = Vec<Result<(), ServiceError>>;
 
 impl BlobClient {
-    /// Sends requests without bodies together.
+    /// Sends requests without bodies together, all of one operation.
     pub(crate) async fn batch(&self, parts: Vec<Head<'_>>) -> Result<Answers, RequestError> {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
-        let count = parts.len();
+        let (count, operation) = (parts.len(), parts[0].operation);
         let token = self.token_ready().await?;
         // Random, so that no name can contain it.
         let boundary = format!("batch_{:016x}", RandomState::new().build_hasher().finish());
@@ -43,11 +44,12 @@ impl BlobClient {
         let kind = format!("multipart/mixed; boundary={boundary}");
         headers.insert(CONTENT_TYPE, HeaderValue::try_from(kind).expect("hexadecimal digits are valid"));
         let query = vec![("restype", "container"), ("comp", "batch")];
-        let head = Head { method: Method::POST, name: "", query, headers };
+        let head = Head { operation: Operation::BlobBatch, method: Method::POST, name: "", query, headers };
         let payload = Payload::from(Bytes::from(document));
         let answer = self.exchange(head, payload, (count + 1) * PART_LIMIT_BYTES).await?;
         let kind = answer.header("content-type").unwrap_or_default();
-        let answers = read(&String::from_utf8_lossy(&answer.body), &String::from_utf8_lossy(kind), count)?;
+        let document = String::from_utf8_lossy(&answer.body);
+        let answers = read(operation, &document, &String::from_utf8_lossy(kind), count)?;
         // The token expired between the parts: those that were refused for it are asked again, with all others. Where no
         // token helps, they are refused one by one.
         let refusal =
@@ -79,8 +81,13 @@ fn write(out: &mut String, boundary: &str, id: usize, part: &Authorized) {
     out.push_str("Content-Length: 0\r\n\r\n");
 }
 
-/// Reads the answers to `count` requests.
-fn read(document: &str, content_type: &str, count: usize) -> Result<Answers, RequestError> {
+/// Reads the answers to `count` requests of `operation`.
+fn read(
+    operation: Operation,
+    document: &str,
+    content_type: &str,
+    count: usize,
+) -> Result<Answers, RequestError> {
     let fault = |reason: &str| RequestError::Answer {
         request: format!("Blob Batch of {count} requests"),
         reason: reason.to_owned(),
@@ -96,10 +103,18 @@ fn read(document: &str, content_type: &str, count: usize) -> Result<Answers, Req
         let (about, response) = split_head(piece.trim_start());
         let (head, body) = split_head(response);
         let status = status(head).ok_or_else(|| fault("a part of it has no status"))?;
-        let result = if status.is_success() {
+        let headers_of_part = headers(head);
+        let result = if operation.succeeds_with(status) {
+            // Something in between may have carried out the parts one by one, with an answer of its own for some.
+            if !headers_of_part.contains_key(X_MS_REQUEST_ID) {
+                return Err(fault("a part of it has no x-ms-request-id, so that it is not the service's"));
+            }
             Ok(())
+        } else if status.is_client_error() || status.is_server_error() {
+            Err(ServiceError::read(status, &headers_of_part, body.trim().as_bytes()))
         } else {
-            Err(ServiceError::read(status, &headers(head), body.trim().as_bytes()))
+            let name = operation.name();
+            return Err(fault(&format!("a part of it has the status {status}, which {name} does not have")));
         };
         let id =
             headers(about).get("content-id").and_then(|id| id.to_str().ok()?.trim().parse::<usize>().ok());
@@ -160,7 +175,7 @@ mod tests {
     fn outcome(document: &str, count: usize) -> Result<Vec<String>, String> {
         let told =
             |answer: Result<(), ServiceError>| answer.map_or_else(|e| e.to_string(), |()| "ok".to_owned());
-        read(document, KIND, count)
+        read(Operation::DeleteBlob, document, KIND, count)
             .map(|answers| answers.into_iter().map(told).collect())
             .map_err(|error| error.to_string())
     }
@@ -188,7 +203,7 @@ mod tests {
                      </Code><Message>No blob.\nTime:</Message></Error>";
         let document = format!("{}{}--r_1--", part(Some(1), error), part(Some(0), ok));
         assert_eq!(outcome(&document, 2).unwrap(), ["ok", "404 BlobNotFound: No blob."]);
-        let Ok(answers) = read(&document, KIND, 2) else { panic!() };
+        let Ok(answers) = read(Operation::DeleteBlob, &document, KIND, 2) else { panic!() };
         let error = answers[1].as_ref().unwrap_err();
         assert!(error.not_found());
         assert_eq!(error.request_id.as_deref(), Some("r2"));
@@ -197,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_answers_no_request_is_an_error_of_the_whole() {
-        let ok = "HTTP/1.1 202 Accepted";
+        let ok = "HTTP/1.1 202 Accepted\r\nx-ms-request-id: 1";
         let one = part(Some(0), ok);
         assert!(outcome(&format!("{one}--r_1--"), 2).unwrap_err().contains("a request has no answer"));
         assert!(outcome(&format!("{}--r_1--", part(None, ok)), 1).unwrap_err().contains("no id"));
@@ -205,10 +220,15 @@ mod tests {
         assert!(
             outcome(&format!("{}--r_1--", part(Some(0), "garbage")), 1).unwrap_err().contains("no status")
         );
+        // Success is what is documented for the operation, and said by the service.
+        let page = part(Some(0), "HTTP/1.1 200 OK\r\nx-ms-request-id: 1");
+        assert!(outcome(&format!("{page}--r_1--"), 1).unwrap_err().contains("200 OK, which Delete Blob does not have"));
+        let foreign = part(Some(0), "HTTP/1.1 202 Accepted");
+        assert!(outcome(&format!("{foreign}--r_1--"), 1).unwrap_err().contains("no x-ms-request-id"));
         let whole = part(None, "HTTP/1.1 400 Bad\r\nx-ms-error-code: ExceedsMaxBatchRequestCount");
-        let error = read(&format!("{whole}--r_1--"), KIND, 3).unwrap_err();
+        let error = read(Operation::DeleteBlob, &format!("{whole}--r_1--"), KIND, 3).unwrap_err();
         assert_eq!(error.service().unwrap().code, "ExceedsMaxBatchRequestCount");
-        assert!(read("", "application/xml", 1).unwrap_err().to_string().contains("not multipart/mixed"));
+        assert!(read(Operation::DeleteBlob, "", "application/xml", 1).unwrap_err().to_string().contains("not multipart/mixed"));
         assert_eq!(boundary("Multipart/Mixed; boundary=\"a b\""), Some("a b"));
     }
 }

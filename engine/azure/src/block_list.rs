@@ -5,6 +5,7 @@ use http::Method;
 
 use crate::client::{BlobClient, Head};
 use crate::error::RequestError;
+use crate::operation::Operation;
 use crate::xml::Xml;
 
 /// Blocks of a blob at most: 50,000 that are committed and 100,000 that are not
@@ -29,13 +30,10 @@ impl BlobClient {
     /// [`RequestError`]; a blob that has neither content nor blocks is 404.
     pub async fn get_block_list(&self, name: &str) -> Result<Vec<ListedBlock>, RequestError> {
         let query = vec![("comp", "blocklist"), ("blocklisttype", "all")];
-        let head = Head { method: Method::GET, name, query, headers: self.target().common.clone() };
+        let (operation, headers) = (Operation::GetBlockList, self.target().common.clone());
+        let head = Head { operation, method: Method::GET, name, query, headers };
         let answer = self.exchange(head, Payload::default(), MAX_LISTED * LISTED_BYTES).await?;
-        parse(&answer.body).map_err(|reason| RequestError::Answer {
-            request: "Get Block List".to_owned(),
-            reason,
-            passing: false,
-        })
+        parse(&answer.body).map_err(|reason| operation.answered_otherwise(reason, false))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::{RequestError, ServiceError};
 use crate::get_blob::Which;
 use crate::list_page::tag_set;
+use crate::operation::Operation;
 use crate::properties::{PropertyError, add_metadata, value};
 use crate::put_blob::Body;
 use crate::xml::{Xml, escape};
@@ -47,7 +48,7 @@ impl<'a> SetTier<'a> {
             headers.insert(X_MS_REHYDRATE_PRIORITY, HeaderValue::from_static(word));
         }
         let query = std::iter::once(("comp", "tier")).chain(self.which.query()).collect();
-        Ok(Head { method: Method::PUT, name, query, headers })
+        Ok(Head { operation: Operation::SetBlobTier, method: Method::PUT, name, query, headers })
     }
 }
 
@@ -83,7 +84,8 @@ impl BlobClient {
     pub async fn set_metadata(&self, name: &str, metadata: &[(String, String)]) -> Result<(), RequestError> {
         let mut headers = self.write_headers();
         add_metadata(&mut headers, metadata)?;
-        self.write(name, vec![("comp", "metadata")], headers, Payload::default(), None).await
+        let head = Head::put(Operation::SetBlobMetadata, name, vec![("comp", "metadata")], headers);
+        self.write(head, Payload::default(), None).await
     }
 
     /// Set Blob Properties: puts the job's content headers, with the type and MD5 of `body`, in the place of all there
@@ -96,7 +98,8 @@ impl BlobClient {
         let mut headers = self.write_headers();
         let content = of_blob.iter().filter(|(name, _)| name.as_str().starts_with("x-ms-blob-"));
         headers.extend(content.map(|(name, value)| (name.clone(), value.clone())));
-        self.write(name, vec![("comp", "properties")], headers, Payload::default(), None).await
+        let head = Head::put(Operation::SetBlobProperties, name, vec![("comp", "properties")], headers);
+        self.write(head, Payload::default(), None).await
     }
 
     /// Set Blob Tags: puts these tags, at most 10, in the place of all there were. The credential needs the permission
@@ -114,7 +117,8 @@ impl BlobClient {
         // Required, unlike a checksum of the body, which not every emulator knows here.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=UTF-8"));
         let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
-        self.write(name, query, headers, Payload::from(Bytes::from(tags_document(tags))), None).await
+        let head = Head::put(Operation::SetBlobTags, name, query, headers);
+        self.write(head, Payload::from(Bytes::from(tags_document(tags))), None).await
     }
 
     /// Get Blob Tags. The credential needs the permission `t`.
@@ -127,10 +131,12 @@ impl BlobClient {
         which: Which<'_>,
     ) -> Result<Vec<(String, String)>, RequestError> {
         let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
-        let head = Head { method: Method::GET, name, query, headers: self.target().common.clone() };
+        let operation = Operation::GetBlobTags;
+        let headers = self.target().common.clone();
+        let head = Head { operation, method: Method::GET, name, query, headers };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
         Xml::open(&answer.body, "Tags").and_then(|(mut xml, root)| tag_set(&mut xml, &root)).map_err(
-            |reason| RequestError::Answer { request: "Get Blob Tags".to_owned(), reason, passing: false },
+            |reason| operation.answered_otherwise(reason, false),
         )
     }
 }

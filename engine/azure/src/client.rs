@@ -12,11 +12,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::bearer::HeldToken;
 use crate::credential::Credential;
-use crate::error::{RequestError, ServiceError};
+use crate::error::{NotStorage, RequestError, ServiceError, first_line_of};
+use crate::operation::{Operation, is_of_service};
 use crate::target::Target;
 
 /// Error bodies and small answers are read up to this size.
 pub(crate) const ANSWER_LIMIT_BYTES: usize = 64 << 10;
+
+/// Of a page that is not the service's the beginning is shown.
+const FIRST_LINE_BYTES: usize = 4 << 10;
 
 const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 
@@ -38,6 +42,8 @@ struct Clock {
 
 /// A request up to its body.
 pub(crate) struct Head<'a> {
+    /// Decides which answers are a success.
+    pub(crate) operation: Operation,
     pub(crate) method: Method,
     /// Percent-encoded; empty for the container itself.
     pub(crate) name: &'a str,
@@ -52,6 +58,18 @@ pub(crate) struct Authorized {
     /// Path and query. With a SAS it is a secret.
     pub(crate) path: PathAndQuery,
     pub(crate) headers: HeaderMap,
+}
+
+impl<'a> Head<'a> {
+    /// Of a request that writes.
+    pub(crate) fn put(
+        operation: Operation,
+        name: &'a str,
+        query: Vec<(&'a str, &'a str)>,
+        headers: HeaderMap,
+    ) -> Self {
+        Self { operation, method: Method::PUT, name, query, headers }
+    }
 }
 
 impl BlobClient {
@@ -78,7 +96,7 @@ impl BlobClient {
     /// [`RequestError`]; 409 `ContainerAlreadyExists` when it exists.
     pub async fn create_container(&self) -> Result<(), RequestError> {
         let query = vec![("restype", "container")];
-        let head = Head { method: Method::PUT, name: "", query, headers: self.target.common.clone() };
+        let head = Head::put(Operation::CreateContainer, "", query, self.target.common.clone());
         self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
         Ok(())
     }
@@ -128,6 +146,7 @@ impl BlobClient {
     ) -> Result<Reply, RequestError> {
         let target = &*self.target;
         let token = self.token_ready().await?;
+        let operation = head.operation;
         let Authorized { method, path, headers } = self.authorize_below(base, head, payload.len())?;
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(target.scheme.clone());
@@ -140,18 +159,48 @@ impl BlobClient {
         if let Some(spelling) = &target.spelling {
             request.extensions_mut().insert(spelling.clone());
         }
+        let path_and_query = request.uri().path_and_query().cloned();
         let reply = self.links.send_for(request, payload, answer_len).await?;
-        if reply.status().is_success() {
+        if operation.succeeds_with(reply.status()) && is_of_service(&reply) {
             if let (Some(held), Some(number)) = (&self.token, token) {
                 held.accepted(number);
             }
             return Ok(reply);
+        }
+        let refuses = reply.status().is_client_error() || reply.status().is_server_error();
+        if !refuses {
+            // A yes of somebody else, or one that the operation does not have; a way to somewhere else.
+            return Err(self.not_storage(operation, path_and_query.as_ref(), reply).await);
         }
         // What the service says with an error, as far as it is readable: a gateway's page may be long, or cut off, and
         // its status counts all the same.
         let answer = reply.collect_up_to(ANSWER_LIMIT_BYTES).await;
         let error = ServiceError::read(answer.status(), &answer.headers(), &answer.body);
         Err(self.refused(token, error, false).await)
+    }
+
+    /// The error of an answer that is no success of `operation`, and no refusal either.
+    async fn not_storage(
+        &self,
+        operation: Operation,
+        path: Option<&PathAndQuery>,
+        reply: Reply,
+    ) -> RequestError {
+        let of_service = is_of_service(&reply);
+        let target = &*self.target;
+        // Without the query, which may hold a SAS.
+        let path = path.map(PathAndQuery::path).unwrap_or_default();
+        let answer = reply.collect_up_to(FIRST_LINE_BYTES).await;
+        let location = answer.header("location").map(String::from_utf8_lossy);
+        Box::new(NotStorage {
+            operation: operation.name(),
+            url: format!("{}://{}{path}", target.scheme, target.authority),
+            status: answer.status().as_u16(),
+            of_service,
+            first_line: first_line_of(&answer.body).unwrap_or_default(),
+            leads_to: location.and_then(|to| first_line_of(to.split('?').next()?.as_bytes())),
+        })
+        .into()
     }
 
     /// Waits until there is a token that has not expired, where tokens authorize the requests; returns its number.
@@ -194,7 +243,7 @@ impl BlobClient {
     }
 
     fn authorize_below(&self, base: &str, head: Head<'_>, body_len: u64) -> Result<Authorized, RequestError> {
-        let Head { method, name, query, mut headers } = head;
+        let Head { method, name, query, mut headers, operation: _ } = head;
         let path_len = base.len() + 1 + name.len();
         let mut path = String::with_capacity(path_len + 256);
         path.push_str(base);

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::{RequestError, ServiceError};
 use crate::get_blob::{Which, add_if_match};
+use crate::operation::Operation;
 use crate::properties::PropertyError;
 
 const X_MS_DELETE_SNAPSHOTS: HeaderName = HeaderName::from_static("x-ms-delete-snapshots");
@@ -47,7 +48,7 @@ impl<'a> Delete<'a> {
         add_if_match(&mut headers, self.if_match)?;
         let permanent = self.permanent.then_some(("deletetype", "permanent"));
         let query = self.which.query().chain(permanent).collect();
-        Ok(Head { method: Method::DELETE, name, query, headers })
+        Ok(Head { operation: Operation::DeleteBlob, method: Method::DELETE, name, query, headers })
     }
 }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use quick_xml::events::Event;
 
 use crate::bearer::TokenError;
+use crate::operation::X_MS_REQUEST_ID;
 use crate::properties::PropertyError;
 
 /// What a failed request means for the work it was part of. Decided here and nowhere else.
@@ -30,6 +31,8 @@ pub struct ServiceError {
     pub status: u16,
     /// The service's error code, or the status's standard phrase where there is none (gateways, proxies).
     pub code: String,
+    /// Whether it was the service that answered (`x-ms-request-id`), and not something in between or in its place.
+    pub of_service: bool,
     /// The first line of the service's message.
     pub message: Option<String>,
     /// `x-ms-request-id`, which Microsoft's support asks for.
@@ -46,11 +49,12 @@ pub struct ServiceError {
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
 impl ServiceError {
-    /// An error of which nothing but status and code is known.
+    /// An error of the service of which nothing but status and code is known.
     pub fn new(status: u16, code: &str) -> Self {
         Self {
             status,
             code: code.to_owned(),
+            of_service: true,
             message: None,
             request_id: None,
             retry_after: None,
@@ -72,12 +76,20 @@ impl ServiceError {
                 _ => {}
             }
         }
+        let request_id = text(X_MS_REQUEST_ID);
+        if request_id.is_none() {
+            let server = text("server").and_then(|server| first_line_of(server.as_bytes()));
+            let server = server.map(|server| format!(" but `{server}`")).unwrap_or_default();
+            let said = message.or_else(|| first_line_of(body)).map(|said| format!(": {said}"));
+            message = Some(format!("not Azure Storage{server} answered this{}", said.unwrap_or_default()));
+        }
         let retry_after = text("retry-after").and_then(|value| pause(&value, SystemTime::now()));
         Self {
             status: status.as_u16(),
             code: code.unwrap_or_else(|| status.canonical_reason().unwrap_or("unknown status").to_owned()),
+            of_service: request_id.is_some(),
             message,
-            request_id: text("x-ms-request-id"),
+            request_id,
             retry_after,
             clock_skew_s: text("date").and_then(|date| skew_s(&date, SystemTime::now())),
             tenant: text("www-authenticate").and_then(|challenge| tenant(&challenge)),
@@ -109,6 +121,9 @@ impl ServiceError {
         match self.status {
             429 | 503 => Class::Throttle,
             408 => Class::Retry,
+            // A proxy or web server that answers so will do it for every object. (What it says of one, a body too large
+            // or a name that it does not like, is that one's matter.)
+            401 | 403 | 404 | 405 if !self.of_service => Class::Fatal,
             401 => Class::Fatal,
             501 | 505 => Class::Skip,
             500.. => Class::Retry,
@@ -125,7 +140,18 @@ impl ServiceError {
 
     /// Whether it was a token that was not taken: expired, revoked, or of another tenant.
     pub(crate) fn refuses_token(&self) -> bool {
-        self.status == 401 || (self.status == 403 && self.code == "AuthenticationFailed")
+        (self.status == 401 && self.of_service) || (self.status == 403 && self.code == "AuthenticationFailed")
+    }
+
+    /// Whether the service may have carried out the request all the same. Its own `ServerBusy`, its 4xx and what it does
+    /// not implement say that it has not; what a gateway says, and every other 5xx, says nothing about that.
+    pub fn maybe_done(&self) -> bool {
+        let not_begun = match self.code.as_str() {
+            "ServerBusy" => self.status == 503,
+            "FeatureNotSupported" | "APINotImplemented" => true,
+            _ => self.status < 500 && self.status != 408,
+        };
+        !(self.of_service && not_begun)
     }
 
     /// Whether the blob is no longer the one that `if_match` named.
@@ -235,6 +261,9 @@ impl ServiceError {
             "ConditionNotMet" => "the blob was changed by someone else",
             "RequestBodyTooLarge" => "lower --put-blob-size-mb or --block-size-mb",
             _ => match self.status {
+                400..500 if !self.of_service => {
+                    "a proxy, a gateway or another web server refuses this: check the URL, the proxies in between (HTTPS_PROXY, NO_PROXY), and what they allow"
+                }
                 401 | 403 => "check the credential and its permissions",
                 404 => "check the URL",
                 409 => "the blob's or container's state does not allow it",
@@ -287,6 +316,54 @@ fn first_line(text: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(500).collect::<String>().trim().to_owned()
 }
 
+/// The first line of a page that has something on it, for a person to recognise it by.
+pub(crate) fn first_line_of(page: &[u8]) -> Option<String> {
+    const MOST: usize = 120;
+    let text = String::from_utf8_lossy(page);
+    let line = text.split(['\n', '\r']).map(str::trim).find(|line| !line.is_empty())?;
+    let plain: String = first_line(line).chars().take(MOST + 1).collect();
+    match plain.char_indices().nth(MOST) {
+        Some((end, _)) => Some(format!("{}…", &plain[..end])),
+        None => Some(plain).filter(|plain| !plain.is_empty()),
+    }
+}
+
+/// An answer that is neither a success of the service nor a refusal: most likely not the service's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotStorage {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// Where it was sent to, without its query.
+    pub url: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// Whether the answer has the headers of the service's answers, and only its status is none of the operation.
+    pub of_service: bool,
+    /// The first line of what came; empty when nothing came.
+    pub first_line: String,
+    /// Where the answer leads to instead (`Location`, without its query).
+    pub leads_to: Option<String>,
+}
+
+impl std::fmt::Display for NotStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { operation, url, status, .. } = self;
+        write!(f, "this is not Azure Storage: the answer of {url} to {operation} is {status}")?;
+        if !self.of_service {
+            f.write_str(" without x-ms-request-id and x-ms-version")?;
+        }
+        if let Some(to) = &self.leads_to {
+            write!(f, ", leads to {to}")?;
+        }
+        if !self.first_line.is_empty() {
+            write!(f, " and begins with `{}`", self.first_line)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotStorage {}
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -297,6 +374,10 @@ pub enum RequestError {
     /// The service refused.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// Something said yes that is not the service, or the service with a status that the operation does not have. Nothing
+    /// is known to be stored, and nothing that came is a blob.
+    #[error(transparent)]
+    NotStorage(#[from] Box<NotStorage>),
     /// The service says it received other bytes than were sent.
     #[error("the service computed another CRC64 of the body than was sent")]
     Integrity,
@@ -334,7 +415,7 @@ impl RequestError {
     pub fn class(&self) -> Class {
         match self {
             RequestError::Link(error) if error.is_permanent() => Class::Fatal,
-            RequestError::Token(_) => Class::Fatal,
+            RequestError::Token(_) | RequestError::NotStorage(_) => Class::Fatal,
             RequestError::Link(_)
             | RequestError::Integrity
             | RequestError::TokenRenewed { .. }
@@ -344,9 +425,25 @@ impl RequestError {
         }
     }
 
+    /// Whether the service may have carried out the request, though it failed: its answer was lost, damaged, made by
+    /// something in between, or does not tell. Whoever repeats such a request has to look what is there. `false`: the
+    /// service was never reached, or says that it has not.
+    pub fn maybe_done(&self) -> bool {
+        match self {
+            RequestError::Link(error) => error.maybe_sent(),
+            RequestError::Service(error) => error.maybe_done(),
+            RequestError::TokenRenewed { partly } => *partly,
+            RequestError::NotStorage(_) | RequestError::Integrity | RequestError::Answer { .. } => true,
+            RequestError::Token(_) | RequestError::Name(_) | RequestError::Property(_) => false,
+        }
+    }
+
     /// What a person can do about it.
     pub fn advice(&self) -> &'static str {
         match self {
+            RequestError::NotStorage(_) => {
+                "log in to this network if it has a login page, and check the URL and the proxies in between (HTTPS_PROXY, NO_PROXY); a gateway in front of the service (Azure API Management, Front Door, nginx) has to pass on its status and the headers x-ms-request-id and x-ms-version"
+            }
             RequestError::Service(error) => error.advice(),
             RequestError::Link(LinkError::Resolve { .. }) => "check the account's name in the URL, and DNS",
             RequestError::Link(LinkError::Connect { .. }) => {
@@ -422,7 +519,7 @@ impl RequestError {
     pub fn is_authentication(&self) -> bool {
         matches!(self, RequestError::Token(TokenError { passing: false, .. }))
             || matches!(self, RequestError::Service(error)
-                if matches!(error.status, 401 | 403) || error.code == "PublicAccessNotPermitted")
+                if (error.of_service && matches!(error.status, 401 | 403)) || error.code == "PublicAccessNotPermitted")
     }
 }
 

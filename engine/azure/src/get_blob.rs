@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
 use crate::facts::{BlobFacts, Wanted};
+use crate::operation::Operation;
 use crate::properties::{PropertyError, value};
 
 const X_MS_RANGE_GET_CONTENT_CRC64: HeaderName = HeaderName::from_static("x-ms-range-get-content-crc64");
@@ -63,7 +64,7 @@ impl BlobClient {
         }
         add_if_match(&mut headers, get.if_match)?;
         let query = get.which.query().collect();
-        let head = Head { method: Method::GET, name, query, headers };
+        let head = Head { operation: Operation::GetBlob, method: Method::GET, name, query, headers };
         // How much there is of a whole blob nobody knows: it may be much.
         let answer_len = get.range.map_or(u64::MAX, |(first, last)| last.saturating_sub(first) + 1);
         let reply = self.send_for(head, Payload::default(), answer_len).await?;
@@ -78,13 +79,11 @@ impl BlobClient {
     /// [`RequestError`].
     pub async fn head_blob(&self, name: &str, which: Which<'_>) -> Result<BlobFacts, RequestError> {
         let query = which.query().collect();
-        let head = Head { method: Method::HEAD, name, query, headers: self.read_headers() };
+        let (operation, headers) = (Operation::GetBlobProperties, self.read_headers());
+        let head = Head { operation, method: Method::HEAD, name, query, headers };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
-        BlobFacts::of_answer(&answer, &Wanted::ALL).map_err(|reason| RequestError::Answer {
-            request: "Get Blob Properties".to_owned(),
-            reason,
-            passing: false,
-        })
+        BlobFacts::of_answer(&answer, &Wanted::ALL)
+            .map_err(|reason| operation.answered_otherwise(reason, false))
     }
 
     fn read_headers(&self) -> HeaderMap {
@@ -95,7 +94,7 @@ impl BlobClient {
 }
 
 fn other_answer(reason: String, passing: bool) -> RequestError {
-    RequestError::Answer { request: "Get Blob".to_owned(), reason, passing }
+    Operation::GetBlob.answered_otherwise(reason, passing)
 }
 
 /// Whether the body is the range that was asked for; it may end early where the blob ends (RFC 9110 section 14.4).

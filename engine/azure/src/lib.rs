@@ -18,6 +18,8 @@
 //!
 //! **Invariants.**
 //! - A call is exactly one exchange. Retrying is the caller's business; [`RequestError::class`] says whether it helps.
+//! - A success is an answer of the service with a status that is documented for the operation (`operation`). What else
+//!   says yes is [`RequestError::NotStorage`].
 //! - Secrets (SAS signatures, account and encryption keys) live in [`Secret`], an HMAC key or a sensitive header, and
 //!   cannot be printed.
 //! - What never changes within a job is rendered once: a request adds length, checksum, date and path.
@@ -47,6 +49,7 @@ mod facts;
 mod get_blob;
 mod list;
 mod list_page;
+mod operation;
 mod page_blob;
 mod properties;
 mod put_blob;

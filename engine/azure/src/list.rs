@@ -7,6 +7,7 @@ use crate::client::{BlobClient, Head};
 use crate::error::RequestError;
 use crate::facts::{BlobFacts, Wanted};
 use crate::list_page::parse;
+use crate::operation::Operation;
 
 /// Entries of a page when nothing else is asked for; the service gives no more.
 pub const MAX_PAGE_ENTRIES: u32 = 5_000;
@@ -131,7 +132,8 @@ impl BlobClient {
         query.extend(
             optional.into_iter().filter_map(|(name, text)| Some((name, text.filter(|t| !t.is_empty())?))),
         );
-        let head = Head { method: Method::GET, name: "", query, headers: self.target().common.clone() };
+        let (operation, headers) = (Operation::ListBlobs, self.target().common.clone());
+        let head = Head { operation, method: Method::GET, name: "", query, headers };
         let entries = list.max_results.unwrap_or(MAX_PAGE_ENTRIES).clamp(1, MAX_PAGE_ENTRIES) as usize;
         let reply = self.send_for(head, Payload::default(), (entries * ENTRY_BYTES) as u64).await?;
         // One more for the frame around the entries.

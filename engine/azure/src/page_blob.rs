@@ -10,6 +10,7 @@ use crate::change::X_MS_ACCESS_TIER;
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
 use crate::get_blob::Which;
+use crate::operation::Operation;
 use crate::properties::value;
 use crate::put_blob::{Body, X_MS_BLOB_TYPE};
 use crate::xml::Xml;
@@ -55,7 +56,7 @@ impl BlobClient {
         }
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("PageBlob"));
         headers.insert(X_MS_BLOB_CONTENT_LENGTH, HeaderValue::from(len));
-        self.write(name, vec![], headers, Payload::default(), None).await
+        self.write(Head::put(Operation::PutBlob, name, vec![], headers), Payload::default(), None).await
     }
 
     /// Put Page: writes pages at `offset`. Offset and length are multiples of [`PAGE_BYTES`], the length is at least one
@@ -75,7 +76,8 @@ impl BlobClient {
         let range = format!("bytes={offset}-{last}");
         headers.insert(X_MS_RANGE, HeaderValue::try_from(range).expect("digits make a valid header"));
         headers.insert(X_MS_PAGE_WRITE, HeaderValue::from_static("update"));
-        self.write(name, vec![("comp", "page")], headers, payload, body.crc64).await
+        let head = Head::put(Operation::PutPage, name, vec![("comp", "page")], headers);
+        self.write(head, payload, body.crc64).await
     }
 
     /// Get Page Ranges: up to 10,000 of them. `marker` is [`PageRanges::next`] of the call before.
@@ -90,13 +92,10 @@ impl BlobClient {
     ) -> Result<PageRanges, RequestError> {
         let marker = marker.map(|marker| ("marker", marker));
         let query = std::iter::once(("comp", "pagelist")).chain(which.query()).chain(marker).collect();
-        let head = Head { method: Method::GET, name, query, headers: self.target().common.clone() };
+        let (operation, headers) = (Operation::GetPageRanges, self.target().common.clone());
+        let head = Head { operation, method: Method::GET, name, query, headers };
         let answer = self.exchange(head, Payload::default(), RANGES_LIMIT_BYTES).await?;
-        parse(&answer.body).map_err(|reason| RequestError::Answer {
-            request: "Get Page Ranges".to_owned(),
-            reason,
-            passing: false,
-        })
+        parse(&answer.body).map_err(|reason| operation.answered_otherwise(reason, false))
     }
 }
 

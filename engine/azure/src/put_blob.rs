@@ -5,11 +5,12 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{HeaderName, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 
 use crate::checksum::{Crc64, X_MS_CONTENT_CRC64};
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
+use crate::operation::Operation;
 use crate::properties::{PropertyError, add_metadata};
 
 pub(crate) const X_MS_BLOB_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-type");
@@ -41,7 +42,7 @@ impl BlobClient {
     pub async fn put_blob(&self, name: &str, payload: Payload, body: Body<'_>) -> Result<(), RequestError> {
         let mut headers = self.blob_headers(&body)?;
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("BlockBlob"));
-        self.write(name, vec![], headers, payload, body.crc64).await
+        self.write(Head::put(Operation::PutBlob, name, vec![], headers), payload, body.crc64).await
     }
 
     /// Put Block: one block of a blob, invisible until it is listed. At most 4,000 MiB.
@@ -56,7 +57,8 @@ impl BlobClient {
         body: Body<'_>,
     ) -> Result<(), RequestError> {
         let headers = self.data_headers(body.crc64);
-        self.write(name, vec![("comp", "block"), ("blockid", block_id)], headers, payload, body.crc64).await
+        let query = vec![("comp", "block"), ("blockid", block_id)];
+        self.write(Head::put(Operation::PutBlock, name, query, headers), payload, body.crc64).await
     }
 
     /// Put Block List: makes a blob of its blocks, atomically. `crc64`: send the checksum of the list, which takes the
@@ -84,19 +86,17 @@ impl BlobClient {
         let payload = Payload::from(Bytes::from(xml));
         let headers = self.blob_headers(&Body { crc64: crc64.then(|| Crc64::of(&payload)), ..body })?;
         // The list is compared by the service alone; what comes back would only say so again.
-        self.write(name, vec![("comp", "blocklist")], headers, payload, None).await
+        let head = Head::put(Operation::PutBlockList, name, vec![("comp", "blocklist")], headers);
+        self.write(head, payload, None).await
     }
 
     /// A PUT whose body the service checks.
     pub(crate) async fn write(
         &self,
-        name: &str,
-        query: Vec<(&str, &str)>,
-        headers: HeaderMap,
+        head: Head<'_>,
         payload: Payload,
         crc64: Option<Crc64>,
     ) -> Result<(), RequestError> {
-        let head = Head { method: Method::PUT, name, query, headers };
         let answer = self.exchange(head, payload, ANSWER_LIMIT_BYTES).await?;
         check_crc64(&answer, crc64)
     }

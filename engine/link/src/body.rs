@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::flow::{Cut, Flow, stall_s, window_s};
 use crate::stream::{Activity, Seconds};
 
 /// The largest piece handed to the socket at once. Equal to the TLS buffer, so that a piece becomes records
@@ -93,32 +94,70 @@ impl PayloadBody {
     }
 }
 
-/// When an HTTP/2 exchange last moved.
+/// When an HTTP/2 exchange last moved, and how much.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     clock: Seconds,
-    last_s: Rc<Cell<u32>>,
     /// The link the exchange is on.
     pub(crate) link: Rc<Activity>,
-    limit_s: u32,
+    stall: Duration,
+    of_stream: Rc<OfStream>,
+}
+
+#[derive(Debug)]
+struct OfStream {
+    last_s: Cell<u32>,
+    /// The second up to which the waiting was counted.
+    counted_s: Cell<u32>,
+    flow: Flow,
+    slow: Cell<Option<Cut>>,
 }
 
 impl Progress {
     pub(crate) fn new(clock: &Seconds, link: &Rc<Activity>, stall: Duration) -> Self {
-        let limit_s = stall.as_secs().max(1) as u32;
-        let last_s = Rc::new(Cell::new(clock.get()));
-        Self { clock: Rc::clone(clock), last_s, link: Rc::clone(link), limit_s }
+        let now = Cell::new(clock.get());
+        let of_stream =
+            OfStream { counted_s: now.clone(), last_s: now, flow: Flow::default(), slow: Cell::default() };
+        Self { clock: Rc::clone(clock), link: Rc::clone(link), stall, of_stream: Rc::new(of_stream) }
     }
 
-    /// Notes that something moved, or that somebody waits for it from now on.
-    pub(crate) fn moved(&self) {
-        self.last_s.set(self.clock.get());
+    /// Somebody waits from now on.
+    pub(crate) fn waits(&self) {
+        self.of_stream.last_s.set(self.clock.get());
+        self.of_stream.counted_s.set(self.clock.get());
     }
 
-    /// Returns when nothing has moved for too long, and the link was not held back by a limit of bytes per second.
-    pub(crate) async fn stalled(&self) {
-        while self.clock.get().saturating_sub(self.last_s.get().max(self.link.paced_s.get())) <= self.limit_s
+    /// So many bytes have moved, which were waited for.
+    pub(crate) fn moved(&self, bytes: usize) {
+        self.count();
+        self.of_stream.last_s.set(self.clock.get());
+        self.of_stream.flow.moved(bytes);
+    }
+
+    /// Counts the seconds since the last time in which somebody waited for the network.
+    fn count(&self) {
+        let (now, stream) = (self.clock.get(), &*self.of_stream);
+        let seconds = now.saturating_sub(stream.counted_s.replace(now));
+        if seconds > 0
+            && !self.link.is_paced(now)
+            && let Some(cut) = stream.flow.waited(seconds, window_s(self.stall), self.link.among.get())
         {
+            stream.slow.set(Some(cut));
+        }
+    }
+
+    /// Returns when nothing has moved for too long, or too little, and the link was not held back by a limit of bytes per
+    /// second.
+    pub(crate) async fn stalled(&self) -> Cut {
+        loop {
+            self.count();
+            if let Some(cut) = self.of_stream.slow.get() {
+                return cut;
+            }
+            let last_s = self.of_stream.last_s.get().max(self.link.paced_s.get());
+            if self.clock.get().saturating_sub(last_s) > stall_s(self.stall) {
+                return Cut::Silent;
+            }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
@@ -140,7 +179,7 @@ impl Body for PayloadBody {
                 this.offset = end;
                 this.left -= frame.len() as u64;
                 if let Some(progress) = &this.progress {
-                    progress.moved();
+                    progress.moved(frame.len());
                 }
                 return Poll::Ready(Some(Ok(Frame::data(frame))));
             }

@@ -88,6 +88,14 @@ pub enum LinkError {
     /// No byte moved in either direction for this long; the link was cut.
     #[error("no byte moved for {} s", .0.as_secs())]
     Stalled(Duration),
+    /// So few bytes moved in the time that the other end cannot mean to come to an end; the link was cut.
+    #[error("only {bytes} bytes moved in {seconds} s")]
+    TooSlow {
+        /// Bytes in both directions.
+        bytes: u64,
+        /// Seconds in which they were waited for.
+        seconds: u32,
+    },
     /// The connection broke: reset, closed, or an answer cut off before its end.
     #[error("the connection broke: {0}")]
     Broken(String),
@@ -115,7 +123,18 @@ impl LinkError {
     /// Whether no exchange could even begin: nothing there, or not what the URL says (https to a port without
     /// TLS, a server that is not HTTP).
     pub fn is_unreachable(&self) -> bool {
-        !matches!(self, LinkError::Stalled(_) | LinkError::TooLarge { .. })
+        !matches!(self, LinkError::Stalled(_) | LinkError::TooSlow { .. } | LinkError::TooLarge { .. })
+    }
+
+    /// Whether the server may have got the request: it was sent, or at least begun.
+    pub fn maybe_sent(&self) -> bool {
+        matches!(
+            self,
+            LinkError::Stalled(_)
+                | LinkError::TooSlow { .. }
+                | LinkError::Broken(_)
+                | LinkError::TooLarge { .. }
+        )
     }
 
     pub(crate) fn broken(error: &hyper::Error) -> Self {

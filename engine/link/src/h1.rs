@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::body::Payload;
 use crate::error::LinkError;
+use crate::flow::Cut;
 use crate::proxy::Proxy;
 use crate::stream::{Activity, Stream};
 
@@ -84,7 +85,7 @@ pub(crate) struct Failed {
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// The watchdog.
-    Cut,
+    Cut(Cut),
     /// The connection, or an answer that is not HTTP.
     Broken(String),
 }
@@ -96,7 +97,7 @@ impl Fault {
 
     pub(crate) fn explain(self, stall: Duration) -> LinkError {
         match self {
-            Fault::Cut => LinkError::Stalled(stall),
+            Fault::Cut(cut) => cut.explain(stall),
             Fault::Broken(text) => LinkError::Broken(text),
         }
     }
@@ -114,6 +115,23 @@ impl RawHead {
     pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
         let name = name.as_bytes();
         lines(&self.bytes).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Whether there is a header of each of these names (lower case).
+    pub(crate) fn has_all<const N: usize>(&self, names: [&str; N]) -> bool {
+        let mut missing = names.map(Some);
+        for (key, _) in lines(&self.bytes) {
+            for name in &mut missing {
+                if name.is_some_and(|name| key.eq_ignore_ascii_case(name.as_bytes())) {
+                    *name = None;
+                    if missing.iter().all(Option::is_none) {
+                        return true;
+                    }
+                    break;
+                }
+            }
+        }
+        N == 0
     }
 
     /// All headers; those that are malformed are left out.
@@ -165,8 +183,8 @@ impl Connection {
         let mut sending = Sending { head: 0, part: 0, offset: 0, done: false, failed: None };
         let mut interim = 0;
         let (raw, whole) = poll_fn(|cx| {
-            if self.activity.stalled.get() {
-                return Poll::Ready(Err(Fault::Cut));
+            if let Some(cut) = self.activity.cut_for.get() {
+                return Poll::Ready(Err(Fault::Cut(cut)));
             }
             self.poll_send(cx, &mut sending, payload);
             match self.poll_head(cx, &mut interim) {
@@ -303,8 +321,8 @@ impl Connection {
                 Taken::More => {}
             }
             let filled = poll_fn(|cx| {
-                if self.activity.stalled.get() {
-                    return Poll::Ready(Err(Fault::Cut));
+                if let Some(cut) = self.activity.cut_for.get() {
+                    return Poll::Ready(Err(Fault::Cut(cut)));
                 }
                 let polled = self.poll_fill(cx);
                 if polled.is_pending() {
@@ -333,8 +351,8 @@ impl Connection {
         let got = if self.input.is_empty() {
             let mut buffer = ReadBuf::new(out);
             poll_fn(|cx| {
-                if self.activity.stalled.get() {
-                    return Poll::Ready(Err(Fault::Cut));
+                if let Some(cut) = self.activity.cut_for.get() {
+                    return Poll::Ready(Err(Fault::Cut(cut)));
                 }
                 let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
                 if polled.is_pending() {

@@ -12,7 +12,8 @@
 //! **Invariants.**
 //! - A link carries one HTTP/1.1 exchange at a time and returns to the pool only after the answer was read
 //!   to its end; a link in doubt is closed, never reused.
-//! - An exchange on which no byte moves for [`LinkSettings::stall`] is cut, however large its body is.
+//! - An exchange on which no byte moves for [`LinkSettings::stall`] is cut, however large its body is; and so is one on
+//!   which next to nothing moves (`flow`).
 //! - Certificates are always verified. There is no switch.
 //! - A proxy sees the requests to `http://` endpoints, and of others the host's name. Its password is shown to nobody else.
 //! - Request bodies are `Bytes` and are written to the socket (or into TLS records) from where they lie.
@@ -26,6 +27,7 @@
 mod body;
 mod connect;
 mod error;
+mod flow;
 mod h1;
 mod links;
 mod pacer;

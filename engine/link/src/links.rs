@@ -63,7 +63,7 @@ pub struct LinkStats {
     pub opened: u64,
     /// Of these, with TLS.
     pub tls: u64,
-    /// Links cut because nothing moved.
+    /// Links cut because nothing moved, or too little.
     pub stalled: u64,
 }
 
@@ -228,7 +228,7 @@ impl Links {
                     // A future that is dropped resets its stream.
                     let sent = tokio::select! {
                         sent = sender.try_send_request(request) => sent,
-                        () = progress.stalled() => return Err(LinkError::Stalled(stall)),
+                        cut = progress.stalled() => return Err(cut.explain(stall)),
                     };
                     match sent {
                         Ok(answer) => {
@@ -412,7 +412,7 @@ impl Links {
 
 /// What a failed exchange means: the watchdog's cut looks like a closed connection to hyper.
 pub(crate) fn explain(error: &hyper::Error, activity: &Activity, stall: Duration) -> LinkError {
-    if activity.stalled.get() { LinkError::Stalled(stall) } else { LinkError::broken(error) }
+    activity.cut_for.get().map_or_else(|| LinkError::broken(error), |cut| cut.explain(stall))
 }
 
 /// Once a second: advance the clock, cut what does not move.
@@ -422,21 +422,27 @@ async fn watchdog(inner: Weak<Inner>) {
     loop {
         every.tick().await;
         let Some(inner) = inner.upgrade() else { return };
-        // Counted, not read from a clock: when the whole process was stopped, or waited for its reader, no link is to
-        // blame.
-        let now = inner.clock.get() + 1;
-        inner.clock.set(now);
-        let limit = inner.settings.stall.as_secs().max(1) as u32;
-        inner.watched.borrow_mut().retain(|link| {
+        inner.tick();
+    }
+}
+
+impl Inner {
+    /// A second has passed. Counted, not read from a clock: when the whole process was stopped, or waited for its reader, no
+    /// link is to blame.
+    fn tick(&self) {
+        let now = self.clock.get() + 1;
+        self.clock.set(now);
+        let mut watched = self.watched.borrow_mut();
+        let among = watched.iter().filter_map(Weak::upgrade).map(|link| link.in_flight.get()).sum();
+        watched.retain(|link| {
             let Some(link) = link.upgrade() else { return false };
-            if link.in_flight.get() > 0 && now.saturating_sub(link.last_s.get()) > limit {
-                link.cut();
-                let mut stats = inner.stats.get();
-                stats.stalled += 1;
-                inner.stats.set(stats);
-                return false;
-            }
-            true
+            link.among.set(among);
+            let Some(why) = link.tick(now, self.settings.stall) else { return true };
+            link.cut(why);
+            let mut stats = self.stats.get();
+            stats.stalled += 1;
+            self.stats.set(stats);
+            false
         });
     }
 }
@@ -452,3 +458,6 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExec {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

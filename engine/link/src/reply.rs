@@ -23,6 +23,7 @@ impl InFlight {
     pub(crate) fn begin(activity: &Rc<Activity>, clock: &Seconds) -> Self {
         activity.in_flight.set(activity.in_flight.get() + 1);
         activity.last_s.set(clock.get());
+        activity.flow.begin();
         Self { activity: Rc::clone(activity) }
     }
 }
@@ -52,6 +53,13 @@ impl Head {
         match self {
             Head::Raw(raw) => raw.get(name),
             Head::Parsed(_, headers) => headers.get(name).map(HeaderValue::as_bytes),
+        }
+    }
+
+    fn has_all<const N: usize>(&self, names: [&str; N]) -> bool {
+        match self {
+            Head::Raw(raw) => raw.has_all(names),
+            Head::Parsed(_, headers) => names.iter().all(|name| headers.contains_key(*name)),
         }
     }
 }
@@ -111,6 +119,11 @@ impl Reply {
         self.head.header(name)
     }
 
+    /// Whether there is a header of each of these names, which are given in lower case. Looks through the head once.
+    pub fn has_all<const N: usize>(&self, names: [&str; N]) -> bool {
+        self.head.has_all(names)
+    }
+
     /// How long the exchange took.
     pub fn timing(&self) -> Timing {
         self.timing
@@ -133,17 +146,17 @@ impl Reply {
             },
             From::Two { rest, .. } if !rest.is_empty() => Ok(Some(std::mem::take(rest))),
             From::Two { body, progress, .. } => loop {
-                progress.moved();
+                progress.waits();
                 let frame = tokio::select! {
                     biased;
                     frame = body.frame() => frame,
-                    () = progress.stalled() => return Err(LinkError::Stalled(self.stall)),
+                    cut = progress.stalled() => return Err(cut.explain(self.stall)),
                 };
                 match frame {
                     Some(Ok(frame)) => {
-                        if let Ok(data) = frame.into_data()
-                            && !data.is_empty()
-                        {
+                        let data = frame.into_data().unwrap_or_default();
+                        progress.moved(data.len());
+                        if !data.is_empty() {
                             return Ok(Some(data));
                         }
                     }

@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio_rustls::client::TlsStream;
 
+use crate::flow::{Cut, Flow, stall_s, window_s};
 use crate::pacer::{Paced, Pacer};
 use crate::pipe::Pipe;
 
@@ -23,8 +25,14 @@ pub(crate) struct Activity {
     pub(crate) in_flight: Cell<u32>,
     /// The lane's second at which the link last waited for its turn under a limit of bytes per second.
     pub(crate) paced_s: Cell<u32>,
+    /// What the exchange on an HTTP/1.1 link has moved. (Those of an HTTP/2 link have one each.)
+    pub(crate) flow: Flow,
+    /// Whether somebody waits for an HTTP/1.1 link to move.
+    pub(crate) waits: Cell<bool>,
+    /// Exchanges under way on all links of the lane, as the watchdog last counted them.
+    pub(crate) among: Cell<u32>,
     /// Set when the watchdog cut the link.
-    pub(crate) stalled: Cell<bool>,
+    pub(crate) cut_for: Cell<Option<Cut>>,
     /// The task that waits for the link, when it is an HTTP/1.1 one.
     waiting: RefCell<Option<Waker>>,
     /// Ends the task that drives the link, when it is an HTTP/2 one.
@@ -34,8 +42,29 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
+    /// Whether a limit of bytes per second holds the link back: it says so at least every second.
+    pub(crate) fn is_paced(&self, now_s: u32) -> bool {
+        self.paced_s.get() > 0 && now_s.saturating_sub(self.paced_s.get()) <= 1
+    }
+
+    /// Another second has passed on the lane's clock: why an HTTP/1.1 link is to be cut, or an HTTP/2 link with all its
+    /// streams.
+    pub(crate) fn tick(&self, now_s: u32, stall: Duration) -> Option<Cut> {
+        if self.in_flight.get() == 0 {
+            return None;
+        }
+        if now_s.saturating_sub(self.last_s.get()) > stall_s(stall) {
+            return Some(Cut::Silent);
+        }
+        if !self.waits.get() || self.is_paced(now_s) {
+            return None;
+        }
+        self.flow.waited(1, window_s(stall), self.among.get())
+    }
+
     /// Remembers whom to wake when the link is cut.
     pub(crate) fn watch(&self, waker: &Waker) {
+        self.waits.set(true);
         let mut waiting = self.waiting.borrow_mut();
         match &mut *waiting {
             Some(known) => known.clone_from(waker),
@@ -44,8 +73,8 @@ impl Activity {
     }
 
     /// Cuts the link: whoever waits for it gets an error.
-    pub(crate) fn cut(&self) {
-        self.stalled.set(true);
+    pub(crate) fn cut(&self, why: Cut) {
+        self.cut_for.set(Some(why));
         self.ended.notify_one();
         if let Some(waiting) = self.waiting.borrow_mut().take() {
             waiting.wake();
@@ -129,6 +158,8 @@ impl Stream {
             && *n > 0
         {
             self.activity.last_s.set(self.clock.get());
+            self.activity.flow.moved(*n);
+            self.activity.waits.set(false);
         }
     }
 

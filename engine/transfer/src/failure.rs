@@ -96,7 +96,9 @@ impl Failure {
 
     /// The service says that there is no such object.
     pub(crate) fn is_missing(&self) -> bool {
-        self.status == Some(404) && self.code.as_deref() != Some("ContainerNotFound")
+        self.status == Some(404)
+            && self.code.as_deref() != Some("ContainerNotFound")
+            && self.kind != FailureKind::Network
     }
 
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
@@ -185,7 +187,11 @@ impl Failure {
             {
                 FailureKind::Authentication
             }
-            RequestError::Token(_) => FailureKind::Network,
+            RequestError::Token(_) | RequestError::NotStorage(_) => FailureKind::Network,
+            // A proxy's or a web server's: the service was not reached.
+            RequestError::Service(refusal) if !refusal.of_service && refusal.class() == Class::Fatal => {
+                FailureKind::Network
+            }
             RequestError::Name(_) => FailureKind::Name,
             RequestError::Link(LinkError::Certificate { .. }) => FailureKind::Network,
             _ => match error.class() {

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use azuring_azure::{Access, Class, RequestError, ServiceError};
-use azuring_link::LinkError;
 use hdrhistogram::Histogram;
 use tokio::sync::{Notify, Semaphore};
 
@@ -74,7 +73,7 @@ impl GaveUp {
 
     /// The service says that there is no such object (the container being there).
     pub(crate) fn not_found(&self) -> bool {
-        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.status == 404)
+        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.status == 404 && refusal.of_service)
     }
 
     /// What the service said, if it was the service that refused.
@@ -119,8 +118,8 @@ impl GaveUp {
             return Box::new(failure);
         };
         let failure = Failure::request(object, &error, self.tries, session, access);
-        if matches!(error, RequestError::Token(_)) {
-            // There is none for any other object either.
+        if matches!(error, RequestError::Token(_) | RequestError::NotStorage(_)) {
+            // There is none for any other object either; and what is not the service stores no other object either.
             session.verdict.stop_for(&failure);
         } else if self.stop_job {
             session.verdict.fatal(&failure);
@@ -197,7 +196,7 @@ pub(crate) async fn request<T>(
             // Nobody's fault, and there is no end of it only while the service takes the tokens in between.
             add(&counters.retries, 1);
             tries -= 1;
-            maybe_done |= leaves_open(&error);
+            maybe_done |= error.maybe_done();
             continue;
         }
         if with_crc64
@@ -222,24 +221,9 @@ pub(crate) async fn request<T>(
                 if !pause_for(pause, || session.verdict.stopping()).await {
                     return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
                 }
-                maybe_done |= leaves_open(&error);
+                maybe_done |= error.maybe_done();
             }
         }
-    }
-}
-
-/// Whether the service may have done what it was asked for, though the attempt failed: its answer was lost or damaged, or
-/// is one of those that do not tell. A service that is too busy, or was never reached, has done nothing.
-pub(crate) fn leaves_open(error: &RequestError) -> bool {
-    match error {
-        RequestError::Link(error) => {
-            matches!(error, LinkError::Stalled(_) | LinkError::Broken(_) | LinkError::TooLarge { .. })
-        }
-        RequestError::Service(refusal) => {
-            matches!(refusal.status, 408 | 500 | 502 | 504) && refusal.class() == Class::Retry
-        }
-        RequestError::Integrity | RequestError::TokenRenewed { partly: true } => true,
-        _ => false,
     }
 }
 
@@ -254,31 +238,4 @@ pub(crate) async fn pause_for(pause: Duration, stopping: impl Fn() -> bool) -> b
         tokio::time::sleep(left.min(PAUSE_STEP)).await;
     }
     false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::ErrorKind;
-
-    #[test]
-    fn only_an_answer_that_was_lost_leaves_open_what_was_done() {
-        let service = |status, code: &str| RequestError::from(ServiceError::new(status, code));
-        let broken = RequestError::Link(LinkError::Broken("reset".to_owned()));
-        let stalled = RequestError::Link(LinkError::Stalled(Duration::from_secs(30)));
-        let failed = [(500, "InternalError"), (500, "OperationTimedOut"), (504, "Gateway Timeout")];
-        let failed = failed.map(|(status, code)| service(status, code));
-        assert!([broken, stalled].iter().chain(&failed).all(leaves_open));
-        let source = ErrorKind::ConnectionRefused.into();
-        let unreached = RequestError::Link(LinkError::Connect { peer: "h:1".to_owned(), source });
-        let refused = [
-            (503, "ServerBusy"),
-            (429, "TooManyRequests"),
-            (400, "Crc64Mismatch"),
-            (500, "FeatureNotSupported"),
-            (404, "BlobNotFound"),
-        ];
-        let refused = refused.map(|(status, code)| service(status, code));
-        assert!(![unreached].iter().chain(&refused).any(leaves_open));
-    }
 }

@@ -38,8 +38,8 @@ pub(crate) fn next(
     reached: bool,
     jitter: f64,
 ) -> Next {
-    if matches!(error, RequestError::Token(_)) {
-        // Nobody has one: not for this object, and for no other.
+    if matches!(error, RequestError::Token(_) | RequestError::NotStorage(_)) {
+        // Nobody has a token: not for this object, and for no other. Nor does another object make a web server the service.
         return Next::StopJob;
     }
     match error.class() {

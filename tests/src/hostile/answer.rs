@@ -51,6 +51,12 @@ impl Gate {
         assert!(!waited.unwrap().1.timed_out(), "nobody has come to the gate");
     }
 
+    /// Whether somebody waits at the gate.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        self.inner.0.lock().unwrap().waiting > 0
+    }
+
     fn take(&self) {
         let mut state = self.inner.0.lock().unwrap();
         state.waiting += 1;

@@ -29,7 +29,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use answer::{Answer, End, Gate};
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use wire::{Received, Response};
 
 /// What a test waits for comes within this time, or never.

@@ -56,6 +56,79 @@ fn the_class_does_not_depend_on_the_code_being_there() {
     assert_eq!(read(501, Some("APINotImplemented"), "").class(), Class::Skip);
 }
 
+/// The status alone, as a proxy or a web server answers it.
+fn read_foreign(status: u16, body: &str) -> ServiceError {
+    let headers = HeaderMap::from_iter([(http::header::SERVER, HeaderValue::from_static("squid/5.2"))]);
+    ServiceError::read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+}
+
+#[test]
+fn who_answered_is_told_where_it_was_not_the_service() {
+    let error = read_foreign(403, "\r\n  <html>\u{1b}[31m\u{7}Denied\n<p>more");
+    assert_eq!(
+        error.to_string(),
+        "403 Forbidden: not Azure Storage but `squid/5.2` answered this: <html>[31mDenied"
+    );
+    assert!(error.advice().contains("HTTPS_PROXY"), "{}", error.advice());
+    let error = RequestError::from(error);
+    assert!(!error.is_authentication() && !error.not_found());
+    for (status, class) in [
+        (401, Class::Fatal),
+        (404, Class::Fatal),
+        (405, Class::Fatal),
+        (400, Class::Skip),
+        (413, Class::Skip),
+        (502, Class::Retry),
+        (503, Class::Throttle),
+    ] {
+        let error = read_foreign(status, "");
+        assert_eq!((error.class(), error.of_service), (class, false), "{status}");
+        assert!(!error.refuses_token(), "{status}");
+        assert_eq!(error.message.as_deref(), Some("not Azure Storage but `squid/5.2` answered this"));
+    }
+}
+
+#[test]
+fn only_the_service_itself_says_that_it_has_done_nothing() {
+    let not_begun = [
+        read(503, Some("ServerBusy"), ""),
+        read(429, Some("TooManyRequests"), ""),
+        read(400, Some("Crc64Mismatch"), ""),
+        read(500, Some("FeatureNotSupported"), ""),
+        read(501, Some("APINotImplemented"), ""),
+        read(404, Some("BlobNotFound"), ""),
+        read(412, Some("ConditionNotMet"), ""),
+    ];
+    assert!(!not_begun.iter().any(ServiceError::maybe_done));
+    let open = [
+        read(503, None, ""),
+        read(503, Some("OperationTimedOut"), ""),
+        read(500, Some("InternalError"), ""),
+        read(504, None, ""),
+        read(408, None, ""),
+        read_foreign(503, "<Error><Code>ServerBusy</Code></Error>"),
+        read_foreign(429, ""),
+        read_foreign(403, ""),
+    ];
+    assert!(open.iter().all(ServiceError::maybe_done));
+    let broken = LinkError::Broken("reset".to_owned());
+    let stalled = LinkError::Stalled(Duration::from_secs(30));
+    let source = std::io::ErrorKind::ConnectionRefused.into();
+    let unreached = LinkError::Connect { peer: "h:1".to_owned(), source };
+    assert!(RequestError::from(broken).maybe_done() && RequestError::from(stalled).maybe_done());
+    assert!(!RequestError::from(unreached).maybe_done());
+    let unreadable = RequestError::Answer { request: String::new(), reason: String::new(), passing: true };
+    assert!(unreadable.maybe_done() && RequestError::Integrity.maybe_done());
+}
+
+#[test]
+fn the_first_line_of_a_page_is_short_and_plain() {
+    assert_eq!(first_line_of(b"\n \r\n\t <html>\x1b]0;x\x07 \xff\n").as_deref(), Some("<html>]0;x \u{fffd}"));
+    assert_eq!(first_line_of(b" \n"), None);
+    let long = first_line_of("ä".repeat(500).as_bytes()).unwrap();
+    assert_eq!(long, format!("{}…", "ä".repeat(120)));
+}
+
 #[test]
 fn the_questions_of_callers_are_answered_by_status_and_code() {
     let ask = |status, code| {

@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 use super::date;
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
+use crate::operation::Operation;
 use crate::properties::value;
 use crate::xml::Xml;
 
@@ -103,12 +104,10 @@ impl BlobClient {
         let mut headers = self.target().common.clone();
         headers.insert(CONTENT_TYPE, value("content-type", "application/xml")?);
         let query = vec![("restype", "service"), ("comp", "userdelegationkey")];
-        let head = Head { method: Method::POST, name: "", query, headers };
+        let operation = Operation::GetUserDelegationKey;
+        let head = Head { operation, method: Method::POST, name: "", query, headers };
         let payload = Payload::from(Bytes::from(body));
         let answer = self.exchange_with_service(head, payload, ANSWER_LIMIT_BYTES).await?;
-        UserDelegationKey::parse(&answer.body).map_err(|reason| {
-            let request = "Get User Delegation Key".to_owned();
-            RequestError::Answer { request, reason, passing: true }
-        })
+        UserDelegationKey::parse(&answer.body).map_err(|reason| operation.answered_otherwise(reason, true))
     }
 }

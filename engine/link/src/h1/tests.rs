@@ -217,8 +217,8 @@ async fn a_cut_connection_tells_whoever_waits() {
     let waiting = link.exchange(&head, &payload);
     let cutting = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        activity.cut();
+        activity.cut(Cut::Silent);
     };
     let (got, ()) = tokio::join!(waiting, cutting);
-    assert!(matches!(got, Err(Failed { error: Fault::Cut, unsent: false })));
+    assert!(matches!(got, Err(Failed { error: Fault::Cut(Cut::Silent), unsent: false })));
 }

@@ -12,7 +12,7 @@ use crate::collector::add;
 use crate::failure::Failure;
 use crate::lane::{Ended, Lane};
 use crate::options::RetryPolicy;
-use crate::request::{Begin, leaves_open, pause_for, request};
+use crate::request::{Begin, pause_for, request};
 use crate::retry::{self, Next};
 
 /// Attempts at a directory that is not empty: other batches, under way at the same time, hold what is below it.
@@ -80,7 +80,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
         let mut maybe_done = false;
         let sent = request(&lane.sender(), 0, begin, async |_| {
             let sent = step.many(&lane.client, &parts).await;
-            maybe_done |= sent.as_ref().is_err_and(leaves_open);
+            maybe_done |= sent.as_ref().is_err_and(RequestError::maybe_done);
             sent
         })
         .await;
@@ -116,7 +116,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
                 match next_try(&session.options.retry, step, &error, tries) {
                     Some(wait) => {
                         pause = pause.max(wait);
-                        part.maybe_done |= leaves_open(&error);
+                        part.maybe_done |= error.maybe_done();
                         again.push((part, error));
                     }
                     None => failed(lane, part, &error, tries),
