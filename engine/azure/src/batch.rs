@@ -222,13 +222,22 @@ mod tests {
         );
         // Success is what is documented for the operation, and said by the service.
         let page = part(Some(0), "HTTP/1.1 200 OK\r\nx-ms-request-id: 1");
-        assert!(outcome(&format!("{page}--r_1--"), 1).unwrap_err().contains("200 OK, which Delete Blob does not have"));
+        assert!(
+            outcome(&format!("{page}--r_1--"), 1)
+                .unwrap_err()
+                .contains("200 OK, which Delete Blob does not have")
+        );
         let foreign = part(Some(0), "HTTP/1.1 202 Accepted");
         assert!(outcome(&format!("{foreign}--r_1--"), 1).unwrap_err().contains("no x-ms-request-id"));
         let whole = part(None, "HTTP/1.1 400 Bad\r\nx-ms-error-code: ExceedsMaxBatchRequestCount");
         let error = read(Operation::DeleteBlob, &format!("{whole}--r_1--"), KIND, 3).unwrap_err();
         assert_eq!(error.service().unwrap().code, "ExceedsMaxBatchRequestCount");
-        assert!(read(Operation::DeleteBlob, "", "application/xml", 1).unwrap_err().to_string().contains("not multipart/mixed"));
+        assert!(
+            read(Operation::DeleteBlob, "", "application/xml", 1)
+                .unwrap_err()
+                .to_string()
+                .contains("not multipart/mixed")
+        );
         assert_eq!(boundary("Multipart/Mixed; boundary=\"a b\""), Some("a b"));
     }
 }

@@ -135,9 +135,9 @@ impl BlobClient {
         let headers = self.target().common.clone();
         let head = Head { operation, method: Method::GET, name, query, headers };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
-        Xml::open(&answer.body, "Tags").and_then(|(mut xml, root)| tag_set(&mut xml, &root)).map_err(
-            |reason| operation.answered_otherwise(reason, false),
-        )
+        Xml::open(&answer.body, "Tags")
+            .and_then(|(mut xml, root)| tag_set(&mut xml, &root))
+            .map_err(|reason| operation.answered_otherwise(reason, false))
     }
 }
 

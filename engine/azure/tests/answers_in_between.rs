@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use azuring_azure::{
-    BlobClient, BlobProperties, BlobUrl, Body, Class, Credential, Delete, Get, ListRequest, RequestError, Target,
-    Which,
+    BlobClient, BlobProperties, BlobUrl, Body, Class, Credential, Delete, Get, ListRequest, RequestError,
+    Target, Which,
 };
 use azuring_link::{HttpChoice, LinkSettings, Links, Payload};
 
@@ -30,9 +30,12 @@ fn with_client<T>(hostile: &Hostile, exchanges: impl AsyncFn(BlobClient) -> T) -
     })
 }
 
+/// Status and headers of an answer, and what it is an answer to.
+type Case<'a> = (u16, &'a [(&'a str, &'a str)], Get<'a>);
+
 /// What becomes of each of these answers: `None` when it is taken, or its reason and class.
-fn outcomes(cases: &[(u16, &[(&str, &str)], Get<'_>)]) -> Vec<Option<(String, Class)>> {
-    let answer = |(status, headers, _): &(u16, &[(&str, &str)], _)| {
+fn outcomes(cases: &[Case<'_>]) -> Vec<Option<(String, Class)>> {
+    let answer = |(status, headers, _): &Case<'_>| {
         let answer = Answer::of_service(*status).body("ok");
         headers.iter().fold(answer, |answer, (name, value)| answer.header(name, value))
     };
@@ -70,28 +73,33 @@ fn another_range_than_was_asked_for_is_not_taken() {
         // The blob ends there.
         (206, &[("content-range", "bytes 4-5/6")][..], from(4, 99), None),
         (
-            206, &[("content-range", "bytes 4-5/7")][..],
+            206,
+            &[("content-range", "bytes 4-5/7")][..],
             from(4, 99),
             wrong("its range is `bytes 4-5/7` instead of 4-99", Class::Retry),
         ),
         (
-            206, &[("content-range", "bytes 4-5/*")][..],
+            206,
+            &[("content-range", "bytes 4-5/*")][..],
             from(4, 99),
             wrong("its range is `bytes 4-5/*` instead of 4-99", Class::Retry),
         ),
         (
-            206, &[("content-range", "bytes 2-3/100")][..],
+            206,
+            &[("content-range", "bytes 2-3/100")][..],
             from(4, 5),
             wrong("its range is `bytes 2-3/100` instead of 4-5", Class::Retry),
         ),
         (
-            206, &[("content-range", "bytes 4-6/100")][..],
+            206,
+            &[("content-range", "bytes 4-6/100")][..],
             from(4, 5),
             wrong("its range is `bytes 4-6/100` instead of 4-5", Class::Retry),
         ),
         (206, &[][..], from(4, 5), wrong("its range is `` instead of 4-5", Class::Retry)),
         (
-            206, &[("content-range", "bytes 0-1/2")][..],
+            206,
+            &[("content-range", "bytes 0-1/2")][..],
             whole,
             wrong("it is a range, and the whole blob was asked for", Class::Retry),
         ),
@@ -115,7 +123,12 @@ fn another_state_of_the_blob_than_was_asked_for_is_not_taken() {
         (200, &[("etag", "\"0x2\"")][..], get("*"), None),
         (200, &[("etag", "\"0x2\"")][..], Get::default(), None),
         (200, &[][..], get("0x1"), None),
-        (200, &[("etag", "\"0x2\"")][..], get("0x1"), wrong("its ETag is `0x2` instead of `0x1`", Class::Retry)),
+        (
+            200,
+            &[("etag", "\"0x2\"")][..],
+            get("0x1"),
+            wrong("its ETag is `0x2` instead of `0x1`", Class::Retry),
+        ),
     ];
     let asked: Vec<_> = cases.iter().map(|(status, headers, get, _)| (*status, *headers, *get)).collect();
     for ((status, headers, _, want), got) in cases.iter().zip(outcomes(&asked)) {
@@ -151,7 +164,10 @@ async fn each_operation(client: &BlobClient) -> Vec<(&'static str, Result<(), Re
         ("List Blobs", client.list_blobs(&ListRequest::default()).await.map(drop)),
         (
             "Get User Delegation Key",
-            client.user_delegation_key(std::time::SystemTime::now(), std::time::SystemTime::now()).await.map(drop),
+            client
+                .user_delegation_key(std::time::SystemTime::now(), std::time::SystemTime::now())
+                .await
+                .map(drop),
         ),
     ]
 }
@@ -177,7 +193,9 @@ fn what_is_not_the_service_succeeds_in_nothing() {
             let answer = answer.with_status(status).body(if bodyless { "" } else { page });
             let hostile = Hostile::start(vec![Rule::on("", "").answer(answer)]);
             for (name, error) in not_storage(&hostile) {
-                let Some(RequestError::NotStorage(told)) = &error else { panic!("{status} {name}: {error:?}") };
+                let Some(RequestError::NotStorage(told)) = &error else {
+                    panic!("{status} {name}: {error:?}")
+                };
                 assert_eq!((told.operation, told.status, told.of_service), (name, status, false));
                 let nothing = bodyless || name == "Get Blob Properties";
                 assert_eq!(told.first_line, if nothing { "" } else { "<html>[2J<title>Hotel</title>" });
@@ -206,10 +224,7 @@ fn a_status_that_the_operation_does_not_have_is_no_success() {
         (206, &["Get Blob"]),
         (204, &["Set Blob Tags"]),
         (202, &["Set Blob Tier", "Delete Blob", "Blob Batch"]),
-        (
-            201,
-            &["Put Blob", "Put Block", "Put Block List", "Append Block", "Put Page", "Create Container"],
-        ),
+        (201, &["Put Blob", "Put Block", "Put Block List", "Append Block", "Put Page", "Create Container"]),
     ] {
         let hostile = Hostile::start(vec![Rule::on("", "").answer(Answer::of_service(status))]);
         for (name, error) in not_storage(&hostile) {

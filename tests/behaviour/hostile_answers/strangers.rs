@@ -142,7 +142,8 @@ fn refusals_of_strangers_are_told_as_theirs() {
             ("list {URL}", ""),
         ] {
             let fixture = planted();
-            let proxy = Answer::status(status).header("server", "squid/5.2").body("<html>Denied by policy</html>");
+            let proxy =
+                Answer::status(status).header("server", "squid/5.2").body("<html>Denied by policy</html>");
             let hostile = Hostile::before(fixture.server().addr(), vec![Rule::on(method, "").answer(proxy)]);
             let outcome = fixture.run(args(&fixture, &hostile, line));
             let page = "not Azure Storage but `squid/5.2` answered this";
