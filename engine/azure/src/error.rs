@@ -378,6 +378,14 @@ pub enum RequestError {
     /// is known to be stored, and nothing that came is a blob.
     #[error(transparent)]
     NotStorage(#[from] Box<NotStorage>),
+    /// The blob is not as long as it was known to be.
+    #[error("the blob has {is} bytes now, and had {was}")]
+    Changed {
+        /// Its length, as it was known.
+        was: u64,
+        /// Its length, as the answer tells it.
+        is: u64,
+    },
     /// The service says it received other bytes than were sent.
     #[error("the service computed another CRC64 of the body than was sent")]
     Integrity,
@@ -421,7 +429,10 @@ impl RequestError {
             | RequestError::TokenRenewed { .. }
             | RequestError::Answer { passing: true, .. } => Class::Retry,
             RequestError::Service(error) => error.class(),
-            RequestError::Name(_) | RequestError::Property(_) | RequestError::Answer { .. } => Class::Skip,
+            RequestError::Name(_)
+            | RequestError::Property(_)
+            | RequestError::Changed { .. }
+            | RequestError::Answer { .. } => Class::Skip,
         }
     }
 
@@ -434,7 +445,10 @@ impl RequestError {
             RequestError::Service(error) => error.maybe_done(),
             RequestError::TokenRenewed { partly } => *partly,
             RequestError::NotStorage(_) | RequestError::Integrity | RequestError::Answer { .. } => true,
-            RequestError::Token(_) | RequestError::Name(_) | RequestError::Property(_) => false,
+            RequestError::Token(_)
+            | RequestError::Name(_)
+            | RequestError::Property(_)
+            | RequestError::Changed { .. } => false,
         }
     }
 
@@ -473,6 +487,7 @@ impl RequestError {
                 "something between here and the service changes the data: try another network path"
             }
             RequestError::Name(_) => "rename the file",
+            RequestError::Changed { .. } => "run the job again when nobody writes to it",
             RequestError::Property(_) => "change the property, or leave it out",
             RequestError::Answer { .. } => {
                 "check that nothing between here and the service changes its answers"

@@ -139,8 +139,11 @@ pub struct BlobState {
 /// What is known about a blob beside its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlobFacts {
-    /// Length of the whole blob in bytes, also where the answer is a range of it.
+    /// Length of the whole blob in bytes, also where the answer is a range of it. Means nothing where
+    /// [`len_is_unknown`](Self::len_is_unknown).
     pub len: u64,
+    /// Nobody told the length: the body came in chunks, or a listing leaves it out. It is not an empty blob.
+    pub len_is_unknown: bool,
     /// When it was last changed, in seconds since 1970.
     pub last_modified: i64,
     /// When it was made, in seconds since 1970.
@@ -288,7 +291,7 @@ impl BlobFacts {
         header: impl Fn(&str) -> Option<&'a [u8]>,
         wanted: &Wanted,
     ) -> Result<Self, String> {
-        let mut facts = Self::default();
+        let mut facts = Self { len_is_unknown: true, ..Self::default() };
         for (property, name, _) in PROPERTIES {
             // The headers of a range are about the range.
             let value = match property {
@@ -312,7 +315,10 @@ impl BlobFacts {
         let word = || Some(text.to_owned());
         let wrong = |what: &str| format!("`{}` is no {what}", text.escape_debug());
         match property {
-            Property::Length => self.len = text.parse().map_err(|_| wrong("length"))?,
+            Property::Length => {
+                self.len = text.parse().map_err(|_| wrong("length"))?;
+                self.len_is_unknown = false;
+            }
             Property::Modified => self.last_modified = seconds(text).ok_or_else(|| wrong("date"))?,
             Property::Created => self.created = Some(seconds(text).ok_or_else(|| wrong("date"))?),
             Property::Etag => self.etag = Some(text.trim_matches('"').into()),
@@ -369,10 +375,10 @@ impl BlobFacts {
     }
 }
 
-/// The length behind the slash of `bytes 0-9/100`.
+/// The length behind the slash of `bytes 0-9/100`; none in `bytes 0-9/*` (RFC 9110 section 14.4).
 fn total(range: &[u8]) -> Option<&[u8]> {
     let slash = range.iter().rposition(|&byte| byte == b'/')?;
-    Some(&range[slash + 1..])
+    Some(&range[slash + 1..]).filter(|&total| total != b"*")
 }
 
 /// An HTTP date in seconds since 1970.
@@ -399,6 +405,21 @@ mod tests {
         ("x-ms-tag-count", "3"),
         ("x-ms-version-id", "2026-11-22T04:00:00.0000000Z"),
     ];
+
+    #[test]
+    fn a_length_that_nobody_tells_is_not_zero() {
+        let told = |status, headers: &[(&str, &'static str)]| {
+            let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, v)| v.as_bytes());
+            let facts = BlobFacts::of_headers(status, header, &Wanted::ALL).unwrap();
+            (!facts.len_is_unknown).then_some(facts.len)
+        };
+        assert_eq!(told(200, &[("content-length", "0")]), Some(0));
+        assert_eq!(told(200, &[("transfer-encoding", "chunked")]), None);
+        assert_eq!(told(200, &[("content-length", "")]), None);
+        let range = |range| [("content-length", "10"), ("content-range", range)];
+        assert_eq!(told(206, &range("bytes 0-9/100")), Some(100));
+        assert_eq!(told(206, &range("bytes 0-9/*")), None);
+    }
 
     fn read(status: u16, wanted: &Wanted) -> BlobFacts {
         let header = |name: &str| HEADERS.iter().find(|(key, _)| *key == name).map(|(_, v)| v.as_bytes());

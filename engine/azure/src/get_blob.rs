@@ -37,6 +37,8 @@ impl<'a> Which<'a> {
 pub struct Get<'a> {
     /// First and last byte; all of the blob otherwise.
     pub range: Option<(u64, u64)>,
+    /// The length of the whole blob, where it is known: another one is [`RequestError::Changed`].
+    pub len: Option<u64>,
     /// Only the blob with this ETag, with or without quotes; otherwise
     /// [`precondition_failed`](crate::ServiceError::precondition_failed).
     pub if_match: Option<&'a str>,
@@ -66,8 +68,9 @@ impl BlobClient {
         let query = get.which.query().collect();
         let head = Head { operation: Operation::GetBlob, method: Method::GET, name, query, headers };
         // How much there is of a whole blob nobody knows: it may be much.
-        let answer_len = get.range.map_or(u64::MAX, |(first, last)| last.saturating_sub(first) + 1);
-        let reply = self.send_for(head, Payload::default(), answer_len).await?;
+        let answer_len = get.range.map(|(first, last)| last.saturating_sub(first) + 1).or(get.len);
+        let reply = self.send_for(head, Payload::default(), answer_len.unwrap_or(u64::MAX)).await?;
+        check_len(&reply, get.len)?;
         check_range(reply.status(), reply.header("content-range"), get.range)?;
         check_etag(reply.header("etag"), get.if_match)?;
         Ok(reply)
@@ -83,6 +86,10 @@ impl BlobClient {
         let head = Head { operation, method: Method::HEAD, name, query, headers };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
         BlobFacts::of_answer(&answer, &Wanted::ALL)
+            .and_then(|facts| match facts.len_is_unknown {
+                true => Err("it tells no length (Content-Length)".to_owned()),
+                false => Ok(facts),
+            })
             .map_err(|reason| operation.answered_otherwise(reason, false))
     }
 
@@ -95,6 +102,22 @@ impl BlobClient {
 
 fn other_answer(reason: String, passing: bool) -> RequestError {
     Operation::GetBlob.answered_otherwise(reason, passing)
+}
+
+/// Whether the blob is as long as it was known to be: by its ETag it may be the same where there is none, and an answer
+/// of a part says how much the whole is.
+fn check_len(reply: &Reply, known: Option<u64>) -> Result<(), RequestError> {
+    let Some(was) = known else { return Ok(()) };
+    let told = if reply.status() == StatusCode::PARTIAL_CONTENT {
+        let range = String::from_utf8_lossy(reply.header("content-range").unwrap_or_default());
+        content_range(&range).and_then(|(_, _, total)| total)
+    } else {
+        reply.header("content-length").and_then(|len| std::str::from_utf8(len).ok()?.parse().ok())
+    };
+    match told {
+        Some(is) if is != was => Err(RequestError::Changed { was, is }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the body is the range that was asked for; it may end early where the blob ends (RFC 9110 section 14.4).

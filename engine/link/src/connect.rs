@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,8 +96,9 @@ impl Connector {
             }
             None => LinkError::Resolve { host: host.clone(), source },
         };
-        let found: Rc<[SocketAddr]> =
-            tokio::net::lookup_host((host.as_str(), *port)).await.map_err(fault)?.collect();
+        let (name, port) = (host.clone(), *port);
+        let looked_up = on_its_own(move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect));
+        let found: Rc<[SocketAddr]> = looked_up.await.map_err(fault)?;
         if found.is_empty() {
             return Err(fault(io::Error::new(io::ErrorKind::NotFound, "no address")));
         }
@@ -160,6 +161,17 @@ impl Connector {
     }
 }
 
+/// Waits for a look-up that cannot be ended: on a thread of its own, for which neither the runtime nor the process waits. The
+/// resolver may take half a minute, and an interrupted job has five seconds.
+async fn on_its_own<T: Send + 'static>(
+    look_up: impl FnOnce() -> io::Result<Vec<T>> + Send + 'static,
+) -> io::Result<Rc<[T]>> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let look_up = move || drop(tell.send(look_up()));
+    std::thread::Builder::new().name("resolve".to_owned()).spawn(look_up)?;
+    told.await.map_err(io::Error::other)?.map(Rc::from)
+}
+
 fn no_answer_within(limit: Duration) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()))
 }
@@ -195,5 +207,33 @@ fn tune(tcp: &TcpStream, connect_time: Duration) {
     let _ = tcp.set_nodelay(true);
     if connect_time < NEAR {
         let _ = socket2::SockRef::from(tcp).set_tcp_congestion(b"cubic");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_look_up_that_is_given_up() {
+        let (answer, never) = std::sync::mpsc::channel::<()>();
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let hangs = on_its_own(move || {
+                    let _ = never.recv();
+                    Ok(vec![1])
+                });
+                let given_up = tokio::time::timeout(Duration::from_millis(1), hangs).await;
+                assert!(given_up.is_err());
+                let found = on_its_own(|| Ok(vec![1, 2])).await.unwrap();
+                assert_eq!(&*found, [1, 2]);
+            });
+            drop(runtime);
+            ended.send(()).unwrap();
+        });
+        end.recv_timeout(Duration::from_secs(60)).expect("the runtime waits for the look-up");
+        drop(answer);
     }
 }

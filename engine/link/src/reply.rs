@@ -124,6 +124,12 @@ impl Reply {
         self.head.has_all(names)
     }
 
+    /// Whether the end of the body is told, by a length or by chunks; otherwise it ends with the connection, and nobody
+    /// knows whether all of it came (RFC 9112 section 8).
+    pub fn tells_its_end(&self) -> bool {
+        !matches!(&self.from, From::One { body, .. } if body.ends_with_the_connection())
+    }
+
     /// How long the exchange took.
     pub fn timing(&self) -> Timing {
         self.timing

@@ -92,7 +92,12 @@ impl Command {
             let text = format!("the command could not be started: {error}");
             CommandError::failed(Failure::new(FailureKind::Limit, "", text))
         })?;
-        runtime.block_on(self.cut.watch(&self.session.verdict, async { work(self.session.client()).await }))
+        let work = async { work(self.session.client()).await };
+        let (cut, verdict) = (&self.cut, &self.session.verdict);
+        match self.session.access {
+            Access::Read | Access::List => runtime.block_on(cut.watch_reading(verdict, work)),
+            _ => runtime.block_on(cut.watch(verdict, work)),
+        }
     }
 
     /// One request, repeated as the options say.

@@ -104,7 +104,8 @@ enum Halt {
 
 impl From<Box<Failure>> for Halt {
     fn from(failure: Box<Failure>) -> Self {
-        Self::Failed(failure)
+        // Somebody has interrupted the listing; that is no fault of it.
+        if failure.kind == FailureKind::Interrupted { Self::Stopping } else { Self::Failed(failure) }
     }
 }
 
@@ -134,7 +135,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
                 under_way: RefCell::default(),
                 cut: Rc::clone(&cut),
             };
-            cut.watch(&session.verdict, remote.run(planner)).await
+            cut.watch_reading(&session.verdict, remote.run(planner)).await
         }),
         Err(error) => {
             let text = format!("the planner could not be started: {error}");

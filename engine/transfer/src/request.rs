@@ -33,6 +33,23 @@ pub(crate) struct Sender<'a> {
 pub(crate) struct Cut(Notify);
 
 impl Cut {
+    /// Runs `work`, which only reads, and ends what is in flight as soon as somebody interrupts the job: there is nothing to
+    /// finish.
+    pub(crate) async fn watch_reading<T>(&self, verdict: &Verdict, work: impl Future<Output = T>) -> T {
+        let looking = async {
+            loop {
+                tokio::time::sleep(PAUSE_STEP).await;
+                if verdict.interrupted() {
+                    self.0.notify_waiters();
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = looking => unreachable!("it looks for ever"),
+        }
+    }
+
     /// Looks whether the job is cut short, and says so; called now and then.
     pub(crate) fn look(&self, verdict: &Verdict) {
         if verdict.is_cut_short() {
@@ -96,9 +113,15 @@ impl GaveUp {
         self.maybe_done
     }
 
-    /// The object is not the one that was meant any more.
+    /// The object is not the one that was meant any more: another state, another length, or too short for a range of it.
     pub(crate) fn precondition_failed(&self) -> bool {
-        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.precondition_failed())
+        match &self.error {
+            Some(RequestError::Changed { .. }) => true,
+            Some(RequestError::Service(refusal)) => {
+                refusal.precondition_failed() || (refusal.status == 416 && refusal.of_service)
+            }
+            _ => false,
+        }
     }
 
     /// The failure of the object the request was for; stops the job if it concerns everything.

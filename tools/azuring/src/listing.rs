@@ -108,7 +108,7 @@ impl Listing {
         for &property in &self.properties {
             line += &format!("; {}: {}", property.name(), value(property, facts, time_text));
         }
-        line + &format!("; Content Length: {}", self.length(facts.len))
+        line + &format!("; Content Length: {}", self.length_of(facts))
     }
 
     /// AzCopy's `ListObject`.
@@ -130,7 +130,7 @@ impl Listing {
             lease_duration: of(Property::LeaseDuration),
             lease_status: of(Property::LeaseStatus),
             archive_status: of(Property::ArchiveStatus),
-            content_length: self.length(facts.len),
+            content_length: self.length_of(facts),
         };
         json::nested("ListObject", &object)
     }
@@ -173,6 +173,10 @@ impl Listing {
     /// The flat line.
     pub(crate) fn tally_ndjson(files: u64, bytes: u64) -> String {
         ndjson::line("list_summary", json!({ "files": files, "bytes": bytes }))
+    }
+
+    fn length_of(&self, facts: &BlobFacts) -> String {
+        if facts.len_is_unknown { "unknown".to_owned() } else { self.length(facts.len) }
     }
 
     fn length(&self, bytes: u64) -> String {

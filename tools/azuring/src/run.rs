@@ -21,7 +21,9 @@ use crate::summary;
 use crate::view::{self, Facts, View};
 
 /// How long what is in flight may take to its end.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_millis(4500);
+/// An interrupted job has ended after this: what is given up then has half a second to go away.
+const WITHIN_S: u64 = 5;
 
 /// Set while there is nothing to finish.
 static WAITS: AtomicBool = AtomicBool::new(false);
@@ -61,9 +63,8 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
                     }
                     ASKED.store(true, Ordering::SeqCst);
                     theirs.stop();
-                    let seconds = DRAIN.as_secs();
                     tell!(
-                        "azuring: stopping: finishing what is in flight, {seconds} s at most (once more to stop at once)"
+                        "azuring: stopping: finishing what is in flight, {WITHIN_S} s at most (once more to stop at once)"
                     );
                     let late = theirs.clone();
                     let wait = move || {

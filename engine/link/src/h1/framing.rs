@@ -34,6 +34,10 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    pub(crate) fn ends_with_the_connection(&self) -> bool {
+        self.framing == Framing::UntilClose
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.framing == Framing::Length(0)
     }

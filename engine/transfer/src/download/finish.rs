@@ -275,7 +275,7 @@ pub(crate) async fn link<R: FileRing>(
         etag: facts.etag.as_deref(),
         offset: 0,
         len: facts.len,
-        exact: true,
+        whole: Some(facts.len),
     };
     let received = receive::range(lane, &range).await;
     let received = received.map_err(|failed| failed.for_object(lane.session(), &object))?;

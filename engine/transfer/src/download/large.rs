@@ -187,7 +187,7 @@ async fn read<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Res
         etag: large.facts.etag.as_deref(),
         offset,
         len,
-        exact: true,
+        whole: Some(large.facts.len),
     };
     let received = receive::range(lane, &wanted).await.map_err(|failed| match failed {
         receive::NotReceived::Request(gave_up) if gave_up.precondition_failed() => {

@@ -310,7 +310,8 @@ async fn whole_or_begun<R: FileRing>(
         return Err(Box::new(Failure::new(FailureKind::Name, &object, text).advise("rename one of them")));
     }
     let is_listed = matches!(item.known, Known::Listed | Known::Before);
-    let is_stub = local.is_directory() && is_listed && item.entry.facts.len == 0;
+    let is_empty = item.entry.facts.len == 0 && !item.entry.facts.len_is_unknown;
+    let is_stub = local.is_directory() && is_listed && is_empty;
     if item.entry.is_folder() || is_stub {
         let made = patient(async || match task.tree()? {
             Some(tree) => tree.make_dir(&local).map(|_| true),
@@ -344,10 +345,6 @@ async fn whole_or_begun<R: FileRing>(
         task.open(&mut target, &object).await?;
         if finish::is_link(lane.session(), facts) {
             return finish::link(lane, task, item, &target).await;
-        }
-        if facts.len == 0 {
-            finish::whole(lane, task, item, &target, facts, Vec::new()).await?;
-            return Ok(Ended::Done { bytes: 0 });
         }
     }
     get(lane, task, item, target).await
@@ -410,7 +407,10 @@ async fn get<R: FileRing>(
     let object = item.object();
     let blob = encode_path(&item.entry.name);
     let mut told;
-    let mut listed = (item.known == Known::Listed).then_some(&item.entry.facts);
+    // What a listing leaves out is told by the first answer: the length, and the ETag that all ranges are to have.
+    let mut listed = (item.known == Known::Listed)
+        .then_some(&item.entry.facts)
+        .filter(|facts| !facts.len_is_unknown && (facts.etag.is_some() || facts.len <= task.range_bytes));
     loop {
         if let Some(facts) = listed
             && facts.len > task.range_bytes
@@ -423,7 +423,7 @@ async fn get<R: FileRing>(
             etag: listed.and_then(|facts| facts.etag.as_deref()),
             offset: 0,
             len: listed.map_or(FIRST_BYTES.min(task.range_bytes), |facts| facts.len),
-            exact: listed.is_some(),
+            whole: listed.map(|facts| facts.len),
         };
         let got = match receive::range(lane, &range).await {
             // It was changed since it was listed: what it is now counts.
@@ -453,6 +453,13 @@ async fn get<R: FileRing>(
         let received: u64 = parts.iter().map(|part| part.len() as u64).sum();
         if received < facts.len {
             // Now it is known how long it is: the few bytes are asked for again, with the rest and of the same state.
+            if facts.etag.is_none() && facts.len > task.range_bytes {
+                let text =
+                    "the answers have no ETag, and the blob needs several: they could be of different states";
+                let advice =
+                    "raise --block-size-mb above its length, or have the gateway in between pass ETags on";
+                return Err(Box::new(Failure::new(FailureKind::Service, &object, text).advise(advice)));
+            }
             told = facts.clone();
             listed = Some(&told);
             continue;

@@ -22,8 +22,9 @@ pub(crate) struct Range<'a> {
     pub(crate) offset: u64,
     /// Bytes wanted.
     pub(crate) len: u64,
-    /// There are so many. Otherwise the blob may end before, and what it is has to be told.
-    pub(crate) exact: bool,
+    /// The length of the whole blob, within which the range lies. Where it is not known, the blob may end before, and what
+    /// it is has to be told.
+    pub(crate) whole: Option<u64>,
 }
 
 /// What came.
@@ -56,18 +57,22 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
     let (class, slots) = slots_for(range.len);
     let mut leases = lane.pool.acquire(class, slots).await.map_err(NotReceived::Memory)?;
     let sender = lane.sender();
-    // Of a blob of which nothing is known the beginning is asked for; an empty one has none.
-    let mut is_empty = false;
+    // Of a blob of which nothing is known the beginning is asked for; an empty one has none. One that is known to be empty
+    // is asked all the same: it may have been written to since, and then that is known by its length.
+    let mut is_empty = range.whole == Some(0);
     let session = lane.session();
     let facts = request(&sender, 0, Begin::UnlessStopping, async |_| {
         let get = Get {
             range: (!is_empty).then(|| (range.offset, range.offset + range.len.max(1) - 1)),
+            len: range.whole,
             if_match: range.etag,
             which: range.which,
             range_crc64: session.asks_crc64() && range.len <= RANGE_BYTES && !is_empty,
         };
         let reply = match lane.client.get_blob(range.blob, &get).await {
-            Err(RequestError::Service(refusal)) if refusal.status == 416 && !range.exact && !is_empty => {
+            Err(RequestError::Service(refusal))
+                if refusal.status == 416 && range.whole.is_none() && !is_empty =>
+            {
                 is_empty = true;
                 lane.client.get_blob(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
             }
@@ -112,12 +117,19 @@ async fn receive(
         |reason: String| RequestError::Answer { request: "Get Blob".to_owned(), reason, passing: true };
     let mut wanted_len = range.len;
     let mut facts = None;
-    if !range.exact {
+    // The server knows no ranges and gives all there is, more than was asked for: what is behind is not waited for.
+    let mut is_beginning = false;
+    if range.whole.is_none() {
         let told = BlobFacts::of_reply(&reply, &wanted(), METADATA).map_err(wrong)?;
-        wanted_len = wanted_len.min(told.len.saturating_sub(range.offset));
+        if told.len_is_unknown {
+            return unmeasured(reply, told, range, leases).await.map(Some);
+        }
+        let there = told.len.saturating_sub(range.offset);
+        is_beginning = reply.status().as_u16() == 200 && there > wanted_len;
+        wanted_len = wanted_len.min(there);
         facts = Some(told);
     }
-    let sent = Crc64::of_reply(&reply);
+    let sent = Crc64::of_reply(&reply).filter(|_| !is_beginning);
     let mut digest = sent.is_some().then(Crc64Digest::new);
     let mut left = wanted_len;
     for lease in leases {
@@ -136,6 +148,9 @@ async fn receive(
             digest.update(lease);
         }
     }
+    if is_beginning {
+        return Ok(facts);
+    }
     // The end of the body frees the connection.
     if reply.read(&mut [0]).await? != 0 {
         return Err(wrong(format!("its body is longer than {wanted_len} bytes")));
@@ -143,5 +158,49 @@ async fn receive(
     match (sent, digest.map(Crc64Digest::finish)) {
         (Some(sent), Some(got)) if sent != got => Err(RequestError::Integrity),
         _ => Ok(facts),
+    }
+}
+
+/// Reads the beginning of a blob whose length nobody tells: it has to end within the range, and to say that it does.
+async fn unmeasured(
+    mut reply: Reply,
+    mut told: BlobFacts,
+    range: &Range<'_>,
+    leases: &mut [Lease],
+) -> Result<BlobFacts, RequestError> {
+    let refused = |reason: &str| RequestError::Answer {
+        request: "Get Blob".to_owned(),
+        reason: reason.to_owned(),
+        passing: false,
+    };
+    if !reply.tells_its_end() {
+        return Err(refused(
+            "it tells neither its length nor its end, so that nobody knows whether all of it came",
+        ));
+    }
+    let sent = Crc64::of_reply(&reply);
+    let mut digest = Crc64Digest::new();
+    let mut ended = false;
+    told.len = 0;
+    for lease in leases {
+        let room = lease.capacity().min(usize::try_from(range.len - told.len).unwrap_or(usize::MAX));
+        let mut filled = 0;
+        while filled < room && !ended {
+            let got = reply.read(&mut lease.space_mut()[filled..room]).await?;
+            ended = got == 0;
+            filled += got;
+        }
+        lease.set_len(filled);
+        told.len += filled as u64;
+        digest.update(lease);
+    }
+    if !ended && reply.read(&mut [0]).await? != 0 {
+        let text = format!("it tells no length, and the blob is longer than {} bytes", range.len);
+        return Err(refused(&text));
+    }
+    told.len_is_unknown = false;
+    match sent {
+        Some(sent) if sent != digest.finish() => Err(RequestError::Integrity),
+        _ => Ok(told),
     }
 }
