@@ -438,8 +438,12 @@ fn a_signature_in_the_wrong_place_is_shown_nowhere() {
 
 #[test]
 fn a_proxys_password_is_shown_nowhere_whatever_characters_it_has() {
-    let secrets = forms(["Canary#Sings".to_owned(), PASSWORD.to_owned()].into_iter());
+    let mut secrets = forms(["Canary#Sings".to_owned(), PASSWORD.to_owned()].into_iter());
+    // What is easily taken for a host.
+    secrets.push("canaryuserandsecret".to_owned());
     let proxies = [
+        "http://CanaryUserAndSecret#x@127.0.0.1:1".to_owned(),
+        "http://CanaryUserAndSecret:1/x@127.0.0.1:1".to_owned(),
         "http://me:Canary#Sings@127.0.0.1:1".to_owned(),
         "http://me:Canary#Sings/Loud?@127.0.0.1:1".to_owned(),
         "me:Canary#Sings@127.0.0.1:1".to_owned(),

@@ -144,6 +144,14 @@ impl Proxy {
             _ => return Err(fault("its scheme is not http, https, socks5 or socks5h".to_owned())),
         };
         let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if rest[place.len()..].contains('@') {
+            // Behind a host there is nothing to be said: what stands in front of the `@` is a login, and must not be
+            // taken for a host, which messages name.
+            secrets::register(rest.rsplit_once('@').map_or(rest, |(login, _)| login));
+            return Err(fault(
+                "its user or password has a `/`, `?` or `#`, written %2F, %3F and %23 in a URL".to_owned(),
+            ));
+        }
         let (login, place) = match place.rsplit_once('@') {
             Some((login, place)) => (Some(login), place),
             None => (None, place),

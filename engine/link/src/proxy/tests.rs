@@ -81,6 +81,10 @@ fn no_proxy_is_read_as_go_reads_it() {
 
 #[test]
 fn what_cannot_be_a_proxy_is_said_and_not_shown() {
+    for login in ["me:S3#cret", "me:1234/S3cret", "S3cret?", "me:80#"] {
+        let told = read(&[("HTTPS_PROXY", &format!("http://{login}@proxy:3128"))]).unwrap_err().to_string();
+        assert!(told.contains("%23") && !told.contains("S3"), "{told}");
+    }
     for (value, told) in [
         ("ftp://secret@h:1", "scheme"),
         ("http://secret@", "host"),
