@@ -110,7 +110,8 @@ fn an_exchange_on_which_nothing_moves_is_cut_and_repeated() {
         let outcome = fixture.upload(&path, &["--stall-seconds", "2"]);
         outcome.expect_code(0);
         assert_eq!(fixture.blobs()[0].crc64, facts.crc64, "{name}");
-        assert_eq!(fixture.server().stats().requests, 2, "{name}");
+        // A machine that stands still itself may have cut another one.
+        assert!(fixture.server().stats().requests >= 2, "{name}");
         assert!(outcome.wall >= Duration::from_secs(2), "{:?}", outcome.wall);
     }
 }
@@ -259,20 +260,28 @@ fn a_gateway_with_a_long_error_page_is_tried_again() {
 #[test]
 fn an_answer_before_the_end_of_the_body_ends_the_connection_and_not_the_job() {
     use std::io::{Read, Write};
+    const BODY: usize = 7 << 20;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/devstoreaccount1/cont/x", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         for (n, connection) in listener.incoming().enumerate() {
             let mut connection = connection.unwrap();
-            let mut seen = vec![0; 16 << 20];
             if n == 0 {
-                let _ = connection.read(&mut seen);
+                let _ = connection.read(&mut [0; 4096]);
                 let busy = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
                 connection.write_all(busy.as_bytes()).unwrap();
             } else {
-                connection.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-                while connection.read(&mut seen).is_ok_and(|n| n > 0) {}
+                let (mut seen, mut piece) = (Vec::new(), vec![0; 1 << 20]);
+                let whole = |seen: &[u8]| {
+                    let head = seen.windows(4).take(8192).position(|end| end == b"\r\n\r\n");
+                    head.is_some_and(|head| seen.len() >= head + 4 + BODY)
+                };
+                while !whole(&seen) {
+                    let read = connection.read(&mut piece).unwrap();
+                    assert_ne!(read, 0, "the body breaks off");
+                    seen.extend_from_slice(&piece[..read]);
+                }
                 let _ = connection.write_all(b"HTTP/1.1 201 Created\r\nx-ms-request-id: 1\r\nx-ms-version: 2025-07-05\r\ncontent-length: 0\r\n\r\n");
             }
             kept.push(connection);
@@ -280,7 +289,7 @@ fn an_answer_before_the_end_of_the_body_ends_the_connection_and_not_the_job() {
     });
     let fixture = Fixture::new(azuring!());
     let file = fixture.path().join("x");
-    large_file(&file, 7 << 20).unwrap();
+    large_file(&file, BODY as u64).unwrap();
     let outcome = fixture.run(["copy", file.to_str().unwrap(), &url, "--stall-seconds=5"]);
     outcome.expect_code(0);
     assert!(outcome.stderr.contains("2 requests, 1 retries"), "{}", outcome.stderr);
