@@ -8,7 +8,7 @@ use crate::change::X_MS_ACCESS_TIER;
 use crate::client::{BlobClient, Head};
 use crate::error::RequestError;
 use crate::operation::Operation;
-use crate::put_blob::{Body, X_MS_BLOB_TYPE};
+use crate::put_blob::{Body, Written, X_MS_BLOB_TYPE};
 
 /// The largest body of Append Block.
 pub const MAX_APPEND_BYTES: u64 = 100 << 20;
@@ -21,7 +21,7 @@ impl BlobClient {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn create_append_blob(&self, name: &str, body: Body<'_>) -> Result<(), RequestError> {
+    pub async fn create_append_blob(&self, name: &str, body: Body<'_>) -> Result<Written, RequestError> {
         let mut headers = self.blob_headers(&Body { crc64: None, ..body })?;
         headers.remove(X_MS_ACCESS_TIER);
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("AppendBlob"));
@@ -30,7 +30,7 @@ impl BlobClient {
 
     /// Append Block: at most [`MAX_APPEND_BYTES`] and 50,000 times a blob, as long as the blob is `position` bytes long.
     /// So a repeated request whose first answer was lost appends nothing twice: it is refused with 412
-    /// `AppendPositionConditionNotMet`.
+    /// `AppendPositionConditionNotMet`, or with `ConditionNotMet` where `body` names an ETag.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -40,8 +40,8 @@ impl BlobClient {
         payload: Payload,
         position: u64,
         body: Body<'_>,
-    ) -> Result<(), RequestError> {
-        let mut headers = self.data_headers(body.crc64);
+    ) -> Result<Written, RequestError> {
+        let mut headers = self.data_headers(&body)?;
         headers.insert(X_MS_CONDITION_APPENDPOS, HeaderValue::from(position));
         let head = Head::put(Operation::AppendBlock, name, vec![("comp", "appendblock")], headers);
         self.write(head, payload, body.crc64).await

@@ -23,12 +23,21 @@ pub struct ListedBlock {
     pub len: u64,
 }
 
+/// The blocks under one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockLists {
+    /// Those that the blob consists of, in order.
+    pub committed: Vec<ListedBlock>,
+    /// Those that wait for a Put Block List: of whoever has sent them.
+    pub uncommitted: Vec<ListedBlock>,
+}
+
 impl BlobClient {
-    /// Get Block List: the blocks of a blob, those first that are committed.
+    /// Get Block List: the blocks of a blob.
     ///
     /// # Errors
     /// [`RequestError`]; a blob that has neither content nor blocks is 404.
-    pub async fn get_block_list(&self, name: &str) -> Result<Vec<ListedBlock>, RequestError> {
+    pub async fn get_block_list(&self, name: &str) -> Result<BlockLists, RequestError> {
         let query = vec![("comp", "blocklist"), ("blocklisttype", "all")];
         let (operation, headers) = (Operation::GetBlockList, self.target().common.clone());
         let head = Head { operation, method: Method::GET, name, query, headers };
@@ -37,34 +46,38 @@ impl BlobClient {
     }
 }
 
-fn parse(document: &[u8]) -> Result<Vec<ListedBlock>, String> {
+fn parse(document: &[u8]) -> Result<BlockLists, String> {
     let (mut xml, root) = Xml::open(document, "BlockList")?;
-    let mut blocks = Vec::new();
+    let mut lists = BlockLists::default();
     xml.each(&root, |xml, list| match list.name() {
-        b"CommittedBlocks" | b"UncommittedBlocks" => xml.each(&list, |xml, child| {
-            if child.name() != b"Block" {
-                return xml.skip(&child);
-            }
-            let (mut id, mut len) = (None, None);
-            xml.each(&child, |xml, field| {
-                match field.name() {
-                    b"Name" => id = Some(xml.text(&field)?.into_owned()),
-                    b"Size" => len = xml.text(&field)?.parse().ok(),
-                    _ => xml.skip(&field)?,
+        name @ (b"CommittedBlocks" | b"UncommittedBlocks") => {
+            let blocks =
+                if name == b"CommittedBlocks" { &mut lists.committed } else { &mut lists.uncommitted };
+            xml.each(&list, |xml, child| {
+                if child.name() != b"Block" {
+                    return xml.skip(&child);
                 }
-                Ok(())
-            })?;
-            match (id, len) {
-                (Some(id), Some(len)) => {
-                    blocks.push(ListedBlock { id, len });
+                let (mut id, mut len) = (None, None);
+                xml.each(&child, |xml, field| {
+                    match field.name() {
+                        b"Name" => id = Some(xml.text(&field)?.into_owned()),
+                        b"Size" => len = xml.text(&field)?.parse().ok(),
+                        _ => xml.skip(&field)?,
+                    }
                     Ok(())
+                })?;
+                match (id, len) {
+                    (Some(id), Some(len)) => {
+                        blocks.push(ListedBlock { id, len });
+                        Ok(())
+                    }
+                    _ => Err("a block has no name or no size".to_owned()),
                 }
-                _ => Err("a block has no name or no size".to_owned()),
-            }
-        }),
+            })
+        }
         _ => xml.skip(&list),
     })?;
-    Ok(blocks)
+    Ok(lists)
 }
 
 #[cfg(test)]
@@ -78,8 +91,9 @@ mod tests {
         let text = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList><CommittedBlocks><Block><Name>QUFB</Name>\
                     <Size>1048576</Size></Block></CommittedBlocks><UncommittedBlocks><Block><Name>QkJC</Name><Size>7</Size>\
                     <Other/></Block></UncommittedBlocks></BlockList>";
-        assert_eq!(parse(text.as_bytes()), Ok(vec![block("QUFB", 1 << 20), block("QkJC", 7)]));
-        assert_eq!(parse(b"<BlockList><CommittedBlocks /></BlockList>"), Ok(Vec::new()));
+        let (committed, uncommitted) = (vec![block("QUFB", 1 << 20)], vec![block("QkJC", 7)]);
+        assert_eq!(parse(text.as_bytes()), Ok(BlockLists { committed, uncommitted }));
+        assert_eq!(parse(b"<BlockList><CommittedBlocks /></BlockList>"), Ok(BlockLists::default()));
         for bad in [
             "<BlockList><CommittedBlocks><Block><Name>QQ==</Name></Block></CommittedBlocks></BlockList>",
             "<BlockList><CommittedBlocks>",

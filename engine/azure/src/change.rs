@@ -11,7 +11,7 @@ use crate::get_blob::Which;
 use crate::list_page::tag_set;
 use crate::operation::Operation;
 use crate::properties::{PropertyError, add_metadata, value};
-use crate::put_blob::Body;
+use crate::put_blob::{Body, Written};
 use crate::xml::{Xml, escape};
 
 pub(crate) const X_MS_ACCESS_TIER: HeaderName = HeaderName::from_static("x-ms-access-tier");
@@ -85,17 +85,18 @@ impl BlobClient {
         let mut headers = self.write_headers();
         add_metadata(&mut headers, metadata)?;
         let head = Head::put(Operation::SetBlobMetadata, name, vec![("comp", "metadata")], headers);
-        self.write(head, Payload::default(), None).await
+        self.write(head, Payload::default(), None).await?;
+        Ok(())
     }
 
     /// Set Blob Properties: puts the job's content headers, with the type and MD5 of `body`, in the place of all there
-    /// were.
+    /// were, under the conditions of `body`.
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn set_properties(&self, name: &str, body: Body<'_>) -> Result<(), RequestError> {
+    pub async fn set_properties(&self, name: &str, body: Body<'_>) -> Result<Written, RequestError> {
         let of_blob = self.blob_headers(&Body { crc64: None, metadata: &[], ..body })?;
-        let mut headers = self.write_headers();
+        let mut headers = self.data_headers(&Body { crc64: None, ..body })?;
         let content = of_blob.iter().filter(|(name, _)| name.as_str().starts_with("x-ms-blob-"));
         headers.extend(content.map(|(name, value)| (name.clone(), value.clone())));
         let head = Head::put(Operation::SetBlobProperties, name, vec![("comp", "properties")], headers);
@@ -118,7 +119,8 @@ impl BlobClient {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=UTF-8"));
         let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
         let head = Head::put(Operation::SetBlobTags, name, query, headers);
-        self.write(head, Payload::from(Bytes::from(tags_document(tags))), None).await
+        self.write(head, Payload::from(Bytes::from(tags_document(tags))), None).await?;
+        Ok(())
     }
 
     /// Get Blob Tags. The credential needs the permission `t`.

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::{RequestError, ServiceError};
 use crate::get_blob::{Which, add_if_match};
+use crate::lease::add_lease;
 use crate::operation::Operation;
 use crate::properties::PropertyError;
 
@@ -34,6 +35,8 @@ pub struct Delete<'a> {
     pub permanent: bool,
     /// Only the blob with this ETag.
     pub if_match: Option<&'a str>,
+    /// Only the blob that has this lease.
+    pub lease: Option<&'a str>,
 }
 
 impl<'a> Delete<'a> {
@@ -46,6 +49,7 @@ impl<'a> Delete<'a> {
             headers.insert(X_MS_DELETE_SNAPSHOTS, HeaderValue::from_static(word));
         }
         add_if_match(&mut headers, self.if_match)?;
+        add_lease(&mut headers, self.lease)?;
         let permanent = self.permanent.then_some(("deletetype", "permanent"));
         let query = self.which.query().chain(permanent).collect();
         Ok(Head { operation: Operation::DeleteBlob, method: Method::DELETE, name, query, headers })

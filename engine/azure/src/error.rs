@@ -174,6 +174,28 @@ impl ServiceError {
         self.status == 412 && self.code == "AppendPositionConditionNotMet"
     }
 
+    /// Whether the blob does not have the lease that was named: it has run out or was broken, and somebody else may have
+    /// written since.
+    pub fn lease_lost(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "LeaseLost"
+                | "LeaseIdMismatchWithBlobOperation"
+                | "LeaseIdMismatchWithLeaseOperation"
+                | "LeaseNotPresentWithBlobOperation"
+                | "LeaseNotPresentWithLeaseOperation"
+                | "LeaseIsBrokenAndCannotBeRenewed"
+        )
+    }
+
+    /// Whether somebody else holds the blob.
+    pub fn is_leased(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "LeaseIdMissing" | "LeaseAlreadyPresent" | "LeaseIsBreakingAndCannotBeAcquired"
+        )
+    }
+
     /// Whether a blob was not deleted because of its snapshots.
     pub fn snapshots_present(&self) -> bool {
         self.status == 409 && self.code == "SnapshotsPresent"
@@ -210,7 +232,9 @@ impl ServiceError {
             "ContainerNotFound" => "create the container first",
             "ContainerBeingDeleted" => "the container is being deleted: wait, or use another name",
             "AccountIsDisabled" => "the account is disabled",
-            "LeaseIdMissing" => "the blob has a lease: break it or wait until it ends",
+            "LeaseIdMissing" | "LeaseAlreadyPresent" | "LeaseIsBreakingAndCannotBeAcquired" => {
+                "another writer holds the blob (a lease): wait until it has ended, or break the lease"
+            }
             "BlobImmutableDueToPolicy" => "the blob is protected by an immutability policy",
             "BlobImmutableDueToLegalHold" => "the blob is protected by a legal hold",
             "BlobArchived" => {
@@ -256,7 +280,13 @@ impl ServiceError {
                 "the blob of this name is of another type: remove it first, or use its own operations"
             }
             "InvalidBlobOrBlock" => {
-                "uncommitted blocks of another tool lie under this name: they vanish after 7 days, or when the blob is rewritten"
+                "uncommitted blocks of another tool lie under this name: use --delete-destination-file, or wait: they vanish a week after the last of them was sent"
+            }
+            "BlockCountExceedsLimit" => {
+                "100,000 uncommitted blocks of earlier runs lie under this name: use --delete-destination-file, or wait: they vanish a week after the last of them was sent"
+            }
+            "InvalidBlockList" => {
+                "another writer has written to this name and so discarded the blocks: transfer it when nobody else writes there"
             }
             "ConditionNotMet" => "the blob was changed by someone else",
             "RequestBodyTooLarge" => "lower --put-blob-size-mb or --block-size-mb",

@@ -47,6 +47,7 @@ mod encryption;
 mod error;
 mod facts;
 mod get_blob;
+mod lease;
 mod list;
 mod list_page;
 mod operation;
@@ -65,7 +66,7 @@ pub use append_blob::MAX_APPEND_BYTES;
 pub use azuring_link::secrets;
 pub use batch::MAX_BATCH;
 pub use bearer::{Bearer, TokenError, TokenFeed, bearer, bearer_by};
-pub use block_list::ListedBlock;
+pub use block_list::{BlockLists, ListedBlock};
 pub use change::{RehydratePriority, SetTier};
 pub use checksum::{Crc64, Crc64Digest};
 pub use client::BlobClient;
@@ -76,10 +77,11 @@ pub use encryption::{Cpk, Encryption, EncryptionError};
 pub use error::{Class, RequestError, ServiceError};
 pub use facts::{AccessTier, BlobFacts, BlobState, BlobType, ContentFacts, Wanted};
 pub use get_blob::{Get, MAX_CRC64_RANGE_BYTES, Which};
+pub use lease::LEASE_SECONDS;
 pub use list::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
 pub use page_blob::{MAX_PUT_PAGE_BYTES, PAGE_BYTES, PageRanges};
 pub use properties::{BlobProperties, PropertyError};
-pub use put_blob::Body;
+pub use put_blob::{Body, Written};
 pub use sas::{
     Sas, SasBuildError, SasBuilder, SasFacts, SasFault, SasKind, SasNeeds, SasOperation, SasOverrides,
     SasResource, UserDelegationKey,

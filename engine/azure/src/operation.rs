@@ -25,6 +25,7 @@ pub(crate) enum Operation {
     GetBlockList,
     GetPageRanges,
     GetUserDelegationKey,
+    LeaseBlob,
     ListBlobs,
     PutBlob,
     PutBlock,
@@ -60,6 +61,8 @@ impl Operation {
             Self::GetBlockList => ("Get Block List", &[200]),
             Self::GetPageRanges => ("Get Page Ranges", &[200]),
             Self::GetUserDelegationKey => ("Get User Delegation Key", &[200]),
+            // 201: acquired.
+            Self::LeaseBlob => ("Lease Blob", &[200, 201]),
             Self::ListBlobs => ("List Blobs", &[200]),
             Self::PutBlob => ("Put Blob", &[201]),
             Self::PutBlock => ("Put Block", &[201]),

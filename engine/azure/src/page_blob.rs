@@ -12,7 +12,7 @@ use crate::error::RequestError;
 use crate::get_blob::Which;
 use crate::operation::Operation;
 use crate::properties::value;
-use crate::put_blob::{Body, X_MS_BLOB_TYPE};
+use crate::put_blob::{Body, Written, X_MS_BLOB_TYPE};
 use crate::xml::Xml;
 
 /// Everything about a page blob is a multiple of this.
@@ -48,7 +48,7 @@ impl BlobClient {
         len: u64,
         tier: Option<&str>,
         body: Body<'_>,
-    ) -> Result<(), RequestError> {
+    ) -> Result<Written, RequestError> {
         let mut headers = self.blob_headers(&Body { crc64: None, ..body })?;
         headers.remove(X_MS_ACCESS_TIER);
         if let Some(tier) = tier {
@@ -70,8 +70,8 @@ impl BlobClient {
         offset: u64,
         payload: Payload,
         body: Body<'_>,
-    ) -> Result<(), RequestError> {
-        let mut headers = self.data_headers(body.crc64);
+    ) -> Result<Written, RequestError> {
+        let mut headers = self.data_headers(&body)?;
         let last = (offset + payload.len()).saturating_sub(1);
         let range = format!("bytes={offset}-{last}");
         headers.insert(X_MS_RANGE, HeaderValue::try_from(range).expect("digits make a valid header"));

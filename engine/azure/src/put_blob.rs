@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderValue};
 use crate::checksum::{Crc64, X_MS_CONTENT_CRC64};
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
+use crate::get_blob::add_if_match;
+use crate::lease::add_lease;
 use crate::operation::Operation;
 use crate::properties::{PropertyError, add_metadata};
 
@@ -32,6 +34,25 @@ pub struct Body<'a> {
     /// Only make a blob that is not there yet; otherwise the answer is an error that
     /// [`already_exists`](crate::ServiceError::already_exists).
     pub if_none_match_any: bool,
+    /// Only write to the blob with this ETag, with or without quotes; otherwise
+    /// [`precondition_failed`](crate::ServiceError::precondition_failed).
+    pub if_match: Option<&'a str>,
+    /// The lease under which the blob is written to.
+    pub lease: Option<&'a str>,
+}
+
+/// What the service says of a blob that it has written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Its ETag without quotes; `None` where the server gives none.
+    pub etag: Option<Box<str>>,
+}
+
+impl Written {
+    fn of(answer: &Answer) -> Self {
+        let etag = answer.header("etag").and_then(|etag| std::str::from_utf8(etag).ok());
+        Self { etag: etag.map(|etag| etag.trim_matches('"').into()) }
+    }
 }
 
 impl BlobClient {
@@ -42,7 +63,21 @@ impl BlobClient {
     pub async fn put_blob(&self, name: &str, payload: Payload, body: Body<'_>) -> Result<(), RequestError> {
         let mut headers = self.blob_headers(&body)?;
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("BlockBlob"));
-        self.write(Head::put(Operation::PutBlob, name, vec![], headers), payload, body.crc64).await
+        self.send_body(Head::put(Operation::PutBlob, name, vec![], headers), payload, body.crc64).await?;
+        Ok(())
+    }
+
+    /// Put Blob of a block blob without content and without the job's properties.
+    ///
+    /// # Errors
+    /// As for [`Self::put_blob`].
+    pub async fn make_empty_blob(&self, name: &str, body: Body<'_>) -> Result<Written, RequestError> {
+        let mut headers = self.data_headers(&body)?;
+        headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("BlockBlob"));
+        if body.if_none_match_any {
+            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
+        self.write(Head::put(Operation::PutBlob, name, vec![], headers), Payload::default(), None).await
     }
 
     /// Put Block: one block of a blob, invisible until it is listed. At most 4,000 MiB.
@@ -56,9 +91,10 @@ impl BlobClient {
         payload: Payload,
         body: Body<'_>,
     ) -> Result<(), RequestError> {
-        let headers = self.data_headers(body.crc64);
+        let headers = self.data_headers(&Body { crc64: body.crc64, ..Body::default() })?;
         let query = vec![("comp", "block"), ("blockid", block_id)];
-        self.write(Head::put(Operation::PutBlock, name, query, headers), payload, body.crc64).await
+        self.send_body(Head::put(Operation::PutBlock, name, query, headers), payload, body.crc64).await?;
+        Ok(())
     }
 
     /// Put Block List: makes a blob of its blocks, atomically. `crc64`: send the checksum of the list, which takes the
@@ -72,7 +108,7 @@ impl BlobClient {
         block_ids: impl Iterator<Item = String>,
         body: Body<'_>,
         crc64: bool,
-    ) -> Result<(), RequestError> {
+    ) -> Result<Written, RequestError> {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
         for id in block_ids {
             // Base64 has no character that XML would want escaped. `Latest` and not `Uncommitted`: when the
@@ -96,9 +132,19 @@ impl BlobClient {
         head: Head<'_>,
         payload: Payload,
         crc64: Option<Crc64>,
-    ) -> Result<(), RequestError> {
+    ) -> Result<Written, RequestError> {
+        Ok(Written::of(&self.send_body(head, payload, crc64).await?))
+    }
+
+    async fn send_body(
+        &self,
+        head: Head<'_>,
+        payload: Payload,
+        crc64: Option<Crc64>,
+    ) -> Result<Answer, RequestError> {
         let answer = self.exchange(head, payload, ANSWER_LIMIT_BYTES).await?;
-        check_crc64(&answer, crc64)
+        check_crc64(&answer, crc64)?;
+        Ok(answer)
     }
 
     /// Headers of a request that changes a blob.
@@ -108,22 +154,24 @@ impl BlobClient {
         headers
     }
 
-    /// Headers of a request that carries a blob's bytes.
-    pub(crate) fn data_headers(&self, crc64: Option<Crc64>) -> HeaderMap {
+    /// Headers of a request that carries a blob's bytes: its checksum and its conditions.
+    pub(crate) fn data_headers(&self, body: &Body<'_>) -> Result<HeaderMap, PropertyError> {
         let mut headers = self.write_headers();
-        if let Some(crc64) = crc64 {
+        if let Some(crc64) = body.crc64 {
             let text = Bytes::from(crc64.to_header());
             headers.insert(
                 X_MS_CONTENT_CRC64,
                 HeaderValue::from_maybe_shared(text).expect("base64 makes a valid header"),
             );
         }
-        headers
+        add_if_match(&mut headers, body.if_match)?;
+        add_lease(&mut headers, body.lease)?;
+        Ok(headers)
     }
 
     /// Headers of a request that makes a blob.
     pub(crate) fn blob_headers(&self, body: &Body<'_>) -> Result<HeaderMap, PropertyError> {
-        let mut headers = self.data_headers(body.crc64);
+        let mut headers = self.data_headers(body)?;
         headers.extend(self.target().properties.iter().map(|(k, v)| (k.clone(), v.clone())));
         if let Some(content_type) = body.content_type
             && let Ok(content_type) = HeaderValue::from_str(content_type)

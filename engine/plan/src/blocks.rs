@@ -152,9 +152,48 @@ const PREFIX: &[u8; 8] = b"azuring2";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockId([u8; RAW_LEN]);
 
+/// The shortest id, in raw bytes, that tells enough of the content: eight bytes of it and the number.
+const SHORTEST_RAW_LEN: usize = 12;
+/// The longest id that the service takes, in raw bytes.
+const LONGEST_RAW_LEN: usize = 64;
+
+/// The id of one block as another program's blocks want it: all blocks under a name, also those that nobody has committed,
+/// have ids of one length. `raw_len` is that length before it is encoded; `None`: too short to tell contents apart, or
+/// longer than the service takes.
+///
+/// Longer ids than this program's own begin like them; shorter ones are the beginning of `content` alone. The number
+/// stands at the end of all.
+#[must_use]
+pub fn block_id_of_len(content: [u8; 16], block: u32, raw_len: usize) -> Option<String> {
+    if !(SHORTEST_RAW_LEN..=LONGEST_RAW_LEN).contains(&raw_len) {
+        return None;
+    }
+    let own = BlockId::new(content, 0).0;
+    let mut raw = [0; LONGEST_RAW_LEN];
+    let begin = raw_len - 4;
+    let from = if raw_len >= RAW_LEN { &own[..RAW_LEN - 4] } else { &content[..content.len().min(begin)] };
+    raw[..from.len()].copy_from_slice(from);
+    raw[begin..raw_len].copy_from_slice(&block.to_be_bytes());
+    Some(STANDARD.encode(&raw[..raw_len]))
+}
+
+/// Raw bytes of an id in base64, by whichever program; `None`: it is no base64.
+#[must_use]
+pub fn block_id_len(id: &str) -> Option<usize> {
+    STANDARD.decode(id).ok().map(|raw| raw.len())
+}
+
 impl BlockId {
     /// Length of the base64 form in characters.
     pub const LEN: usize = 48;
+    /// Length before it is encoded, in bytes.
+    pub const RAW_LEN: usize = RAW_LEN;
+
+    /// Whether this program has made the id, in base64.
+    #[must_use]
+    pub fn is_ours(id: &str) -> bool {
+        STANDARD.decode(id).is_ok_and(|raw| raw.starts_with(PREFIX))
+    }
 
     /// The id of block `block` of what `content` stands for.
     #[must_use]
@@ -169,12 +208,9 @@ impl BlockId {
     /// The number of the block whose id this is, in base64; `None` of any other id.
     #[must_use]
     pub fn block_of(content: [u8; 16], id: &str) -> Option<u32> {
-        let mut raw = [0; RAW_LEN];
-        if id.len() != Self::LEN || STANDARD.decode_slice(id, &mut raw) != Ok(RAW_LEN) {
-            return None;
-        }
-        let block = u32::from_be_bytes(raw[32..].try_into().expect("four bytes"));
-        (Self::new(content, block).0 == raw).then_some(block)
+        let raw = STANDARD.decode(id).ok()?;
+        let block = u32::from_be_bytes(*raw.last_chunk()?);
+        (block_id_of_len(content, block, raw.len())? == id).then_some(block)
     }
 
     /// Appends the base64 form, as Put Block List's XML carries it. It can contain `+` and `/`, which a query string
@@ -202,6 +238,22 @@ mod tests {
             UploadShape::Blocks { block_size, count } => (block_size, count),
             UploadShape::PutBlob => (0, 0),
         }
+    }
+
+    #[test]
+    fn ids_of_any_length_tell_content_and_block_and_own_ones_are_the_usual() {
+        let (content, mut usual) = ([7; 16], String::new());
+        BlockId::new(content, 49_999).encode_into(&mut usual);
+        assert_eq!(block_id_of_len(content, 49_999, BlockId::RAW_LEN).as_deref(), Some(&*usual));
+        for raw_len in 12..=64 {
+            let id = block_id_of_len(content, 49_999, raw_len).unwrap();
+            assert_eq!(block_id_len(&id), Some(raw_len));
+            assert_eq!(BlockId::block_of(content, &id), Some(49_999), "{raw_len}");
+            assert_eq!(BlockId::block_of([8; 16], &id), None, "{raw_len}");
+            assert_eq!(BlockId::is_ours(&id), raw_len >= BlockId::RAW_LEN);
+        }
+        assert_eq!(block_id_of_len(content, 0, 11), None);
+        assert_eq!(block_id_of_len(content, 0, 65), None);
     }
 
     #[test]

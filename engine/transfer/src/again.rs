@@ -68,12 +68,13 @@ impl Again {
     }
 }
 
-/// Whether the cause may have gone: the network, a busy service, a file that was being written.
+/// Whether the cause may have gone: the network, a busy service, a file that was being written, blocks that another
+/// writer's blob has discarded.
 fn may_succeed(failure: &Failure) -> bool {
     matches!(
         failure.kind,
         FailureKind::Network | FailureKind::Throttled | FailureKind::Integrity | FailureKind::Source
-    )
+    ) || failure.code.as_deref() == Some("InvalidBlockList")
 }
 
 #[cfg(test)]

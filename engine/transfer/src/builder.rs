@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, UrlError, Wanted};
@@ -201,8 +202,15 @@ impl JobBuilder {
                 let found = Source::resolve(source, self.url.path(), &self.local_options())?;
                 let (root, naming, root_path) = (found.root, found.naming, found.root_path);
                 let (held, asking) = (held(&shares), Mutex::new(()));
-                let task =
-                    Task::Upload(Upload { root, naming, root_path, held, asking, visible: Mutex::default() });
+                let task = Task::Upload(Upload {
+                    root,
+                    naming,
+                    root_path,
+                    held,
+                    asking,
+                    visible: Mutex::default(),
+                    no_leases: AtomicBool::new(false),
+                });
                 let source = source.to_string_lossy().into_owned();
                 (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
             }

@@ -46,6 +46,18 @@ pub enum CheckMd5 {
     FailIfDifferentOrMissing,
 }
 
+/// When lengths are compared after an upload, which costs a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckLength {
+    /// Where no checksum has proven more.
+    #[default]
+    Unproven,
+    /// Always: a service or a gateway that loses what it has accepted shows here.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// What symbolic links in a local source are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Symlinks {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use azuring_azure::{
     BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, TargetError, UrlError,
@@ -129,6 +129,13 @@ impl Shared {
     /// Whether an attempt of which this one knows nothing may have done the transfer: in an earlier run, or before this pass.
     pub(crate) fn may_be_done(&self, id: TransferId) -> bool {
         self.is_resumed(id) || self.again.was_tried(id)
+    }
+
+    /// Whether an object that was changed then, by the clock of this machine or give or take a quarter of an hour by
+    /// another's (the most that the service allows), may be of this job.
+    pub(crate) fn is_since_begun(&self, changed: SystemTime) -> bool {
+        let begun = self.durable.as_ref().and_then(Durable::begun);
+        begun.is_none_or(|begun| changed + Duration::from_secs(15 * 60) >= begun)
     }
 
     /// Whether an earlier run has written the transfer's file, which the machine may have lost.

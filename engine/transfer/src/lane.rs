@@ -23,6 +23,7 @@ use crate::queue::{Busy, Entry, Large, Work};
 use crate::request::{Cut, Sender};
 use crate::session::Session;
 use crate::task::{Found, Known, Task};
+use crate::upload::Look;
 use crate::{change, download, expand, upload};
 
 /// File tasks per lane at least: a cold cache needs this many opens and reads under way.
@@ -306,6 +307,11 @@ impl<R: FileRing> Lane<R> {
             notice: &self.notice,
             cut: &self.cut,
         }
+    }
+
+    /// Asks about a blob of this percent-encoded name.
+    pub(crate) fn look<'a>(&'a self, blob: &'a str) -> Look<'a> {
+        Look { client: &self.client, sender: self.sender(), blob }
     }
 
     /// Waits until another large object of this lane may be summed up. Whoever waits holds no buffers: those under way need

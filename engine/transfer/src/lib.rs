@@ -14,7 +14,8 @@
 //! **Invariants.**
 //! - Every object that was found ends in exactly one [`Outcome`], or is counted as not started when the job stops.
 //! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged. (Page
-//!   and append blobs are visible from their first byte on the service itself: one that fails is removed again.)
+//!   and append blobs are visible from their first byte on the service itself: one that fails is removed again, as long
+//!   as nobody else has written to it.)
 //! - The pools of all lanes together stay within [`Limits::memory_bytes`]; every queue is bounded.
 //! - No lock and no wake-up of another thread on the path of a small file: work and outcomes travel in batches.
 //!
@@ -99,6 +100,7 @@ mod task;
 mod threads;
 mod upload;
 mod verdict;
+mod verify;
 
 pub use azuring_azure::{
     BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
@@ -111,8 +113,8 @@ pub use azuring_plan::content_type::ContentTypes;
 pub use azuring_ring::{IoChoice, IoPath};
 pub use builder::JobBuilder;
 pub use choices::{
-    BlobTypeChoice, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite, PermanentDelete,
-    PosixStyle, PropertyChange, RehydratePriority, Symlinks,
+    BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
+    PermanentDelete, PosixStyle, PropertyChange, RehydratePriority, Symlinks,
 };
 pub use collector::{Progress, ProgressView};
 pub use command::CommandError;

@@ -11,7 +11,8 @@ use azuring_plan::content_type::{self, ContentTypes};
 use azuring_ring::IoChoice;
 
 use crate::choices::{
-    BlobTypeChoice, CheckMd5, DeleteSnapshots, Encryption, Overwrite, PermanentDelete, PosixStyle, Symlinks,
+    BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, Overwrite, PermanentDelete,
+    PosixStyle, Symlinks,
 };
 
 /// The bounds a job keeps.
@@ -134,7 +135,14 @@ pub struct JobOptions {
     /// What a stored MD5 means for a download.
     pub check_md5: CheckMd5,
     /// Compare lengths after the transfer.
-    pub check_length: bool,
+    pub check_length: CheckLength,
+    /// Whether page and append blobs that are there may be replaced. They are written in place: what was there is gone
+    /// as soon as the upload begins, also if it fails. Otherwise [`Overwrite::Always`] fails them.
+    pub overwrite_in_place: bool,
+    /// Remove what is there where a blob of another type, or blocks that nobody has committed, stand in the way.
+    pub delete_destination: bool,
+    /// Read back what was transferred and compare it.
+    pub verify: bool,
     /// Unpack blobs whose content encoding is gzip or deflate.
     pub decompress: bool,
     /// Give downloaded files the blob's time of modification.
@@ -206,7 +214,10 @@ impl Default for JobOptions {
             report_objects: false,
             put_md5: false,
             check_md5: CheckMd5::default(),
-            check_length: true,
+            check_length: CheckLength::default(),
+            overwrite_in_place: false,
+            delete_destination: false,
+            verify: false,
             decompress: false,
             preserve_last_modified_time: false,
             preserve_posix: None,

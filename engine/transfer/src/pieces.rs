@@ -88,6 +88,11 @@ impl Pieces {
         self.begun.store(true, Ordering::SeqCst);
     }
 
+    /// Whether a part of the object was moved.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
+    }
+
     /// Whether the remaining pieces need not be done.
     pub(crate) fn is_lost(&self) -> bool {
         self.failed.load(Ordering::Relaxed)

@@ -103,12 +103,33 @@ impl GaveUp {
         self.error.as_ref().is_some_and(RequestError::already_exists)
     }
 
-    /// The append blob is not as long as it was to be.
-    pub(crate) fn append_position_differs(&self) -> bool {
-        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.append_position_differs())
+    /// Somebody else has written to the blob, has replaced or removed it, or holds it.
+    pub(crate) fn is_of_another(&self) -> bool {
+        self.service().is_some_and(|refusal| {
+            refusal.precondition_failed()
+                || refusal.append_position_differs()
+                || refusal.lease_lost()
+                || refusal.is_leased()
+                || matches!(&*refusal.code, "InvalidBlobType" | "BlobNotFound")
+        })
     }
 
-    /// Whether an earlier attempt may have been carried out, its answer having been lost.
+    /// The blob does not have the lease that was named.
+    pub(crate) fn lease_lost(&self) -> bool {
+        self.service().is_some_and(ServiceError::lease_lost)
+    }
+
+    /// Whether the last attempt may have been carried out.
+    pub(crate) fn leaves_open(&self) -> bool {
+        self.error.as_ref().is_none_or(RequestError::maybe_done)
+    }
+
+    /// The service's code is this one.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.service().is_some_and(|refusal| refusal.code == code)
+    }
+
+    /// Whether an attempt may have been carried out, its answer having been lost.
     pub(crate) fn maybe_done(&self) -> bool {
         self.maybe_done
     }
@@ -232,6 +253,7 @@ pub(crate) async fn request<T>(
             }
             continue;
         }
+        maybe_done |= error.maybe_done();
         let reached = session.verdict.ever_accepted();
         match retry::next(&session.options.retry, &error, tries, reached, fastrand::f64()) {
             Next::GiveUp => return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done }),
@@ -244,7 +266,6 @@ pub(crate) async fn request<T>(
                 if !pause_for(pause, || session.verdict.stopping()).await {
                     return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
                 }
-                maybe_done |= error.maybe_done();
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use azuring_azure::{Access, BlobEntry, Which};
@@ -125,6 +126,8 @@ pub(crate) struct Upload {
     pub(crate) asking: Mutex<()>,
     /// Transfers whose blobs this run has begun to make, and that are visible before they are complete.
     pub(crate) visible: Mutex<HashSet<TransferId>>,
+    /// Set when the server turns out not to know leases.
+    pub(crate) no_leases: AtomicBool,
 }
 
 impl Task {

@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 use azsim::{BlobInfo, Fault, Faults, NameMatch, Operation, Rule, Seed, Server, ServerBuilder, Tls};
 use azuring_azure::{Cpk, Secret};
 use azuring_transfer::{
-    BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, Credential, DEVSTORE_ACCOUNT, Encryption, Event,
-    Failure, Job, JobOptions, Limits, ListOfFiles, Overwrite, PosixStyle, Report, RetryPolicy, SkippedKind,
-    StopHandle, Symlinks,
+    BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckLength, Credential, DEVSTORE_ACCOUNT,
+    Encryption, Event, Failure, Job, JobOptions, Limits, ListOfFiles, Overwrite, PosixStyle, Report,
+    RetryPolicy, SkippedKind, StopHandle, Symlinks,
 };
 use md5::{Digest, Md5};
 use tempfile::TempDir;
@@ -393,13 +393,16 @@ fn a_customers_key_goes_with_all_requests_of_all_shapes() {
 
 #[test]
 fn lengths_are_compared_where_no_checksum_has_proven_them() {
-    for (crc64, check_length, questions) in [(true, true, 0), (false, true, 2), (false, false, 0)] {
+    use CheckLength::{Always, Never, Unproven};
+    for (crc64, check_length, questions) in
+        [(true, Unproven, 0), (false, Unproven, 2), (false, Never, 0), (true, Never, 0), (true, Always, 2)]
+    {
         let bench = Bench::new();
         bench.file("small", b"x").file("large", &noise(2 * MIB));
         let ran = bench.upload(JobOptions { crc64, check_length, blocks: blocks_of(MIB), ..options() });
         assert_eq!(ran.report.counts.done, 2);
         let asked = bench.requests().get(&Operation::GetBlobProperties).copied().unwrap_or(0);
-        assert_eq!(asked, questions, "{crc64} {check_length}");
+        assert_eq!(asked, questions, "{crc64} {check_length:?}");
     }
 }
 

@@ -202,3 +202,20 @@ fn removals_and_changes_are_resumed_too() {
         assert_eq!(number(second.expect_code(0), "Number of File Transfers Completed"), 3, "{command:?}");
     }
 }
+
+#[test]
+fn resuming_is_not_advised_where_it_looks_at_nothing() {
+    let fixture = Fixture::new(azuring!());
+    let file = fixture.file("tree/file", b"x");
+    let link = file.with_file_name("link");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    let (tree, more) = (fixture.path().join("tree"), ["--follow-symlinks"]);
+    let first = fixture.upload(&tree, &more);
+    first.expect_code(1);
+    assert!(!first.stderr.contains("resume with"), "{}", first.stderr);
+    assert!(first.stderr.contains("run the command anew"), "{}", first.stderr);
+    // What is advised works.
+    fs::write(tree.join("nowhere"), b"y").unwrap();
+    fixture.upload(&tree, &more).expect_code(0);
+    assert_eq!(fixture.content("tree/link"), b"y");
+}

@@ -10,8 +10,9 @@ use azuring_plan::filter::Filter;
 use azuring_plan::from_to::{FromTo, Location};
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{
-    BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckMd5, ContentTypePolicy, Credential, Job,
-    JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes, upload_from,
+    BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckLength, CheckMd5, ContentTypePolicy,
+    Credential, Job, JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes,
+    upload_from,
 };
 
 use crate::access::{self, Purpose};
@@ -193,8 +194,12 @@ fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
         BlobTypeArg::Page => operations.push(SasOperation::WritePages),
         BlobTypeArg::Block | BlobTypeArg::Detect => {}
     }
-    if matches!(args.overwrite, OverwriteArg::IfSourceNewer | OverwriteArg::Prompt) {
+    let looks = args.upload.verify.0 || args.upload.check_length.is_some_and(|check| check.0);
+    if looks || matches!(args.overwrite(), OverwriteArg::IfSourceNewer | OverwriteArg::Prompt) {
         operations.push(SasOperation::Read);
+    }
+    if args.refused.delete_destination_file.0 {
+        operations.push(SasOperation::Delete);
     }
     if args.blob.blob_tags.is_some() {
         operations.push(SasOperation::Tags);
@@ -215,7 +220,7 @@ fn stdout() -> Result<File, Refused> {
 fn stdin_users(global: &GlobalArgs, args: &CopyArgs, from_to: FromTo) -> Result<bool, Refused> {
     let list = args.names.list_of_files.as_deref() == Some(Path::new(PIPE));
     let data = from_to.from == Location::Pipe;
-    let asks = args.overwrite == OverwriteArg::Prompt;
+    let asks = args.overwrite() == OverwriteArg::Prompt;
     let waits = global.cancel_from_stdin.0 || asks;
     let users = [list, data, waits || global.await_continue.0];
     if users.iter().filter(|&&user| user).count() > 1 {
@@ -263,7 +268,7 @@ fn job_options(
         properties: properties(&args.blob)?,
         page_blob_tier: options::tier(&args.blob.page_blob_tier, &PAGE_TIERS)?,
         content_type,
-        overwrite: match args.overwrite {
+        overwrite: match args.overwrite() {
             OverwriteArg::False => Overwrite::Never,
             OverwriteArg::IfSourceNewer => Overwrite::IfSourceNewer,
             OverwriteArg::Prompt => {
@@ -279,7 +284,14 @@ fn job_options(
             None | Some(CheckMd5Arg::FailIfDifferent) => CheckMd5::FailIfDifferent,
             Some(CheckMd5Arg::FailIfDifferentOrMissing) => CheckMd5::FailIfDifferentOrMissing,
         },
-        check_length: args.upload.check_length.0,
+        check_length: match args.upload.check_length {
+            None => CheckLength::Unproven,
+            Some(check) if check.0 => CheckLength::Always,
+            Some(_) => CheckLength::Never,
+        },
+        overwrite_in_place: args.says_overwrite(),
+        delete_destination: args.refused.delete_destination_file.0,
+        verify: args.upload.verify.0,
         decompress: args.download.decompress.0,
         preserve_last_modified_time: args.download.preserve_last_modified_time.0,
         preserve_posix: args.upload.preserve_posix_properties.0.then_some(
@@ -332,7 +344,7 @@ fn facts(args: &CopyArgs, from_to: FromTo, options: &JobOptions) -> Result<Facts
     Ok(Facts {
         dry_run: args.dry_run.0,
         pipe: [from_to.from, from_to.to].contains(&Location::Pipe),
-        asks: args.overwrite == OverwriteArg::Prompt,
+        asks: args.overwrite() == OverwriteArg::Prompt,
         from_to: Some(from_to),
         blob_type: blob_type.to_owned(),
         tags: tags::parse(args.blob.blob_tags.as_deref().unwrap_or_default())?,

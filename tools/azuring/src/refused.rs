@@ -101,7 +101,10 @@ pub(crate) fn check_global(global: &GlobalArgs) -> Result<Vec<String>, Refused> 
 /// The first flag that cannot be honoured.
 pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>, Refused> {
     let notices = check_refused(&args.refused, from_to)?;
-    if args.overwrite == OverwriteArg::PosixProperties {
+    if args.upload.verify.0 && args.download.decompress.0 {
+        return Err(usage("--verify compares bytes, and --decompress writes others: use one of them"));
+    }
+    if args.overwrite() == OverwriteArg::PosixProperties {
         return Err(usage("--overwrite=posixproperties: not in this version"));
     }
     if args.upload.hardlinks != HardlinksArg::Follow {
@@ -184,8 +187,8 @@ fn check_refused(args: &RefusedArgs, from_to: FromTo) -> Result<Vec<String>, Ref
     if args.force_if_read_only.0 {
         return Err(usage(FORCE_IF_READ_ONLY));
     }
-    if args.delete_destination_file.0 {
-        return Err(usage("--delete-destination-file: not in this version; remove the blob first"));
+    if args.delete_destination_file.0 && !from_to.is_upload() {
+        return Err(usage("--delete-destination-file is for uploads: the destination has no blobs"));
     }
     if args.preserve_permissions.0 {
         return Err(usage(

@@ -131,6 +131,11 @@ pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
         if plan.journal && jobs::is_resumable(&report) {
             tell!("azuring: resume with: azuring jobs resume {}{flags}", plan.id);
         }
+        if report.counts.problems > 0 {
+            let text = "what could not be read or found (directories, links, lines of a list) is not looked at again \
+                        when a job is resumed: mend it and run the command anew";
+            tell!("azuring: {text}");
+        }
     }
     if plans { output::complete(exit) } else { exit }
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use azuring_azure::BlobFacts;
 use azuring_plan::name::encode_path;
@@ -19,7 +20,7 @@ use crate::pieces::Pieces;
 use crate::queue::Large;
 use crate::task::{BlobItem, Found, Known};
 
-use super::{Download, Parts, Target, finish, receive, resume};
+use super::{Download, Parts, Target, anew, changed, finish, receive, resume, verified, waits_for_peace};
 
 /// What the lanes share about one large blob.
 pub(crate) struct LargeBlob {
@@ -31,6 +32,10 @@ pub(crate) struct LargeBlob {
     /// Every range is of the state that these tell of.
     pub(crate) facts: BlobFacts,
     pub(crate) ranges: Pieces,
+    /// How often the blob was found changed before.
+    changes: u32,
+    /// It was found changed since.
+    is_changed: AtomicBool,
     /// `None` when nothing is kept.
     file: Option<NewFile>,
     /// The checksum of the whole, where it is compared.
@@ -52,6 +57,7 @@ pub(crate) async fn begin<R: FileRing>(
     item: &BlobItem,
     target: Target,
     facts: BlobFacts,
+    changes: u32,
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let too_large = || {
@@ -90,6 +96,8 @@ pub(crate) async fn begin<R: FileRing>(
         object,
         blob: encode_path(&item.entry.name),
         ranges,
+        changes,
+        is_changed: AtomicBool::new(false),
         facts,
         file,
         md5,
@@ -191,9 +199,8 @@ async fn read<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Res
     };
     let received = receive::range(lane, &wanted).await.map_err(|failed| match failed {
         receive::NotReceived::Request(gave_up) if gave_up.precondition_failed() => {
-            let text = "the blob was changed while it was downloaded";
-            let advice = "run the job again when nobody writes to it";
-            Box::new(Failure::new(FailureKind::Source, &large.object, text).advise(advice))
+            large.is_changed.store(true, Ordering::SeqCst);
+            changed(&large.object)
         }
         failed => failed.for_object(lane.session(), &large.object),
     })?;
@@ -242,20 +249,33 @@ fn kept<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<()
 }
 
 async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Arc<LargeBlob>) {
-    let result = finish::large(lane, task, large).await;
+    let mut result = finish::large(lane, task, large).await;
+    if result.is_ok() {
+        result = verified(lane, &large.blob, &large.target, &large.object).await;
+    }
     if let Some(md5) = &large.md5 {
         md5.close();
     }
     if let Some(pipe) = &large.pipe {
         pipe.close();
     }
+    let is_changed = large.is_changed.load(Ordering::SeqCst);
     let item = BlobItem {
         entry: large.item.entry.clone(),
         relative_at: large.item.relative_at,
-        known: large.item.known,
+        // Whoever tries it again asks what it is now.
+        known: if is_changed { Known::Before } else { large.item.known },
     };
-    let ended = result.map(|()| Ended::Done { bytes: large.facts.len });
-    lane.finish(large.target.id, Found::Blob(Box::new(item)), ended);
+    let id = large.target.id;
+    let mut ended = result.map(|()| Ended::Done { bytes: large.facts.len });
+    // Nothing of it had come: what it is now counts, as of a small blob.
+    if is_changed && large.pipe.is_none() && !large.ranges.is_begun() {
+        let changes = large.changes + 1;
+        if waits_for_peace(lane, changes).await {
+            ended = Box::pin(anew(lane, task, id, &item, changes)).await;
+        }
+    }
+    lane.finish(id, Found::Blob(Box::new(item)), ended);
 }
 
 impl LargeBlob {

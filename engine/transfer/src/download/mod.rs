@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use azuring_azure::{BlobEntry, BlobFacts, Wanted};
 use azuring_local::{LocalError, TargetTree};
@@ -27,6 +28,7 @@ use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, RemoteShape, TargetRoot};
 use azuring_plan::name::encode_path;
 use azuring_ring::{FileRing, Lease, Names, SlotClass, SourceDir};
+use rustix::fs::{AtFlags, FileType, Stat, statat};
 
 use crate::choices::{Overwrite, Symlinks};
 use crate::failure::{Failure, FailureKind};
@@ -34,9 +36,10 @@ use crate::in_order::Held;
 use crate::lane::{Ended, Lane};
 use crate::outcome::{SkippedKind, TransferId};
 use crate::patience::patiently;
-use crate::request::{Begin, request};
+use crate::request::{Begin, pause_for, request};
 use crate::session::Session;
 use crate::task::{BlobItem, Known};
+use crate::verify;
 
 use directories::Directories;
 pub(crate) use large::{LargeBlob, help};
@@ -273,7 +276,7 @@ pub(crate) async fn blob<R: FileRing>(
     id: TransferId,
     item: &BlobItem,
 ) -> Result<Ended, Box<Failure>> {
-    let result = whole_or_begun(lane, task, id, item).await;
+    let result = anew(lane, task, id, item, 0).await;
     let is_over = match &result {
         Ok(Ended::Skipped(_)) => true,
         Err(failure) => failure.is_missing(),
@@ -285,11 +288,13 @@ pub(crate) async fn blob<R: FileRing>(
     result
 }
 
-async fn whole_or_begun<R: FileRing>(
+/// Downloads a blob as it is now, having found it changed so many times.
+async fn anew<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Download,
     id: TransferId,
     item: &BlobItem,
+    changes: u32,
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let local = task.local_name(item).map_err(|error| Failure::name(&object, &error))?;
@@ -337,6 +342,9 @@ async fn whole_or_begun<R: FileRing>(
     if task.begun().keeps && !lane.shared.is_lost(id) {
         let kept = patient(async || kept(lane, task, item, &mut target)).await;
         if let Some(kind) = kept.map_err(|error| Failure::target(&object, &error))? {
+            if is_made_before(lane, task, item, &mut target).await {
+                return Ok(Ended::Done { bytes: item.entry.facts.len });
+            }
             return Ok(Ended::Skipped(kind));
         }
     }
@@ -347,7 +355,72 @@ async fn whole_or_begun<R: FileRing>(
             return finish::link(lane, task, item, &target).await;
         }
     }
-    get(lane, task, item, target).await
+    get(lane, task, item, target, changes).await
+}
+
+/// Compares the file with the blob, if that is wanted.
+async fn verified<R: FileRing>(
+    lane: &Lane<R>,
+    blob: &str,
+    target: &Target,
+    object: &str,
+) -> Result<(), Box<Failure>> {
+    match &target.names {
+        Some(names) if lane.session().options.verify => {
+            verify::named_file(lane, blob, &names.dir, &names.name, object).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits before a blob that has changed `changes` times while it was asked for is asked for again: not before the first
+/// time, and within the policy for repeats. `false`: that was the last time, or the job stops.
+async fn waits_for_peace<R: FileRing>(lane: &Lane<R>, changes: u32) -> bool {
+    let session = lane.session();
+    let policy = &session.options.retry;
+    if changes <= 1 {
+        return !session.verdict.stopping();
+    }
+    let pause = policy.first_pause.saturating_mul(1 << (changes - 2).min(16)).min(policy.max_pause);
+    changes < policy.max_tries && pause_for(pause, || session.verdict.stopping()).await
+}
+
+/// Why a blob was not downloaded that somebody writes to.
+fn changed(object: &str) -> Box<Failure> {
+    let text = "the blob was changed while it was downloaded";
+    let failure = Failure::new(FailureKind::Source, object, text);
+    Box::new(failure.advise("run the job again when nobody writes to it"))
+}
+
+/// Whether the file that is there is the one that an earlier run has made of this blob and could not record: it was made
+/// since the job was begun, and it holds the same bytes.
+async fn is_made_before<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Download,
+    item: &BlobItem,
+    target: &mut Target,
+) -> bool {
+    let (facts, id) = (&item.entry.facts, target.id);
+    let options = &lane.session().options;
+    if !lane.shared.is_resumed(id) || matches!(options.overwrite, Overwrite::Ask(_)) || options.decompress {
+        return false;
+    }
+    let object = item.object();
+    if task.open(target, &object).await.is_err() {
+        return false;
+    }
+    let Some(names) = &target.names else { return false };
+    let there = statat(&names.dir, &names.name, AtFlags::SYMLINK_NOFOLLOW);
+    let is_recent = |there: Stat| {
+        let seconds = u64::try_from(there.st_ctime).unwrap_or_default();
+        u64::try_from(there.st_size) == Ok(facts.len)
+            && FileType::from_raw_mode(there.st_mode) == FileType::RegularFile
+            && lane.shared.is_since_begun(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    };
+    there.is_ok_and(is_recent)
+        && verify::named_file(lane, &encode_path(&item.entry.name), &names.dir, &names.name, &object)
+            .await
+            .is_ok()
 }
 
 /// Whether a blob stands for a symbolic link that is not to be made. What was listed was judged there already.
@@ -403,9 +476,11 @@ async fn get<R: FileRing>(
     task: &Download,
     item: &BlobItem,
     mut target: Target,
+    mut changes: u32,
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let blob = encode_path(&item.entry.name);
+    let mut first_bytes = FIRST_BYTES.min(task.range_bytes);
     let mut told;
     // What a listing leaves out is told by the first answer: the length, and the ETag that all ranges are to have.
     let mut listed = (item.known == Known::Listed)
@@ -415,14 +490,14 @@ async fn get<R: FileRing>(
         if let Some(facts) = listed
             && facts.len > task.range_bytes
         {
-            return large::begin(lane, task, item, target, facts.clone()).await;
+            return large::begin(lane, task, item, target, facts.clone(), changes).await;
         }
         let range = receive::Range {
             blob: &blob,
             which: item.which(),
             etag: listed.and_then(|facts| facts.etag.as_deref()),
             offset: 0,
-            len: listed.map_or(FIRST_BYTES.min(task.range_bytes), |facts| facts.len),
+            len: listed.map_or(first_bytes, |facts| facts.len),
             whole: listed.map(|facts| facts.len),
         };
         let got = match receive::range(lane, &range).await {
@@ -430,6 +505,13 @@ async fn get<R: FileRing>(
             Err(receive::NotReceived::Request(gave_up))
                 if gave_up.precondition_failed() && listed.is_some() =>
             {
+                changes += 1;
+                if !waits_for_peace(lane, changes).await {
+                    return Err(changed(&object));
+                }
+                // One answer is of one state: as much as possible of a blob that grows is asked for at once.
+                let grown = listed.map_or(0, |facts| facts.len.saturating_mul(2));
+                first_bytes = grown.clamp(first_bytes, task.range_bytes);
                 listed = None;
                 continue;
             }
@@ -465,6 +547,7 @@ async fn get<R: FileRing>(
             continue;
         }
         finish::whole(lane, task, item, &target, facts, parts).await?;
+        verified(lane, &blob, &target, &object).await?;
         return Ok(Ended::Done { bytes: received });
     }
 }

@@ -16,6 +16,8 @@ mod position;
 mod recorded;
 mod settle;
 
+use std::time::SystemTime;
+
 use azuring_azure::Crc64Digest;
 use azuring_journal::{Jobs, Journal, JournalError};
 
@@ -83,6 +85,12 @@ impl Durable {
     /// `settles`: files are written.
     pub(crate) fn new(jobs: Jobs, journal: Journal, before: Option<Before>, settles: bool) -> Self {
         Self { jobs, journal, before, settles, settling: Settling::default() }
+    }
+
+    /// When the job was begun, where the file system tells: that is when its directory was made.
+    pub(crate) fn begun(&self) -> Option<SystemTime> {
+        let directory = self.jobs.directory(self.journal.id());
+        std::fs::metadata(directory).and_then(|meta| meta.created()).ok()
     }
 
     /// Whether it is known of what is done that it is on the disk only later.

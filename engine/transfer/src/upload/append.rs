@@ -1,8 +1,10 @@
-//! A file that becomes an append blob: block after block, by one lane.
+//! A file that becomes an append blob: block after block, by one lane. Each block goes to the blob as the one before has
+//! left it (`If-Match`), so that whoever else writes to it, or makes it anew, is never mixed in.
 
 use std::rc::Rc;
 
-use azuring_azure::{Body, MAX_APPEND_BYTES};
+use azuring_azure::{BlobType as Kind, Body, Crc64, Delete, MAX_APPEND_BYTES};
+use azuring_link::Payload;
 use azuring_plan::blocks::{BlockRules, DEFAULT_BLOCK_SIZE, MAX_BLOCKS};
 use azuring_ring::{FileRing, OpenFile};
 use md5::Md5;
@@ -14,9 +16,87 @@ use crate::lane::{Ended, Lane};
 use crate::outcome::TransferId;
 use crate::request::{Begin, GaveUp, request};
 use crate::task::Upload;
+use crate::verify;
 
-use super::put::{self, Verdict};
-use super::{Place, content_type, large, metadata_of, read, resume};
+use super::look::{Agree, Left, Look};
+use super::visible::{Made, Visible, another};
+use super::{Place, content_type, large, metadata_of, pages, put, read, resume};
+
+/// An append blob that this job has made, as far as it is known.
+pub(super) struct Appended {
+    /// Its ETag after the last block that the service has confirmed.
+    etag: Option<Box<str>>,
+    /// Its length then.
+    pub(super) len: u64,
+    /// A block that may have been appended after that.
+    open: Option<Payload>,
+}
+
+impl Appended {
+    pub(super) fn new(etag: Option<Box<str>>) -> Self {
+        Self { etag, len: 0, open: None }
+    }
+
+    /// The ETag as far as it is known.
+    pub(super) fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
+    /// Appends a block, once, whatever becomes of the answers.
+    pub(super) async fn append(
+        &mut self,
+        look: &Look<'_>,
+        payload: Payload,
+        crc64: Option<Crc64>,
+    ) -> Result<(), GaveUp> {
+        let len = payload.len();
+        let sent = request(&look.sender, len, Begin::UnlessStopping, async |with_crc64| {
+            let (crc64, if_match) = (crc64.filter(|_| with_crc64), self.etag.as_deref());
+            let body = Body { crc64, if_match, ..Body::default() };
+            look.client.append_block(look.blob, payload.clone(), self.len, body).await
+        })
+        .await;
+        match sent {
+            Ok(written) => {
+                (self.etag, self.len) = (written.etag, self.len + len);
+                Ok(())
+            }
+            Err(gave_up) => {
+                self.open = gave_up.maybe_done().then_some(payload);
+                // An earlier attempt has done it, or somebody else has written.
+                match gave_up.is_of_another() && self.settle(look).await {
+                    true => Ok(()),
+                    false => Err(gave_up),
+                }
+            }
+        }
+    }
+
+    /// Looks whether the block whose answer was lost is the last thing that was appended; if so it is known from now on.
+    async fn settle(&mut self, look: &Look<'_>) -> bool {
+        let Some(open) = &self.open else { return false };
+        let Ok(there) = look.facts().await else { return false };
+        let end = self.len + open.len();
+        if there.blob_type != Kind::Append || there.len != end {
+            return false;
+        }
+        if !look.has(self.len, open, there.etag.as_deref(), Agree::Whole).await.unwrap_or_default() {
+            return false;
+        }
+        (self.etag, self.len, self.open) = (there.etag, end, None);
+        true
+    }
+
+    /// Removes the blob if it is still as this job has left it.
+    pub(super) async fn take_back(&mut self, look: &Look<'_>) -> Result<(), Left> {
+        let known = Delete { if_match: self.etag(), ..Delete::default() };
+        let removed = look.remove(&known).await;
+        if removed == Err(Left::Another) && self.settle(look).await {
+            return look.remove(&Delete { if_match: self.etag(), ..Delete::default() }).await;
+        }
+        removed
+    }
+}
 
 pub(super) async fn file<R: FileRing>(
     lane: &Rc<Lane<R>>,
@@ -28,59 +108,44 @@ pub(super) async fn file<R: FileRing>(
     let len = file.meta.len;
     let size = block_size(&lane.session().options.blocks, len)
         .map_err(|(text, advice)| Failure::new(FailureKind::Limit, &place.object(), text).advise(advice))?;
-    let only_new = match put::verdict_of_visible(lane, task, id, place, file.meta.mtime_ns).await? {
-        Verdict::Write { only_new } => only_new,
-        Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
+    let visible = Visible { lane, task, place, file: &file, kind: Kind::Append, hold: None };
+    let over = match visible.over().await? {
+        Ok(over) => over,
+        Err(kind) => return Ok(Ended::Skipped(kind)),
     };
     let metadata = metadata_of(lane, place, &file)?;
     let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
     let content_type = content_type(&lane.session().options.content_type, place.path, &first);
     drop(first);
     let md5 = large::start_md5(lane, task, &file).await.map_err(|error| place.not_read(&error))?;
-    let body = Body { content_type, metadata: &metadata, if_none_match_any: only_new, ..Body::default() };
-    let made = request(&lane.sender(), 0, Begin::UnlessStopping, async |_| {
-        lane.client.create_append_blob(&place.blob, body).await
-    })
-    .await;
-    if let Err(gave_up) = made
-        && let Ended::Skipped(kind) = put::not_made(lane, place, gave_up, 0, None).await?
-    {
-        return Ok(Ended::Skipped(kind));
-    }
+    let body = Body { content_type, metadata: &metadata, ..Body::default() };
+    let create = async |body: Body<'_>| lane.client.create_append_blob(&place.blob, body).await;
+    let mut appended = match visible.make(&over, body, create).await? {
+        Made::There(etag) => Appended::new(etag),
+        Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),
+    };
     add(&lane.counters().large_begun, len);
-    let mut position = 0;
-    let result = append_all(lane, place, &file, md5, size, body, &mut position).await;
-    add(&lane.counters().large_ended, len - position);
-    match result {
+    let result = append_all(lane, place, &file, md5, size, body, &mut appended).await;
+    add(&lane.counters().large_ended, len.saturating_sub(appended.len));
+    let mut failure = match result {
         Ok(()) => {
             resume::is_complete(lane, id);
-            Ok(Ended::Done { bytes: len })
-        }
-        Err(lost) => {
-            if !lost.to_another {
-                large::discard(lane, &place.blob).await;
+            put::check_length(lane, place, len).await?;
+            if lane.session().options.verify {
+                verify::open_file(lane, &visible.look(), &file, &place.object()).await?;
             }
-            let mut failure = lost.failure;
-            // What is visible of it was begun, and is not there any more.
-            if failure.kind == FailureKind::Interrupted {
-                failure.tries = failure.tries.max(1);
-            }
-            Err(failure)
+            return Ok(Ended::Done { bytes: len });
         }
+        Err(failure) => failure,
+    };
+    if let Err(left) = appended.take_back(&visible.look()).await {
+        pages::tell(&mut failure, left);
     }
-}
-
-/// Why an append blob is not complete.
-struct Lost {
-    failure: Box<Failure>,
-    /// Somebody else writes to it: it is not removed.
-    to_another: bool,
-}
-
-impl From<Box<Failure>> for Lost {
-    fn from(failure: Box<Failure>) -> Self {
-        Self { failure, to_another: false }
+    // What is visible of it was begun, and is not there any more.
+    if failure.kind == FailureKind::Interrupted {
+        failure.tries = failure.tries.max(1);
     }
+    Err(failure)
 }
 
 async fn append_all<R: FileRing>(
@@ -90,42 +155,28 @@ async fn append_all<R: FileRing>(
     md5: Option<InOrder<Md5>>,
     size: u64,
     body: Body<'_>,
-    position: &mut u64,
-) -> Result<(), Lost> {
+    appended: &mut Appended,
+) -> Result<(), Box<Failure>> {
     let not_read = |error: std::io::Error| place.not_read(&error);
-    while *position < file.meta.len {
-        let len = size.min(file.meta.len - *position);
-        let (payload, crc64) = read::read_range(lane, file, *position, len).await.map_err(not_read)?;
-        large::sum_up(md5.as_ref(), *position, payload.parts());
-        let sent = request(&lane.sender(), len, Begin::UnlessStopping, async |with_crc64| {
-            let body = Body { crc64: crc64.filter(|_| with_crc64), ..Body::default() };
-            lane.client.append_block(&place.blob, payload.clone(), *position, body).await
-        })
-        .await;
-        if let Err(gave_up) = sent
-            && !is_there(lane, place, &gave_up, *position + len).await
-        {
-            let to_another = gave_up.append_position_differs();
-            return Err(Lost { failure: gave_up.for_object(lane.session(), &place.object()), to_another });
-        }
-        *position += len;
+    let failed = |gave_up: GaveUp| match gave_up.is_of_another() {
+        true => another(gave_up, lane, &place.object()),
+        false => gave_up.for_object(lane.session(), &place.object()),
+    };
+    while appended.len < file.meta.len {
+        let len = size.min(file.meta.len - appended.len);
+        let (payload, crc64) = read::read_range(lane, file, appended.len, len).await.map_err(not_read)?;
+        large::sum_up(md5.as_ref(), appended.len, payload.parts());
+        appended.append(&lane.look(&place.blob), payload, crc64).await.map_err(failed)?;
         add(&lane.counters().bytes, len);
         add(&lane.counters().large_ended, len);
     }
     file.check_unchanged().map_err(not_read)?;
     if let Some(md5) = md5 {
         let content_md5 = Some(md5.finish().await.map_err(not_read)?);
-        large::set_md5(lane, place.object(), &place.blob, Body { content_md5, ..body }).await?;
+        let body = Body { content_md5, if_match: appended.etag(), ..body };
+        large::set_md5(lane, place.object(), &place.blob, body).await?;
     }
     Ok(())
-}
-
-/// Whether a block that was refused is there all the same: the answer to an earlier attempt was lost, and the blob is
-/// as long as it would be after it.
-async fn is_there<R: FileRing>(lane: &Lane<R>, place: &Place<'_>, gave_up: &GaveUp, end: u64) -> bool {
-    gave_up.maybe_done()
-        && gave_up.append_position_differs()
-        && put::facts(lane, place, Begin::Always).await.is_ok_and(|there| there.len == end)
 }
 
 /// Bytes of each block but the last: what was asked for, or 8 MiB, doubled as long as 50,000 of them would not do.

@@ -2,7 +2,8 @@
 //!
 //! A thread of its own reads the stream into buffers of the pool, one block after the other; the blocks are sent at the
 //! same time, as many as buffers and requests allow, and listed when the stream has ended. What fits into one block is one
-//! Put Blob. A stream that breaks off, or a job that is stopped, leaves no blob.
+//! Put Blob. A stream that breaks off, or a job that is stopped, leaves no blob; an append blob that others have written
+//! to meanwhile is theirs.
 
 mod reader;
 
@@ -12,12 +13,12 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use azuring_azure::{
-    Access, BlobClient, BlobFacts, BlobUrl, Body, Crc64, Crc64Digest, Credential, Delete, MAX_APPEND_BYTES,
-    UrlError, Which,
+    Access, BlobClient, BlobType, BlobUrl, Body, Crc64, Crc64Digest, Credential, MAX_APPEND_BYTES, UrlError,
+    Which,
 };
 use azuring_link::Payload;
 use azuring_plan::PlanError;
-use azuring_plan::blocks::{BlockId, DEFAULT_BLOCK_SIZE, MAX_BLOCK_SIZE, MAX_BLOCKS};
+use azuring_plan::blocks::{DEFAULT_BLOCK_SIZE, MAX_BLOCK_SIZE, MAX_BLOCKS};
 use azuring_plan::name::{check, encode_path, escape, stored_as};
 use azuring_ring::{BLOCK_SLOT_BYTES, Pool, SlotClass};
 use tokio::task::JoinSet;
@@ -34,7 +35,10 @@ use crate::request::{Begin, GaveUp, PAUSE_STEP, request};
 use crate::task::blob_url;
 use crate::verdict::StopHandle;
 
-use super::put;
+use super::append::Appended;
+use super::blocks::{self, Way};
+use super::look::Look;
+use super::{pages, put, visible};
 use reader::{Filled, Reader};
 
 /// After so many blocks their size is doubled: 50,000 of them hold 31 times what as many of the first size would.
@@ -42,7 +46,7 @@ const DOUBLE_EVERY: u64 = MAX_BLOCKS / 5;
 
 /// Uploads what `input` gives as the blob at `url`, on the calling thread and one more, which ends when `input` does. The
 /// blob is there when all of it is; a stop, or an error of `input`, leaves what was there before (an append blob grows
-/// before everybody's eyes, and is removed again).
+/// before everybody's eyes, and is removed again, as long as nobody else has written to it).
 ///
 /// # Errors
 /// [`CommandError::Start`] when it cannot be begun: a URL without a blob, a page blob (its length has to be known).
@@ -231,19 +235,9 @@ impl Input {
         Ok(Block { payload, crc64: crc64.map(Crc64Digest::finish), is_last })
     }
 
-    /// What follows when a blob that should be new was not made: `None` when it was there, its length when it is this very
-    /// one and the answer to an earlier attempt was lost.
-    async fn not_made(
-        &self,
-        gave_up: GaveUp,
-        len: u64,
-        md5: Option<[u8; 16]>,
-    ) -> Result<Option<u64>, CommandError> {
-        if !gave_up.already_exists() {
-            return Err(self.failed(gave_up));
-        }
-        let there = if gave_up.maybe_done() { self.facts().await.ok() } else { None };
-        Ok(there.filter(|there| put::is_this_one(there, len, md5)).map(|_| len))
+    /// Asks about the blob.
+    fn look(&self) -> Look<'_> {
+        Look { client: &self.client, sender: self.command.sender(), blob: &self.blob }
     }
 
     /// Returns the length of the blob; so do the other shapes. `None`: it was there.
@@ -256,42 +250,39 @@ impl Input {
             self.client.put_blob(&self.blob, payload.clone(), body).await
         })
         .await;
-        match sent {
-            Ok(()) => {}
-            Err(gave_up) if body.if_none_match_any => {
-                // The service computes the MD5 of what comes in one request.
-                return self.not_made(gave_up, bytes, Some(put::md5_of(&payload).await)).await;
+        if let Err(gave_up) = sent {
+            if !(body.if_none_match_any && gave_up.already_exists()) {
+                return Err(self.failed(gave_up));
             }
-            Err(gave_up) => return Err(self.failed(gave_up)),
+            let there = if gave_up.maybe_done() { self.look().facts().await.ok() } else { None };
+            return Ok(match there {
+                Some(there) if put::is_this_one(&self.look(), &there, &payload).await => Some(bytes),
+                _ => None,
+            });
         }
         add(&self.command.session.progress.planner().bytes, bytes);
         Ok(Some(bytes))
     }
 
     async fn blocks(&self, first: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
-        let job = uuid::Uuid::new_v4().into_bytes();
-        let id = move |n: u64| {
-            let mut id = String::with_capacity(BlockId::LEN);
-            BlockId::new(job, n as u32).encode_into(&mut id);
-            id
-        };
+        let content = uuid::Uuid::new_v4().into_bytes();
+        let way = Rc::new(Way::default());
         let (mut bytes, mut count) = (0, 0);
         let mut tasks: JoinSet<Result<(), GaveUp>> = JoinSet::new();
         let mut block = first;
         loop {
             bytes += block.payload.len();
             let (client, command, blob) = (self.client.clone(), Rc::clone(&self.command), self.blob.clone());
-            let (id, Block { payload, crc64, is_last }) = (id(count), block);
+            let Block { payload, crc64, is_last } = block;
             if !payload.is_empty() {
+                let (n, way) = (count as u32, Rc::clone(&way));
                 count += 1;
                 // Bounded by the pool: each holds its buffers.
                 tasks.spawn_local(async move {
                     let len = payload.len();
-                    request(&command.sender(), len, Begin::UnlessStopping, async |with_crc64| {
-                        let body = Body { crc64: crc64.filter(|_| with_crc64), ..Body::default() };
-                        client.put_block(&blob, &id, payload.clone(), body).await
-                    })
-                    .await?;
+                    let look = Look { client: &client, sender: command.sender(), blob: &blob };
+                    let body = Body { crc64, ..Body::default() };
+                    blocks::send(&look, &way, || way.block_id(content, n), &payload, body).await?;
                     add(&command.session.progress.planner().bytes, len);
                     Ok(())
                 });
@@ -309,74 +300,87 @@ impl Input {
             block = self.next(count).await?;
         }
         let content_md5 = self.reader.md5();
+        let ids = || (0..count as u32).map(|n| way.block_id(content, n));
         let listed = request(&self.command.sender(), 0, Begin::Always, async |with_crc64| {
             let body = Body { content_md5, ..body };
-            self.client.put_block_list(&self.blob, (0..count).map(id), body, with_crc64).await
+            self.client.put_block_list(&self.blob, ids(), body, with_crc64).await
         })
         .await;
-        match listed {
-            Ok(()) => Ok(Some(bytes)),
-            Err(gave_up) if body.if_none_match_any => self.not_made(gave_up, bytes, content_md5).await,
-            Err(gave_up) => Err(self.failed(gave_up)),
+        let Err(gave_up) = listed else { return Ok(Some(bytes)) };
+        let exists = body.if_none_match_any && gave_up.already_exists();
+        // The blocks' names are this run's own.
+        if gave_up.maybe_done() && self.look().consists_of(ids()).await.unwrap_or_default() {
+            return Ok(Some(bytes));
         }
+        if exists { Ok(None) } else { Err(self.failed(gave_up)) }
     }
 
     async fn append(&self, first: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
+        let options = &self.command.session.options;
+        let in_place = !matches!(options.overwrite, Overwrite::Always) || options.overwrite_in_place;
+        let body = Body { if_none_match_any: body.if_none_match_any || !in_place, ..body };
         let made = self.command.ask(async || self.client.create_append_blob(&self.blob, body).await).await;
-        match made {
-            Ok(()) => {}
-            Err(gave_up) if body.if_none_match_any => {
-                if self.not_made(gave_up, 0, None).await?.is_none() {
-                    return Ok(None);
+        let etag = match made {
+            Ok(written) => written.etag,
+            Err(gave_up) if body.if_none_match_any && gave_up.already_exists() => {
+                let there = if gave_up.maybe_done() { self.look().facts().await.ok() } else { None };
+                match there {
+                    // An earlier attempt has made it.
+                    Some(there) if there.blob_type == BlobType::Append && there.len == 0 => there.etag,
+                    _ if in_place => return Ok(None),
+                    _ => {
+                        let session = &self.command.session;
+                        let failure = gave_up.for_object(session, &escape(self.name.as_bytes()));
+                        return Err(CommandError::Failed(visible::would_be_gone(*failure)));
+                    }
                 }
             }
             Err(gave_up) => return Err(self.failed(gave_up)),
+        };
+        let mut appended = Appended::new(etag);
+        let result = self.append_all(first, body, &mut appended).await;
+        if let Err(CommandError::Failed(mut failure)) = result {
+            if let Err(left) = appended.take_back(&self.look()).await {
+                pages::tell(&mut failure, left);
+            }
+            return Err(CommandError::Failed(failure));
         }
-        let result = self.append_all(first, body).await;
-        if result.is_err() {
-            // Where that fails too, the first failure says enough.
-            drop(self.always(async || self.client.delete_blob(&self.blob, &Delete::default()).await).await);
-        }
-        result.map(Some)
+        result?;
+        Ok(Some(appended.len))
     }
 
-    async fn append_all(&self, first: Block, body: Body<'_>) -> Result<u64, CommandError> {
-        let (mut position, mut count, mut block) = (0, 0, first);
+    async fn append_all(
+        &self,
+        first: Block,
+        body: Body<'_>,
+        appended: &mut Appended,
+    ) -> Result<(), CommandError> {
+        let (mut count, mut block) = (0, first);
+        let failed = |gave_up: GaveUp| {
+            let is_of_another = gave_up.is_of_another();
+            let failure = gave_up.for_object(&self.command.session, &escape(self.name.as_bytes()));
+            CommandError::Failed(if is_of_another { visible::another_writer(*failure) } else { failure })
+        };
         loop {
             let Block { payload, crc64, is_last } = block;
             let len = payload.len();
             if len > 0 {
                 count += 1;
-                let sent = request(&self.command.sender(), len, Begin::UnlessStopping, async |with_crc64| {
-                    let body = Body { crc64: crc64.filter(|_| with_crc64), ..Body::default() };
-                    self.client.append_block(&self.blob, payload.clone(), position, body).await
-                })
-                .await;
-                position += len;
-                match sent {
-                    // The answer to an earlier attempt was lost, if the blob is as long as it would be after it.
-                    Err(gave_up) if gave_up.maybe_done() && gave_up.append_position_differs() => {
-                        if !self.facts().await.is_ok_and(|there| there.len == position) {
-                            return Err(self.failed(gave_up));
-                        }
-                    }
-                    sent => sent.map_err(|gave_up| self.failed(gave_up))?,
-                }
+                appended.append(&self.look(), payload, crc64).await.map_err(failed)?;
                 add(&self.command.session.progress.planner().bytes, len);
             }
             if is_last {
                 break;
             }
-            drop(payload);
             block = self.next(count).await?;
         }
         let content_md5 = self.reader.md5();
         if content_md5.is_some() {
-            let body = Body { content_md5, ..body };
+            let body = Body { content_md5, if_match: appended.etag(), if_none_match_any: false, ..body };
             let set = self.always(async || self.client.set_properties(&self.blob, body).await).await;
-            set.map_err(|gave_up| self.failed(gave_up))?;
+            set.map_err(failed)?;
         }
-        Ok(position)
+        Ok(())
     }
 
     /// A request that completes something.
@@ -387,17 +391,12 @@ impl Input {
         request(&self.command.sender(), 0, Begin::Always, async |_| send().await).await
     }
 
-    /// What the service knows of the blob.
-    async fn facts(&self) -> Result<BlobFacts, GaveUp> {
-        self.always(async || self.client.head_blob(&self.blob, Which::default()).await).await
-    }
-
     async fn check_length(&self, bytes: u64) -> Result<(), CommandError> {
         let session = &self.command.session;
-        if !session.options.check_length || (session.options.crc64 && session.sends_crc64()) {
+        if !put::is_length_checked(session) {
             return Ok(());
         }
-        let there = self.facts().await.map_err(|gave_up| self.failed(gave_up))?.len;
+        let there = self.look().facts().await.map_err(|gave_up| self.failed(gave_up))?.len;
         if there == bytes {
             return Ok(());
         }

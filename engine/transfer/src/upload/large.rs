@@ -7,16 +7,15 @@ use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use azuring_azure::{Body, Delete, MAX_PUT_PAGE_BYTES, PAGE_BYTES};
+use azuring_azure::Body;
 use azuring_local::RelPath;
-use azuring_plan::blocks::BlockId;
 use azuring_ring::{FileMeta, FileRing, OpenFile};
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use tokio::task::JoinSet;
 
 use crate::collector::add;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
 use crate::outcome::TransferId;
@@ -24,36 +23,42 @@ use crate::pieces::Pieces;
 use crate::queue::Large;
 use crate::request::{Begin, request};
 use crate::task::{Found, Upload};
+use crate::verify;
 
-use super::put::{self, Verdict};
-use super::{Place, content_type, first_of, metadata_of, read, resume};
+use super::blocks::Way;
+use super::hold::Hold;
+use super::visible::another;
+use super::{Place, blocks, content_type, first_of, metadata_of, pages, read, resume};
 
 /// What the lanes share about one large file.
 pub(crate) struct LargeFile {
-    id: TransferId,
+    pub(super) id: TransferId,
     /// The job and the state of the content, part of every block's name.
     content: [u8; 16],
+    pub(super) way: Way,
     /// The path below the source, for the kernel.
     path: CString,
     /// The blob's name.
     name: String,
     /// The same, percent-encoded.
-    blob: String,
+    pub(super) blob: String,
     parts: Parts,
+    /// The lease under which pages are written.
+    pub(super) hold: Option<Hold>,
     /// What the file was when it was found to be large; every lane compares.
-    meta: FileMeta,
-    pieces: Pieces,
+    pub(super) meta: FileMeta,
+    pub(super) pieces: Pieces,
     /// Known from the name, or set by whoever reads the first block.
-    content_type: OnceLock<Option<String>>,
+    pub(super) content_type: OnceLock<Option<String>>,
     /// The blob's own, beside the job's.
     metadata: Vec<(String, String)>,
     /// The checksum of the whole, where it is stored.
-    md5: Option<InOrder<Md5>>,
+    pub(super) md5: Option<InOrder<Md5>>,
 }
 
 /// What a large file is sent as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parts {
+pub(super) enum Parts {
     /// Blocks, invisible until they are listed.
     Blocks {
         /// Only if there is no blob of the name by then.
@@ -73,24 +78,26 @@ impl std::fmt::Debug for LargeFile {
 }
 
 impl LargeFile {
-    async fn new<R: FileRing>(
+    pub(super) async fn new<R: FileRing>(
         lane: &Lane<R>,
         task: &Upload,
         id: TransferId,
-        place: Place<'_>,
+        place: &Place<'_>,
         file: &OpenFile,
         parts: Parts,
         pieces: Pieces,
     ) -> Result<Self, Box<Failure>> {
-        let metadata = metadata_of(lane, &place, file)?;
+        let metadata = metadata_of(lane, place, file)?;
         let md5 = start_md5(lane, task, file).await.map_err(|error| place.not_read(&error))?;
         Ok(Self {
             id,
             content: content_key(lane.shared.id, &file.meta, pieces.size),
-            path: place.c_path,
-            name: place.name,
-            blob: place.blob,
+            way: Way::default(),
+            path: place.c_path.clone(),
+            name: place.name.clone(),
+            blob: place.blob.clone(),
             parts,
+            hold: None,
             meta: file.meta,
             pieces,
             content_type: OnceLock::new(),
@@ -99,13 +106,13 @@ impl LargeFile {
         })
     }
 
-    fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> Place<'_> {
         let (c_path, name, blob) = (self.path.clone(), self.name.clone(), self.blob.clone());
         Place { id: self.id, path: self.path.as_bytes(), c_path, name, blob }
     }
 
     /// The path below the source, for messages.
-    fn object(&self) -> String {
+    pub(super) fn object(&self) -> String {
         azuring_plan::name::escape(self.path.as_bytes())
     }
 
@@ -114,14 +121,12 @@ impl LargeFile {
     }
 
     /// The service's name for a block.
-    fn block_id(&self, block: u32) -> String {
-        let mut id = String::with_capacity(BlockId::LEN);
-        BlockId::new(self.content, block).encode_into(&mut id);
-        id
+    pub(super) fn block_id(&self, block: u32) -> String {
+        self.way.block_id(self.content, block)
     }
 
     /// What the whole blob is given.
-    fn body(&self, only_new: bool) -> Body<'_> {
+    pub(super) fn body(&self, only_new: bool) -> Body<'_> {
         Body {
             content_type: self.content_type.get().and_then(Option::as_deref),
             metadata: &self.metadata,
@@ -146,87 +151,8 @@ pub(super) fn content_key(job: [u8; 16], meta: &FileMeta, piece_bytes: u64) -> [
     key.finalize().into()
 }
 
-/// Sends a file as blocks.
-pub(super) async fn blocks<R: FileRing>(
-    lane: &Rc<Lane<R>>,
-    task: &Upload,
-    id: TransferId,
-    place: Place<'_>,
-    file: OpenFile,
-    block_size: u64,
-    count: u32,
-) -> Result<Ended, Box<Failure>> {
-    let len = file.meta.len;
-    let only_new = match put::verdict(lane, task, &place, file.meta.mtime_ns, len).await? {
-        Verdict::Write { only_new } => only_new,
-        Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
-    };
-    let pieces = resume::pieces(lane, id, &place, &file.meta, Pieces::new(len, block_size, count)).await?;
-    let large = LargeFile::new(lane, task, id, place, &file, Parts::Blocks { only_new }, pieces).await?;
-    if large.pieces.is_done_before(0) {
-        let first = read::first_bytes(lane, &file).await.map_err(|error| large.not_read(&error))?;
-        let found = content_type(&lane.session().options.content_type, large.path.as_bytes(), &first);
-        large.content_type.get_or_init(|| found.map(str::to_owned));
-    }
-    if let Some(md5) = &large.md5 {
-        large.pieces.done_before().for_each(|(at, len)| md5.take_from_disk(at, len));
-    }
-    if large.pieces.is_complete() {
-        return complete(lane, &large, &file).await;
-    }
-    Ok(share(lane, large, file).await)
-}
-
-/// Sends a file as pages.
-pub(super) async fn pages<R: FileRing>(
-    lane: &Rc<Lane<R>>,
-    task: &Upload,
-    id: TransferId,
-    place: Place<'_>,
-    file: OpenFile,
-) -> Result<Ended, Box<Failure>> {
-    let len = file.meta.len;
-    let limit = |text: String| Failure::new(FailureKind::Limit, &place.object(), text);
-    if !len.is_multiple_of(PAGE_BYTES) {
-        let text =
-            format!("a page blob's length is a multiple of {PAGE_BYTES}, and the file has {len} bytes");
-        return Err(Box::new(limit(text).advise("use --blob-type=BlockBlob")));
-    }
-    let options = &lane.session().options;
-    let size = options.blocks.block_size.unwrap_or(MAX_PUT_PAGE_BYTES).min(MAX_PUT_PAGE_BYTES);
-    let size = (size / PAGE_BYTES).max(1) * PAGE_BYTES;
-    let count = u32::try_from(len.div_ceil(size)).map_err(|_| {
-        Box::new(limit(format!("{len} bytes are too many pieces of {size}")).advise("raise --block-size-mb"))
-    })?;
-    let only_new = match put::verdict_of_visible(lane, task, id, &place, file.meta.mtime_ns).await? {
-        Verdict::Write { only_new } => only_new,
-        Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
-    };
-    let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
-    let found = content_type(&options.content_type, place.path, &first).map(str::to_owned);
-    drop(first);
-    let pieces = Pieces::new(len, size, count);
-    let large = LargeFile::new(lane, task, id, place, &file, Parts::Pages, pieces).await?;
-    large.content_type.get_or_init(|| found);
-    let tier = options.page_blob_tier.as_deref();
-    let made = request(&lane.sender(), 0, Begin::UnlessStopping, async |_| {
-        lane.client.create_page_blob(&large.blob, len, tier, large.body(only_new)).await
-    })
-    .await;
-    if let Err(gave_up) = made
-        && let Ended::Skipped(kind) = put::not_made(lane, &large.place(), gave_up, len, None).await?
-    {
-        return Ok(Ended::Skipped(kind));
-    }
-    large.pieces.begin();
-    if count > 0 {
-        return Ok(share(lane, large, file).await);
-    }
-    commit(lane, &large, &file).await
-}
-
 /// Begins to send the pieces and asks the other lanes for help.
-async fn share<R: FileRing>(lane: &Rc<Lane<R>>, large: LargeFile, file: OpenFile) -> Ended {
+pub(super) async fn share<R: FileRing>(lane: &Rc<Lane<R>>, large: LargeFile, file: OpenFile) -> Ended {
     let large = Arc::new(large);
     let before: u64 = large.pieces.done_before().map(|(_, len)| len).sum();
     add(&lane.counters().large_begun, large.meta.len - before);
@@ -303,24 +229,13 @@ async fn send_piece<R: FileRing>(
         large.content_type.get_or_init(|| found.map(str::to_owned));
     }
     sum_up(large.md5.as_ref(), offset, payload.parts());
-    let sent = match large.parts {
+    let body = Body { crc64, ..Body::default() };
+    match large.parts {
         // They are zeros already.
-        Parts::Pages if payload.parts().iter().all(|part| is_zero(part)) => Ok(()),
-        parts => {
-            let id = large.block_id(piece);
-            request(&lane.sender(), len, Begin::UnlessStopping, async |with_crc64| {
-                let body = Body { crc64: crc64.filter(|_| with_crc64), ..Body::default() };
-                match parts {
-                    Parts::Blocks { .. } => {
-                        lane.client.put_block(&large.blob, &id, payload.clone(), body).await
-                    }
-                    Parts::Pages => lane.client.put_page(&large.blob, offset, payload.clone(), body).await,
-                }
-            })
-            .await
-        }
-    };
-    sent.map_err(|gave_up| gave_up.for_object(lane.session(), &large.object()))?;
+        Parts::Pages if payload.parts().iter().all(|part| is_zero(part)) => {}
+        Parts::Pages => pages::write(lane, large, offset, &payload, body).await?,
+        Parts::Blocks { .. } => blocks::put(lane, large, piece, &payload, body).await?,
+    }
     add(&lane.counters().bytes, len);
     Ok(())
 }
@@ -331,12 +246,12 @@ fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// Completes a blob whose pieces are all reported, or takes back what is visible of it.
-async fn complete<R: FileRing>(
+pub(super) async fn complete<R: FileRing>(
     lane: &Rc<Lane<R>>,
     large: &LargeFile,
     file: &OpenFile,
 ) -> Result<Ended, Box<Failure>> {
-    let result = match large.pieces.take_failure() {
+    let mut result = match large.pieces.take_failure() {
         Some(failure) => Err(Box::new(failure)),
         None => commit(lane, large, file).await,
     };
@@ -344,9 +259,9 @@ async fn complete<R: FileRing>(
         md5.close();
     }
     if large.parts == Parts::Pages {
-        match &result {
+        match &mut result {
             Ok(_) => resume::is_complete(lane, large.id),
-            Err(_) => discard(lane, &large.blob).await,
+            Err(failure) => pages::take_back(lane, large, file, failure).await,
         }
     }
     result
@@ -362,29 +277,14 @@ async fn commit<R: FileRing>(
         Some(md5) => Some(md5.finish().await.map_err(|error| large.not_read(&error))?),
         None => None,
     };
-    let bytes = large.meta.len;
-    let Parts::Blocks { only_new } = large.parts else {
-        if content_md5.is_some() {
-            set_md5(lane, large.object(), &large.blob, Body { content_md5, ..large.body(false) }).await?;
-        }
-        return Ok(Ended::Done { bytes });
+    let ended = match large.parts {
+        Parts::Blocks { only_new } => blocks::commit(lane, large, only_new, content_md5).await?,
+        Parts::Pages => pages::complete(lane, large, content_md5).await?,
     };
-    // Also while the job stops: everything is there but the list.
-    let listed = request(&lane.sender(), 0, Begin::Always, async |with_crc64| {
-        let ids = (0..large.pieces.count).map(|block| large.block_id(block));
-        let body = Body { content_md5, ..large.body(only_new) };
-        lane.client.put_block_list(&large.blob, ids, body, with_crc64).await
-    })
-    .await;
-    match listed {
-        Ok(()) => {}
-        Err(gave_up) if only_new => {
-            return put::not_made(lane, &large.place(), gave_up, bytes, content_md5).await;
-        }
-        Err(gave_up) => return Err(gave_up.for_object(lane.session(), &large.object())),
+    if lane.session().options.verify && matches!(ended, Ended::Done { .. }) {
+        verify::open_file(lane, &lane.look(&large.blob), file, &large.object()).await?;
     }
-    put::check_length(lane, &large.place(), bytes).await?;
-    Ok(Ended::Done { bytes })
+    Ok(ended)
 }
 
 /// Begins to sum up a file, if that is wanted, when it is its turn.
@@ -420,16 +320,10 @@ pub(super) async fn set_md5<R: FileRing>(
 ) -> Result<(), Box<Failure>> {
     let sender = lane.sender();
     let set = request(&sender, 0, Begin::Always, async |_| lane.client.set_properties(blob, body).await);
-    set.await.map_err(|gave_up| gave_up.for_object(lane.session(), &object))
-}
-
-/// Removes what is visible of a blob that will not be complete. Where that fails too, its own failure says enough.
-pub(super) async fn discard<R: FileRing>(lane: &Lane<R>, blob: &str) {
-    let removed = request(&lane.sender(), 0, Begin::Always, async |_| {
-        lane.client.delete_blob(blob, &Delete::default()).await
-    })
-    .await;
-    drop(removed);
+    match set.await {
+        Err(gave_up) if gave_up.is_of_another() => Err(another(gave_up, lane, &object)),
+        set => set.map(drop).map_err(|gave_up| gave_up.for_object(lane.session(), &object)),
+    }
 }
 
 #[cfg(test)]
@@ -441,10 +335,12 @@ mod tests {
         let file = LargeFile {
             id: TransferId { part: 0, index: 0 },
             content: [7; 16],
+            way: Way::default(),
             path: c"x".into(),
             name: "x".into(),
             blob: "x".into(),
             parts: Parts::Blocks { only_new: false },
+            hold: None,
             meta: FileMeta { len: 10, mtime_ns: 0, ctime_ns: 0, identity: (0, 0), regular: true },
             pieces: Pieces::new(10, 5, 2),
             content_type: OnceLock::new(),

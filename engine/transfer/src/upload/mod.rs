@@ -2,15 +2,20 @@
 //!
 //! A small file is read whole and sent as one request; what is larger, or of a type that is written piece by piece, is
 //! opened and sent in parts. Block blobs appear when they are complete. Page and append blobs cannot: one that fails is
-//! removed again.
+//! removed again, as long as it is this job's alone.
 
 mod append;
+mod blocks;
+mod hold;
 mod input;
 mod large;
+mod look;
 mod marks;
+mod pages;
 mod put;
 mod read;
 mod resume;
+mod visible;
 
 use std::ffi::CString;
 use std::io;
@@ -33,7 +38,9 @@ use crate::task::{Found, Upload};
 
 pub use input::upload_from;
 pub(crate) use large::{LargeFile, help};
+pub(crate) use look::{Agree, Look};
 use put::Verdict;
+pub(crate) use read::read_range;
 
 /// An object and its blob.
 struct Place<'a> {
@@ -118,7 +125,7 @@ async fn file<R: FileRing>(
         let file = opened.map_err(|error| place.not_read(&error))?;
         return match kind {
             BlobType::Append => append::file(lane, task, id, &place, file).await,
-            _ => large::pages(lane, task, id, place, file).await,
+            _ => pages::file(lane, task, id, place, file).await,
         };
     }
     let loaded = patiently(async || {
@@ -156,18 +163,24 @@ async fn larger<R: FileRing>(
         UploadShape::PutBlob => {
             let (len, mtime_ns) = (file.meta.len, file.meta.mtime_ns);
             // Asked before it is read.
-            let only_new = match put::verdict(lane, task, &place, mtime_ns, len).await? {
-                Verdict::Write { only_new } => only_new,
-                Verdict::Keep(kind) => return Ok(Ended::Skipped(kind)),
-            };
+            let verdict = put::verdict(lane, task, &place, mtime_ns, len).await?;
+            if let Verdict::Keep { kind, there } = &verdict
+                && !(there.len == len && look::is_recent(&lane.shared, id, there))
+            {
+                return Ok(Ended::Skipped(*kind));
+            }
             let not_read = |error: io::Error| place.not_read(&error);
             let metadata = metadata_of(lane, &place, &file)?;
             let (payload, crc64) = read::read_range(lane, &file, 0, len).await.map_err(not_read)?;
             file.check_unchanged().map_err(not_read)?;
-            put::Whole { payload, crc64, mtime_ns, metadata, sniff: true }.put(lane, &place, only_new).await
+            let whole = put::Whole { payload, crc64, mtime_ns, metadata, sniff: true };
+            match verdict {
+                Verdict::Write { only_new } => whole.put(lane, &place, only_new).await,
+                Verdict::Keep { kind, there } => Ok(whole.kept(lane, &place, kind, &there).await),
+            }
         }
         UploadShape::Blocks { block_size, count } => {
-            large::blocks(lane, task, id, place, file, block_size, count).await
+            blocks::file(lane, task, id, place, file, block_size, count).await
         }
     }
 }

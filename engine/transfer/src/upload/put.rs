@@ -6,17 +6,20 @@ use azuring_azure::{BlobFacts, Body, Crc64, Which};
 use azuring_link::Payload;
 use azuring_ring::{FileRing, SMALL_SLOT_BYTES};
 
-use crate::choices::Overwrite;
+use crate::choices::{CheckLength, Overwrite};
 use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
 use crate::options::ContentTypePolicy;
-use crate::outcome::{SkippedKind, TransferId};
+use crate::outcome::SkippedKind;
 use crate::request::{Begin, GaveUp, request};
+use crate::session::Session;
 use crate::task::{Upload, blob_url};
+use crate::verify;
 
-use super::{Place, content_type, first_of, resume};
+use super::look::{Agree, Look, is_recent};
+use super::{Place, content_type, first_of};
 
 /// Up to this length the bytes are sent at once, on the condition that there is no such blob; before longer ones it is
 /// asked first.
@@ -30,7 +33,12 @@ pub(super) enum Verdict {
         /// Only if it is not there by then.
         only_new: bool,
     },
-    Keep(SkippedKind),
+    Keep {
+        /// Why.
+        kind: SkippedKind,
+        /// What is there.
+        there: Box<BlobFacts>,
+    },
 }
 
 /// Decides whether a blob is written. Asks the service only where the answer depends on it.
@@ -67,26 +75,10 @@ pub(super) async fn verdict<R: FileRing>(
             (!ask(&blob_url(lane.session(), &place.name))).then_some(SkippedKind::Exists)
         }
     };
-    Ok(kept.map_or(Verdict::Write { only_new: false }, Verdict::Keep))
-}
-
-/// The same for a blob that is visible before it is complete. One that an earlier run of the job has begun is written
-/// again; that this run begins one is recorded.
-pub(super) async fn verdict_of_visible<R: FileRing>(
-    lane: &Lane<R>,
-    task: &Upload,
-    id: TransferId,
-    place: &Place<'_>,
-    mtime_ns: i128,
-) -> Result<Verdict, Box<Failure>> {
-    if resume::is_ours(lane, task, id) {
-        return Ok(Verdict::Write { only_new: false });
-    }
-    let verdict = verdict(lane, task, place, mtime_ns, u64::MAX).await?;
-    if let Verdict::Write { only_new } = verdict {
-        resume::visible(lane, task, place, only_new).await?;
-    }
-    Ok(verdict)
+    Ok(match kept {
+        Some(kind) => Verdict::Keep { kind, there: Box::new(there) },
+        None => Verdict::Write { only_new: false },
+    })
 }
 
 /// What the service knows of the blob.
@@ -99,44 +91,14 @@ pub(super) async fn facts<R: FileRing>(
         .await
 }
 
-/// What follows when a blob that should be new was not made: it was there, or it is this very one and the answer to an
-/// earlier attempt was lost. `md5` is that of a blob whose length says too little.
-pub(super) async fn not_made<R: FileRing>(
-    lane: &Lane<R>,
-    place: &Place<'_>,
-    gave_up: GaveUp,
-    len: u64,
-    md5: Option<[u8; 16]>,
-) -> Result<Ended, Box<Failure>> {
-    if !gave_up.already_exists() {
-        return Err(gave_up.for_object(lane.session(), &place.object()));
-    }
-    // What an attempt has made that this one knows nothing of is told by more than its length.
-    let unknown = md5.is_some() && lane.shared.may_be_done(place.id);
-    if (gave_up.maybe_done() || unknown)
-        && let Ok(there) = facts(lane, place, Begin::Always).await
-        && is_this_one(&there, len, md5)
-    {
-        return Ok(Ended::Done { bytes: len });
-    }
-    Ok(Ended::Skipped(SkippedKind::Exists))
-}
-
-/// Whether a blob that is there is the one that an attempt may have made. `md5` is that of a blob whose length says too
-/// little.
-pub(super) fn is_this_one(there: &BlobFacts, len: u64, md5: Option<[u8; 16]>) -> bool {
-    there.len == len && (md5.is_none() || there.content_md5 == md5)
-}
-
-/// Compares the blob's length with the file's, where nothing has proven it yet.
+/// Compares the blob's length with the file's, where nothing has proven it yet or the caller insists.
 pub(super) async fn check_length<R: FileRing>(
     lane: &Lane<R>,
     place: &Place<'_>,
     len: u64,
 ) -> Result<(), Box<Failure>> {
     let session = lane.session();
-    // A service that has compared checksums has seen every byte.
-    if !session.options.check_length || (session.options.crc64 && session.sends_crc64()) {
+    if !is_length_checked(session) {
         return Ok(());
     }
     let there = facts(lane, place, Begin::Always).await.map_err(|gave_up| {
@@ -149,6 +111,28 @@ pub(super) async fn check_length<R: FileRing>(
     let text = format!("the blob has {} bytes and the file {len}", there.len);
     let failure = Failure::new(FailureKind::Integrity, &place.object(), text);
     Err(Box::new(failure.advise("run the job again when nobody else writes to the blob")))
+}
+
+/// Whether lengths are compared. A service that has compared checksums has seen every byte.
+pub(super) fn is_length_checked(session: &Session) -> bool {
+    match session.options.check_length {
+        CheckLength::Never => false,
+        CheckLength::Unproven => !(session.options.crc64 && session.sends_crc64()),
+        CheckLength::Always => true,
+    }
+}
+
+/// Whether the blob that is there is the one that an attempt may have made, whose answer was lost or which could not be
+/// recorded: one of this content. The service knows the MD5 of what comes in one request; of another server the bytes are
+/// read.
+pub(super) async fn is_this_one(look: &Look<'_>, there: &BlobFacts, payload: &Payload) -> bool {
+    if there.len != payload.len() {
+        return false;
+    }
+    match there.content_md5 {
+        Some(md5) => md5 == md5_of(payload).await,
+        None => look.has(0, payload, there.etag.as_deref(), Agree::Whole).await.unwrap_or_default(),
+    }
 }
 
 /// A blob that fits into one request.
@@ -172,8 +156,25 @@ impl Whole {
     ) -> Result<Ended, Box<Failure>> {
         match verdict(lane, task, place, self.mtime_ns, self.payload.len()).await? {
             Verdict::Write { only_new } => self.put(lane, place, only_new).await,
-            Verdict::Keep(kind) => Ok(Ended::Skipped(kind)),
+            Verdict::Keep { kind, there } => Ok(self.kept(lane, place, kind, &there).await),
         }
+    }
+
+    /// What it means that the blob is there and stays: it is kept, or it is this very one, which an earlier run has sent and
+    /// could not record.
+    pub(super) async fn kept<R: FileRing>(
+        &self,
+        lane: &Lane<R>,
+        place: &Place<'_>,
+        kind: SkippedKind,
+        there: &BlobFacts,
+    ) -> Ended {
+        if is_recent(&lane.shared, place.id, there)
+            && is_this_one(&lane.look(&place.blob), there, &self.payload).await
+        {
+            return Ended::Done { bytes: self.payload.len() };
+        }
+        Ended::Skipped(kind)
     }
 
     /// Sends it.
@@ -192,23 +193,43 @@ impl Whole {
         };
         let content_md5 = if options.put_md5 { Some(md5_of(payload).await) } else { None };
         let metadata = &self.metadata[..];
-        let sent = request(&lane.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
-            let crc64 = crc64.filter(|_| with_crc64);
-            let body = Body { content_type, crc64, content_md5, metadata, if_none_match_any: only_new };
-            lane.client.put_blob(&place.blob, payload.clone(), body).await
-        })
-        .await;
-        match sent {
-            Ok(()) => {}
-            Err(gave_up) if only_new => {
-                // The service computes the MD5 of what comes in one request.
-                let md5 = Some(md5_of(payload).await);
-                return not_made(lane, place, gave_up, bytes, md5).await;
+        let body =
+            Body { content_type, content_md5, metadata, if_none_match_any: only_new, ..Body::default() };
+        let mut is_cleared = false;
+        loop {
+            let sent = request(&lane.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
+                let body = Body { crc64: crc64.filter(|_| with_crc64), ..body };
+                lane.client.put_blob(&place.blob, payload.clone(), body).await
+            })
+            .await;
+            let Err(gave_up) = sent else { break };
+            let look = lane.look(&place.blob);
+            if only_new && gave_up.already_exists() {
+                // What an attempt has made that this one knows nothing of is told by its content.
+                if (gave_up.maybe_done() || lane.shared.may_be_done(place.id))
+                    && let Ok(there) = look.facts().await
+                    && (gave_up.maybe_done() || is_recent(&lane.shared, place.id, &there))
+                    && is_this_one(&look, &there, payload).await
+                {
+                    return Ok(Ended::Done { bytes });
+                }
+                return Ok(Ended::Skipped(SkippedKind::Exists));
             }
-            Err(gave_up) => return Err(gave_up.for_object(lane.session(), &place.object())),
+            if options.delete_destination
+                && !is_cleared
+                && gave_up.has_code("InvalidBlobType")
+                && look.discard_blocks(true).await.unwrap_or_default()
+            {
+                is_cleared = true;
+                continue;
+            }
+            return Err(gave_up.for_object(lane.session(), &place.object()));
         }
         add(&lane.counters().bytes, bytes);
         check_length(lane, place, bytes).await?;
+        if options.verify {
+            verify::bytes(lane, &lane.look(&place.blob), payload, &place.object()).await?;
+        }
         Ok(Ended::Done { bytes })
     }
 }

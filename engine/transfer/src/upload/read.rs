@@ -26,7 +26,7 @@ pub(super) async fn first_bytes<R: FileRing>(lane: &Lane<R>, file: &OpenFile) ->
 ///
 /// From the page cache piece by piece, each checksummed while it is in the CPU's cache; around the page cache a few
 /// pieces at a time, for the disk's sake.
-pub(super) async fn read_range<R: FileRing>(
+pub(crate) async fn read_range<R: FileRing>(
     lane: &Lane<R>,
     file: &OpenFile,
     offset: u64,

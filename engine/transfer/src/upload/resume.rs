@@ -1,6 +1,6 @@
 //! Large files that an earlier run of the job has begun.
 
-use azuring_plan::blocks::BlockId;
+use azuring_plan::blocks::{BlockId, block_id_len};
 use azuring_ring::{FileMeta, FileRing};
 
 use crate::durable::{Reader, number};
@@ -18,7 +18,8 @@ const BLOCKS: u8 = b'B';
 /// The same of one that becomes a blob that is visible from its first byte on.
 const VISIBLE: u8 = b'V';
 
-/// Records the file that is to be sent as blocks; returns its pieces. Of a file that an earlier run has begun, those are done
+/// Records the file that is to be sent as blocks; returns its pieces, and how long the ids of its blocks are where that is
+/// not as usual. Of a file that an earlier run has begun, those are done
 /// whose blocks the service has: a block's name stands for the state of the file.
 pub(super) async fn pieces<R: FileRing>(
     lane: &Lane<R>,
@@ -26,8 +27,8 @@ pub(super) async fn pieces<R: FileRing>(
     place: &Place<'_>,
     meta: &FileMeta,
     pieces: Pieces,
-) -> Result<Pieces, Box<Failure>> {
-    let Some(durable) = &lane.shared.durable else { return Ok(pieces) };
+) -> Result<(Pieces, Option<usize>), Box<Failure>> {
+    let Some(durable) = &lane.shared.durable else { return Ok((pieces, None)) };
     let state = state_of(meta, pieces.size);
     let was_found = lane.shared.is_resumed(id);
     let before = durable.before.as_ref().and_then(|before| before.large(id));
@@ -40,26 +41,32 @@ pub(super) async fn pieces<R: FileRing>(
     }
     durable.begin_large(id, &state).map_err(|failure| lane.shared.broken(&failure, &place.object()))?;
     if !was_found {
-        return Ok(pieces);
+        return Ok((pieces, None));
     }
     let ask = async |_| lane.client.get_block_list(&place.blob).await;
     let listed = match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
         Ok(listed) => listed,
         // It has none of them, or does not tell.
-        Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok(pieces),
+        Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok((pieces, None)),
         Err(gave_up) => return Err(gave_up.for_object(lane.session(), &place.object())),
     };
     let content = large::content_key(lane.shared.id, meta, pieces.size);
     let mut done = vec![false; pieces.count as usize];
-    for block in listed {
+    let mut id_len = None;
+    for block in listed.committed.into_iter().chain(listed.uncommitted) {
         let piece = BlockId::block_of(content, &block.id).filter(|piece| *piece < pieces.count);
         if let Some(piece) = piece
             && pieces.range(piece).1 == block.len
         {
-            done[piece as usize] = true;
+            // All have one length, which another program's blocks may have decided.
+            let len = block_id_len(&block.id);
+            if *id_len.get_or_insert(len) == len {
+                done[piece as usize] = true;
+            }
         }
     }
-    Ok(pieces.going_on(done.into()))
+    let id_len = id_len.flatten().filter(|len| *len != BlockId::RAW_LEN);
+    Ok((pieces.going_on(done.into()), id_len))
 }
 
 /// What makes the blocks of a file valid later.

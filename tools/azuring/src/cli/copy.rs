@@ -34,9 +34,9 @@ pub(crate) struct CopyArgs {
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 
-    /// What to do with objects that the destination already has
-    #[arg(long, value_enum, ignore_case = true, default_value_t = OverwriteArg::True, value_name = "WHEN")]
-    pub(crate) overwrite: OverwriteArg,
+    /// What to do with objects that the destination already has [default: true; page and append blobs want it said]
+    #[arg(long, value_enum, ignore_case = true, value_name = "WHEN")]
+    overwrite: Option<OverwriteArg>,
 
     #[command(flatten)]
     pub(crate) names: NameArgs,
@@ -70,6 +70,18 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
+}
+
+impl CopyArgs {
+    /// What to do with objects that the destination already has.
+    pub(crate) fn overwrite(&self) -> OverwriteArg {
+        self.overwrite.unwrap_or(OverwriteArg::True)
+    }
+
+    /// Whether that was said.
+    pub(crate) fn says_overwrite(&self) -> bool {
+        self.overwrite.is_some()
+    }
 }
 
 /// When an object that exists is replaced.
@@ -200,9 +212,13 @@ pub(crate) struct UploadArgs {
     #[arg(long, value_enum, ignore_case = true, default_value_t = PosixStyleArg::Standard, value_name = "STYLE")]
     pub(crate) posix_properties_style: PosixStyleArg,
 
-    /// Compare lengths after the transfer
-    #[arg(long, default_value = "true")]
-    pub(crate) check_length: Switch,
+    /// Ask for the length of each blob after its upload [default: only where no checksum has proven more]
+    #[arg(long)]
+    pub(crate) check_length: Option<Switch>,
+
+    /// Read back what was transferred and compare it byte by byte: the file with the blob
+    #[arg(long, default_value = "false")]
+    pub(crate) verify: Switch,
 
     /// What hard links are: `follow` uploads each as a file of its own
     #[arg(long, value_enum, ignore_case = true, default_value_t = HardlinksArg::Follow, value_name = "HOW")]
@@ -293,7 +309,7 @@ pub(crate) struct RefusedArgs {
     #[arg(long, default_value = "false", hide = true)]
     pub(crate) force_if_read_only: Switch,
 
-    /// Replace a blob of another type
+    /// Remove what is there where a blob of another type, or uncommitted blocks, stand in the way
     #[arg(long, default_value = "false", hide = true)]
     pub(crate) delete_destination_file: Switch,
 

@@ -60,7 +60,7 @@ fn names_of_values_are_azcopys_in_any_case() {
         ("--overwrite ifsourcenewer", OverwriteArg::IfSourceNewer),
         ("--overwrite=prompt", OverwriteArg::Prompt),
     ] {
-        assert_eq!(copy(&format!("azuring copy a b {line}")).overwrite, want, "{line}");
+        assert_eq!(copy(&format!("azuring copy a b {line}")).overwrite(), want, "{line}");
     }
     assert_eq!(copy("azuring copy a b --blob-type=pageblob").blob.blob_type, BlobTypeArg::Page);
     let args = copy("azuring copy a b --check-md5 FailIfDifferentOrMissing");

@@ -64,6 +64,7 @@ fn of_pipes(args: &CopyArgs) -> Vec<Asked> {
         ("preserve-symlinks", upload.preserve_symlinks.0, "a pipe is no symbolic link"),
         ("preserve-posix-properties", upload.preserve_posix_properties.0, NO_PROPERTIES),
         ("posix-properties-style", upload.posix_properties_style != PosixStyleArg::Standard, NO_PROPERTIES),
+        ("verify", upload.verify.0, "what went through a pipe cannot be read again"),
     ]
 }
 
@@ -82,7 +83,11 @@ fn from_pipe(args: &CopyArgs) -> Vec<Asked> {
 fn to_pipe(args: &CopyArgs) -> Vec<Asked> {
     let download = &args.download;
     vec![
-        ("overwrite", args.overwrite != OverwriteArg::True, "there is nothing in a pipe that could be kept"),
+        (
+            "overwrite",
+            args.overwrite() != OverwriteArg::True,
+            "there is nothing in a pipe that could be kept",
+        ),
         (
             "decompress",
             download.decompress.0,
@@ -102,10 +107,11 @@ fn to_null(args: &CopyArgs) -> Vec<Asked> {
     let (upload, download) = (&args.upload, &args.download);
     vec![
         ("as-subdir", !args.as_subdir.0, NOTHING_KEPT),
-        ("overwrite", args.overwrite != OverwriteArg::True, NOTHING_KEPT),
+        ("overwrite", args.overwrite() != OverwriteArg::True, NOTHING_KEPT),
         ("decompress", download.decompress.0, NOTHING_KEPT),
         ("preserve-last-modified-time", download.preserve_last_modified_time.0, NOTHING_KEPT),
         ("preserve-posix-properties", upload.preserve_posix_properties.0, NOTHING_KEPT),
         ("posix-properties-style", upload.posix_properties_style != PosixStyleArg::Standard, NOTHING_KEPT),
+        ("verify", upload.verify.0, NOTHING_KEPT),
     ]
 }

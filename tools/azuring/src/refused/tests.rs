@@ -34,6 +34,11 @@ fn flags_that_cannot_be_honoured_are_refused_with_the_reason() {
         (DOWN, "--no-guess-mime-type", "no-guess-mime-type is not supported while downloading"),
         (DOWN, "--metadata=a=b", "metadata is not supported while downloading"),
         (DOWN, "--blob-type=PageBlob", "blob-type is not supported while downloading"),
+        (
+            DOWN,
+            "--delete-destination-file",
+            "--delete-destination-file is for uploads: the destination has no blobs",
+        ),
         (DOWN, "--force-if-read-only", FORCE_IF_READ_ONLY),
         (UP, "--preserve-owner=false", "flag --preserve-owner can only be used on downloads"),
         (
@@ -53,7 +58,6 @@ fn flags_that_cannot_be_honoured_are_refused_with_the_reason() {
         "--include=x",
         "--exclude=x",
         "--exclude-container=x",
-        "--delete-destination-file",
         "--preserve-info",
         "--hardlinks=skip",
         "--check-version",
