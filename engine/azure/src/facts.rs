@@ -20,11 +20,15 @@ pub struct Wanted {
     pub content: bool,
     /// [`BlobFacts::state`].
     pub state: bool,
+    /// All metadata of listed blobs. Otherwise only those that say what a blob's file is
+    /// ([`PosixType::is_told_by`](azuring_plan::posix::PosixType::is_told_by)): a blob may have 8 KiB of others.
+    pub all_metadata: bool,
 }
 
 impl Wanted {
     /// Everything.
-    pub const ALL: Self = Self { etag: true, content_md5: true, created: true, content: true, state: true };
+    pub const ALL: Self =
+        Self { etag: true, content_md5: true, created: true, content: true, state: true, all_metadata: true };
 }
 
 /// The three types of blobs.

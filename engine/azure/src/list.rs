@@ -1,19 +1,17 @@
 //! List Blobs.
 
-use azuring_link::Payload;
+use azuring_link::{LinkError, Payload};
 use http::Method;
 
 use crate::client::{BlobClient, Head};
+use crate::course::Course;
 use crate::error::RequestError;
 use crate::facts::{BlobFacts, Wanted};
-use crate::list_page::parse;
+use crate::list_page::{ENTRY_LIMIT_BYTES, PageReader};
 use crate::operation::Operation;
 
 /// Entries of a page when nothing else is asked for; the service gives no more.
 pub const MAX_PAGE_ENTRIES: u32 = 5_000;
-/// The largest entry: a name of 1,024 characters of three bytes, each percent-encoded (9 KiB), 8 KiB of metadata, 10 tags
-/// of 128 and 256 characters (4 KiB), properties (2 KiB).
-const ENTRY_LIMIT_BYTES: usize = 24 << 10;
 /// A common entry, with its twenty or so properties.
 const ENTRY_BYTES: usize = 1 << 10;
 
@@ -61,8 +59,8 @@ pub struct ListRequest<'a> {
     pub marker: Option<&'a str>,
     /// What else to show.
     pub include: ListInclude,
-    /// Entries at most, up to [`MAX_PAGE_ENTRIES`], which is the default too. The page is in memory whole: 0.8 KiB an
-    /// entry, more with metadata, at the very most 24 KiB.
+    /// Entries at most, up to [`MAX_PAGE_ENTRIES`], which is the default too. Of the page no more than its entries is in
+    /// memory: some 0.4 KiB each; with the longest names 3 KiB, and with all metadata 8 KiB more.
     pub max_results: Option<u32>,
     /// Properties to read.
     pub wanted: Wanted,
@@ -71,7 +69,7 @@ pub struct ListRequest<'a> {
 /// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListPage {
-    /// The entries, in the order of their names (by UTF-8 bytes). May be empty though there is a next page.
+    /// The entries, in the service's order: see [`azuring_plan::order`]. May be empty though there is a next page.
     pub items: Vec<ListItem>,
     /// Where the next page begins, to be handed back as it is; `None` after the last one.
     pub next: Option<String>,
@@ -85,6 +83,16 @@ pub enum ListItem {
     /// What several names have in common up to a slash, that slash included; only with
     /// [`delimiter`](ListRequest::delimiter).
     Prefix(String),
+}
+
+impl ListItem {
+    /// The name of the blob, or what the names have in common.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Blob(entry) => &entry.name,
+            Self::Prefix(name) => name,
+        }
+    }
 }
 
 /// A blob in a listing.
@@ -115,11 +123,17 @@ impl BlobEntry {
 }
 
 impl BlobClient {
-    /// List Blobs: one page.
+    /// List Blobs: one page, read as it comes. `course` is that of this listing (prefix, delimiter and include), of which
+    /// this is the next page, or the same again after a failure.
     ///
     /// # Errors
-    /// [`RequestError`]; [`RequestError::Answer`] names prefix and marker of a page that cannot be read.
-    pub async fn list_blobs(&self, list: &ListRequest<'_>) -> Result<ListPage, RequestError> {
+    /// [`RequestError`]; [`RequestError::Answer`] names prefix and marker of a page that cannot be read, or that does not go
+    /// on ([`Course`]).
+    pub async fn list_blobs(
+        &self,
+        list: &ListRequest<'_>,
+        course: &mut Course,
+    ) -> Result<ListPage, RequestError> {
         let (include, max) = (list.include.text(), list.max_results.map(|max| max.to_string()));
         let mut query = vec![("restype", "container"), ("comp", "list")];
         let optional = [
@@ -135,14 +149,8 @@ impl BlobClient {
         let (operation, headers) = (Operation::ListBlobs, self.target().common.clone());
         let head = Head { operation, method: Method::GET, name: "", query, headers };
         let entries = list.max_results.unwrap_or(MAX_PAGE_ENTRIES).clamp(1, MAX_PAGE_ENTRIES) as usize;
-        let reply = self.send_for(head, Payload::default(), (entries * ENTRY_BYTES) as u64).await?;
-        // One more for the frame around the entries.
-        let answer = reply.collect((entries + 1) * ENTRY_LIMIT_BYTES).await?;
-        let page = parse(&answer.body, &list.wanted).and_then(|page| match (&page.next, list.marker) {
-            (Some(next), Some(marker)) if next == marker => Err("its next page is itself".to_owned()),
-            _ => Ok(page),
-        });
-        page.map_err(|reason| RequestError::Answer {
+        let mut reply = self.send_for(head, Payload::default(), (entries * ENTRY_BYTES) as u64).await?;
+        let wrong = |reason| RequestError::Answer {
             request: format!(
                 "List Blobs (prefix {:?}, marker {:?})",
                 list.prefix,
@@ -150,7 +158,24 @@ impl BlobClient {
             ),
             reason,
             passing: false,
-        })
+        };
+        let mut reader = PageReader::new(&list.wanted);
+        // One more for the frame around the entries.
+        let (limit, mut total) = ((entries + 1) * ENTRY_LIMIT_BYTES, 0);
+        loop {
+            let got = reply.read(reader.space()).await?;
+            if got == 0 {
+                break;
+            }
+            total += got;
+            if total > limit {
+                return Err(LinkError::TooLarge { limit }.into());
+            }
+            reader.filled(got).map_err(wrong)?;
+        }
+        let mut page = reader.finish().map_err(wrong)?;
+        course.take(list, &mut page).map_err(wrong)?;
+        Ok(page)
     }
 }
 

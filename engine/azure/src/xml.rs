@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::{BytesEnd, BytesStart, Event};
 
 /// A place in a document. Every element it gives is used up by exactly one of [`Xml::each`], [`Xml::text`], [`Xml::skip`].
 pub(crate) struct Xml<'a> {
@@ -17,7 +17,18 @@ pub(crate) struct Element<'a> {
     empty: bool,
 }
 
+/// Where an element begins or ends.
+pub(crate) enum Step<'a> {
+    Begin(Element<'a>),
+    End(BytesEnd<'a>),
+}
+
 impl Element<'_> {
+    /// Whether it has no end of its own.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.empty
+    }
+
     pub(crate) fn name(&self) -> &[u8] {
         self.tag.name().into_inner().as_bytes()
     }
@@ -42,6 +53,31 @@ impl<'a> Xml<'a> {
         match xml.next()? {
             Some(element) if element.name() == root.as_bytes() => Ok((xml, element)),
             _ => Err(format!("it is no {root}")),
+        }
+    }
+
+    /// A part of a document, which may begin and end anywhere between two elements.
+    pub(crate) fn part(text: &'a str) -> Self {
+        let mut reader = Reader::from_str(text);
+        // Of elements that have begun before it.
+        reader.config_mut().allow_unmatched_ends = true;
+        Self { reader }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn read(&self) -> usize {
+        self.reader.buffer_position() as usize
+    }
+
+    /// The next beginning or end of an element.
+    pub(crate) fn step(&mut self) -> Result<Step<'a>, String> {
+        loop {
+            match self.event()? {
+                Event::Start(tag) => return Ok(Step::Begin(Element { tag, empty: false })),
+                Event::Empty(tag) => return Ok(Step::Begin(Element { tag, empty: true })),
+                Event::End(tag) => return Ok(Step::End(tag)),
+                _ => {}
+            }
         }
     }
 
@@ -105,14 +141,10 @@ impl<'a> Xml<'a> {
 
     /// The next child of the element at hand; `None` at its end.
     fn next(&mut self) -> Result<Option<Element<'a>>, String> {
-        loop {
-            match self.event()? {
-                Event::Start(tag) => return Ok(Some(Element { tag, empty: false })),
-                Event::Empty(tag) => return Ok(Some(Element { tag, empty: true })),
-                Event::End(_) => return Ok(None),
-                _ => {}
-            }
-        }
+        Ok(match self.step()? {
+            Step::Begin(element) => Some(element),
+            Step::End(_) => None,
+        })
     }
 
     fn event(&mut self) -> Result<Event<'a>, String> {

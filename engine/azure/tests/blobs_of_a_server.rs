@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use azsim::{DEVSTORE_KEY, Server, Tls};
 use azuring_azure::{
-    AccessTier, AccountKey, BlobClient, BlobEntry, BlobFacts, BlobProperties, BlobType, BlobUrl, Body, Cpk,
-    Crc64, Credential, DEVSTORE_ACCOUNT, Delete, DeleteSnapshots, Encryption, Get, ListInclude, ListItem,
-    ListPage, ListRequest, RequestError, Secret, SetTier, Target, Wanted, Which,
+    AccessTier, AccountKey, BlobClient, BlobEntry, BlobFacts, BlobProperties, BlobType, BlobUrl, Body,
+    Course, Cpk, Crc64, Credential, DEVSTORE_ACCOUNT, Delete, DeleteSnapshots, Encryption, Get, ListInclude,
+    ListItem, ListPage, ListRequest, RequestError, Secret, SetTier, Target, Wanted, Which,
 };
 use azuring_link::{HttpChoice, LinkSettings, Links, Payload, Reply, TlsSetup};
 use bytes::Bytes;
@@ -151,15 +151,15 @@ fn large_answers_come_over_http_1_where_small_ones_share_an_http_2_link() {
         client.put_blob("a", Payload::from(Bytes::from(vec![7; 1 << 20])), Body::default()).await.unwrap();
     });
     run(&server, false, None, async |_, client| {
-        client.list_blobs(&page(Some(2))).await.unwrap();
+        client.list_blobs(&page(Some(2)), &mut Course::default()).await.unwrap();
         assert_eq!(body(client.get_blob("a", &small).await.unwrap()).await.len(), 64 << 10);
         assert_eq!(links(client), 1);
         assert_eq!(body(client.get_blob("a", &large).await.unwrap()).await.len(), 1 << 20);
         assert_eq!(links(client), 2);
     });
     run(&server, false, None, async |_, client| {
-        client.list_blobs(&page(Some(2))).await.unwrap();
-        client.list_blobs(&page(None)).await.unwrap();
+        client.list_blobs(&page(Some(2)), &mut Course::default()).await.unwrap();
+        client.list_blobs(&page(None), &mut Course::default()).await.unwrap();
         assert_eq!(links(client), 2);
     });
 }
@@ -178,7 +178,7 @@ fn a_listing_is_complete_and_in_order() {
         let (mut found, mut marker, mut pages) = (Vec::new(), None::<String>, 0);
         loop {
             let list = ListRequest { marker: marker.as_deref(), ..first };
-            let mut page = client.list_blobs(&list).await.unwrap();
+            let mut page = client.list_blobs(&list, &mut Course::default()).await.unwrap();
             pages += 1;
             marker = page.next.take();
             found.extend(entries(page));
@@ -197,15 +197,18 @@ fn a_listing_is_complete_and_in_order() {
         assert_eq!(found[5].facts.len, 0);
 
         let list = ListRequest { prefix: "", delimiter: true, ..Default::default() };
-        let page = client.list_blobs(&list).await.unwrap();
+        let page = client.list_blobs(&list, &mut Course::default()).await.unwrap();
         let prefixes: Vec<usize> =
             (0..page.items.len()).filter(|&at| page.items[at] == ListItem::Prefix("d/".to_owned())).collect();
         assert_eq!((page.items.len(), prefixes), (4, vec![2]));
         let list = ListRequest { prefix: "a&<", ..Default::default() };
-        let below = entries(client.list_blobs(&list).await.unwrap());
+        let below = entries(client.list_blobs(&list, &mut Course::default()).await.unwrap());
         assert_eq!(below.len(), 1);
         let list = ListRequest { marker: Some("no marker"), ..Default::default() };
-        assert_eq!(code(client.list_blobs(&list).await.unwrap_err()), "InvalidQueryParameterValue");
+        assert_eq!(
+            code(client.list_blobs(&list, &mut Course::default()).await.unwrap_err()),
+            "InvalidQueryParameterValue"
+        );
     });
 }
 
@@ -326,14 +329,14 @@ fn versions_are_read_and_deleted_by_their_id() {
         client.put_blob("a", bytes("new!"), Body::default()).await.unwrap();
         let include = ListInclude { versions: true, ..Default::default() };
         let list = ListRequest { include, ..Default::default() };
-        let found = entries(client.list_blobs(&list).await.unwrap());
+        let found = entries(client.list_blobs(&list, &mut Course::default()).await.unwrap());
         let current: Vec<(u64, bool)> = found.iter().map(|e| (e.facts.len, e.is_current_version)).collect();
         assert_eq!(current, [(3, false), (4, true)]);
         let which = Which { version: found[0].facts.version_id.as_deref(), ..Default::default() };
         let reply = client.get_blob("a", &Get { which, ..Get::default() }).await.unwrap();
         assert_eq!(body(reply).await, b"old");
         client.delete_blob("a", &Delete { which, ..Delete::default() }).await.unwrap();
-        assert_eq!(entries(client.list_blobs(&list).await.unwrap()).len(), 1);
+        assert_eq!(entries(client.list_blobs(&list, &mut Course::default()).await.unwrap()).len(), 1);
         let guarded = Delete { if_match: Some("0x1"), ..Delete::default() };
         let refused = client.delete_blob("a", &guarded).await.unwrap_err();
         assert!(refused.service().unwrap().precondition_failed());
@@ -365,7 +368,10 @@ fn a_customers_key_goes_with_all_that_touches_the_data() {
     run(&server, true, None, async |_, client| {
         let Err(error) = client.get_blob("a", &Get::default()).await else { panic!("read without its key") };
         assert_eq!(code(error), "BlobUsesCustomerSpecifiedEncryption");
-        assert_eq!(client.list_blobs(&ListRequest::default()).await.unwrap().items.len(), 3);
+        assert_eq!(
+            client.list_blobs(&ListRequest::default(), &mut Course::default()).await.unwrap().items.len(),
+            3
+        );
         let delete = ("a", Delete::default());
         assert_eq!(client.delete_batch(&[delete]).await.unwrap(), [Ok(())]);
     });

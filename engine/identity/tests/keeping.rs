@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use azsim::{Application, Authority, Behaviour, Role, Server, Tls, Trouble};
 use azuring_azure::{
-    Bearer, BlobClient, BlobProperties, BlobUrl, Credential, DEVSTORE_ACCOUNT, ListRequest, RequestError,
-    Target, TrustedSuffixes,
+    Bearer, BlobClient, BlobProperties, BlobUrl, Course, Credential, DEVSTORE_ACCOUNT, ListRequest,
+    RequestError, Target, TrustedSuffixes,
 };
 use azuring_identity::{
     AccessToken, Cache, CacheOptions, Cancel, Clock, IdentityError, Login, LoginKind, Network, PUBLIC_CLIENT,
@@ -76,7 +76,7 @@ impl World {
 /// Lists once; a token that was renewed meanwhile is another try.
 async fn list(client: &BlobClient) -> Result<(), RequestError> {
     loop {
-        match client.list_blobs(&ListRequest::default()).await {
+        match client.list_blobs(&ListRequest::default(), &mut Course::default()).await {
             Ok(_) => return Ok(()),
             Err(RequestError::TokenRenewed { .. }) => {}
             Err(error) => return Err(error),

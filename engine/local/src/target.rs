@@ -130,6 +130,28 @@ impl TargetTree {
         self.made(name.as_bytes())
     }
 
+    /// Puts a directory in the place of `name`, an empty file; what is anything else stays as it is. The caller knows that the
+    /// file is its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`TargetTree::dir_of`].
+    pub fn make_dir_of_empty_file(&self, name: &LocalName) -> Result<(), LocalError> {
+        let directory = self.dir_of(name)?;
+        let fail = |errno| self.error(name.as_bytes(), "making the directory", errno);
+        match rustix::fs::statat(&directory, name.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_size == 0 => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(fail(errno)),
+        }
+        rustix::fs::unlinkat(&directory, name.file_name(), AtFlags::empty()).map_err(fail)?;
+        match rustix::fs::mkdirat(&directory, name.file_name(), Mode::RWXU | Mode::RWXG | Mode::RWXO) {
+            // Another lane was faster.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(fail(errno)),
+        }
+    }
+
     /// What stands at `name`, `None` for nothing. Makes nothing, follows no link.
     ///
     /// # Errors

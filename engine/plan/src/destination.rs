@@ -13,7 +13,7 @@
 //!
 //! The destination path is what follows the container in the URL, percent-decoded, without its first `/`.
 
-use crate::name::{blob_name, check};
+use crate::name::{blob_name, check, directory_prefix};
 use crate::{NameError, PlanError};
 
 /// What the source argument turned out to be. Names are the bytes of the file system.
@@ -112,11 +112,7 @@ fn directory(destination: &str) -> Result<String, NameError> {
         return Ok(String::new());
     }
     check(destination)?;
-    let mut prefix = destination.to_owned();
-    if !prefix.ends_with('/') {
-        prefix.push('/');
-    }
-    Ok(prefix)
+    Ok(directory_prefix(destination))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use crate::destination::NamingOptions;
-use crate::name::escape;
+use crate::name::{directory_prefix, escape};
 use crate::{NameError, PlanError};
 
 /// Longest segment in bytes (`NAME_MAX` of Linux file systems).
@@ -85,9 +85,9 @@ pub enum RemoteShape<'a> {
         /// Its whole name.
         name: &'a str,
     },
-    /// A directory itself: the blobs whose names begin with `prefix` and `/`.
+    /// A directory itself: the blobs whose names begin with its [`directory_prefix`].
     Directory {
-        /// Its name; slashes at the end do not count.
+        /// Its name, with the slashes that were given.
         prefix: &'a str,
     },
     /// What a directory or a container holds.
@@ -166,9 +166,8 @@ impl DownloadNaming {
                 return Err(PlanError::DirectoryNotRecursive);
             }
             RemoteShape::Directory { prefix } => {
-                let directory = prefix.trim_end_matches('/');
-                let below = if options.as_subdir { holder(base(directory))? } else { String::new() };
-                Rule::Under { strip: format!("{directory}/"), below }
+                let below = if options.as_subdir { holder(base(prefix))? } else { String::new() };
+                Rule::Under { strip: directory_prefix(prefix), below }
             }
             RemoteShape::Container { name } => {
                 let below = if options.as_subdir { holder(name)? } else { String::new() };

@@ -15,6 +15,7 @@
 //!
 //!   --include-*, --exclude-* ──► filter::FilterSpec ──► filter::Filter ──► passes, prunes
 //!   URL's path ──► download::RemotePath ──► download::DownloadNaming ──► download::LocalName
+//!   names of a listing ──► order::OrderKey, order::Rising
 //!   stat ◄──► posix::PosixProperties ◄──► metadata
 //! ```
 //!
@@ -53,6 +54,7 @@ mod go_regex;
 pub mod list_of_files;
 pub mod metadata;
 pub mod name;
+pub mod order;
 pub mod posix;
 mod sniff;
 pub mod source;

@@ -45,6 +45,8 @@ pub struct ListOfFiles {
     encoding: Encoding,
     /// The first line that stands in quotes.
     quoted: Option<u64>,
+    /// The paths are those of blobs, whose first segment may be empty.
+    of_blobs: bool,
 }
 
 /// How the bytes of a list stand for text.
@@ -117,6 +119,12 @@ impl ListOfFiles {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same of names of blobs, which are taken to the letter: a `/` at the start is part of the name.
+    #[must_use]
+    pub fn of_blobs() -> Self {
+        Self { of_blobs: true, ..Self::default() }
     }
 
     /// Takes the next bytes and appends the entries of all lines that end in them.
@@ -213,7 +221,7 @@ impl ListOfFiles {
         }
         let too_long = std::mem::take(&mut self.too_long) || line.len() > MAX_LINE_BYTES;
         if !line.is_empty() {
-            let entry = if too_long { Err("it is longer than 32 KiB") } else { check(line) };
+            let entry = if too_long { Err("it is longer than 32 KiB") } else { check(line, self.of_blobs) };
             out.push(entry.map(<[u8]>::to_vec).map_err(|reason| EntryError {
                 line: self.lines,
                 text: escape(&line[..line.len().min(64)]),
@@ -225,7 +233,7 @@ impl ListOfFiles {
     }
 }
 
-fn check(line: &[u8]) -> Result<&[u8], &'static str> {
+fn check(line: &[u8], of_blobs: bool) -> Result<&[u8], &'static str> {
     let mut path = line;
     while let Some(rest) = path.strip_prefix(b"./") {
         path = rest;
@@ -233,7 +241,7 @@ fn check(line: &[u8]) -> Result<&[u8], &'static str> {
     if path.is_empty() || path == b"." {
         return Err("it names the source itself");
     }
-    if path.starts_with(b"/") {
+    if path.starts_with(b"/") && !of_blobs {
         return Err("a path is relative to the source, without a \"/\" at its start");
     }
     if path.contains(&0) {

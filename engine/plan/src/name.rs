@@ -76,6 +76,18 @@ pub fn blob_name(prefix: &str, relative: &[u8]) -> Result<String, NameError> {
     Ok(name)
 }
 
+/// What the names below the directory `name` begin with: itself, and a `/` only where there is none. Two slashes at its
+/// end are two: `dir/in` is not below `dir//`.
+#[must_use]
+pub fn directory_prefix(name: &str) -> String {
+    let mut prefix = String::with_capacity(name.len() + 1);
+    prefix.push_str(name);
+    if !name.ends_with('/') {
+        prefix.push('/');
+    }
+    prefix
+}
+
 /// Says whether `name` can be a blob name that is sent and read back unchanged.
 ///
 /// # Errors
@@ -227,6 +239,13 @@ mod tests {
         let mut url = String::new();
         encode_path_for_people("a b%20+&.txt/x=1:2@3$#?;,ü", &mut url);
         assert_eq!(url, "a%20b%2520+&.txt/x=1:2@3$%23%3F%3B%2C%C3%BC");
+    }
+
+    #[test]
+    fn a_slash_is_added_only_where_there_is_none() {
+        for (name, prefix) in [("d", "d/"), ("d/", "d/"), ("d//", "d//"), ("/", "/"), ("/d/", "/d/")] {
+            assert_eq!(directory_prefix(name), prefix);
+        }
     }
 
     #[test]

@@ -62,6 +62,19 @@ impl PosixType {
         (Self::File, 0o100_000, ""),
     ];
 
+    /// Whether metadata of this name, in whatever case, say what a file is, or whose and since when: the rest of a blob's metadata
+    /// decides nothing of its file.
+    #[must_use]
+    pub fn is_told_by(key: &str) -> bool {
+        const OTHERS: [&str; 4] = ["permissions", "owner", "group", "modtime"];
+        let is = |known: &str| key.eq_ignore_ascii_case(known);
+        let begins = |start: &str| key.get(..start.len()).is_some_and(|key| key.eq_ignore_ascii_case(start));
+        Self::ALL.iter().any(|(_, _, known)| is(known) && !known.is_empty())
+            || OTHERS.into_iter().any(is)
+            || begins("posix_")
+            || begins("linux_")
+    }
+
     fn from_mode(mode: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|&(_, bits, _)| mode & TYPE_BITS == bits).map(|(kind, ..)| kind)
     }

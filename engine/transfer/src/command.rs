@@ -125,9 +125,14 @@ impl Command {
         self.latency_us.borrow().clone()
     }
 
-    /// The error of a command whose request failed.
+    /// The error of a command whose request failed. What stopped the command counts, not what was given up for it.
     pub(crate) fn failed(&self, gave_up: GaveUp) -> CommandError {
         let mut failure = gave_up.for_object(&self.session, "");
+        if failure.kind == FailureKind::Interrupted
+            && let Some(first) = self.session.verdict.fatal_failure()
+        {
+            *failure = first.clone();
+        }
         if failure.code.as_deref() == Some("ContainerNotFound") {
             failure.kind = FailureKind::Missing;
         }

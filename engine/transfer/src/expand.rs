@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use azuring_azure::{ListInclude, ListItem, ListRequest};
+use azuring_azure::{Course, ListInclude, ListItem, ListRequest};
 use azuring_ring::FileRing;
 use tokio::task::JoinSet;
 
@@ -70,6 +70,7 @@ async fn list<R: FileRing>(
     let this_run = listed().get(&id).cloned();
     let mut marker = this_run.or_else(before);
     let mut seen = marker.is_some();
+    let mut course = Course::default();
     while marker.as_deref() != Some("") {
         let list = ListRequest {
             prefix: &prefix,
@@ -78,7 +79,7 @@ async fn list<R: FileRing>(
             wanted: source.wanted,
             ..ListRequest::default()
         };
-        let ask = async |_| lane.client.list_blobs(&list).await;
+        let ask = async |_| lane.client.list_blobs(&list, &mut course).await;
         let page = request(&lane.sender(), 0, Begin::UnlessStopping, ask).await;
         let page = page.map_err(|gave_up| gave_up.for_listing(lane.session(), &item.object()))?;
         seen |= !page.items.is_empty();
@@ -114,6 +115,26 @@ async fn list<R: FileRing>(
     }
     listed().remove(&id);
     Ok(seen)
+}
+
+/// Whether the names of other blobs begin with this one's and a slash; `false` where that is not told.
+pub(crate) async fn has_below<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> bool {
+    let (prefix, mut marker) = (format!("{}/", item.entry.name), None);
+    let mut course = Course::default();
+    loop {
+        let list = ListRequest {
+            prefix: &prefix,
+            marker: marker.as_deref(),
+            max_results: Some(1),
+            ..ListRequest::default()
+        };
+        let ask = async |_| lane.client.list_blobs(&list, &mut course).await;
+        match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
+            Ok(page) if !page.items.is_empty() => return true,
+            Ok(page) if page.next.is_some() => marker = page.next,
+            _ => return false,
+        }
+    }
 }
 
 fn joined(ended: Option<Result<(), tokio::task::JoinError>>) {

@@ -29,11 +29,11 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use azuring_azure::{
-    Access, BlobClient, BlobEntry, BlobUrl, Credential, ListInclude, ListItem, ListPage, ListRequest,
+    Access, BlobClient, BlobEntry, BlobUrl, Course, Credential, ListInclude, ListItem, ListPage, ListRequest,
     UrlError, Wanted, Which,
 };
 use azuring_plan::download::RemotePath;
-use azuring_plan::name::encode_path;
+use azuring_plan::name::{directory_prefix, encode_path};
 use tokio::sync::Notify;
 
 use crate::command::{Command, CommandError};
@@ -72,7 +72,8 @@ impl Default for ListOptions {
 /// A blob of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedBlob {
-    /// Its name below the directory that is listed; empty when the URL names the blob itself.
+    /// Its name below the directory that is listed; its whole name where that would be empty (a blob `x/` below `x/`), and
+    /// empty when the URL names the blob itself.
     pub path: String,
     /// All that is known of it.
     pub entry: Box<BlobEntry>,
@@ -156,7 +157,15 @@ enum Piece {
     /// All below a prefix but these names, in order.
     All { prefix: String, told: Vec<Box<str>> },
     /// The further pages of a level.
-    Level { prefix: String, marker: String, seen: Rc<Seen> },
+    Level(Level),
+}
+
+/// A level of which some pages were read.
+struct Level {
+    prefix: String,
+    marker: String,
+    seen: Rc<Seen>,
+    course: Course,
 }
 
 struct Listing<'a, F> {
@@ -188,10 +197,12 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                     match self.single(name).await {
                         Ok(true) => return Ok(self.totals.get()),
                         Ok(false) => {}
+                        // It would be the same for the listing.
+                        Err(error) if self.command.session.verdict.stopping() => return Err(error),
                         Err(error) => unseen = Some(error),
                     }
                 }
-                self.base = format!("{}/", name.trim_end_matches('/'));
+                self.base = directory_prefix(name);
             }
         }
         self.waiting.get_mut().push_back(Piece::All { prefix: self.base.clone(), told: Vec::new() });
@@ -265,7 +276,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                     self.working.update(|working| working + 1);
                     match piece {
                         Piece::All { prefix, told } => self.all(prefix, told).await?,
-                        Piece::Level { prefix, marker, seen } => self.further(prefix, &marker, seen).await?,
+                        Piece::Level(level) => self.further(level).await?,
                     }
                     self.working.update(|working| working - 1);
                     self.changed.notify_waiters();
@@ -278,10 +289,13 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
 
     /// Lists all below a prefix but what was told of it.
     async fn all(&self, prefix: String, told: Vec<Box<str>>) -> Result<(), End> {
-        let mut page = self.page(&prefix, false, None).await?;
+        let mut course = Course::default();
+        let mut page = self.page(&prefix, false, None, &mut course).await?;
         let few_wait = self.options.parallel && self.waiting.borrow().len() < AT_ONCE;
+        // Where names keep no order, those below a directory need not follow each other.
         if page.next.is_some()
             && few_wait
+            && course.disorder().is_none()
             && let Some((seen, kept_back)) = Seen::of(&mut page.items, &told)
         {
             self.tell_all(std::mem::take(&mut page.items), &told)?;
@@ -293,7 +307,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
         loop {
             self.tell_all(page.items, &told)?;
             let Some(marker) = page.next else { return Ok(()) };
-            page = self.page(&prefix, false, Some(&marker)).await?;
+            page = self.page(&prefix, false, Some(&marker), &mut course).await?;
         }
     }
 
@@ -302,7 +316,8 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
     async fn cut(&self, prefix: &str, seen: Seen) -> Result<bool, End> {
         let mut prefix = prefix.to_owned();
         loop {
-            let page = self.page(&prefix, true, None).await?;
+            let mut course = Course::default();
+            let page = self.page(&prefix, true, None, &mut course).await?;
             let (mut open, mut blobs) = (Vec::new(), false);
             for item in &page.items {
                 match item {
@@ -317,20 +332,21 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                 [only] if page.next.is_none() && !blobs => prefix = only.clone(),
                 _ if open.len() > MAX_PREFIXES => return Ok(false),
                 _ => {
-                    self.level(prefix, page, Rc::new(seen))?;
+                    self.level(prefix, page, Rc::new(seen), course)?;
                     return Ok(true);
                 }
             }
         }
     }
 
-    async fn further(&self, prefix: String, marker: &str, seen: Rc<Seen>) -> Result<(), End> {
-        let page = self.page(&prefix, true, Some(marker)).await?;
-        self.level(prefix, page, seen)
+    async fn further(&self, level: Level) -> Result<(), End> {
+        let Level { prefix, marker, seen, mut course } = level;
+        let page = self.page(&prefix, true, Some(&marker), &mut course).await?;
+        self.level(prefix, page, seen, course)
     }
 
     /// Tells the blobs of a page of a level, and takes its directories for pieces.
-    fn level(&self, prefix: String, page: ListPage, seen: Rc<Seen>) -> Result<(), End> {
+    fn level(&self, prefix: String, page: ListPage, seen: Rc<Seen>, course: Course) -> Result<(), End> {
         let mut pieces = Vec::new();
         for item in page.items {
             match item {
@@ -343,19 +359,25 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                 ListItem::Prefix(_) => {}
             }
         }
-        pieces.extend(page.next.map(|marker| Piece::Level { prefix, marker, seen }));
+        pieces.extend(page.next.map(|marker| Piece::Level(Level { prefix, marker, seen, course })));
         self.waiting.borrow_mut().extend(pieces);
         self.changed.notify_waiters();
         Ok(())
     }
 
-    async fn page(&self, prefix: &str, delimiter: bool, marker: Option<&str>) -> Result<ListPage, End> {
+    async fn page(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+        marker: Option<&str>,
+        course: &mut Course,
+    ) -> Result<ListPage, End> {
         let versions = self.options.include_versions;
         // Metadata tell the stubs of directories from blobs.
         let include = ListInclude { metadata: true, versions, ..ListInclude::default() };
         let wanted = self.options.wanted;
         let list = ListRequest { prefix, delimiter, marker, include, max_results: None, wanted };
-        let page = self.command.ask(async || self.client.list_blobs(&list).await).await;
+        let page = self.command.ask(async || self.client.list_blobs(&list, course).await).await;
         let page = page.map_err(|gave_up| self.command.failed(gave_up))?;
         if !page.items.is_empty() {
             self.found.set(true);
@@ -378,7 +400,9 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
         if entry.is_folder() {
             return Ok(());
         }
-        let path = entry.name.strip_prefix(&self.base).unwrap_or(&entry.name).to_owned();
+        // What is called as the directory itself has no name below it, and is told by its whole one.
+        let below = entry.name.strip_prefix(&self.base).filter(|below| !below.is_empty());
+        let path = below.unwrap_or(&entry.name).to_owned();
         self.tell(path, entry)
     }
 

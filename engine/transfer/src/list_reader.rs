@@ -30,7 +30,17 @@ pub(crate) struct ListReader {
 }
 
 impl ListReader {
+    /// Opens a list of local paths.
     pub(crate) fn open(list: &ListOfFiles) -> Result<Self, Box<Failure>> {
+        Self::read(list, Lines::new())
+    }
+
+    /// Opens a list of names of blobs.
+    pub(crate) fn of_blobs(list: &ListOfFiles) -> Result<Self, Box<Failure>> {
+        Self::read(list, Lines::of_blobs())
+    }
+
+    fn read(list: &ListOfFiles, lines: Lines) -> Result<Self, Box<Failure>> {
         let (name, mut input): (_, Box<dyn Read + Send>) = match list {
             ListOfFiles::Stdin => ("standard input".to_owned(), Box::new(std::io::stdin())),
             ListOfFiles::File(path) => {
@@ -54,7 +64,7 @@ impl ListReader {
         };
         let started = std::thread::Builder::new().name("list".to_owned()).spawn(read);
         started.map_err(|error| unreadable(&name, &error))?;
-        Ok(Self { pieces, name, lines: Some(Lines::new()), notice: None, noticed: false })
+        Ok(Self { pieces, name, lines: Some(lines), notice: None, noticed: false })
     }
 
     /// Appends the next entries; `false` at the end, and when `stopping` says so.

@@ -6,7 +6,7 @@ use crossbeam::channel::Sender;
 
 use crate::collector::{Message, add};
 use crate::durable::{Before, FoundAgain, Key, LocalPosition, Notes, RemotePosition, Resumed, With};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::job::Shared;
 use crate::outcome::{Entity, Event, Outcome, SkippedKind, Transfer, TransferId};
 use crate::queue::{BATCH_FILES, Entry};
@@ -266,6 +266,10 @@ impl<'a> Planner<'a> {
     /// The source cannot be read any further.
     pub(crate) fn halt(&mut self, failure: Failure) {
         self.halted = true;
+        if failure.kind == FailureKind::Interrupted && self.shared.session.verdict.stopping() {
+            // Whatever stopped the job is told, and not that it was stopped.
+            return;
+        }
         if self.shared.nothing_found() {
             self.shared.session.verdict.stop_for(&failure);
         } else {

@@ -1,6 +1,6 @@
 //! Whether a container can be read by everybody.
 
-use azuring_azure::{Access, BlobUrl, Credential, ListRequest};
+use azuring_azure::{Access, BlobUrl, Course, Credential, ListRequest};
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
 
@@ -26,7 +26,7 @@ pub fn is_public(url: &BlobUrl, options: &JobOptions) -> Result<bool, JobError> 
     };
     let public = command.run(async |client| {
         let first = ListRequest { max_results: Some(1), ..ListRequest::default() };
-        if command.ask(async || client.list_blobs(&first).await).await.is_ok() {
+        if command.ask(async || client.list_blobs(&first, &mut Course::default()).await).await.is_ok() {
             return Ok(true);
         }
         let RemotePath::Object { name } = &path else { return Ok(false) };

@@ -1,23 +1,24 @@
 //! What a remote source holds, found by listing it.
 
 mod lines;
+mod names;
+mod offer;
 mod tree;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use azuring_azure::{
-    Access, BlobClient, BlobEntry, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which,
+    Access, BlobClient, BlobEntry, Course, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which,
 };
 use azuring_plan::download::{RemotePath, RemoteShape};
 use azuring_plan::filter::Filter;
-use azuring_plan::name::encode_path;
+use azuring_plan::name::{directory_prefix, encode_path};
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::sync::Semaphore;
 
 use crate::choices::{ListOfFiles, PermanentDelete};
-use crate::download::Claim;
 use crate::durable::RemotePosition;
 use crate::failure::{Failure, FailureKind};
 use crate::lane::new_histogram;
@@ -26,6 +27,7 @@ use crate::planner::Planner;
 use crate::request::{Begin, Cut, GaveUp, Sender, request};
 use crate::task::{BlobItem, Found, Known, Task};
 
+use names::Names;
 use tree::Tree;
 
 /// What is to be listed.
@@ -133,6 +135,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
                 resumed: planner.remote_position(),
                 place: RefCell::default(),
                 under_way: RefCell::default(),
+                told_disorder: Cell::new(false),
                 cut: Rc::clone(&cut),
             };
             cut.watch_reading(&session.verdict, remote.run(planner)).await
@@ -164,6 +167,8 @@ struct Remote<'a> {
     place: RefCell<RemotePosition>,
     /// Listings that were under way there, until they are taken up.
     under_way: RefCell<Listings>,
+    /// It was told that names come in no order.
+    told_disorder: Cell<bool>,
     cut: Rc<Cut>,
 }
 
@@ -239,7 +244,7 @@ impl Remote<'_> {
             },
         };
         self.base = match shape {
-            RemoteShape::Directory { prefix } => format!("{}/", prefix.trim_end_matches('/')),
+            RemoteShape::Directory { prefix } => directory_prefix(prefix),
             RemoteShape::Contents { prefix } => prefix.to_owned(),
             RemoteShape::Container { .. } | RemoteShape::Blob { .. } => String::new(),
         };
@@ -269,20 +274,17 @@ impl Remote<'_> {
         let mut begun = self.resumed.is_some() || source.permanent.is_some();
         let done = self.place.borrow().included;
         for (n, prefix) in (0u64..).zip(included).skip(done as usize) {
-            let mut tree = self.tree(prefix.clone());
+            let path = is_included.then(|| prefix.clone());
+            let mut tree = self.tree(prefix, path);
+            let mut names = Names::default();
             while let Some(page) = tree.next_page(&self, planner).await? {
                 if !begun && tree.seen {
                     // Only now is it known that the directory exists.
                     self.begin(planner, shape)?;
                     begun = true;
                 }
-                for entry in page {
-                    // What only begins like the path belongs to another one, or to none.
-                    if !is_included || is_at_or_below(&entry.name, &prefix) {
-                        self.offer(planner, entry)?;
-                    }
-                }
-                if begun {
+                self.offer_page(planner, page, &mut names, tree.is_disordered()).await?;
+                if begun && tree.may_stand() {
                     self.stands(planner, |place| {
                         place.included = n + u64::from(tree.is_done());
                         place.listings.clone_from(tree.listings());
@@ -318,9 +320,9 @@ impl Remote<'_> {
 
     /// The deleted snapshots and versions of one blob, whose path begins at `relative_at`.
     async fn states_of(&self, planner: &mut Planner<'_>, name: &str, relative_at: usize) -> Result<(), Halt> {
-        let mut marker = None;
+        let (mut marker, mut course) = (None, Course::default());
         loop {
-            let page = self.page(planner, name, false, marker.as_deref()).await?;
+            let page = self.page(planner, (name, false, marker.as_deref(), None), &mut course).await?;
             for item in page.items {
                 match item {
                     ListItem::Blob(entry) if entry.name == name => {
@@ -329,7 +331,7 @@ impl Remote<'_> {
                             self.hand_over(planner, item)?;
                         }
                     }
-                    // No name that begins with this one comes before it.
+                    // No name that begins with this one comes before it, whatever the order.
                     _ => return Ok(()),
                 }
             }
@@ -376,10 +378,9 @@ impl Remote<'_> {
         going(planner.stands(&place))
     }
 
-    /// What is below a prefix; what an earlier run had under way goes on.
-    fn tree(&self, prefix: String) -> Tree {
-        let under_way = self.under_way.take();
-        if under_way.is_empty() { Tree::new(prefix) } else { Tree::going_on(under_way) }
+    /// What is below a prefix, of an included path; what an earlier run had under way goes on.
+    fn tree(&self, prefix: String, path: Option<String>) -> Tree {
+        Tree::new(prefix, self.under_way.take(), path)
     }
 
     /// The blob of this name, if there is one that is not the stub of a directory.
@@ -436,15 +437,14 @@ impl Remote<'_> {
 
     fn prunes(&self, prefix: &str) -> bool {
         let relative = prefix.strip_prefix(&self.base).unwrap_or(prefix);
-        self.source.filter.prunes(relative.trim_end_matches('/').as_bytes())
+        self.source.filter.prunes(relative.strip_suffix('/').unwrap_or(relative).as_bytes())
     }
 
     async fn page(
         &self,
         planner: &Planner<'_>,
-        prefix: &str,
-        delimiter: bool,
-        marker: Option<&str>,
+        (prefix, delimiter, marker, max_results): (&str, bool, Option<&str>, Option<u32>),
+        course: &mut Course,
     ) -> Result<ListPage, Halt> {
         let permanent = self.source.permanent;
         let include = ListInclude {
@@ -455,8 +455,8 @@ impl Remote<'_> {
             ..ListInclude::default()
         };
         let wanted = self.source.wanted;
-        let list = ListRequest { prefix, delimiter, marker, include, max_results: None, wanted };
-        let page = self.ask(planner, async || self.client.list_blobs(&list).await).await;
+        let list = ListRequest { prefix, delimiter, marker, include, max_results, wanted };
+        let page = self.ask(planner, async || self.client.list_blobs(&list, course).await).await;
         page.map_err(|gave_up| gave_up.for_listing(&planner.shared.session, "").into())
     }
 
@@ -477,39 +477,6 @@ impl Remote<'_> {
         request(&sender, 0, Begin::UnlessStopping, async |_| send().await).await
     }
 
-    /// Hands a listed blob over if the filters let it pass.
-    fn offer(&self, planner: &mut Planner<'_>, entry: Box<BlobEntry>) -> Result<(), Halt> {
-        let source = self.source;
-        if !entry.name.starts_with(&self.base) {
-            return Ok(());
-        }
-        let known = if source.permanent.is_some() { Known::Version } else { Known::Listed };
-        let item = BlobItem { relative_at: self.base.len(), entry, known };
-        if source.leaves_out_link(&item) {
-            return self.skip_link(planner, item);
-        }
-        if !source.wants(&item) {
-            return Ok(());
-        }
-        let claim = match &planner.shared.task {
-            Task::Download(task) => task.claims(&item),
-            _ => Claim::Free,
-        };
-        if claim == Claim::Collapsed {
-            planner.collapsed();
-        }
-        let found = Found::Blob(Box::new(item));
-        if planner.finds_again(&found) {
-            return Ok(());
-        }
-        if let (Claim::Taken, Found::Blob(item)) = (claim, &found) {
-            let text = "another blob has the same name on this file system, where empty segments disappear";
-            let failure = Failure::new(FailureKind::Name, &item.object(), text);
-            return going(planner.refuse(failure.advise("rename one of them")));
-        }
-        going(planner.push(found))
-    }
-
     /// Tells of a blob that stands for a symbolic link, and is left out.
     fn skip_link(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
         let transfer = planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
@@ -523,13 +490,6 @@ impl Remote<'_> {
         }
         going(planner.push(found))
     }
-}
-
-/// Whether a blob has this name, or one below it. A prefix that is empty or ends in `/` covers all that begin with it.
-fn is_at_or_below(name: &str, path: &str) -> bool {
-    name.strip_prefix(path).is_some_and(|rest| {
-        rest.is_empty() || rest.starts_with('/') || path.is_empty() || path.ends_with('/')
-    })
 }
 
 fn plan_type(entry: &BlobEntry) -> azuring_plan::blob_type::BlobType {

@@ -100,9 +100,13 @@ impl BlobItem {
         Which { snapshot, version }
     }
 
-    /// The path below the source on one line; of a source that is the blob itself, its last part.
+    /// The path below the source on one line; of a source that is the blob itself, its last part. What has no name of its
+    /// own there (a blob `x/` below `x/`) is told by its whole name: nothing is told without one.
     pub(crate) fn object(&self) -> String {
-        escape(self.relative().as_bytes())
+        match self.relative() {
+            "" => escape(self.entry.name.as_bytes()),
+            relative => escape(relative.as_bytes()),
+        }
     }
 }
 

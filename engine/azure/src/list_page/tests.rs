@@ -1,6 +1,24 @@
 use super::*;
 use crate::facts::{AccessTier, BlobType};
 
+/// Reads a whole document, put into the window in pieces of this length.
+fn parse_in(pieces: usize, document: &[u8], wanted: &Wanted) -> Result<ListPage, String> {
+    let mut reader = PageReader::new(wanted);
+    let mut rest = document;
+    while !rest.is_empty() {
+        let space = reader.space();
+        let n = rest.len().min(space.len()).min(pieces);
+        space[..n].copy_from_slice(&rest[..n]);
+        rest = &rest[n..];
+        reader.filled(n)?;
+    }
+    reader.finish()
+}
+
+fn parse(document: &[u8], wanted: &Wanted) -> Result<ListPage, String> {
+    parse_in(usize::MAX, document, wanted)
+}
+
 const TYPICAL: &str = "<Blob><Name>year=2026/month=11/day=22/part-00017-of-01000.parquet</Name><Properties>\
     <Creation-Time>Sun, 22 Nov 2026 03:00:00 GMT</Creation-Time><Last-Modified>Sun, 22 Nov 2026 04:00:00 GMT</Last-Modified>\
     <Etag>0x8DE1C2B3A4D5E6F</Etag><Content-Length>4096</Content-Length><Content-Type>application/octet-stream</Content-Type>\
@@ -148,4 +166,69 @@ fn damaged_pages_do_no_harm() {
         }
     }
     assert!((1..whole.len() * 5).contains(&readable));
+}
+
+/// Of whatever is cut in two by the end of the window.
+#[test]
+fn a_page_of_any_length_is_read_through_the_window() {
+    let awkward = "<Blob><Name>a/%25<![CDATA[</Blob> &]]>\u{1f600}&amp;<!-- </Blob> --></Name><Properties>\
+        <Content-Length>7</Content-Length></Properties><Metadata><Blob>inner</Blob><hdi_isfolder>true</hdi_isfolder>\
+        <Blobs /></Metadata></Blob><BlobPrefix><Name>p\u{fffd}/</Name></BlobPrefix><Unknown><Blob><Name>no</Name></Blob>\
+        </Unknown>";
+    for filler in (0..300).chain([WINDOW_BYTES]) {
+        // So that each byte of an entry is once the first behind the window.
+        let long = format!("<Blob><Name>{}</Name></Blob>", "x".repeat(filler % 1_000));
+        let entries = long + &[TYPICAL, awkward].concat().repeat(200);
+        let document = document(&entries, "2!m&amp;");
+        assert!(document.len() > 3 * WINDOW_BYTES);
+        let page = parse(document.as_bytes(), &Wanted::ALL);
+        if filler % 1_000 == 0 {
+            assert!(page.unwrap_err().contains("no name"));
+            continue;
+        }
+        let page = page.unwrap();
+        assert_eq!((page.items.len(), page.next.as_deref()), (1 + 3 * 200, Some("2!m&")));
+        for three in page.items[1..].chunks(3) {
+            assert_eq!(three[0].name(), "year=2026/month=11/day=22/part-00017-of-01000.parquet");
+            assert_eq!(three[1].name(), "a/%25</Blob> &\u{1f600}&");
+            let ListItem::Blob(entry) = &three[1] else { panic!("{three:?}") };
+            assert_eq!((entry.facts.len, entry.facts.metadata.len(), entry.is_folder()), (7, 3, true));
+            assert_eq!(three[2], ListItem::Prefix("p\u{fffd}/".to_owned()));
+        }
+        if filler == 299 {
+            assert_eq!(parse_in(1, document.as_bytes(), &Wanted::ALL).as_ref(), Ok(&page));
+            assert_eq!(parse_in(4_099, document.as_bytes(), &Wanted::ALL).as_ref(), Ok(&page));
+        }
+    }
+}
+
+#[test]
+fn only_metadata_that_say_what_a_file_is_are_kept_unless_all_are_wanted() {
+    let long = "v".repeat(VALUE_LIMIT_BYTES + 1);
+    let entries = format!(
+        "<Blob><Name>d</Name><Metadata><Hdi_IsFolder>true</Hdi_IsFolder><posix_owner>7</posix_owner><note>x</note>\
+         <modtime>{long}</modtime><is_fifo>false</is_fifo></Metadata></Blob>"
+    );
+    let keys = |wanted: &Wanted| {
+        let page = parse(document(&entries, "").as_bytes(), wanted).unwrap();
+        let [ListItem::Blob(entry)] = &page.items[..] else { panic!("{page:?}") };
+        entry.facts.metadata.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&Wanted::default()), ["Hdi_IsFolder", "posix_owner", "is_fifo"]);
+    assert_eq!(keys(&Wanted::ALL), ["Hdi_IsFolder", "posix_owner", "note", "modtime", "is_fifo"]);
+}
+
+#[test]
+fn what_is_larger_than_the_service_makes_it_is_refused_and_named() {
+    let name = "n".repeat(ENTRY_LIMIT_BYTES);
+    let told = why(&document(
+        &[TYPICAL, &format!("<Blob><Name>{name}</Name></Blob>"), &TYPICAL.repeat(80)].concat(),
+        "",
+    ));
+    assert!(told.contains("after `year=2026") && told.contains("more than 24 KiB"), "{told}");
+    let told = why(&document(&"<Blob><Name>a</Name></Blob>".repeat(ENTRIES_LIMIT + 3_000), ""));
+    assert!(told.contains("more than 20000 entries"), "{told}");
+    // What cannot be read in the middle of a long page is told as such.
+    let told = why(&document(&["<Blob><Name>a&bad;</Name></Blob>", &TYPICAL.repeat(200)].concat(), ""));
+    assert!(told.contains("`&bad;` is no character"), "{told}");
 }

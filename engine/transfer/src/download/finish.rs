@@ -10,6 +10,7 @@ use azuring_plan::posix::{PosixProperties, PosixType};
 use azuring_ring::{FileRing, Finish, Lease};
 
 use crate::choices::{CheckMd5, Symlinks};
+use crate::expand;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
@@ -194,6 +195,9 @@ pub(crate) async fn whole<R: FileRing>(
         return make_link(lane, task, &parts, target, facts, &object);
     }
     let finish = look(lane, task, target, facts, &object);
+    if facts.len == 0 && lane.shared.remote.as_ref().is_some_and(|source| source.list.is_some()) {
+        task.may_be_directory(&target.local);
+    }
     session.boundary("file");
     let written = match packing(session, facts) {
         Some(packing) => unpack(packing, parts, names.clone(), finish).await,
@@ -203,7 +207,17 @@ pub(crate) async fn whole<R: FileRing>(
         }
     };
     session.boundary("name");
-    written.map_err(|error| Failure::write(&object, &error).into())
+    match written {
+        // A directory of this name is what it stands for, where other blobs are below it.
+        Err(error)
+            if facts.len == 0
+                && error.kind() == std::io::ErrorKind::IsADirectory
+                && expand::has_below(lane, item).await =>
+        {
+            Ok(())
+        }
+        written => written.map_err(|error| Failure::write(&object, &error).into()),
+    }
 }
 
 /// A blob all of whose ranges were written, or given up.

@@ -15,6 +15,7 @@ mod unpack;
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -74,6 +75,8 @@ pub(crate) struct Download {
     /// Local names of blobs whose own have empty segments.
     collapsed: Mutex<HashSet<LocalName>>,
     any_collapsed: AtomicBool,
+    /// Empty files that may have to be directories.
+    empty: Mutex<HashSet<LocalName>>,
     /// One question at a time.
     asking: Mutex<()>,
     /// Directories that get their properties at the end.
@@ -121,6 +124,7 @@ impl Download {
             to_pipe: false,
             collapsed: Mutex::default(),
             any_collapsed: AtomicBool::new(false),
+            empty: Mutex::default(),
             asking: Mutex::new(()),
             directories: Directories::default(),
             taken_up: Mutex::default(),
@@ -243,13 +247,31 @@ impl Download {
         })
     }
 
+    /// The directory that holds `local`, made where it is missing; `None` when nothing is kept.
+    async fn dir_of(&self, local: &LocalName) -> Result<Option<Arc<OwnedFd>>, LocalError> {
+        patient(async || match self.tree()? {
+            Some(tree) => tree.dir_of(local).map(Some),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    /// Makes the directory `local` itself; `false` when nothing is kept.
+    async fn make_directory(&self, local: &LocalName) -> Result<bool, LocalError> {
+        patient(async || match self.tree()? {
+            Some(tree) => tree.make_dir(local).map(|_| true),
+            None => Ok(false),
+        })
+        .await
+    }
+
     /// Opens the directory of the target and gives it its names.
     async fn open(&self, target: &mut Target, object: &str) -> Result<(), Box<Failure>> {
-        let dir = patient(async || match self.tree()? {
-            Some(tree) => tree.dir_of(&target.local).map(Some),
-            None => Ok(None),
-        });
-        let Some(dir) = dir.await.map_err(|error| Failure::target(object, &error))? else { return Ok(()) };
+        let mut dir = self.dir_of(&target.local).await;
+        if dir.is_err() && self.gives_way(target.local.parent()) {
+            dir = self.dir_of(&target.local).await;
+        }
+        let Some(dir) = dir.map_err(|error| Failure::target(object, &error))? else { return Ok(()) };
         target.names = Some(Names {
             dir: SourceDir::from(dir),
             temporary: temporary_name(&self.job, target.id),
@@ -318,11 +340,11 @@ async fn anew<R: FileRing>(
     let is_empty = item.entry.facts.len == 0 && !item.entry.facts.len_is_unknown;
     let is_stub = local.is_directory() && is_listed && is_empty;
     if item.entry.is_folder() || is_stub {
-        let made = patient(async || match task.tree()? {
-            Some(tree) => tree.make_dir(&local).map(|_| true),
-            None => Ok(false),
-        });
-        if !made.await.map_err(|error| Failure::target(&object, &error))? {
+        let mut made = task.make_directory(&local).await;
+        if made.is_err() && task.gives_way(local.as_bytes()) {
+            made = task.make_directory(&local).await;
+        }
+        if !made.map_err(|error| Failure::target(&object, &error))? {
             return Ok(Ended::Done { bytes: 0 });
         }
         if lane.session().options.preserve_posix.is_none() || item.entry.facts.metadata.is_empty() {

@@ -9,6 +9,9 @@ use crate::task::BlobItem;
 
 use super::{Download, Rule};
 
+/// Empty files that are remembered, some 8 MB of names. Those beyond stand in the way of what is below them.
+const EMPTY_MAX: usize = 65_536;
+
 /// Whether a blob may have its local name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
@@ -38,6 +41,28 @@ impl Download {
         self.any_collapsed.load(Ordering::SeqCst)
             && !is_collapsed(item)
             && self.collapsed.lock().expect("nothing panics while the lock is held").contains(local)
+    }
+
+    /// Notes an empty file that is about to be made of a blob that no ordered listing told: its name and a slash may begin
+    /// others, in whatever order they come.
+    pub(super) fn may_be_directory(&self, local: &LocalName) {
+        let mut empty = self.empty.lock().expect("nothing panics while the lock is held");
+        if empty.len() < EMPTY_MAX {
+            empty.insert(local.clone());
+        }
+    }
+
+    /// Puts a directory in the place of an empty file of this job that stands in the way of `path` or is that; `false`: there
+    /// is none.
+    pub(super) fn gives_way(&self, path: &[u8]) -> bool {
+        let empty = self.empty.lock().expect("nothing panics while the lock is held");
+        let tree = self.tree().ok().flatten().filter(|_| !empty.is_empty());
+        let Some(tree) = tree else { return false };
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let above = ends.chain([path.len()]).filter_map(|end| LocalName::new(&path[..end]).ok());
+        above.fold(false, |any, name| {
+            any | (empty.contains(&name) && tree.make_dir_of_empty_file(&name).is_ok())
+        })
     }
 
     pub(super) fn local_name(&self, blob: &BlobItem) -> Result<LocalName, NameError> {

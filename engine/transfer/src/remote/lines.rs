@@ -11,6 +11,7 @@ use crate::list_reader::ListReader;
 use crate::planner::Planner;
 use crate::task::{BlobItem, Known, Task};
 
+use super::names::Names;
 use super::{Halt, LINES_AT_ONCE, Remote, Single, going};
 
 /// A line of a list that may be a blob: which line, and the blob's name.
@@ -19,7 +20,7 @@ type Line = (u64, String);
 impl Remote<'_> {
     /// The blobs named in a list. None of them is asked for: whoever transfers one finds out whether it is there.
     pub(super) async fn listed(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
-        let mut lines = ListReader::open(self.source.list.as_ref().expect("there is a list"))?;
+        let mut lines = ListReader::of_blobs(self.source.list.as_ref().expect("there is a list"))?;
         let (mut entries, mut names, mut line) = (Vec::new(), Vec::new(), 0);
         while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
             if let Some(text) = lines.notice() {
@@ -71,7 +72,8 @@ impl Remote<'_> {
     /// concern a directory, but what is in it.
     fn is_left_out(&self, name: &str) -> bool {
         let filter = &self.source.filter;
-        let relative = name[self.base.len()..].trim_end_matches('/').as_bytes();
+        let relative = &name[self.base.len()..];
+        let relative = relative.strip_suffix('/').unwrap_or(relative).as_bytes();
         filter.prunes(relative) || (!self.source.recursive && !filter.passes_name(relative))
     }
 
@@ -183,15 +185,19 @@ impl Remote<'_> {
     async fn listed_directory(&self, planner: &mut Planner<'_>, (line, name): Line) -> Result<(), Halt> {
         let object = escape(&name.as_bytes()[self.base.len()..]);
         if !self.source.recursive {
+            // A blob may have this very name.
+            if let Single::Blob(entry) = self.single(planner, &name).await? {
+                let relative_at = self.base.len();
+                return self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Listed });
+            }
             let text = "a directory in a list of files needs --recursive";
             return going(planner.refuse(Failure::new(FailureKind::Usage, &object, text)));
         }
-        let mut tree = self.tree(name);
+        let mut tree = self.tree(name, None);
+        let mut names = Names::default();
         while let Some(page) = tree.next_page(self, planner).await? {
-            for entry in page {
-                self.offer(planner, entry)?;
-            }
-            if !tree.is_done() {
+            self.offer_page(planner, page, &mut names, tree.is_disordered()).await?;
+            if !tree.is_done() && tree.may_stand() {
                 self.stands(planner, |place| {
                     place.lines = line;
                     place.listings.clone_from(tree.listings());

@@ -1,28 +1,47 @@
 //! What is below a prefix.
 
-use azuring_azure::{BlobEntry, ListItem};
+use azuring_azure::{BlobEntry, Course, ListItem};
 
 use crate::planner::Planner;
 
 use super::{Halt, Listings, Remote};
 
-/// The blobs below a prefix, page by page, nearly in the order of their names; without those below excluded directories.
+/// The blobs below a prefix, page by page, in the service's order; without those below excluded directories.
 pub(super) struct Tree {
     /// Listings still to be read, with the marker of their next page; the next one last. At most a page of prefixes for
     /// each level.
     stack: Listings,
+    /// The courses of those that have begun, and none of the others.
+    courses: Vec<Option<Box<Course>>>,
     /// There is something, be it only a prefix.
     pub(super) seen: bool,
+    /// A listing kept no known order.
+    disordered: bool,
+    /// An included path: of the names that begin with it only itself and what is below it. `a-b` may be another one.
+    path: Option<String>,
+}
+
+/// A page of it.
+pub(super) struct Page {
+    /// Its blobs.
+    pub(super) blobs: Vec<Box<BlobEntry>>,
+    /// What begins the names below the directories of its level; none where all that is below is listed.
+    pub(super) directories: Vec<String>,
+    /// One level was listed, and not all below the prefix.
+    pub(super) is_level: bool,
+    /// It begins a listing.
+    pub(super) is_first: bool,
+    /// More of the same listing follows.
+    pub(super) goes_on: bool,
 }
 
 impl Tree {
-    pub(super) fn new(prefix: String) -> Self {
-        Self { stack: vec![(prefix, None)], seen: false }
-    }
-
-    /// Goes on with listings of an earlier run, which has found something.
-    pub(super) fn going_on(stack: Listings) -> Self {
-        Self { stack, seen: true }
+    /// What is below a prefix; where an earlier run had listings under way, these go on. It has found something.
+    pub(super) fn new(prefix: String, going_on: Listings, path: Option<String>) -> Self {
+        let seen = !going_on.is_empty();
+        let stack = if seen { going_on } else { vec![(prefix, None)] };
+        let courses = stack.iter().map(|_| None).collect();
+        Self { stack, courses, seen, disordered: false, path }
     }
 
     /// Listings still to be read.
@@ -35,31 +54,61 @@ impl Tree {
         self.stack.is_empty()
     }
 
-    /// The blobs of the next page, which may be none; `None` after the last one.
+    /// Whether a listing kept no known order.
+    pub(super) fn is_disordered(&self) -> bool {
+        self.disordered
+    }
+
+    /// Whether the scan may go on from here after a crash. Where the names keep no known order nothing tells what a marker
+    /// leads to: all of it is listed again, and what was found is known by its name.
+    pub(super) fn may_stand(&self) -> bool {
+        !self.disordered || self.is_done()
+    }
+
+    /// The next page, whose blobs may be none; `None` after the last one.
     pub(super) async fn next_page(
         &mut self,
         remote: &Remote<'_>,
-        planner: &Planner<'_>,
-    ) -> Result<Option<Vec<Box<BlobEntry>>>, Halt> {
+        planner: &mut Planner<'_>,
+    ) -> Result<Option<Page>, Halt> {
         let Some((prefix, marker)) = self.stack.pop() else { return Ok(None) };
+        let mut course = self.courses.pop().flatten().unwrap_or_default();
         let recursive = remote.source.recursive || remote.source.permanent.is_some();
         // The service refuses a delimiter where snapshots are listed.
-        let delimiter = !recursive || (remote.source.permanent.is_none() && remote.excludes_below(&prefix));
-        let page = remote.page(planner, &prefix, delimiter, marker.as_deref()).await?;
+        let is_level = !recursive || (remote.source.permanent.is_none() && remote.excludes_below(&prefix));
+        let page = remote.page(planner, (&prefix, is_level, marker.as_deref(), None), &mut course).await?;
         self.seen |= !page.items.is_empty();
-        if page.next.is_some() {
+        if let Some(disorder) = course.disorder() {
+            self.disordered = true;
+            remote.tell_disorder(planner, disorder)?;
+        }
+        let goes_on = page.next.is_some();
+        if goes_on {
             self.stack.push((prefix, page.next));
+            self.courses.push(Some(course));
         }
         let begin = self.stack.len();
-        let mut blobs = Vec::with_capacity(page.items.len());
+        let (mut blobs, mut directories) = (Vec::with_capacity(page.items.len()), Vec::new());
         for item in page.items {
             match item {
+                ListItem::Blob(entry) if self.is_outside(&entry.name) => {}
                 ListItem::Blob(entry) => blobs.push(entry),
-                ListItem::Prefix(name) if recursive && !remote.prunes(&name) => self.stack.push((name, None)),
-                ListItem::Prefix(_) => {}
+                ListItem::Prefix(name) => {
+                    if recursive && !remote.prunes(&name) {
+                        self.stack.push((name.clone(), None));
+                    }
+                    directories.push(name);
+                }
             }
         }
         self.stack[begin..].reverse();
-        Ok(Some(blobs))
+        self.courses.resize_with(self.stack.len(), || None);
+        Ok(Some(Page { blobs, directories, is_level, is_first: marker.is_none(), goes_on }))
+    }
+
+    /// Whether a name merely begins with the letters of an included path.
+    fn is_outside(&self, name: &str) -> bool {
+        let Some(path) = &self.path else { return false };
+        name.strip_prefix(path.as_str()).is_none_or(|rest| !(rest.is_empty() || rest.starts_with('/')))
     }
 }

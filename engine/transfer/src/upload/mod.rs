@@ -66,8 +66,8 @@ impl<'a> Place<'a> {
         let object = || escape(path);
         let mut name = task.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
         if path.is_empty() {
-            // The source itself, for its stub.
-            name.truncate(name.trim_end_matches('/').len());
+            // The source itself, for its stub: what the names below it begin with, without the slash between.
+            name.truncate(name.strip_suffix('/').unwrap_or(&name).len());
         }
         let stored = stored_as(&name);
         if lane.session().is_service() && stored != name {

@@ -105,7 +105,7 @@ fn only_what_is_asked_for_is_fetched() {
         Wanted::default()
     );
     let all = listing(&["--properties", ALL]).0;
-    assert_eq!(all.wanted(), Wanted { etag: false, created: false, ..Wanted::ALL });
+    assert_eq!(all.wanted(), Wanted { etag: false, created: false, all_metadata: false, ..Wanted::ALL });
     assert!(all.versions() && !listing(&[]).0.versions());
     let (none, unknown) = listing(&["--properties=Nope; ;blobtype"]);
     assert_eq!((none.properties, unknown), (vec![Property::BlobType], vec!["Nope".to_owned()]));
