@@ -103,6 +103,9 @@ pub struct Filter {
     exclude_patterns: Vec<Glob>,
     include_paths: Paths,
     exclude_paths: Paths,
+    /// The same paths as the names of blobs, whose segments may be empty.
+    include_letters: Paths,
+    exclude_letters: Paths,
     include_regexes: Vec<Regex>,
     exclude_regexes: Vec<Regex>,
     after_ns: Option<i128>,
@@ -122,12 +125,23 @@ impl Filter {
             exclude_patterns: globs("--exclude-pattern", spec.exclude_pattern.as_deref())?,
             include_paths: Paths::new("--include-path", spec.include_path.as_deref())?,
             exclude_paths: Paths::new("--exclude-path", spec.exclude_path.as_deref())?,
+            include_letters: Paths::to_the_letter("--include-path", spec.include_path.as_deref())?,
+            exclude_letters: Paths::to_the_letter("--exclude-path", spec.exclude_path.as_deref())?,
             include_regexes: regexes("--include-regex", spec.include_regex.as_deref())?,
             exclude_regexes: regexes("--exclude-regex", spec.exclude_regex.as_deref())?,
             after_ns: spec.include_after_ns,
             before_ns: spec.include_before_ns,
             exclude_blob_types: spec.exclude_blob_types.clone(),
         })
+    }
+
+    /// The same for names of blobs, of which paths are taken to the letter: `a//b` is not `a/b` there, and `/a` not `a`. One
+    /// slash at the end says that a directory is meant.
+    #[must_use]
+    pub fn of_blobs(mut self) -> Self {
+        self.include_paths = self.include_letters.clone();
+        self.exclude_paths = self.exclude_letters.clone();
+        self
     }
 
     /// Whether everything passes.
@@ -275,12 +289,34 @@ impl Paths {
                 paths.push(segments.join("/").into_bytes());
             }
         }
+        Ok(Self::of(paths))
+    }
+
+    /// As [`Paths::new`], empty segments kept but the last one.
+    fn to_the_letter(flag: &'static str, text: Option<&str>) -> Result<Self, PlanError> {
+        let mut paths = Vec::new();
+        for item in items(text) {
+            // No blob has a segment of dots.
+            let segments: Vec<_> = item.split('/').filter(|segment| *segment != ".").collect();
+            if segments.contains(&"..") {
+                return Err(bad(flag, item, "a path cannot contain \"..\""));
+            }
+            let path = segments.join("/");
+            let path = path.strip_suffix('/').unwrap_or(&path);
+            if !path.is_empty() {
+                paths.push(path.to_owned().into_bytes());
+            }
+        }
+        Ok(Self::of(paths))
+    }
+
+    fn of(mut paths: Vec<Vec<u8>>) -> Self {
         paths.sort();
         paths.dedup();
         let contains = |path: &[u8]| paths.binary_search_by(|known| known.as_slice().cmp(path)).is_ok();
         let outermost = |path: &&Vec<u8>| !ancestors(path).any(contains);
         let outermost = paths.iter().filter(outermost).cloned().collect();
-        Ok(Self { all: paths, outermost })
+        Self { all: paths, outermost }
     }
 
     fn is_empty(&self) -> bool {

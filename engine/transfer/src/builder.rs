@@ -329,7 +329,7 @@ impl JobBuilder {
         Ok(Finder::Remote(Arc::new(RemoteSource {
             path: RemotePath::parse(self.url.raw_path())?,
             recursive: self.naming.recursive,
-            filter: self.filter.clone(),
+            filter: self.filter.clone().of_blobs(),
             list: self.list_of_files.clone(),
             versions: self.list_of_versions.clone(),
             stubs,

@@ -157,7 +157,7 @@ enum Piece {
     /// All below a prefix but these names, in order.
     All { prefix: String, told: Vec<Box<str>> },
     /// The further pages of a level.
-    Level(Level),
+    Level(Box<Level>),
 }
 
 /// A level of which some pages were read.
@@ -276,7 +276,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                     self.working.update(|working| working + 1);
                     match piece {
                         Piece::All { prefix, told } => self.all(prefix, told).await?,
-                        Piece::Level(level) => self.further(level).await?,
+                        Piece::Level(level) => self.further(*level).await?,
                     }
                     self.working.update(|working| working - 1);
                     self.changed.notify_waiters();
@@ -359,7 +359,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                 ListItem::Prefix(_) => {}
             }
         }
-        pieces.extend(page.next.map(|marker| Piece::Level(Level { prefix, marker, seen, course })));
+        pieces.extend(page.next.map(|marker| Piece::Level(Box::new(Level { prefix, marker, seen, course }))));
         self.waiting.borrow_mut().extend(pieces);
         self.changed.notify_waiters();
         Ok(())

@@ -93,6 +93,9 @@ enum Single {
 /// Lines of a list that are asked about at a time.
 const LINES_AT_ONCE: usize = 64;
 
+/// A blob as a listing gives it.
+type Listed = Box<BlobEntry>;
+
 /// Listings under way: prefixes, each with the marker of its next page.
 type Listings = Vec<(String, Option<String>)>;
 

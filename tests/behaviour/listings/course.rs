@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use azuring_plan::order::OrderKey;
-use azuring_tests::{Azuring, Outcome, azuring};
+use azuring_tests::{Azuring, Fixture, Outcome, azuring};
 
 use super::lister::{Lister, Say};
 
@@ -201,5 +201,31 @@ fn a_listing_that_was_cut_off_goes_on_in_each_order() {
             let done = outcome.field("Number of File Transfers Completed").unwrap();
             assert_eq!(done, all.len().to_string(), "{order:?} {cut}: {}", outcome.stdout);
         }
+    }
+}
+
+/// azsim's pages have 5,000 entries: one ends among names on both sides of U+FFFF.
+#[test]
+fn flat_and_hierarchical_accounts_are_listed_whole_and_once() {
+    for hierarchical in [false, true] {
+        let fixture = Fixture::with(azuring!(), |server| server.hierarchical_namespace(hierarchical));
+        let mut names: Vec<String> = Vec::new();
+        for start in ["d/\u{10000}", "d/\u{fffd}", "d-", "d.x/", "e/\u{1f600}/\u{e000}"] {
+            names.extend((0..1_100).map(|n| format!("{start}{n:04}")));
+        }
+        super::plant(&fixture, names.iter().map(|name| (name.as_str(), "x")));
+        let outcome = fixture.run(["list", &fixture.url(), "--machine-readable"]);
+        let listed: BTreeSet<String> = outcome
+            .expect_code(0)
+            .stdout
+            .lines()
+            .map(|line| line.split("; Content Length").next().unwrap().to_owned())
+            .collect();
+        assert_eq!(listed, names.iter().cloned().collect(), "{hierarchical}");
+        assert_eq!(outcome.stdout.lines().count(), names.len(), "{hierarchical}");
+        let outcome = fixture.run(["copy", &fixture.url(), "/dev/null", "--recursive"]);
+        outcome.expect_code(0);
+        assert_eq!(outcome.field("Number of File Transfers Completed"), Some("5500"), "{}", outcome.stdout);
+        assert!(!outcome.stderr.contains("no known order"), "{}", outcome.stderr);
     }
 }

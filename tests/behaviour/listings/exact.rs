@@ -211,3 +211,23 @@ fn included_paths_that_begin_alike_take_each_blob_once() {
     );
     assert_eq!(fixture.names(), ["a0"]);
 }
+
+#[test]
+fn paths_of_filters_are_names_too() {
+    for (flag, gone) in [
+        ("--include-path=dir//", &["dir//in", "dir//deep/in"][..]),
+        ("--include-path=/lead;dir//in", &["/lead", "/lead/in", "dir//in"]),
+        ("--include-path=dots.", &["dots./in"]),
+        ("--include-path=p+q;a%2Fb", &["p+q", "a%2Fb"]),
+    ] {
+        let fixture = fixture();
+        fixture.run(["remove", &fixture.url(), "--recursive", flag]).expect_code(0);
+        let left: BTreeSet<String> = fixture.names().into_iter().collect();
+        assert_eq!(left, without(gone), "{flag}");
+    }
+    let fixture = fixture();
+    fixture.run(["remove", &fixture.url(), "--recursive", "--exclude-path=dir//;/lead"]).expect_code(0);
+    let left: BTreeSet<String> = fixture.names().into_iter().collect();
+    let kept = ["dir//in", "dir//deep/in", "/lead", "/lead/in"].map(str::to_owned);
+    assert_eq!(left, kept.into_iter().collect());
+}

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use azuring_tests::{DEVSTORE_ACCOUNT, Fixture, Outcome, azuring};
+use azsim::{Fault, Faults, NameMatch, Operation, Rule};
+use azuring_tests::{DEVSTORE_ACCOUNT, Fixture, Outcome, Stdin, azuring};
 
 use super::plant;
 
@@ -23,6 +24,13 @@ fn commands(url: &str, fixture: &Fixture) -> Vec<Vec<String>> {
     lines.iter().map(|line| line.iter().map(|word| (*word).to_owned()).collect()).collect()
 }
 
+/// A SAS whose signature is another one's.
+fn bad_sas(fixture: &Fixture) -> String {
+    let sas = fixture.server().account_sas(DEVSTORE_ACCOUNT, "rwdlact", Duration::from_secs(600));
+    let cut = sas.find("sig=").unwrap() + 4;
+    format!("{}{}", &sas[..cut], "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D")
+}
+
 #[track_caller]
 fn told(outcome: &Outcome, code: i32, reason: &str, line: &[String]) {
     let line = line[..2.min(line.len())].join(" ");
@@ -37,9 +45,7 @@ fn a_refused_credential_is_the_reason() {
     let fixture = Fixture::new(azuring!());
     plant(&fixture, [("c/x", "1"), ("c/x/y", "2"), ("one", "3")]);
     let base = fixture.server().url(DEVSTORE_ACCOUNT);
-    let sas = fixture.server().account_sas(DEVSTORE_ACCOUNT, "rwdlact", Duration::from_secs(600));
-    let cut = sas.find("sig=").unwrap() + 4;
-    let bad = format!("{}{}", &sas[..cut], "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D");
+    let bad = bad_sas(&fixture);
     for path in ["c/x", "c/x/", "", "gone"] {
         let url = format!("{base}/data/{path}?{bad}");
         for line in commands(&url, &fixture) {
@@ -78,4 +84,30 @@ fn a_container_that_is_not_there_is_the_reason() {
         assert!(all.contains("ContainerNotFound") && !all.contains("was stopped before"), "{line:?}: {all}");
         assert_ne!(outcome.code, Some(6), "{line:?}");
     }
+}
+
+#[test]
+fn a_resumed_job_and_a_pipe_say_it_too() {
+    let fixture = Fixture::new(azuring!());
+    let names: Vec<String> = (0..300).map(|n| format!("d/{n:03}")).collect();
+    plant(&fixture, names.iter().map(|name| (name.as_str(), "content")));
+    let name = NameMatch::Contains("d/".to_owned());
+    let fault = Fault::error(403, "AuthorizationPermissionMismatch");
+    let rule = Rule { name, operation: Some(Operation::GetBlob), fault, skip: 10, count: 50 };
+    fixture.server().set_faults(Faults { rules: vec![rule], ..Faults::default() });
+    let down = fixture.path().join("down");
+    let first = fixture.run(["copy", &fixture.url(), down.to_str().unwrap(), "--recursive"]);
+    assert_ne!(first.code, Some(0));
+    let jobs = fixture.run(["jobs", "list"]);
+    let id = jobs.stdout.lines().find_map(|line| line.strip_prefix("JobId: ")).unwrap().to_owned();
+    let line: Vec<String> =
+        ["jobs", "resume", &id, &format!("--source-sas={}", bad_sas(&fixture))].map(str::to_owned).to_vec();
+    let outcome = fixture.run(&line);
+    assert_eq!(outcome.code, Some(3), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stderr.contains("AuthenticationFailed"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("was stopped before"), "{}", outcome.stderr);
+
+    let url = format!("{}/data/x?{}", fixture.server().url(DEVSTORE_ACCOUNT), bad_sas(&fixture));
+    let line = ["copy", "-", &url, "--from-to=PipeBlob"].map(str::to_owned);
+    told(&azuring!().stdin(Stdin::Bytes(b"some data")).run(&line), 3, "AuthenticationFailed", &line);
 }

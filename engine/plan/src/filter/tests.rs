@@ -277,3 +277,35 @@ fn paths_below_others_count_where_directories_are_not_entered() {
             .is_for_files()
     );
 }
+
+#[test]
+fn paths_of_blobs_are_taken_to_the_letter() {
+    let paths = "a//b;/lead;./c;d/;e//;f";
+    let spec = FilterSpec { include_path: Some(paths.to_owned()), ..FilterSpec::default() };
+    let local = Filter::new(&spec).unwrap();
+    let blobs = local.clone().of_blobs();
+    for (name, is_local, is_blob) in [
+        ("a/b", true, false),
+        ("a//b", false, true),
+        ("a//b/c", false, true),
+        ("lead", true, false),
+        ("/lead", false, true),
+        ("/lead/x", false, true),
+        ("c", true, true),
+        ("d", true, true),
+        ("d/x", true, true),
+        ("d//x", true, true),
+        ("e/x", true, false),
+        ("e//x", true, true),
+        ("f//x", true, true),
+        ("ff", false, false),
+    ] {
+        assert_eq!(local.passes_name(name.as_bytes()), is_local, "{name}");
+        assert_eq!(blobs.passes_name(name.as_bytes()), is_blob, "{name}");
+    }
+    // A path that is none means nothing, on either side.
+    let spec = FilterSpec { exclude_path: Some("/;.;./".to_owned()), ..FilterSpec::default() };
+    assert!(Filter::new(&spec).unwrap().of_blobs().is_empty());
+    let spec = FilterSpec { exclude_path: Some("a//..".to_owned()), ..FilterSpec::default() };
+    assert!(Filter::new(&spec).is_err());
+}

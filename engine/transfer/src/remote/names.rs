@@ -8,7 +8,7 @@
 //! Between `a` and `a/b` others may be listed (`a-x`, `a.b`), but only such as begin with `a`. So what waits for its fate is
 //! always a beginning of the name at hand: a stack of lengths, one comparison a blob.
 
-use azuring_azure::BlobEntry;
+use super::Listed;
 
 /// What the names so far say of those to come.
 #[derive(Debug, Default)]
@@ -24,21 +24,21 @@ struct Above {
     /// Its name is so many bytes of the last one.
     len: usize,
     /// The blob, where it is empty and held back; `None`: it is a file.
-    held: Option<Box<BlobEntry>>,
+    held: Option<Listed>,
 }
 
 /// A blob that was held back.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Nothing is below it.
-    File(Box<BlobEntry>),
+    File(Listed),
     /// It stands for a directory.
-    Directory(Box<BlobEntry>),
+    Directory(Listed),
 }
 
 impl Fate {
     /// The entry, changed into that of a directory where it is one.
-    pub(super) fn entry(self) -> Box<BlobEntry> {
+    pub(super) fn entry(self) -> Listed {
         match self {
             Self::File(entry) => entry,
             Self::Directory(mut entry) => {
@@ -54,7 +54,8 @@ impl Names {
     /// lies, and cannot.
     pub(super) fn next(&mut self, name: &str, out: &mut Vec<Fate>) -> Option<usize> {
         let common = self.last.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        self.last.truncate(self.last.floor_char_boundary(common));
+        let whole = (0..=common).rev().find(|at| self.last.is_char_boundary(*at)).unwrap_or(0);
+        self.last.truncate(whole);
         self.last.push_str(&name[self.last.len()..]);
         while let Some(above) = self.above.last_mut() {
             let below = if above.len <= common { name.as_bytes().get(above.len) } else { None };
@@ -81,7 +82,7 @@ impl Names {
     }
 
     /// The blob at hand is empty: it waits.
-    pub(super) fn hold(&mut self, entry: Box<BlobEntry>) {
+    pub(super) fn hold(&mut self, entry: Listed) {
         self.above.push(Above { len: self.last.len(), held: Some(entry) });
     }
 
@@ -91,7 +92,7 @@ impl Names {
     }
 
     /// Lets go of all that waits: the caller finds out what it is, and no name will be compared with it.
-    pub(super) fn let_go(&mut self) -> Vec<Box<BlobEntry>> {
+    pub(super) fn let_go(&mut self) -> Vec<Listed> {
         let mut held = Vec::new();
         self.above.retain_mut(|above| match above.held.take() {
             Some(entry) => {
@@ -113,6 +114,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use azuring_azure::BlobEntry;
     use azuring_plan::order::OrderKey;
 
     /// What becomes of names, those with `=` in front being files and the others empty.

@@ -11,7 +11,7 @@ use crate::task::{BlobItem, Found, Known, Task};
 
 use super::names::{Fate, Names};
 use super::tree::Page;
-use super::{Halt, Remote, Single, going};
+use super::{Halt, Listed, Remote, Single, going};
 
 impl Remote<'_> {
     /// Tells once that the service lists in no order that is known.
@@ -99,7 +99,7 @@ impl Remote<'_> {
     async fn offer_level(
         &self,
         planner: &mut Planner<'_>,
-        blobs: Vec<Box<BlobEntry>>,
+        blobs: Vec<Listed>,
         directories: &[String],
         goes_on: bool,
     ) -> Result<(), Halt> {
@@ -135,7 +135,7 @@ impl Remote<'_> {
     }
 
     /// Hands a listed blob over if the filters let it pass.
-    async fn offer(&self, planner: &mut Planner<'_>, entry: Box<BlobEntry>) -> Result<(), Halt> {
+    async fn offer(&self, planner: &mut Planner<'_>, entry: Listed) -> Result<(), Halt> {
         match self.chosen(planner, entry)? {
             Some(item) => self.take(planner, item).await,
             None => Ok(()),
@@ -143,7 +143,7 @@ impl Remote<'_> {
     }
 
     /// The blob, if the filters let it pass.
-    fn chosen(&self, planner: &mut Planner<'_>, entry: Box<BlobEntry>) -> Result<Option<BlobItem>, Halt> {
+    fn chosen(&self, planner: &mut Planner<'_>, entry: Listed) -> Result<Option<BlobItem>, Halt> {
         let source = self.source;
         if !entry.name.starts_with(&self.base) {
             return Ok(None);

@@ -1,10 +1,10 @@
 //! What is below a prefix.
 
-use azuring_azure::{BlobEntry, Course, ListItem};
+use azuring_azure::{Course, ListItem};
 
 use crate::planner::Planner;
 
-use super::{Halt, Listings, Remote};
+use super::{Halt, Listed, Listings, Remote};
 
 /// The blobs below a prefix, page by page, in the service's order; without those below excluded directories.
 pub(super) struct Tree {
@@ -24,7 +24,7 @@ pub(super) struct Tree {
 /// A page of it.
 pub(super) struct Page {
     /// Its blobs.
-    pub(super) blobs: Vec<Box<BlobEntry>>,
+    pub(super) blobs: Vec<Listed>,
     /// What begins the names below the directories of its level; none where all that is below is listed.
     pub(super) directories: Vec<String>,
     /// One level was listed, and not all below the prefix.
