@@ -199,17 +199,10 @@ fn a_name_that_is_told_is_never_empty() {
 fn included_paths_that_begin_alike_take_each_blob_once() {
     let fixture = Fixture::new(azuring!());
     plant(&fixture, ["a", "a-b", "a-b/1", "a/1", "a0"].map(|name| (name, "content")));
-    let outcome = fixture.run(["remove", &fixture.url(), "--recursive", "--include-path=a;a-b"]);
+    let args = ["copy", &fixture.url(), "/dev/null", "--recursive", "--include-path=a;a-b"];
+    let outcome = fixture.run(args);
     outcome.expect_code(0);
-    assert_eq!(
-        outcome
-            .field("Number of Deletions Completed")
-            .or(outcome.field("Number of File Transfers Completed")),
-        Some("4"),
-        "{}",
-        outcome.stdout
-    );
-    assert_eq!(fixture.names(), ["a0"]);
+    assert_eq!(outcome.field("Number of File Transfers Completed"), Some("4"), "{}", outcome.stdout);
 }
 
 #[test]
