@@ -1,7 +1,8 @@
 //! What a local file is called in the container.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use azuring_tests::{Fixture, azuring};
+use azsim::Tls;
+use azuring_tests::{Azuring, CONTAINER, ConnectProxy, DEVSTORE_ACCOUNT, Fixture, azuring};
 
 /// Runs `azuring copy ARGS` with `@` standing for the temp dir and `%PATH` for a URL below the container.
 fn copy(fixture: &Fixture, source: &str, destination: &str, more: &[&str]) -> azuring_tests::Outcome {
@@ -109,4 +110,65 @@ fn a_name_that_is_not_utf8_fails_alone_and_shows_its_bytes() {
     assert_eq!(fixture.names().len(), 4);
     assert_eq!(outcome.field("Number of File Transfers Failed"), Some("1"));
     assert_eq!(outcome.field("Final Job Status"), Some("CompletedWithErrors"));
+}
+
+/// A server that changes names as the service does, and azuring with a proxy that leads to it under the service's own
+/// host name: `URL` of the container there, and `SAS`.
+fn at_the_service() -> (Fixture, Azuring, String, String) {
+    let fixture = Fixture::with(azuring!(), |server| server.tls(Tls::SelfSigned).service_names(true));
+    let proxy = ConnectProxy::start(fixture.server().addr());
+    let azuring = azuring!().trust(&fixture.ca_file()).env("HTTPS_PROXY", proxy.url());
+    let sas = fixture.url().split_once('?').unwrap().1.to_owned();
+    let url = format!("https://{DEVSTORE_ACCOUNT}.blob.core.windows.net/{CONTAINER}");
+    (fixture, azuring, url, sas)
+}
+
+/// Names that the service stores under another name, and that name.
+const CHANGED: [(&str, &str); 4] =
+    [("a\\b", "a/b"), ("c.", "c"), ("d./e", "d/e"), ("f/g...", "f/g")];
+
+#[test]
+fn a_file_whose_name_the_service_would_change_takes_no_others_place() {
+    let (fixture, azuring, url, sas) = at_the_service();
+    for (changed, stored) in CHANGED {
+        fixture.file(&format!("dir/{changed}"), b"another");
+        fixture.file(&format!("dir/{stored}"), stored.as_bytes());
+    }
+    let source = fixture.path().join("dir/*");
+    let to = format!("{url}?{sas}");
+    let outcome = azuring.run(["copy", source.to_str().unwrap(), &to, "--recursive"]);
+    outcome.expect_code(1);
+    assert_eq!(outcome.field("Number of File Transfers Failed"), Some("4"));
+    assert_eq!(fixture.names(), CHANGED.map(|(_, stored)| stored));
+    for (changed, stored) in CHANGED {
+        assert_eq!(fixture.content(stored), stored.as_bytes());
+        // A place that somebody names goes the same way, and so does a pipe.
+        let encoded = changed.replace('\\', "%5C");
+        let file = fixture.file("x", b"another");
+        for from in [file.to_str().unwrap(), "-"] {
+            let to = format!("{url}/{encoded}?{sas}");
+            let from_to = if from == "-" { "--from-to=PipeBlob" } else { "--from-to=LocalBlob" };
+            let refused = azuring.run(["copy", from, &to, from_to]);
+            assert_ne!(refused.code, Some(0), "{changed} {from}");
+            let text = format!("the service would store this name as `{stored}`");
+            let told = format!("{}{}", refused.stdout, refused.stderr);
+            assert!(told.contains(&text), "{changed} {from}: {told}");
+        }
+        assert_eq!(fixture.content(stored), stored.as_bytes());
+    }
+}
+
+#[test]
+fn the_same_server_under_another_name_shows_what_the_service_does() {
+    // As an emulator it gets the names as they are: without the guard they take the place of others.
+    let (fixture, ..) = at_the_service();
+    for (changed, stored) in CHANGED {
+        fixture.file(&format!("{stored}.dir/{changed}"), changed.as_bytes());
+        let source = fixture.path().join(format!("{stored}.dir/*"));
+        let url = fixture.url_of(CONTAINER, "");
+        let azuring = azuring!().trust(&fixture.ca_file());
+        azuring.run(["copy", source.to_str().unwrap(), &url, "--recursive"]).expect_code(0);
+        assert_eq!(fixture.content(stored), changed.as_bytes());
+    }
+    assert_eq!(fixture.names(), CHANGED.map(|(_, stored)| stored));
 }

@@ -11,7 +11,7 @@
 //! | `\` | an ordinary character on Linux: sent as `%5C`. The service all the same stores `/`: see [`stored_as`] |
 //! | leading `/`, `//` | legal empty segments; kept (a local tree cannot hold them, a destination path can) |
 //! | `.` and `..` segments | refused ([`NameError::DotSegment`]): URL normalisers resolve them, `%2E` included |
-//! | a name that ends in `.` | sent as it is; the service drops the dots: see [`stored_as`]. What it does with inner segments that end in `.` is not documented ("avoid") |
+//! | a segment that ends in `.` | sent as it is; the service drops the dots: see [`stored_as`] |
 //! | control characters | sent percent-encoded (`%0A`). The service "might not" accept them (RFC 2616, RFC 3987): then it answers 400 and that object alone fails. XML 1.0 has no way to write most of them, so listings may not show them faithfully |
 //! | U+FFFE, U+FFFF | sent; listings give such names percent-encoded with `Encoded="true"` (service version 2021-02-12) |
 //! | bytes that are not UTF-8 | refused ([`NameError::NotUtf8`]) |
@@ -120,17 +120,26 @@ pub fn check(name: &str) -> Result<(), NameError> {
 
 /// The name under which the service is known to store what is sent as `name`; borrowed if it is `name` itself.
 ///
-/// By public reports (not tried on an account), two legal names are changed without an error: a `\` becomes `/` (the service rebuilds the path that way
-/// also from `%5C`, as the Azure SDKs for JavaScript and Python note where they sign names), and dots at the end are dropped (reported for
-/// several SDKs and confirmed by signatures that the service expects without them). Such a file can silently
+/// By public reports (not tried on an account), two legal names are changed without an error: a `\` becomes `/` (the
+/// service rebuilds the path that way also from `%5C`, as the Azure SDKs for JavaScript and Python note where they sign
+/// names), and dots at the end are dropped (reported for several SDKs and confirmed by signatures that the service expects
+/// without them). Both are what .NET's `Uri` does to paths of http (`CanonicalizeAsFilePath`), and that drops the dots of
+/// every segment; the documentation agrees ("No path segments should end with a dot"). Such a file can silently
 /// take the place of another, `a\b` that of `a/b`. [`check`] accepts them, since gateways and test servers keep some of them as they are;
 /// whoever sends to the service itself should refuse, or at least say, when this is not `name`.
 #[must_use]
 pub fn stored_as(name: &str) -> Cow<'_, str> {
-    let kept = name.trim_end_matches('.');
-    // A name of dots alone: nothing is known.
-    let kept = if kept.is_empty() || kept.ends_with('/') { name } else { kept };
-    if kept.contains('\\') { Cow::Owned(kept.replace('\\', "/")) } else { Cow::Borrowed(kept) }
+    // Most names: a dot before a slash, or at the end, is rare.
+    if !name.contains('\\') && !name.ends_with('.') && !name.contains("./") {
+        return Cow::Borrowed(name);
+    }
+    let stored = name.replace('\\', "/");
+    let without_dots = |segment| {
+        let kept = str::trim_end_matches(segment, '.');
+        // A segment of dots alone: nothing is known.
+        if kept.is_empty() { segment } else { kept }
+    };
+    Cow::Owned(stored.split('/').map(without_dots).collect::<Vec<_>>().join("/"))
 }
 
 /// A name for a person to read on one line: control characters and bytes that are not UTF-8 as `\xNN`
@@ -289,8 +298,11 @@ mod tests {
             ("a.", "a"),
             ("d/a...", "d/a"),
             ("a\\.b.", "a/.b"),
+            ("a.\\b", "a/b"),
             ("a.b/c", "a.b/c"),
-            ("a./b", "a./b"),
+            ("a./b", "a/b"),
+            ("a/b.../c./d", "a/b/c/d"),
+            ("a./", "a/"),
             ("...", "..."),
             ("a/...", "a/..."),
             ("", ""),

@@ -67,7 +67,7 @@ pub(crate) async fn batch(rq: &Rq<'_>, body: &mut Option<Incoming>) -> std::resu
 /// The answer to one part.
 fn one(rq: &Rq<'_>, part: &Part) -> std::result::Result<Answer, Failure> {
     let request = &part.request;
-    let target = Target::parse(request, &rq.shared.accounts);
+    let target = Target::parse(request, &rq.shared.accounts, rq.shared.names);
     let routed = target.as_ref().map_err(Clone::clone).and_then(|target| route(request, target));
     let operation = routed.as_ref().map_or(Operation::Other, |o| *o);
     rq.counters.part(operation);

@@ -91,6 +91,9 @@ pub(crate) struct Serve {
     /// Seconds for which a container that was deleted cannot be made again (the service: 30).
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     container_deletion: u64,
+    /// Change names as the service does: backslashes become slashes, dots at the end of segments are dropped.
+    #[arg(long)]
+    service_names: bool,
     /// A premium account, which takes page blobs alone and knows their tiers.
     #[arg(long)]
     premium_page_blobs: bool,
@@ -190,6 +193,7 @@ impl Serve {
             .always_md5(self.always_md5)
             .versioning(self.versioning)
             .hierarchical_namespace(self.hns)
+            .service_names(self.service_names)
             .premium_page_blobs(self.premium_page_blobs)
             .container_deletion(Duration::from_secs(self.container_deletion))
             .faults(self.faults.faults());

@@ -61,6 +61,7 @@ mod auth;
 mod batch;
 mod block_blob;
 mod body;
+mod builder;
 mod cert;
 mod change;
 mod conditions;
@@ -98,6 +99,7 @@ mod xml;
 use std::path::PathBuf;
 
 pub use auth::PublicAccess;
+pub use builder::ServerBuilder;
 pub use entra::{
     Application, Authority, AuthorityBuilder, Behaviour, Endpoint, ManagedIdentity, Role, SignIn,
     TokenRequest, Trouble,
@@ -106,7 +108,7 @@ pub use faults::{Fault, Faults, NameMatch, Rate, Rule};
 pub use inspect::{BlobInfo, BlockInfo, DeletedInfo};
 pub use plant::Seed;
 pub use route::Operation;
-pub use server::{Server, ServerBuilder};
+pub use server::Server;
 pub use stats::Stats;
 
 /// The published key of `devstoreaccount1`, which every emulator of the service accepts. It protects nothing.

@@ -23,7 +23,7 @@ use crate::properties::{Props, Spelling, put};
 use crate::route::{Operation, route};
 use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
-use crate::target::Target;
+use crate::target::{NameRules, Target};
 use crate::{
     acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, lease, list,
     page_blob, read_blob, tags, time,
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) soft_delete: Option<u32>,
     /// The order of names in listings.
     pub(crate) order: Order,
+    /// What becomes of paths before they name something.
+    pub(crate) names: NameRules,
     /// The account takes page blobs alone, and knows their tiers.
     pub(crate) premium_pages: bool,
     /// The encryption scopes that there are; none: every name is one.
@@ -139,7 +141,7 @@ impl Link {
         let (parts, body) = request.into_parts();
         let names = if self.http1 { self.conn.take_metadata_names() } else { Vec::new() };
         let mut body = Some(body);
-        let target = Target::parse(&parts, &self.shared.accounts);
+        let target = Target::parse(&parts, &self.shared.accounts, self.shared.names);
         let routed = match &target {
             Ok(target) => route(&parts, target),
             Err(e) => Err(e.clone()),

@@ -94,9 +94,23 @@ impl<'r> Target<'r> {
     ///
     /// # Errors
     /// 400 for a URL that cannot be decoded or breaks the naming rules, 404 for an unknown account.
-    pub(crate) fn parse(parts: &'r Parts, accounts: &[Arc<Account>]) -> Result<Target<'r>> {
+    pub(crate) fn parse(parts: &'r Parts, accounts: &[Arc<Account>], names: NameRules) -> Result<Target<'r>> {
         let raw_path = parts.uri.path();
-        let path = raw_path.strip_prefix('/').unwrap_or(raw_path);
+        let canonical = match names {
+            NameRules::Exact => None,
+            NameRules::Service => Some(canonical_path(raw_path).ok_or(INVALID_URI)?),
+        };
+        // What is decoded already is not decoded again.
+        let decode = |raw: &str| -> Result<String> {
+            match names {
+                NameRules::Exact => {
+                    percent_decode(raw, false).map(Cow::into_owned).ok_or_else(|| INVALID_URI.into())
+                }
+                NameRules::Service => Ok(raw.to_owned()),
+            }
+        };
+        let whole = canonical.as_deref().unwrap_or(raw_path);
+        let path = whole.strip_prefix('/').unwrap_or(whole);
         let (account, path) = match account_of_host(parts, accounts) {
             Some(account) => (Arc::clone(account), path),
             None => {
@@ -108,13 +122,12 @@ impl<'r> Target<'r> {
         };
         let query = Query::parse(parts.uri.query().unwrap_or(""))?;
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-        let first = percent_decode(first, false).ok_or(INVALID_URI)?;
-        let rest = percent_decode(rest, false).ok_or(INVALID_URI)?;
+        let (first, rest): (Cow<'r, str>, Cow<'r, str>) = (decode(first)?.into(), decode(rest)?.into());
         let (container, blob) = match (first.is_empty(), rest.is_empty()) {
             (true, true) => (None, None),
             (true, false) => return Err(INVALID_RESOURCE_NAME.into()),
             // One segment is a blob of the root container, unless the query says that a container is meant.
-            (false, true) if query.get("restype").is_none() && !raw_path.ends_with('/') => {
+            (false, true) if query.get("restype").is_none() && !whole.ends_with('/') => {
                 (Some(Cow::Borrowed("$root")), Some(first))
             }
             (false, true) => (Some(first), None),
@@ -155,8 +168,50 @@ pub(crate) fn is_system(container: &str) -> bool {
     matches!(container, "$logs" | "$blobchangefeed")
 }
 
-/// Blob names hold 1 to 1,024 characters (UTF-16 units, as .NET counts them).
+/// What becomes of the path of a URL before it names something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum NameRules {
+    /// It is decoded, and that is all: every name can be tested, and gateways do the same.
+    #[default]
+    Exact,
+    /// It is made canonical first, as the service does it.
+    Service,
+}
+
+/// The path as the service sees it: decoded, `\` as `/`, `.` and `..` resolved, dots at the end of a segment dropped.
+///
+/// These are the rules of .NET's `Uri` for http (`CanonicalizeAsFilePath`), which explain what users of the service
+/// report: <https://github.com/rclone/rclone/blob/master/docs/content/azureblob.md> (restricted file names), and "No path
+/// segments should end with a dot" (Naming and Referencing Containers, Blobs, and Metadata). Nothing was tried on an account.
+fn canonical_path(raw: &str) -> Option<String> {
+    let decoded = percent_decode(raw, false)?.replace('\\', "/");
+    let mut segments: Vec<&str> = Vec::new();
+    let mut all = decoded.strip_prefix('/').unwrap_or(&decoded).split('/').peekable();
+    while let Some(segment) = all.next() {
+        let last = all.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    segments.pop();
+                }
+                if last {
+                    segments.push("");
+                }
+            }
+            segment => segments.push(segment.trim_end_matches('.')),
+        }
+    }
+    Some(format!("/{}", segments.join("/")))
+}
+
+/// Path segments of a blob's name.
+const MAX_SEGMENTS: usize = 254;
+
+/// Blob names hold 1 to 1,024 characters (UTF-16 units, as .NET counts them) in up to 254 segments.
 fn check_blob_name(name: &str) -> Result<()> {
+    if name.len() >= MAX_SEGMENTS && name.split('/').count() > MAX_SEGMENTS {
+        return Err(OUT_OF_RANGE_INPUT.into());
+    }
     if name.len() > 1024 && name.encode_utf16().count() > 1024 {
         return Err(OUT_OF_RANGE_INPUT.into());
     }
@@ -174,7 +229,7 @@ mod tests {
     fn names(host: &str, uri: &str) -> std::result::Result<(String, Option<String>, Option<String>), String> {
         let accounts = [Arc::new(Account::new("acct", &[1; 32])), Arc::new(Account::new("other", &[2; 32]))];
         let parts = parts(host, uri);
-        let target = Target::parse(&parts, &accounts).map_err(|e| e.code.to_string())?;
+        let target = Target::parse(&parts, &accounts, NameRules::Exact).map_err(|e| e.code.to_string())?;
         Ok((
             target.account.name.clone(),
             target.container.map(Cow::into_owned),
@@ -207,6 +262,36 @@ mod tests {
         assert_eq!(name("/acct/con/%ff").unwrap_err(), "InvalidUri");
         assert_eq!(name(&format!("/acct/con/{}", "a".repeat(1025))).unwrap_err(), "OutOfRangeInput");
         assert_eq!(name(&format!("/acct/con/{}", "%C3%A4".repeat(1024))).unwrap(), "ä".repeat(1024));
+    }
+
+    #[test]
+    fn a_name_has_so_many_segments() {
+        let of =
+            |segments: usize| names("127.0.0.1", &format!("/acct/con/{}", vec!["a"; segments].join("/")));
+        assert_eq!(of(254).unwrap().2.unwrap().len(), 507);
+        assert_eq!(of(255).unwrap_err(), "OutOfRangeInput");
+        let empty = "/".repeat(300);
+        assert_eq!(names("127.0.0.1", &format!("/acct/con/{empty}")).unwrap_err(), "OutOfRangeInput");
+    }
+
+    #[test]
+    fn the_service_makes_paths_canonical() {
+        for (raw, expected) in [
+            ("/acct/con/a/b", "/acct/con/a/b"),
+            ("/acct/con/a%5Cb%20c", "/acct/con/a/b c"),
+            ("/acct/con/a./b..", "/acct/con/a/b"),
+            ("/acct/con/a/./b/../c", "/acct/con/a/c"),
+            ("/acct/con/a/%2E%2E/b", "/acct/con/b"),
+            ("/acct/con/a/..", "/acct/con/"),
+            ("/acct/con/a/.", "/acct/con/a/"),
+            ("/acct/con/../other/x", "/acct/other/x"),
+            ("/acct/con/a/.../b", "/acct/con/a//b"),
+            ("/acct/con/a//b/", "/acct/con/a//b/"),
+            ("/../../x", "/x"),
+        ] {
+            assert_eq!(canonical_path(raw).as_deref(), Some(expected), "{raw}");
+        }
+        assert_eq!(canonical_path("/acct/con/%zz"), None);
     }
 
     #[test]

@@ -134,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::store::Account;
+    use crate::target::NameRules;
 
     fn request(uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut builder = http::Request::builder().method("PUT").uri(uri).header("host", "127.0.0.1:1");
@@ -158,7 +159,7 @@ mod tests {
             ],
         );
         let accounts = [Arc::new(Account::new("acct", &[7; 64]))];
-        let target = Target::parse(&parts, &accounts).unwrap();
+        let target = Target::parse(&parts, &accounts, NameRules::Exact).unwrap();
         assert_eq!(
             string_to_sign(&parts, &target),
             "PUT\n\n\n\n\ntext/plain\n\n\n\n\n\nbytes=0-1\nx-ms-date:Sun, 06 Nov 1994 08:49:37 GMT\n\
@@ -173,7 +174,7 @@ mod tests {
         let now = time::parse_http_date(date).unwrap();
         let headers = [("x-ms-version", "2025-11-05"), ("x-ms-date", date)];
         let parts = request("/acct/con/b", &headers);
-        let target = Target::parse(&parts, &accounts).unwrap();
+        let target = Target::parse(&parts, &accounts, NameRules::Exact).unwrap();
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 64]);
         let signature = STANDARD.encode(hmac::sign(&key, string_to_sign(&parts, &target).as_bytes()));
         let check = |target: &Target<'_>, parts: &Parts, credential: &str, now: u64| {
@@ -186,7 +187,7 @@ mod tests {
             assert_eq!(check(&target, &parts, &good, late).unwrap_err(), "AuthenticationFailed");
         }
         let other = request("/acct/con/c", &headers);
-        let other_target = Target::parse(&other, &accounts).unwrap();
+        let other_target = Target::parse(&other, &accounts, NameRules::Exact).unwrap();
         assert_eq!(check(&other_target, &other, &good, now).unwrap_err(), "AuthenticationFailed");
         let wrong = format!("other:{signature}");
         assert_eq!(check(&target, &parts, &wrong, now).unwrap_err(), "AuthenticationFailed");
