@@ -124,8 +124,7 @@ fn at_the_service() -> (Fixture, Azuring, String, String) {
 }
 
 /// Names that the service stores under another name, and that name.
-const CHANGED: [(&str, &str); 4] =
-    [("a\\b", "a/b"), ("c.", "c"), ("d./e", "d/e"), ("f/g...", "f/g")];
+const CHANGED: [(&str, &str); 4] = [("a\\b", "a/b"), ("c.", "c"), ("d./e", "d/e"), ("f/g...", "f/g")];
 
 #[test]
 fn a_file_whose_name_the_service_would_change_takes_no_others_place() {
