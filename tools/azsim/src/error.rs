@@ -110,6 +110,8 @@ macro_rules! kinds {
 // Codes and messages: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 // and .../common-rest-api-error-codes.
 kinds! {
+    ACCESS_TIER_NOT_SUPPORTED = 400 "AccessTierNotSupportedForBlobType"
+        "The access tier is not supported for this blob type.";
     API_NOT_IMPLEMENTED = 501 "APINotImplemented" "The requested operation is not implemented by this server.";
     APPEND_POSITION_CONDITION_NOT_MET = 412 "AppendPositionConditionNotMet"
         "The append position condition specified was not met.";

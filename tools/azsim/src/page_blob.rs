@@ -13,9 +13,10 @@ use crate::change::current;
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
 use crate::error::{
-    API_NOT_IMPLEMENTED, BLOB_TIER_INADEQUATE, CANNOT_CHANGE_TO_LOWER_TIER, INVALID_BLOB_TYPE,
-    INVALID_HEADER_VALUE, INVALID_PAGE_RANGE, INVALID_QUERY_PARAMETER_VALUE, MISSING_REQUIRED_HEADER,
-    OUT_OF_RANGE_QUERY_PARAMETER, REQUEST_BODY_TOO_LARGE, Result, SEQUENCE_NUMBER_CONDITION_NOT_MET,
+    ACCESS_TIER_NOT_SUPPORTED, API_NOT_IMPLEMENTED, BLOB_TIER_INADEQUATE, CANNOT_CHANGE_TO_LOWER_TIER,
+    INVALID_BLOB_TYPE, INVALID_HEADER_VALUE, INVALID_PAGE_RANGE, INVALID_QUERY_PARAMETER_VALUE,
+    MISSING_REQUIRED_HEADER, OUT_OF_RANGE_QUERY_PARAMETER, REQUEST_BODY_TOO_LARGE, Result,
+    SEQUENCE_NUMBER_CONDITION_NOT_MET,
 };
 use crate::headers::{self, nonempty, number};
 use crate::past::Which;
@@ -99,7 +100,7 @@ pub(crate) fn check_tier(rq: &Rq<'_>, props: &Props, kind: BlobKind, len: u64) -
     match props.rare().page_tier {
         None => Ok(()),
         Some(tier) if kind == BlobKind::Page && rq.shared.premium_pages => tier.check(None, len),
-        Some(tier) => Err(INVALID_HEADER_VALUE.header("x-ms-access-tier", tier.name())),
+        Some(tier) => Err(ACCESS_TIER_NOT_SUPPORTED.header("x-ms-access-tier", tier.name())),
     }
 }
 

@@ -105,7 +105,7 @@ impl Server {
                 shared: Arc::clone(shared),
                 number,
                 acceptor: acceptor.clone(),
-                h2_max_frame: h2_max_frame,
+                h2_max_frame,
                 stopped: stopped.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("azsim-{number}"));

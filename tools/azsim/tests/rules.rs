@@ -406,8 +406,10 @@ fn a_premium_account_takes_page_blobs_alone() {
     assert_eq!(about.header("x-ms-sku-name"), "Premium_LRS");
     // A standard account has no such tiers.
     let (_server, mut client) = start(|s| s);
-    assert_eq!(client.send("PUT", "/con/p", &[PAGE, PAGES, tier("P10")], b"").status, 400);
-    assert_eq!(put(&mut client, "x", &[tier("P10")]).status, 400);
+    for (name, headers) in [("p", vec![PAGE, PAGES, tier("P10")]), ("x", vec![BLOCK, tier("P10")])] {
+        let reply = client.send("PUT", &format!("/con/{name}"), &headers, b"");
+        assert_eq!(reply.verdict(), (400, "AccessTierNotSupportedForBlobType"), "{name}");
+    }
 }
 
 #[test]
