@@ -31,6 +31,7 @@ mod closed;
 mod damage;
 pub mod differential;
 pub mod entra;
+mod faulty;
 mod fixture;
 pub mod hostile;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use azurite::{Azurite, AzuriteOptions};
 pub use certificate::Certificate;
 pub use closed::ClosedPort;
 pub use damage::{DamagingProxy, Wire};
+pub use faulty::{Call, FaultyFs};
 pub use fixture::{CONTAINER, Fixture};
 pub use inspect::{BlobClient, RemoteBlob, SasSpec};
 pub use peers::{Peers, PeersError, target_dir};

@@ -160,6 +160,8 @@ pub struct BlobFacts {
     pub tier: Option<AccessTier>,
     /// MD5 of the whole blob, as its writer declared it or the service computed it.
     pub content_md5: Option<[u8; 16]>,
+    /// What is stored as its MD5 is none: the service keeps there whatever it is given.
+    pub md5_is_none: bool,
     /// Content type and its kin.
     pub content: Option<Box<ContentFacts>>,
     /// Lease, copy, rehydration, encryption.
@@ -330,6 +332,7 @@ impl BlobFacts {
             Property::Tier => self.tier = Some(AccessTier::parse(text)),
             Property::Md5 => {
                 self.content_md5 = BASE64_STANDARD.decode(text).ok().and_then(|b| b.try_into().ok());
+                self.md5_is_none = self.content_md5.is_none();
             }
             Property::Version => self.version_id = Some(text.into()),
             Property::ContentType => self.content_mut().content_type = word(),
@@ -443,6 +446,21 @@ mod tests {
         let state = part.state.unwrap();
         assert_eq!((state.lease_state.as_deref(), state.tag_count), (Some("leased"), 3));
         assert_eq!(part.version_id.as_deref(), Some("2026-11-22T04:00:00.0000000Z"));
+    }
+
+    #[test]
+    fn a_stored_md5_that_is_none_is_told_from_there_being_none() {
+        for (text, md5, is_none) in [
+            ("AQEBAQEBAQEBAQEBAQEBAQ==", Some([1; 16]), false),
+            ("AQEBAQ==", None, true),
+            ("AQEBAQEBAQEBAQEBAQEBAQEB", None, true),
+            ("no base64", None, true),
+            ("", None, false),
+        ] {
+            let mut facts = BlobFacts::default();
+            facts.set(Property::Md5, text).unwrap();
+            assert_eq!((facts.content_md5, facts.md5_is_none), (md5, is_none), "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method};
 use crate::change::X_MS_ACCESS_TIER;
 use crate::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::error::RequestError;
-use crate::get_blob::Which;
+use crate::get_blob::{Which, add_if_match};
 use crate::operation::Operation;
 use crate::properties::value;
 use crate::put_blob::{Body, Written, X_MS_BLOB_TYPE};
@@ -80,7 +80,7 @@ impl BlobClient {
         self.write(head, payload, body.crc64).await
     }
 
-    /// Get Page Ranges: up to 10,000 of them. `marker` is [`PageRanges::next`] of the call before.
+    /// Get Page Ranges: up to 10,000 of them, of the blob with the ETag `if_match`, where one is given. `marker` is [`PageRanges::next`] of the call before.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -88,11 +88,13 @@ impl BlobClient {
         &self,
         name: &str,
         which: Which<'_>,
+        if_match: Option<&str>,
         marker: Option<&str>,
     ) -> Result<PageRanges, RequestError> {
         let marker = marker.map(|marker| ("marker", marker));
         let query = std::iter::once(("comp", "pagelist")).chain(which.query()).chain(marker).collect();
-        let (operation, headers) = (Operation::GetPageRanges, self.target().common.clone());
+        let (operation, mut headers) = (Operation::GetPageRanges, self.target().common.clone());
+        add_if_match(&mut headers, if_match)?;
         let head = Head { operation, method: Method::GET, name, query, headers };
         let answer = self.exchange(head, Payload::default(), RANGES_LIMIT_BYTES).await?;
         parse(&answer.body).map_err(|reason| operation.answered_otherwise(reason, false))

@@ -310,9 +310,9 @@ fn page_blobs_know_their_ranges() {
         let body = Body { crc64: Some(Crc64::of(&page)), ..Body::default() };
         client.put_page("disk", 512, page.clone(), body).await.unwrap();
         client.put_page("disk", 8192, page.clone(), body).await.unwrap();
-        let found = client.get_page_ranges("disk", Which::default(), None).await.unwrap();
+        let found = client.get_page_ranges("disk", Which::default(), None, None).await.unwrap();
         assert_eq!((found.ranges, found.next), (vec![512..1536, 8192..9216], None));
-        let found = client.get_page_ranges("disk", Which::default(), Some("2!8192")).await.unwrap();
+        let found = client.get_page_ranges("disk", Which::default(), None, Some("2!8192")).await.unwrap();
         assert_eq!((found.ranges.len(), &found.ranges[0]), (1, &(8192..9216)));
         let crooked = client.put_page("disk", 7, page, body).await.unwrap_err();
         assert_eq!(code(crooked), "InvalidPageRange");

@@ -28,8 +28,30 @@ pub enum SpecialKind {
     BlockDevice,
     /// A character device.
     CharDevice,
+    /// A descriptor of a process, open for something else.
+    Descriptor,
     /// Something this program does not know.
     Unknown,
+}
+
+impl SpecialKind {
+    /// What is of this type; `None` for files, directories and symbolic links.
+    pub(crate) fn of(kind: std::fs::FileType) -> Option<Self> {
+        use std::os::unix::fs::FileTypeExt as _;
+        Some(if kind.is_file() || kind.is_dir() || kind.is_symlink() {
+            return None;
+        } else if kind.is_socket() {
+            Self::Socket
+        } else if kind.is_fifo() {
+            Self::Fifo
+        } else if kind.is_block_device() {
+            Self::BlockDevice
+        } else if kind.is_char_device() {
+            Self::CharDevice
+        } else {
+            Self::Unknown
+        })
+    }
 }
 
 impl fmt::Display for SpecialKind {
@@ -39,6 +61,7 @@ impl fmt::Display for SpecialKind {
             Self::Fifo => "a named pipe",
             Self::BlockDevice => "a block device",
             Self::CharDevice => "a character device",
+            Self::Descriptor => "an open descriptor",
             Self::Unknown => "of an unknown kind",
         })
     }
@@ -81,8 +104,25 @@ pub enum LocalError {
         path: PathBuf,
     },
     /// A socket, pipe or device, which has no content to copy. Leave it out.
-    #[error("{}: is {kind}, only files and directories can be copied", Shown(path))]
+    #[error(
+        "{}: is {kind}, only files and directories can be copied; to upload what comes through it: azuring copy - URL < {}",
+        Shown(path),
+        Shown(path)
+    )]
     Special {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        kind: SpecialKind,
+    },
+    /// The destination is a socket, pipe, device or open descriptor, which would be replaced by a file. Write to it through
+    /// stdout.
+    #[error(
+        "{}: is {kind}, and files are written to directories; to write one blob to it: azuring copy URL - > {}",
+        Shown(path),
+        Shown(path)
+    )]
+    NotAPlace {
         /// The path.
         path: PathBuf,
         /// What it is.
@@ -165,6 +205,7 @@ impl LocalError {
             | Self::DirectoryInTheWay { path }
             | Self::Exists { path }
             | Self::Special { path, .. }
+            | Self::NotAPlace { path, .. }
             | Self::Spill { path, .. }
             | Self::Io { path, .. } => path,
         }

@@ -42,6 +42,7 @@
 
 mod ahead;
 mod chain;
+mod destination;
 mod error;
 mod found;
 mod known;
@@ -55,6 +56,7 @@ mod spill;
 mod target;
 pub mod walk;
 
+pub use destination::Destination;
 pub use error::{LocalError, SpecialKind};
 pub use found::{Counts, Found, SkippedKind, SymlinkMode};
 pub use path::RelPath;

@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use crate::{LocalError, SpecialKind};
@@ -51,20 +50,11 @@ pub fn stat_source(path: &Path) -> Result<SourceKind, LocalError> {
         Err(error) => return Err(LocalError::from_io(path.to_owned(), "stat", &error)),
     };
     let kind = metadata.file_type();
-    Ok(if kind.is_file() {
-        SourceKind::File { size: metadata.len() }
-    } else if kind.is_dir() {
-        SourceKind::Directory
-    } else if kind.is_socket() {
-        SourceKind::Other(SpecialKind::Socket)
-    } else if kind.is_fifo() {
-        SourceKind::Other(SpecialKind::Fifo)
-    } else if kind.is_block_device() {
-        SourceKind::Other(SpecialKind::BlockDevice)
-    } else if kind.is_char_device() {
-        SourceKind::Other(SpecialKind::CharDevice)
-    } else {
-        SourceKind::Other(SpecialKind::Unknown)
+    Ok(match SpecialKind::of(kind) {
+        Some(special) => SourceKind::Other(special),
+        None if kind.is_dir() => SourceKind::Directory,
+        // No link: they were followed.
+        None => SourceKind::File { size: metadata.len() },
     })
 }
 

@@ -56,6 +56,9 @@ pub struct TargetTree {
     root: Arc<OwnedFd>,
     root_path: PathBuf,
     known: Known,
+    /// The root again, opened when the job begins: the file system tells it of every error of writing back since then,
+    /// whoever else was told (`errseq_t` in Linux). `None`: the root may not be read.
+    watch: Option<OwnedFd>,
 }
 
 impl TargetTree {
@@ -76,7 +79,10 @@ impl TargetTree {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| write_error(path.to_owned(), "open", errno))?;
-        Ok(Self { root: Arc::new(root), root_path: path.to_owned(), known: Known::new(KNOWN_DIRECTORIES) })
+        // Not O_PATH: nothing can be asked of that.
+        let watch = rustix::fs::openat(&root, c".", OFlags::RDONLY | DIRECTORY, Mode::empty()).ok();
+        let known = Known::new(KNOWN_DIRECTORIES);
+        Ok(Self { root: Arc::new(root), root_path: path.to_owned(), known, watch })
     }
 
     /// Holds at most `directories` open (at least one, beside the root), where descriptors are scarce.
@@ -86,17 +92,26 @@ impl TargetTree {
         self
     }
 
-    /// Waits until the file system that holds the root has written back everything that was written before. Blocks.
+    /// Waits until the file system that holds the root has written back everything that was written before. `false`: it
+    /// cannot be asked, since the root may not be read. Blocks.
     ///
     /// # Errors
     ///
-    /// [`LocalError`]: the root may not be read, or the disk fails.
-    pub fn sync(&self) -> Result<(), LocalError> {
-        // Not O_PATH: nothing can be asked of that.
-        let flags = OFlags::RDONLY | DIRECTORY;
-        rustix::fs::openat(&self.root, c".", flags, Mode::empty())
-            .and_then(rustix::fs::syncfs)
-            .map_err(|errno| self.error(b"", "writing back", errno))
+    /// [`LocalError`]: something that was written since the last success, or since the job began, was not written back.
+    pub fn sync(&self) -> Result<bool, LocalError> {
+        let Some(watch) = &self.watch else { return Ok(false) };
+        rustix::fs::syncfs(watch).map(|()| true).map_err(|errno| self.error(b"", "writing back", errno))
+    }
+
+    /// Whether `name` cannot be made because the user may not make anything in the root. A directory below it that may not
+    /// be written concerns its own files alone.
+    #[must_use]
+    pub fn is_root_denied(&self, name: &LocalName) -> bool {
+        let top = name.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();
+        let is_in_root = name.parent().is_empty()
+            || rustix::fs::statat(&self.root, top, AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT);
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        is_in_root && rustix::fs::accessat(&self.root, c".", access, AtFlags::EACCESS).is_err()
     }
 
     /// The root as it was given.

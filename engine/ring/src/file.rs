@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::pool::Lease;
-use crate::store::{Finish, Names, NewFile};
+use crate::store::{Finish, Names, NewFile, Room};
 
 /// A directory that relative names are opened in. Cheap to clone; clones share the descriptor.
 #[derive(Clone, Debug)]
@@ -89,6 +89,30 @@ pub struct OpenFile {
     pub meta: FileMeta,
 }
 
+/// A file whose length is said to be 0 and that has content, as in `/proc` and on some FUSE file systems. The inner error
+/// of an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HasContent;
+
+impl std::fmt::Display for HasContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the file system says that it is empty, and it is not: its length is not known")
+    }
+}
+
+impl std::error::Error for HasContent {}
+
+/// Whether a file that is said to be empty gives a byte when it is read.
+fn has_content(fd: &OwnedFd) -> io::Result<bool> {
+    loop {
+        match rustix::io::pread(fd, &mut [0; 1][..], 0) {
+            Ok(got) => return Ok(got > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Files from this size on are looked up in the page cache; what is not there is read around it. Below it
 /// buffered reads cost less.
 pub(crate) const DIRECT_FROM_BYTES: u64 = 64 << 20;
@@ -108,6 +132,9 @@ impl OpenFile {
         let meta = fstat(&fd)?;
         if !meta.regular {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no longer a regular file"));
+        }
+        if meta.len == 0 && has_content(&fd)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, HasContent));
         }
         let direct = (meta.len >= DIRECT_FROM_BYTES && mostly_uncached(&fd, meta.len))
             .then(|| reopen_direct(&fd))
@@ -218,11 +245,11 @@ pub trait FileRing: 'static {
         finish: Finish,
     ) -> impl Future<Output = io::Result<()>>;
 
-    /// Makes a file of `len` bytes under its temporary name, its space reserved.
+    /// Makes a file of `len` zero bytes under its temporary name.
     ///
     /// # Errors
     /// The kernel's; nothing is left behind.
-    fn create(&self, names: Names, len: u64) -> impl Future<Output = io::Result<NewFile>>;
+    fn create(&self, names: Names, len: u64, room: Room) -> impl Future<Output = io::Result<NewFile>>;
 
     /// Writes `lease` at `offset`; ranges may be written in any order and at the same time.
     ///

@@ -21,6 +21,7 @@
 //! - A [`Lease`] is the only owner of its slot from `acquire` until the last `Bytes` made of it is dropped.
 //! - A file is written under a temporary name and gets its own when it is complete. It takes the place of a file or a
 //!   symbolic link, never of a directory, pipe, socket or device.
+//! - What `close(2)` has to say of a written file is heard before the file gets its name.
 //! - A file operation that was submitted is awaited to its end: tasks that use a [`FileRing`] are never
 //!   cancelled in flight (a dropped open would leak its descriptor).
 //!
@@ -31,6 +32,7 @@
 //! This is the only crate with `unsafe` code: memory mapping and io_uring submission.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod dress;
 mod file;
 mod memory;
 mod pool;
@@ -40,9 +42,10 @@ mod threads;
 mod uring;
 mod workers;
 
-pub use file::{FileMeta, FileRing, Loaded, OpenFile, SourceDir};
+pub use dress::check_close;
+pub use file::{FileMeta, FileRing, HasContent, Loaded, OpenFile, SourceDir};
 pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};
 pub use runtime::{IoChoice, IoPath, LaneRuntime, probe};
-pub use store::{Finish, InTheWay, Names, NewFile};
+pub use store::{Finish, InTheWay, Names, NewFile, Permissions, Room};
 pub use threads::ThreadFiles;
 pub use uring::UringFiles;

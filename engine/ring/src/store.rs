@@ -10,11 +10,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, fallocate,
-    fchmod, fchown, fstat, ftruncate, futimens, linkat, openat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, Stat, fallocate, fstat, ftruncate, linkat,
+    openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
+use crate::dress::{check_close, dress};
 use crate::file::{DIRECT_ALIGN, DIRECT_FROM_BYTES, SourceDir};
 use crate::pool::Lease;
 
@@ -29,11 +30,28 @@ pub struct Names {
     pub name: CString,
 }
 
+/// Which permissions a file gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permissions {
+    /// As any program that writes it: those of the file that it takes the place of; of a new one what the default ACL of
+    /// its directory says, or else the bits that the umask leaves, which are given here.
+    Usual(u32),
+    /// These bits.
+    Exact(u32),
+}
+
+impl Default for Permissions {
+    /// A new file is its owner's alone.
+    fn default() -> Self {
+        Self::Usual(0o600)
+    }
+}
+
 /// How a complete file looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Finish {
-    /// Permission bits.
-    pub mode: u32,
+    /// Permissions.
+    pub permissions: Permissions,
     /// User and group.
     pub owner: Option<(u32, u32)>,
     /// Times of access and modification, nanoseconds since 1970.
@@ -94,6 +112,15 @@ impl From<InTheWay> for io::Error {
     }
 }
 
+/// What of a new file takes room on the disk from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// All of it.
+    Reserved,
+    /// What is written; the rest is a hole.
+    AsWritten,
+}
+
 /// A file that is being written.
 #[derive(Clone, Debug)]
 pub struct NewFile {
@@ -104,10 +131,14 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Makes the file with room for `len` bytes.
-    pub(crate) fn create(names: &Names, len: u64) -> io::Result<Self> {
+    /// Makes the file with `len` bytes.
+    pub(crate) fn create(names: &Names, len: u64, room: Room) -> io::Result<Self> {
         let fd = open_new(names)?;
-        if let Err(error) = reserve(&fd, len) {
+        let made = match room {
+            Room::Reserved => reserve(&fd, len),
+            Room::AsWritten => ftruncate(&fd, len).map_err(io::Error::from),
+        };
+        if let Err(error) = made {
             discard(names);
             return Err(error);
         }
@@ -153,7 +184,7 @@ impl NewFile {
     /// # Errors
     /// The kernel's; nothing is left behind.
     pub fn create_empty(names: &Names) -> io::Result<Self> {
-        Self::create(names, 0)
+        Self::create(names, 0, Room::AsWritten)
     }
 
     /// Writes `bytes` at `offset`. Blocks.
@@ -240,6 +271,9 @@ impl NewFile {
             if self.direct.is_some() && !self.len.is_multiple_of(DIRECT_ALIGN) {
                 ftruncate(&self.fd, self.len)?;
             }
+            if let Some(direct) = &self.direct {
+                check_close(direct)?;
+            }
             publish(&self.fd, names, finish)
         })();
         done.inspect_err(|_| discard(names))
@@ -247,20 +281,23 @@ impl NewFile {
 }
 
 /// Writes a whole small file. Where the file system can, the file has no name at all until it is complete: that is one
-/// change of the directory instead of three, a quarter of the whole cost on ext4, and nothing is left by a crash.
+/// change of the directory instead of three, a quarter of the whole cost on ext4, and nothing is left by a crash. Since
+/// nobody else can open it, it has from the beginning the permissions that the directory gives.
 pub(crate) fn store(names: &Names, parts: &[Lease], finish: &Finish) -> io::Result<()> {
-    match openat(
-        &names.dir,
-        c".",
-        OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC,
-        Mode::RUSR | Mode::WUSR,
-    ) {
+    let mode = match finish.permissions {
+        Permissions::Usual(_) => Mode::from_raw_mode(0o666),
+        Permissions::Exact(_) => Mode::RUSR | Mode::WUSR,
+    };
+    match openat(&names.dir, c".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
         Ok(fd) => {
             write_parts(&fd, parts)?;
-            dress(&fd, finish)?;
+            check_close(&fd)?;
+            dress(fd.as_fd(), names, finish, None, false)?;
             match link(&fd, names, &names.name) {
                 Err(Errno::EXIST) if finish.replace => {
-                    check_replaceable(names)?;
+                    if let Some(there) = replaceable(names)? {
+                        dress(fd.as_fd(), names, finish, Some(&there), false)?;
+                    }
                     anew(names, || link(&fd, names, &names.temporary))?;
                     let renamed = renameat(&names.dir, &names.temporary, &names.dir, &names.name);
                     return Ok(renamed.inspect_err(|_| discard(names))?);
@@ -348,25 +385,19 @@ fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Resul
     Ok(())
 }
 
-/// Gives the file its owner, mode and times.
-fn dress(fd: &OwnedFd, finish: &Finish) -> io::Result<()> {
-    if let Some((uid, gid)) = finish.owner {
-        fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-    }
-    fchmod(fd, Mode::from_raw_mode(finish.mode))?;
-    if let Some((accessed, modified)) = finish.times_ns {
-        futimens(fd, &Timestamps { last_access: timespec(accessed), last_modification: timespec(modified) })?;
-    }
-    Ok(())
-}
-
+/// Gives a file that has a temporary name its properties and its own name.
 fn publish(fd: &OwnedFd, names: &Names, finish: &Finish) -> io::Result<()> {
-    dress(fd, finish)?;
+    check_close(fd)?;
+    // Before the file is given the permissions of a new one, which the one that is there may not have.
+    let replaced = if finish.replace { replaceable(names)? } else { None };
+    dress(fd.as_fd(), names, finish, replaced.as_ref(), true)?;
     let Names { dir, temporary, name } = names;
-    // Most names are new, and then this is all: what is there is only looked at where there is something.
+    if replaced.is_some() {
+        return Ok(renameat(dir, temporary, dir, name)?);
+    }
     match renameat_with(dir, temporary, dir, name, RenameFlags::NOREPLACE) {
         Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) if finish.replace => {
-            check_replaceable(names)?;
+            replaceable(names)?;
             Ok(renameat(dir, temporary, dir, name)?)
         }
         // Not every file system knows the flag; a second name for the file does the same in two steps.
@@ -378,18 +409,17 @@ fn publish(fd: &OwnedFd, names: &Names, finish: &Finish) -> io::Result<()> {
     }
 }
 
-/// Whether a rename over the name takes away nothing but a file, a symbolic link, or nothing at all.
-fn check_replaceable(names: &Names) -> io::Result<()> {
+/// The file that a rename over the name takes away, `None` for a symbolic link or nothing at all; anything else stays.
+fn replaceable(names: &Names) -> io::Result<Option<Stat>> {
     match statat(&names.dir, &names.name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => {
-            InTheWay::of(FileType::from_raw_mode(stat.st_mode)).map_or(Ok(()), |there| Err(there.into()))
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            match InTheWay::of(kind) {
+                Some(there) => Err(there.into()),
+                None => Ok((kind == FileType::RegularFile).then_some(stat)),
+            }
         }
-        Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn timespec(ns: i128) -> Timespec {
-    let (seconds, nanoseconds) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
-    Timespec { tv_sec: seconds.clamp(i64::MIN.into(), i64::MAX.into()) as i64, tv_nsec: nanoseconds as _ }
 }

@@ -11,7 +11,7 @@ use crate::file::{
     Cached, FileRing, Loaded, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached, shrank,
 };
 use crate::pool::Lease;
-use crate::store::{self, Finish, Names, NewFile};
+use crate::store::{self, Finish, Names, NewFile, Room};
 use crate::workers::{Blocking, Workers};
 
 /// [`FileRing`] on blocking threads, which end when the last clone is dropped.
@@ -104,8 +104,8 @@ impl FileRing for ThreadFiles {
         self.blocking.run(1, move || store::store(&names, &parts, &finish)).await
     }
 
-    async fn create(&self, names: Names, len: u64) -> io::Result<NewFile> {
-        self.blocking.run(1, move || NewFile::create(&names, len)).await
+    async fn create(&self, names: Names, len: u64, room: Room) -> io::Result<NewFile> {
+        self.blocking.run(1, move || NewFile::create(&names, len, room)).await
     }
 
     async fn write_at(&self, file: &NewFile, lease: Lease, offset: u64) -> io::Result<Lease> {

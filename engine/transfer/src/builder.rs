@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, UrlError, Wanted};
 use azuring_journal::{JobId, Jobs};
+use azuring_local::Destination;
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::RemotePath;
 use azuring_plan::filter::Filter;
@@ -215,14 +216,14 @@ impl JobBuilder {
                 (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
             }
             What::Download(destination) => {
-                let task = self.download_task(destination, &shares, id);
+                let task = self.download_task(destination, &shares, id)?;
                 let finder =
                     self.remote(self.options.directory_stubs || self.options.preserve_posix.is_some())?;
                 let destination = destination.to_string_lossy().into_owned();
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
             What::Pipe(_) => {
-                let task = self.download_task(Path::new("pipe"), &shares, id);
+                let task = self.download_task(Path::new("pipe"), &shares, id)?;
                 let task = task.into_pipe(pipe.expect("the pipe was just taken"));
                 let (finder, destination) = (self.remote(false)?, String::new());
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
@@ -319,10 +320,17 @@ impl JobBuilder {
         }
     }
 
-    fn download_task(&self, destination: &Path, shares: &[LaneShare], job: uuid::Uuid) -> Download {
+    fn download_task(
+        &self,
+        destination: &Path,
+        shares: &[LaneShare],
+        job: uuid::Uuid,
+    ) -> Result<Download, JobError> {
         let (range_bytes, dry_run) = (self.range_bytes(), self.options.dry_run);
         let mode = 0o666 & !azuring_local::umask();
-        Download::new(destination, self.naming, dry_run, range_bytes, held(shares), mode, job.into_bytes())
+        let place = Destination::resolve(destination).map_err(JobError::Destination)?;
+        let (naming, held, job) = (self.naming, held(shares), job.into_bytes());
+        Ok(Download::new((destination, place), naming, dry_run, range_bytes, held, mode, job))
     }
 
     fn remote(&self, stubs: bool) -> Result<Finder, JobError> {

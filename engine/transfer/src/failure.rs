@@ -4,6 +4,7 @@ use azuring_azure::{Access, Class, Credential, RequestError, secrets};
 use azuring_link::LinkError;
 use azuring_local::LocalError;
 use azuring_plan::{NameError, PlanError};
+use azuring_ring::HasContent;
 
 use crate::session::Session;
 
@@ -37,6 +38,42 @@ pub enum FailureKind {
     Interrupted,
 }
 
+/// What keeps every file from being written, not this one alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Blocked {
+    /// The file system, or the user's part of it, has no room.
+    Full,
+    /// Nothing may be written on it.
+    ReadOnly,
+    /// It fails, or has gone.
+    Broken,
+    /// The user may not write here; whether anywhere, the place tells.
+    Denied,
+}
+
+impl Blocked {
+    /// What an answer of the kernel to a write means for other files; `None`: nothing.
+    fn of(errno: Option<i32>) -> Option<Self> {
+        use rustix::io::Errno;
+        Some(match Errno::from_raw_os_error(errno?) {
+            Errno::NOSPC | Errno::DQUOT => Self::Full,
+            Errno::ROFS => Self::ReadOnly,
+            Errno::IO
+            | Errno::NOTCONN
+            | Errno::CONNABORTED
+            | Errno::STALE
+            | Errno::NODEV
+            | Errno::NXIO
+            | Errno::SHUTDOWN
+            | Errno::HOSTDOWN
+            | Errno::TIMEDOUT => Self::Broken,
+            Errno::ACCESS | Errno::PERM => Self::Denied,
+            _ => return None,
+        })
+    }
+}
+
 /// One object that was not transferred. `Display` is the one line a person reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -62,6 +99,8 @@ pub struct Failure {
     pub request_id: Option<String>,
     /// Attempts made.
     pub tries: u32,
+    /// What it means for all other files that are written.
+    pub blocked: Option<Blocked>,
 }
 
 impl Failure {
@@ -86,6 +125,7 @@ impl Failure {
             code: None,
             request_id: None,
             tries: 0,
+            blocked: None,
         }
     }
 
@@ -115,6 +155,9 @@ impl Failure {
         let advice = match error.kind() {
             ErrorKind::NotFound => "it was removed after it was listed",
             ErrorKind::PermissionDenied => "run as a user who may read it",
+            _ if error.get_ref().is_some_and(|inner| inner.is::<HasContent>()) => {
+                "upload what it gives when it is read: azuring copy - URL < FILE"
+            }
             ErrorKind::UnexpectedEof | ErrorKind::Other => "transfer it when it is not being written to",
             ErrorKind::OutOfMemory => "give the job more --memory",
             _ => "check the file and its file system",
@@ -130,21 +173,57 @@ impl Failure {
         let advice = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room and run the job again",
             ErrorKind::PermissionDenied => "run as a user who may write there",
+            ErrorKind::ReadOnlyFilesystem => "choose a destination that can be written to",
+            ErrorKind::FileTooLarge => {
+                "raise the limit of a file's size (ulimit -f), or use another file system"
+            }
             ErrorKind::AlreadyExists => "it appeared while it was downloaded; it was left alone",
             ErrorKind::IsADirectory | ErrorKind::NotADirectory => "the name is taken by something else",
             ErrorKind::OutOfMemory => "give the job more --memory",
             _ => "check the target and its file system",
         };
         let kind = match error.kind() {
-            ErrorKind::OutOfMemory | ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FailureKind::Limit,
+            ErrorKind::OutOfMemory
+            | ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge => FailureKind::Limit,
             _ => FailureKind::Destination,
         };
-        Self::new(kind, object, format!("writing the file: {error}")).advise(advice)
+        let mut failure = Self::new(kind, object, format!("writing the file: {error}")).advise(advice);
+        failure.blocked = Blocked::of(error.raw_os_error());
+        failure
     }
 
     /// Something stands in the way of a file, or its directory could not be made.
     pub(crate) fn target(object: &str, error: &LocalError) -> Self {
-        Self::new(FailureKind::Destination, object, error.to_string())
+        let blocked = match error {
+            LocalError::WriteDenied { .. } => Some(Blocked::Denied),
+            error => Blocked::of(error.raw_os_error()),
+        };
+        let kind = if blocked == Some(Blocked::Full) { FailureKind::Limit } else { FailureKind::Destination };
+        Self { blocked, ..Self::new(kind, object, error.to_string()) }
+    }
+
+    /// The reason why a job that writes to `destination` stops, after this failure of a single file.
+    pub(crate) fn of_all(&self, destination: &str) -> Self {
+        let advice = match self.blocked {
+            Some(Blocked::Full) => "make room there, then go on with the job",
+            Some(Blocked::ReadOnly | Blocked::Denied) => "make it writable, or choose another destination",
+            Some(Blocked::Broken) | None => "check the file system, then go on with the job",
+        };
+        let text = format!("nothing more can be written to {destination}: {}", self.reason);
+        Self::new(self.kind, "", text).advise(advice)
+    }
+
+    /// Files were written and their file system could not keep them.
+    pub(crate) fn not_kept(error: &LocalError) -> Self {
+        let text = format!(
+            "{error}: files that were written since it last succeeded may be damaged, and count as failed"
+        );
+        let mut failure = Self::target("", error);
+        failure.reason = text;
+        failure.blocked = None;
+        failure.advise("check the disk, then go on with the job: it downloads them again")
     }
 
     /// A source that does not go together with the options.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use azuring_azure::{
@@ -19,7 +19,7 @@ use crate::again::Again;
 use crate::builder::JobBuilder;
 use crate::choices::PropertyChange;
 use crate::collector::{self, Progress};
-use crate::durable::{Before, Durable, With};
+use crate::durable::{self, Before, Durable, With};
 use crate::failure::Failure;
 use crate::lane::{self, LaneShare, new_histogram};
 use crate::options::JobOptions;
@@ -39,6 +39,9 @@ pub enum JobError {
     /// The source is missing or cannot be read.
     #[error(transparent)]
     Source(#[from] LocalError),
+    /// The destination is nothing that files can be written to.
+    #[error(transparent)]
+    Destination(LocalError),
     /// Source, destination and options do not go together.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -95,6 +98,8 @@ pub(crate) struct Shared {
     pub(crate) listed: Mutex<HashMap<TransferId, String>>,
     /// Objects found by a job without a journal.
     found: AtomicU64,
+    /// Why what a job without a journal has written may be damaged.
+    pub(crate) not_kept: OnceLock<Failure>,
 }
 
 impl Shared {
@@ -298,6 +303,7 @@ impl Job {
             again,
             listed: Mutex::default(),
             found: AtomicU64::new(0),
+            not_kept: OnceLock::new(),
         });
         let before = shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
         let known = before.map(Before::kinds).unwrap_or_default();
@@ -341,10 +347,9 @@ impl Job {
         }
         if let (Some(settler), Some(durable)) = (settler, &shared.durable) {
             durable.settling.end();
-            if let Err(panic) = settler.join() {
-                std::panic::resume_unwind(panic);
-            }
+            durable::wait_for_settler(&shared, settler);
         }
+        durable::settle_the_last(&shared, &mut report);
         report.elapsed = begun.elapsed();
         // The threads are gone: nobody else holds it.
         if let Some(durable) = Arc::into_inner(shared).and_then(|shared| shared.durable)

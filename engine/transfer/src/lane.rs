@@ -359,6 +359,7 @@ impl<R: FileRing> Lane<R> {
             Ok(Ended::Elsewhere) => return,
             Ok(Ended::Done { bytes }) => {
                 add(&counters.done, 1);
+                session.verdict.wrote();
                 let object = session.options.report_objects.then(transfer);
                 let length =
                     if matches!(found, Found::Blob(_)) { task.length(&found).max(bytes) } else { bytes };
@@ -371,6 +372,8 @@ impl<R: FileRing> Lane<R> {
             }
             // Nothing of it was sent before the job stopped: it counts as not started.
             Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => return,
+            // Nor was the job's end this object's failure: it is done when the job goes on.
+            Err(failure) if task.is_blocked(session, &found, &failure) => return,
             Err(failure) => match self.shared.again.take(Entry { id, found }, failure) {
                 Ok(()) => return,
                 Err((entry, failure)) => {

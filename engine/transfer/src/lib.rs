@@ -110,7 +110,7 @@ pub use azuring_link::{HttpChoice, Proxies, ProxyError, TlsError, TlsSetup};
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
-pub use azuring_ring::{IoChoice, IoPath};
+pub use azuring_ring::{IoChoice, IoPath, check_close};
 pub use builder::JobBuilder;
 pub use choices::{
     BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
@@ -119,8 +119,9 @@ pub use choices::{
 pub use collector::{Progress, ProgressView};
 pub use command::CommandError;
 pub use delegate::user_delegation_key;
+pub use download::remove_unfinished;
 pub use durable::{RecordedJob, RecordedState, RecordedTransfer};
-pub use failure::{Failure, FailureKind};
+pub use failure::{Blocked, Failure, FailureKind};
 pub use job::{Job, JobError, JobPlan, Verb};
 pub use list::{ListOptions, ListTotals, ListedBlob, list};
 pub use make::make_container;

@@ -149,6 +149,9 @@ pub struct JobOptions {
     pub preserve_last_modified_time: bool,
     /// Keep owner, mode and times as metadata, and restore them.
     pub preserve_posix: Option<PosixStyle>,
+    /// Set-user and set-group of downloaded files are restored with their mode: whoever writes to the container decides who
+    /// their programs run as.
+    pub preserve_setuid: bool,
     /// What symbolic links in a local source are.
     pub symlinks: Symlinks,
     /// Transfer the stubs that stand for directories.
@@ -221,6 +224,7 @@ impl Default for JobOptions {
             decompress: false,
             preserve_last_modified_time: false,
             preserve_posix: None,
+            preserve_setuid: false,
             symlinks: Symlinks::default(),
             directory_stubs: false,
             blob_type: BlobTypeChoice::default(),

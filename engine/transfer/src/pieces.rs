@@ -42,7 +42,10 @@ impl Pieces {
     }
 
     /// The same, some of them having been done by an earlier run of the job: `done` says which.
-    pub(crate) fn going_on(self, done: Box<[bool]>) -> Self {
+    pub(crate) fn going_on(self, mut done: Box<[bool]>) -> Self {
+        for (done, before) in done.iter_mut().zip(self.before.iter()) {
+            *done |= before;
+        }
         let pieces = done.iter().filter(|done| **done).count() as u32;
         Self { before: done, reported: AtomicU32::new(pieces), begun: AtomicBool::new(pieces > 0), ..self }
     }

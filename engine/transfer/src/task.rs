@@ -16,6 +16,7 @@ use azuring_ring::SourceDir;
 
 use crate::change::{MAX_BATCH, Remove, SetProperties};
 use crate::download::Download;
+use crate::failure::{Blocked, Failure};
 use crate::in_order::Held;
 use crate::outcome::{Action, Entity, Planned, Transfer, TransferId};
 use crate::session::Session;
@@ -155,6 +156,18 @@ impl Task {
             Self::SetProperties(task) if task.changes_tags() => Access::Tag,
             Self::SetProperties(_) => Access::Write,
         }
+    }
+
+    /// Whether the job has stopped because nothing can be written, before this object met the same. Stops it, if this one is
+    /// the last of a few.
+    pub(crate) fn is_blocked(&self, session: &Session, found: &Found, failure: &Failure) -> bool {
+        let (Self::Download(task), Found::Blob(item), Some(blocked)) = (self, found, failure.blocked) else {
+            return false;
+        };
+        if blocked == Blocked::Denied && !task.is_root_denied(item) {
+            return false;
+        }
+        session.verdict.blocked(blocked, || failure.of_all(&task.destination.display().to_string()))
     }
 
     /// The object's names for messages and lists.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::failure::Failure;
+use crate::failure::{Blocked, Failure};
 
 /// Tells a running job to stop. Clones act on the same job.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +50,10 @@ impl StopHandle {
 /// credential without the permission would otherwise fail millions of times.
 const REFUSED_IN_VAIN: u32 = 100;
 
+/// Files that may fail for a reason that meets all of them before the job stops: what is in flight by then is all that was
+/// fetched in vain. A single one may be a coincidence, such as a file that is larger than the room that is left.
+const BLOCKED_IN_VAIN: u32 = 10;
+
 /// Shared by all threads of a job.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
@@ -58,6 +62,14 @@ pub(crate) struct Verdict {
     gave_up: AtomicBool,
     accepted: AtomicBool,
     refused: AtomicU32,
+    /// A file was written.
+    written: AtomicBool,
+    /// Files for which there was no room, or which may not be written on this file system: never forgotten.
+    no_room: AtomicU32,
+    /// Files that failed with the file system, or were denied, since one was written.
+    in_vain: AtomicU32,
+    /// The job stops because nothing can be written.
+    blocked: AtomicBool,
 }
 
 impl Verdict {
@@ -125,6 +137,35 @@ impl Verdict {
         }
     }
 
+    /// A file was written.
+    pub(crate) fn wrote(&self) {
+        if !self.written.load(Ordering::Relaxed) {
+            self.written.store(true, Ordering::Relaxed);
+        }
+        if self.in_vain.load(Ordering::Relaxed) > 0 {
+            self.in_vain.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A file could not be written for a reason that meets others; `of_all` says it of the job. Returns whether the job had
+    /// stopped for that before: then this file has not failed by itself.
+    pub(crate) fn blocked(&self, blocked: Blocked, of_all: impl FnOnce() -> Failure) -> bool {
+        if self.blocked.load(Ordering::SeqCst) {
+            return true;
+        }
+        let counter = match blocked {
+            Blocked::Full | Blocked::ReadOnly => &self.no_room,
+            // Others can be written.
+            Blocked::Denied if self.written.load(Ordering::Relaxed) => return false,
+            Blocked::Broken | Blocked::Denied => &self.in_vain,
+        };
+        if counter.fetch_add(1, Ordering::SeqCst) + 1 >= BLOCKED_IN_VAIN {
+            self.blocked.store(true, Ordering::SeqCst);
+            self.stop_for(&of_all());
+        }
+        false
+    }
+
     pub(crate) fn fatal_failure(&self) -> Option<&Failure> {
         self.fatal.get()
     }
@@ -148,6 +189,31 @@ mod tests {
             running.refused(&failure);
         }
         assert!(!running.stopping());
+    }
+
+    #[test]
+    fn a_file_system_that_takes_nothing_stops_the_job_after_a_few_files() {
+        let failure = || Failure::new(FailureKind::Destination, "", "no");
+        for (blocked, forgets, needs_none) in [
+            (Blocked::Full, false, false),
+            (Blocked::ReadOnly, false, false),
+            (Blocked::Broken, true, false),
+            (Blocked::Denied, true, true),
+        ] {
+            let verdict = Verdict::default();
+            for _ in 0..BLOCKED_IN_VAIN - 1 {
+                assert!(!verdict.blocked(blocked, failure));
+            }
+            assert!(!verdict.stopping());
+            verdict.wrote();
+            assert!(!verdict.blocked(blocked, failure));
+            assert_eq!(verdict.stopping(), !forgets, "{blocked:?}");
+            for _ in 0..BLOCKED_IN_VAIN {
+                verdict.blocked(blocked, failure);
+            }
+            assert_eq!(verdict.stopping(), !needs_none, "{blocked:?}");
+            assert_eq!(verdict.blocked(blocked, failure), !needs_none, "those in flight have not failed");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `azuring copy`.
 
 use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use azuring_plan::from_to::{FromTo, Location};
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{
     BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckLength, CheckMd5, ContentTypePolicy,
-    Credential, Job, JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, mib_to_bytes,
+    Credential, Job, JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, check_close, mib_to_bytes,
     upload_from,
 };
 
@@ -162,7 +163,7 @@ fn prepare(
         (_, Location::Local) => Job::download(url, access.known(), local),
         (_, Location::Pipe) => {
             output::stdout_is_data();
-            Job::download_to(url, access.known(), stdout()?)
+            Job::download_to(url, access.known(), Stdout(stdout()?))
         }
         _ => return Err(usage(format!("{}: not in this version", places.from_to))),
     };
@@ -205,6 +206,20 @@ fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
         operations.push(SasOperation::Tags);
     }
     operations
+}
+
+/// stdout as the place of a blob's bytes.
+struct Stdout(File);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    /// The last call: a file behind stdout may tell only now that it was not kept.
+    fn flush(&mut self) -> io::Result<()> {
+        check_close(&self.0)
+    }
 }
 
 /// stdout without the buffer of the standard library, which looks for ends of lines.
@@ -300,6 +315,7 @@ fn job_options(
                 PosixStyleArg::Amlfs => PosixStyle::Amlfs,
             },
         ),
+        preserve_setuid: args.upload.preserve_setuid.0,
         symlinks: match (args.upload.follow_symlinks.0, args.upload.preserve_symlinks.0) {
             (true, _) => Symlinks::Follow,
             (_, true) => Symlinks::Preserve,

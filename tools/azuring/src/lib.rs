@@ -87,6 +87,7 @@ fn command() -> Exit {
     title::hide_secrets();
     std::panic::set_hook(Box::new(told_of_panic));
     title::forbid_core();
+    run::survive_large_files();
     let cli = match cli::parse(&line) {
         Ok(cli) => cli,
         Err(error) => return refuse(error, &line),

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle, Verb};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::cli::global::OutputLevel;
@@ -81,6 +82,13 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
         Err(error) => tell!("azuring: signals cannot be caught: {error}"),
     }
     stop
+}
+
+/// Has a write beyond the limit of a file's size (`ulimit -f`) answered with an error, which concerns that file, instead of a
+/// signal, which ends the process.
+pub(crate) fn survive_large_files() {
+    // Without it the signal does what it always does.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
 /// The name this process was started by.

@@ -240,5 +240,5 @@ fn the_deepest_name_is_made() {
 fn a_tree_is_written_back() {
     let (_dir, tree) = target();
     write(&tree, "d/file").unwrap();
-    tree.sync().unwrap();
+    assert_eq!(tree.sync(), Ok(true));
 }

@@ -1,7 +1,10 @@
 //! The same checks on every way to read and write files that this machine has.
 
 use super::*;
-use crate::{FileRing, Finish, InTheWay, Loaded, Names, Pool, SlotClass, SourceDir, ThreadFiles, UringFiles};
+use crate::{
+    FileRing, Finish, InTheWay, Loaded, Names, Permissions, Pool, Room, SlotClass, SourceDir, ThreadFiles,
+    UringFiles,
+};
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -149,7 +152,12 @@ fn a_file_appears_under_its_name_only_when_it_is_complete() {
             }
         };
         let times = (1_000_000_001_i128, 1_700_000_000_123_456_789_i128);
-        let finish = Finish { mode: 0o640, owner: None, times_ns: Some(times), replace: false };
+        let finish = Finish {
+            permissions: Permissions::Exact(0o640),
+            owner: None,
+            times_ns: Some(times),
+            replace: false,
+        };
         let parts = vec![lease(b"hello ").await, lease(b"world").await];
         ring.store(at("small"), Arc::new(parts), finish).await.unwrap();
         let path = dir.path().join("small");
@@ -165,7 +173,7 @@ fn a_file_appears_under_its_name_only_when_it_is_complete() {
         assert_eq!(std::fs::read(&path).unwrap(), b"");
 
         // Ranges in any order; the name last.
-        let file = ring.create(at("ranges"), 11).await.unwrap();
+        let file = ring.create(at("ranges"), 11, Room::Reserved).await.unwrap();
         let temporary = dir.path().join(".tmp-ranges");
         let made = std::fs::metadata(&temporary).unwrap();
         assert_eq!((made.len(), made.mode() & 0o777), (11, 0o600));
@@ -178,20 +186,20 @@ fn a_file_appears_under_its_name_only_when_it_is_complete() {
         ring.complete(&file, at("ranges"), finish).await.unwrap();
         assert_eq!(std::fs::read(dir.path().join("ranges")).unwrap(), b"hello world");
 
-        let file = ring.create(at("given up"), 5).await.unwrap();
+        let file = ring.create(at("given up"), 5, Room::Reserved).await.unwrap();
         ring.discard(at("given up")).await;
         drop(file);
         // A link under the temporary name is not followed but replaced.
         std::fs::write(dir.path().join("elsewhere"), "else").unwrap();
         std::os::unix::fs::symlink("elsewhere", dir.path().join(".tmp-link")).unwrap();
-        let file = ring.create(at("link"), 5).await.unwrap();
+        let file = ring.create(at("link"), 5, Room::Reserved).await.unwrap();
         assert!(!dir.path().join(".tmp-link").is_symlink());
         assert_eq!(std::fs::read(dir.path().join("elsewhere")).unwrap(), b"else");
         // A directory is nothing that this could have left.
         drop(file);
         ring.discard(at("link")).await;
         std::fs::create_dir(dir.path().join(".tmp-link")).unwrap();
-        let refused = ring.create(at("link"), 5).await.unwrap_err();
+        let refused = ring.create(at("link"), 5, Room::Reserved).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         let mut left: Vec<_> =
             std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -207,14 +215,14 @@ fn only_files_and_symbolic_links_are_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let root = SourceDir::open(dir.path()).unwrap();
-        let finish = Finish { mode: 0o600, replace: true, ..Finish::default() };
+        let finish = Finish { replace: true, ..Finish::default() };
         let write = async |name: &str, whole: bool, finish: Finish| {
             let (name, temporary) = (CString::new(name).unwrap(), c".tmp".into());
             let names = Names { dir: root.clone(), temporary, name };
             if whole {
                 return ring.store(names, Arc::default(), finish).await;
             }
-            let file = ring.create(names.clone(), 0).await.unwrap();
+            let file = ring.create(names.clone(), 0, Room::Reserved).await.unwrap();
             ring.complete(&file, names, finish).await
         };
         std::fs::create_dir(path("directory")).unwrap();
@@ -257,7 +265,7 @@ fn a_large_file_is_written_around_the_cache_to_its_last_byte() {
             name: c"large".into(),
         };
         let len = (64 << 20) + 4097u64;
-        let file = ring.create(names.clone(), len).await.unwrap();
+        let file = ring.create(names.clone(), len, Room::Reserved).await.unwrap();
         let pool = Pool::new(4 << 20);
         for i in (0..257u64).rev() {
             let mut lease = pool.acquire_one(SlotClass::Block).await.unwrap();
@@ -266,9 +274,7 @@ fn a_large_file_is_written_around_the_cache_to_its_last_byte() {
             lease.set_len(want);
             ring.write_at(&file, lease, i << 18).await.unwrap();
         }
-        ring.complete(&file, names, Finish { mode: 0o600, replace: true, ..Finish::default() })
-            .await
-            .unwrap();
+        ring.complete(&file, names, Finish { replace: true, ..Finish::default() }).await.unwrap();
         let got = std::fs::read(dir.path().join("large")).unwrap();
         assert_eq!(got.len() as u64, len);
         assert!(got.iter().enumerate().all(|(at, &byte)| byte == ((at >> 18) % 251) as u8));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use azuring_azure::BlobFacts;
 use azuring_plan::download::LocalName;
 use azuring_plan::posix::{PosixProperties, PosixType};
-use azuring_ring::{FileRing, Finish, Lease};
+use azuring_ring::{FileRing, Finish, Lease, Permissions};
 
 use crate::choices::{CheckMd5, Symlinks};
 use crate::expand;
@@ -22,6 +22,9 @@ use crate::task::{BlobItem, blob_url};
 use super::directories::Made;
 use super::unpack::{Packing, unpack};
 use super::{Download, LargeBlob, Target, receive, resume};
+
+/// Set-user and set-group: whoever starts the file becomes its owner, or of its group.
+const RUNS_AS_OWNER: u32 = 0o6000;
 
 /// The longest path a symbolic link can hold.
 const MAX_LINK_BYTES: u64 = 4095;
@@ -68,9 +71,23 @@ pub(crate) fn is_link(session: &Session, facts: &BlobFacts) -> bool {
 ///
 /// # Errors
 /// When it has none and should.
-pub(crate) fn md5_wanted(session: &Session, facts: &BlobFacts, object: &str) -> Result<bool, Box<Failure>> {
+pub(crate) fn md5_wanted(
+    session: &Session,
+    facts: &BlobFacts,
+    object: &str,
+    notice: impl Fn(&str),
+) -> Result<bool, Box<Failure>> {
     match (session.options.check_md5, facts.content_md5) {
         (CheckMd5::NoCheck, _) => Ok(false),
+        (check, None) if facts.md5_is_none => {
+            let text = "what is stored as its MD5 is none (16 bytes in base64), so nothing can be compared";
+            if check == CheckMd5::LogOnly {
+                notice(&format!("{object}: {text}"));
+                return Ok(false);
+            }
+            let advice = "compare with the original; --check-md5=LogOnly takes the blob as it is";
+            Err(Box::new(Failure::new(FailureKind::Integrity, object, text).advise(advice)))
+        }
         (CheckMd5::FailIfDifferentOrMissing, None) => {
             let text = "the service has no MD5 of this blob to compare with";
             let advice = "use --check-md5=FailIfDifferent to take blobs without one";
@@ -112,7 +129,12 @@ fn look<R: FileRing>(
     object: &str,
 ) -> Finish {
     let options = &lane.session().options;
-    let mut finish = Finish { mode: task.mode, owner: None, times_ns: None, replace: target.replace };
+    let mut finish = Finish {
+        permissions: Permissions::Usual(task.mode),
+        owner: None,
+        times_ns: None,
+        replace: target.replace,
+    };
     if options.preserve_last_modified_time {
         let modified_ns = i128::from(facts.last_modified) * 1_000_000_000;
         finish.times_ns = Some((modified_ns, modified_ns));
@@ -120,7 +142,11 @@ fn look<R: FileRing>(
     if options.preserve_posix.is_some() {
         let posix = posix_of(lane, facts, object);
         if let Some(mode) = posix.permissions() {
-            finish.mode = mode;
+            let kept = if options.preserve_setuid { mode } else { mode & !RUNS_AS_OWNER };
+            if kept != mode {
+                task.tell_setuid(lane.sender().notice);
+            }
+            finish.permissions = Permissions::Exact(kept);
         }
         finish.owner = posix.uid.zip(posix.gid);
         if let Some(modified_ns) = posix.mtime_ns {
@@ -180,7 +206,7 @@ pub(crate) async fn whole<R: FileRing>(
     parts: Vec<Lease>,
 ) -> Result<(), Box<Failure>> {
     let (session, object) = (lane.session(), item.object());
-    if md5_wanted(session, facts, &object)? {
+    if md5_wanted(session, facts, &object, lane.sender().notice)? {
         let got = md5_of_parts(parts.iter().map(|part| &part[..]));
         check_md5(session, facts, &object, got, lane.sender().notice)?;
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use azuring_azure::BlobFacts;
+use azuring_azure::{BlobFacts, BlobType};
 use azuring_plan::name::encode_path;
 use azuring_ring::{FileRing, NewFile};
 use md5::Md5;
@@ -20,7 +20,7 @@ use crate::pieces::Pieces;
 use crate::queue::Large;
 use crate::task::{BlobItem, Found, Known};
 
-use super::{Download, Parts, Target, anew, changed, finish, receive, resume, verified, waits_for_peace};
+use super::{Download, Parts, Target, anew, changed, finish, holes, receive, resume, verified, waits_for_peace};
 
 /// What the lanes share about one large blob.
 pub(crate) struct LargeBlob {
@@ -65,7 +65,7 @@ pub(crate) async fn begin<R: FileRing>(
         Box::new(Failure::new(FailureKind::Limit, &object, text).advise("raise --block-size-mb"))
     };
     let count = u32::try_from(facts.len.div_ceil(task.range_bytes)).map_err(|_| too_large())?;
-    let turn = if finish::md5_wanted(lane.session(), &facts, &object)? {
+    let turn = if finish::md5_wanted(lane.session(), &facts, &object, lane.sender().notice)? {
         Some(lane.turn_to_sum().await)
     } else {
         None
@@ -73,6 +73,12 @@ pub(crate) async fn begin<R: FileRing>(
     let ranges = Pieces::new(facts.len, task.range_bytes, count);
     let Some((file, ranges)) = resume::file(lane, task, &target, &facts, &object, ranges).await? else {
         return Ok(Ended::Done { bytes: facts.len });
+    };
+    let blob = encode_path(&item.entry.name);
+    let ranges = if file.is_some() && facts.blob_type == BlobType::Page {
+        holes::without(lane, (&blob, item.which()), &facts, ranges).await
+    } else {
+        ranges
     };
     let started = start_consumers(task, turn, file.as_ref(), &object);
     let (md5, pipe) = match (started, &target.names) {
@@ -94,7 +100,7 @@ pub(crate) async fn begin<R: FileRing>(
         },
         target,
         object,
-        blob: encode_path(&item.entry.name),
+        blob,
         ranges,
         changes,
         is_changed: AtomicBool::new(false),

@@ -6,7 +6,9 @@
 
 mod directories;
 mod finish;
+mod holes;
 mod large;
+mod leftovers;
 mod names;
 mod receive;
 mod resume;
@@ -19,12 +21,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use azuring_azure::{BlobEntry, BlobFacts, Wanted};
-use azuring_local::{LocalError, TargetTree};
+use azuring_local::{Destination, LocalError, TargetTree};
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, RemoteShape, TargetRoot};
 use azuring_plan::name::encode_path;
@@ -44,6 +46,7 @@ use crate::verify;
 
 use directories::Directories;
 pub(crate) use large::{LargeBlob, help};
+pub use leftovers::remove_unfinished;
 pub(crate) use names::Claim;
 
 /// What is asked of a blob of which nothing is known: most that somebody lists by name are small, and memory for a
@@ -56,12 +59,14 @@ const RANGE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
 pub(crate) struct Download {
     /// As the user named it.
     pub(crate) destination: PathBuf,
+    /// What that leads to.
+    place: Destination,
     pub(crate) as_subdir: bool,
     /// Nothing is written.
     dry_run: bool,
     /// Bytes of a range.
     pub(crate) range_bytes: u64,
-    /// Permission bits of new files.
+    /// Permission bits that the umask leaves to new files.
     pub(crate) mode: u32,
     /// The job's id, for temporary names.
     pub(crate) job: [u8; 16],
@@ -81,6 +86,8 @@ pub(crate) struct Download {
     asking: Mutex<()>,
     /// Directories that get their properties at the end.
     pub(crate) directories: Directories,
+    /// Whether it was told that set-user bits are left out.
+    setuid_told: AtomicBool,
     /// Unfinished files of an earlier run that were taken up, or could not be.
     taken_up: Mutex<HashSet<TransferId>>,
 }
@@ -103,7 +110,7 @@ enum Rule {
 
 impl Download {
     pub(crate) fn new(
-        destination: &Path,
+        (destination, place): (&Path, Destination),
         naming: NamingOptions,
         dry_run: bool,
         range_bytes: u64,
@@ -113,6 +120,7 @@ impl Download {
     ) -> Self {
         Self {
             destination: destination.to_owned(),
+            place,
             as_subdir: naming.as_subdir,
             dry_run,
             range_bytes,
@@ -127,6 +135,7 @@ impl Download {
             empty: Mutex::default(),
             asking: Mutex::new(()),
             directories: Directories::default(),
+            setuid_told: AtomicBool::new(false),
             taken_up: Mutex::default(),
         }
     }
@@ -134,6 +143,13 @@ impl Download {
     /// Whether the unfinished file of an earlier run may be taken up: once, since what this run makes instead has the same name.
     fn takes_up(&self, id: TransferId) -> bool {
         self.taken_up.lock().expect("nothing panics while the lock is held").insert(id)
+    }
+
+    /// Tells once that the set-user bits of files are left out.
+    fn tell_setuid(&self, notice: impl Fn(&str)) {
+        if !self.setuid_told.swap(true, Ordering::SeqCst) {
+            notice("set-user-ID and set-group-ID of files are left out; --preserve-setuid restores them");
+        }
     }
 
     /// Sends the bytes of the one blob into `pipe` instead.
@@ -153,7 +169,7 @@ impl Download {
 
     /// Whether nothing is kept.
     pub(crate) fn is_null(&self) -> bool {
-        self.destination == Path::new("/dev/null")
+        self.place == Destination::Null
     }
 
     /// Decides names and root, now that it is known what the source is. Tells whether the destination is a directory: `was` says
@@ -164,10 +180,13 @@ impl Download {
         recursive: bool,
         was: Option<bool>,
     ) -> Result<bool, Box<Failure>> {
-        let bytes = self.destination.as_os_str().as_bytes();
-        let is_directory =
-            was.unwrap_or_else(|| bytes.ends_with(b"/") || self.destination.is_dir() || self.is_null());
-        let file_name = self.destination.file_name().unwrap_or_default().as_bytes();
+        let place = match &self.place {
+            Destination::Null => &self.destination,
+            Destination::Path(path) => path,
+        };
+        let bytes = place.as_os_str().as_bytes();
+        let is_directory = was.unwrap_or_else(|| bytes.ends_with(b"/") || place.is_dir() || self.is_null());
+        let file_name = place.file_name().unwrap_or_default().as_bytes();
         let local = if is_directory || file_name.is_empty() {
             LocalDestination::Directory
         } else {
@@ -181,8 +200,8 @@ impl Download {
         let naming =
             DownloadNaming::new(shape, local, options).map_err(|error| Failure::plan_of_source(&error))?;
         let root = match naming.root() {
-            TargetRoot::Destination => self.destination.clone(),
-            TargetRoot::Parent => match self.destination.parent() {
+            TargetRoot::Destination => place.clone(),
+            TargetRoot::Parent => match place.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
                 _ => PathBuf::from("."),
             },
@@ -208,10 +227,17 @@ impl Download {
         Ok(())
     }
 
-    /// Has everything that was written so far written back; `false`: that is not known.
-    pub(crate) fn sync(&self) -> bool {
+    /// Has everything that was written so far written back; `false`: that is not known, or nothing is kept.
+    pub(crate) fn sync(&self) -> Result<bool, LocalError> {
         let tree = self.begun.get().and_then(|begun| begun.tree.get());
-        tree.is_some_and(|tree| tree.sync().is_ok())
+        tree.map_or(Ok(false), TargetTree::sync)
+    }
+
+    /// Whether the blob's file cannot be made because nothing may be made in the destination.
+    pub(crate) fn is_root_denied(&self, item: &BlobItem) -> bool {
+        // It cannot even be made, where it is missing.
+        let Some(tree) = self.begun.get().and_then(|begun| begun.tree.get()) else { return true };
+        self.local_name(item).is_ok_and(|local| tree.is_root_denied(&local))
     }
 
     /// Where files are written; `None` when nothing is kept.
@@ -616,9 +642,13 @@ fn known_directories() -> usize {
 /// The name of a file that is not complete: of the job's and the transfer's numbers, so that it is short whatever the
 /// file is called, and known to whoever goes on with the job.
 fn temporary_name(job: &[u8; 16], id: TransferId) -> CString {
-    let job = u128::from_be_bytes(*job);
-    let name = format!(".azuring-{job:032x}-{}-{}", id.part, id.index);
+    let name = format!("{}{}-{}", temporary_prefix(job), id.part, id.index);
     CString::new(name).expect("there is no NUL in it")
+}
+
+/// What these names of a job begin with.
+fn temporary_prefix(job: &[u8; 16]) -> String {
+    format!(".azuring-{:032x}-", u128::from_be_bytes(*job))
 }
 
 /// What a download wants to know of a blob.

@@ -1,7 +1,7 @@
 //! Large blobs that an earlier run of the job has begun.
 
-use azuring_azure::BlobFacts;
-use azuring_ring::{FileRing, Names, NewFile};
+use azuring_azure::{BlobFacts, BlobType};
+use azuring_ring::{FileRing, Names, NewFile, Room};
 use rustix::fs::{AtFlags, statat};
 
 use crate::durable::{Reader, boot_id, number, string};
@@ -17,6 +17,11 @@ use super::{Download, Target};
 /// First byte of the facts of a large blob that is read in ranges.
 const RANGES: u8 = b'R';
 
+/// Of a page blob only the ranges that were written to are read, and the rest of its file is a hole.
+fn room_for(facts: &BlobFacts) -> Room {
+    if facts.blob_type == BlobType::Page { Room::AsWritten } else { Room::Reserved }
+}
+
 /// Makes the file of a large blob and records that it is begun. One that an earlier run has begun is taken up, if the blob is
 /// still the same: what was written of it stays. `None`: that run has completed it, and could not record it.
 pub(super) async fn file<R: FileRing>(
@@ -30,7 +35,8 @@ pub(super) async fn file<R: FileRing>(
     let Some(names) = &target.names else { return Ok(Some((None, ranges))) };
     let object_not_made = |error: std::io::Error| Box::new(Failure::write(object, &error));
     let Some(durable) = &lane.shared.durable else {
-        let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
+        let made =
+            patiently(async || lane.ring.create(names.clone(), facts.len, room_for(facts)).await).await;
         return made.map(|file| Some((Some(file), ranges))).map_err(object_not_made);
     };
     let state = state_of(facts, ranges.size).unwrap_or_default();
@@ -65,7 +71,7 @@ pub(super) async fn file<R: FileRing>(
     // Known for good before there is a file that would have to be removed by hand.
     durable.begin_large(target.id, &state).map_err(broken)?;
     lane.shared.commit().await.map_err(broken)?;
-    let made = patiently(async || lane.ring.create(names.clone(), facts.len).await).await;
+    let made = patiently(async || lane.ring.create(names.clone(), facts.len, room_for(facts)).await).await;
     let file = made.map_err(object_not_made)?;
     let mut made = state;
     number(file.inode().map_err(object_not_made)?, &mut made);

@@ -263,6 +263,8 @@ pub(super) fn failure_text(failure: &Failure) -> Vec<u8> {
         code,
         request_id,
         tries,
+        // It matters while the job runs.
+        blocked: _,
     } = failure;
     let mut out = Vec::new();
     let texts = [

@@ -30,7 +30,9 @@ pub(crate) use codec::{Key, Reader, number, string};
 use counters::Counter;
 pub(crate) use position::{LocalPosition, RemotePosition};
 pub use recorded::{RecordedJob, RecordedState, RecordedTransfer};
-pub(crate) use settle::{Settling, Written, run as settle};
+pub(crate) use settle::{
+    Settling, Written, at_end as settle_the_last, run as settle, wait as wait_for_settler,
+};
 
 /// Transfers that are recorded in one entry as being on the disk, or as lost.
 const SETTLED_AT_ONCE: usize = 10_000;
@@ -145,6 +147,24 @@ impl Durable {
                 Counter::Written.add(&mut entry, -(some.len() as i64));
             }
             move_written(&mut self.journal.write()?, written);
+            Ok(())
+        };
+        record().map_err(|error: JournalError| failed(&error))
+    }
+
+    /// Records as failed what was written and may be damaged.
+    pub(super) fn lost(&self, lost: &Written, why: &Failure) -> Result<(), Box<Failure>> {
+        let text = codec::failure_text(why);
+        let record = || {
+            for some in lost.numbers.chunks(SETTLED_AT_ONCE) {
+                let mut entry = self.journal.write()?;
+                for number in some {
+                    entry.failed(*number, codec::LOST, &text)?;
+                }
+            }
+            let mut entry = self.journal.write()?;
+            Counter::count_written(&mut entry, lost, -1);
+            Counter::BytesFailed.add(&mut entry, lost.lengths);
             Ok(())
         };
         record().map_err(|error: JournalError| failed(&error))

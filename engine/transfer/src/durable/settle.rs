@@ -4,11 +4,17 @@
 //! a thread has the file system write everything back now and then, and records as *done* what was written before. Whoever
 //! goes on with the job in the same run of the machine takes the one for the other; after a restart, what was only written
 //! is downloaded again.
+//!
+//! A file system that could not write something back says so once, and not of which file. Then everything that was written
+//! since it last succeeded counts as failed, and so does what is written after it.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::failure::Failure;
 use crate::job::Shared;
+use crate::outcome::Report;
 use crate::task::Task;
 
 /// How often the file system is asked: as often as ext4 and XFS write their own journals back without being asked.
@@ -23,6 +29,14 @@ pub(crate) struct Written {
     pub(super) lengths: i64,
 }
 
+impl Written {
+    fn add(&mut self, more: Self) {
+        self.numbers.extend(more.numbers);
+        self.bytes += more.bytes;
+        self.lengths += more.lengths;
+    }
+}
+
 /// Gathers them.
 #[derive(Debug, Default)]
 pub(crate) struct Settling {
@@ -33,6 +47,8 @@ pub(crate) struct Settling {
 #[derive(Debug, Default)]
 struct State {
     written: Written,
+    /// What may be damaged, and why.
+    lost: Option<(Written, Failure)>,
     ended: bool,
 }
 
@@ -42,10 +58,20 @@ impl Settling {
     }
 
     pub(super) fn add(&self, more: Written) {
-        let written = &mut self.state().written;
-        written.numbers.extend(more.numbers);
-        written.bytes += more.bytes;
-        written.lengths += more.lengths;
+        let mut state = self.state();
+        match &mut state.lost {
+            Some((lost, _)) => lost.add(more),
+            None => state.written.add(more),
+        }
+    }
+
+    /// `written`, and all that comes after it, may be damaged.
+    fn lose(&self, written: Written, why: Failure) {
+        let mut state = self.state();
+        let after = std::mem::take(&mut state.written);
+        let (lost, _) = state.lost.get_or_insert_with(|| (Written::default(), why));
+        lost.add(written);
+        lost.add(after);
     }
 
     /// Ends the thread. What is still only written stays so: the job has ended, or is gone on with.
@@ -68,15 +94,101 @@ impl Settling {
 pub(crate) fn run(shared: &Shared) {
     let Some(durable) = &shared.durable else { return };
     while let Some(written) = durable.settling.next() {
-        if written.numbers.is_empty() {
-            continue;
+        settle(shared, written);
+    }
+}
+
+/// Has it written back, and records it.
+fn settle(shared: &Shared, written: Written) {
+    let (Some(durable), Task::Download(task)) = (&shared.durable, &shared.task) else { return };
+    if written.numbers.is_empty() {
+        return;
+    }
+    match task.sync() {
+        Ok(true) => {
+            if let Err(failure) = durable.settled(&written) {
+                shared.session.verdict.stop_for(&failure);
+            }
         }
-        let is_on_disk = matches!(&shared.task, Task::Download(task) if task.sync());
-        // Where the system cannot, everything stays as it is.
-        if is_on_disk && let Err(failure) = durable.settled(&written) {
+        // Where the system cannot be asked, everything stays as it is.
+        Ok(false) => {}
+        Err(error) => {
+            let failure = Failure::not_kept(&error);
             shared.session.verdict.stop_for(&failure);
+            durable.settling.lose(written, failure);
         }
     }
+}
+
+/// The same for the last files of a job whose threads have ended; what may be damaged counts as failed. Whoever interrupts a
+/// job does not wait for the disk: what it has written stays recorded as written.
+pub(crate) fn at_end(shared: &Arc<Shared>, report: &mut Report) {
+    let done = report.counts.done.saturating_sub(report.before.done);
+    if !matches!(shared.task, Task::Download(_)) || (done == 0 && shared.durable.is_none()) {
+        return;
+    }
+    if !report.interrupted {
+        let theirs = Arc::clone(shared);
+        let last = move || settle_the_rest(&theirs);
+        match std::thread::Builder::new().name("settle".to_owned()).spawn(last) {
+            Ok(thread) => report.interrupted |= !wait(shared, thread),
+            Err(_) => settle_the_rest(shared),
+        }
+    }
+    let (lost, bytes, failure) = match (&shared.durable, shared.not_kept.get()) {
+        (Some(durable), _) => {
+            let Some((lost, failure)) = durable.settling.state().lost.take() else { return };
+            if let Err(failure) = durable.lost(&lost, &failure) {
+                shared.session.verdict.stop_for(&failure);
+            }
+            (lost.numbers.len() as u64, lost.bytes as u64, failure)
+        }
+        // Nothing was asked before.
+        (None, Some(failure)) => (done, report.counts.bytes, failure.clone()),
+        (None, None) => return,
+    };
+    let counts = &mut report.counts;
+    counts.done = counts.done.saturating_sub(lost);
+    counts.bytes = counts.bytes.saturating_sub(bytes);
+    counts.failed += lost;
+    if !report.kinds.contains(&failure.kind) {
+        report.kinds.push(failure.kind);
+    }
+    report.fatal.get_or_insert(failure);
+}
+
+fn settle_the_rest(shared: &Shared) {
+    match (&shared.durable, &shared.task) {
+        (Some(durable), _) => {
+            let written = std::mem::take(&mut durable.settling.state().written);
+            settle(shared, written);
+        }
+        (None, Task::Download(task)) => {
+            if let Err(error) = task.sync() {
+                // Asked once.
+                let _ = shared.not_kept.set(Failure::not_kept(&error));
+            }
+        }
+        (None, _) => {}
+    }
+}
+
+/// Waits for a thread that may be waiting for a disk, until the job is cut short: then it is left to itself, and `false`.
+pub(crate) fn wait(shared: &Shared, thread: JoinHandle<()>) -> bool {
+    const LOOK_EVERY: Duration = Duration::from_millis(2);
+    const LOOKS_AT_MOST: Duration = Duration::from_millis(10);
+    let mut pause = LOOK_EVERY;
+    while !thread.is_finished() {
+        if shared.session.verdict.is_cut_short() {
+            return false;
+        }
+        std::thread::park_timeout(pause);
+        pause = (pause * 2).min(LOOKS_AT_MOST);
+    }
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+    true
 }
 
 #[cfg(test)]
@@ -122,6 +234,42 @@ mod tests {
         durable.settled(&written).unwrap();
         durable.commit().unwrap();
         assert_eq!(look(), (vec![], vec![0, 2]));
+    }
+
+    #[test]
+    fn what_was_written_when_writing_back_failed_has_failed() {
+        let state = tempfile::tempdir().unwrap();
+        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
+        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
+        durable.go_on().unwrap();
+        let found: Vec<_> = (0..4u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
+        assert_eq!(durable.found(&found, &With::Nothing).unwrap(), 0);
+        let outcome = |n| {
+            let (id, entity, result) = (TransferId::nth(n), Entity::File, Ok(Done::Whole));
+            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
+        };
+        durable.ended(&[outcome(0)]).unwrap();
+        let first = std::mem::take(&mut durable.settling.state().written);
+        durable.settled(&first).unwrap();
+        durable.ended(&[outcome(1)]).unwrap();
+        let second = std::mem::take(&mut durable.settling.state().written);
+        // One that was written meanwhile, and one afterwards.
+        durable.ended(&[outcome(2)]).unwrap();
+        durable.settling.lose(second, Failure::new(FailureKind::Destination, "", "no disk"));
+        durable.ended(&[outcome(3)]).unwrap();
+        let (lost, why) = durable.settling.state().lost.take().unwrap();
+        assert_eq!((&lost.numbers[..], lost.bytes, lost.lengths), (&[1, 2, 3][..], 30, 30));
+        durable.lost(&lost, &why).unwrap();
+        durable.commit().unwrap();
+        let recovered = jobs.read(id).unwrap();
+        let counts = counters::counts(&recovered);
+        assert_eq!((counts.done, counts.failed, counts.bytes, counts.bytes_found), (1, 3, 10, 40));
+        drop(durable);
+        // They are downloaded again, whatever is there.
+        let (recovered, _journal) = jobs.resume(id).unwrap();
+        let before = Before::new(recovered);
+        assert_eq!((before.counts().done, before.counts().failed, before.counts().bytes_found), (1, 0, 10));
+        assert!(!before.is_lost(TransferId::nth(0)) && (1..4).all(|n| before.is_lost(TransferId::nth(n))));
     }
 
     #[test]

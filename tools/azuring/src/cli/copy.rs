@@ -208,6 +208,11 @@ pub(crate) struct UploadArgs {
     #[arg(long, default_value = "false")]
     pub(crate) preserve_posix_properties: Switch,
 
+    /// With --preserve-posix-properties: also restore set-user-ID and set-group-ID of files. Whoever writes to the container
+    /// then decides who their programs run as
+    #[arg(long, default_value = "false")]
+    pub(crate) preserve_setuid: Switch,
+
     /// How they are written: AzCopy's keys, or those of Azure Managed Lustre
     #[arg(long, value_enum, ignore_case = true, default_value_t = PosixStyleArg::Standard, value_name = "STYLE")]
     pub(crate) posix_properties_style: PosixStyleArg,

@@ -1,6 +1,8 @@
 //! `azuring jobs remove` and `azuring jobs clean`.
 
-use azuring_transfer::{JobId, Jobs, JournalError, RecordedJob};
+use std::path::PathBuf;
+
+use azuring_transfer::{JobId, Jobs, JournalError, RecordedJob, remove_unfinished};
 use serde_json::json;
 
 use super::description::Description;
@@ -30,10 +32,13 @@ pub(super) fn remove(args: &RemoveJobArgs) -> Result<Exit, Refused> {
             _ => return failed(&args.job, &error),
         },
     };
-    tell_unfinished(&jobs, id);
+    let unfinished = unfinished(&jobs, id);
     match jobs.remove(id) {
         Ok(()) => {
             log::remove(&state.logs, &id.to_string());
+            if let Some(unfinished) = unfinished {
+                unfinished.remove();
+            }
             Ok(told(id))
         }
         Err(error) => failed(&id.to_string(), &error),
@@ -88,23 +93,56 @@ pub(super) fn clean(args: &CleanJobsArgs) -> Result<Exit, Refused> {
     Ok(exit)
 }
 
-/// Says what a removed job leaves elsewhere.
-fn tell_unfinished(jobs: &Jobs, id: JobId) {
-    // Of a job that cannot be read nobody knows; one that runs is not removed.
-    let Ok(job) = RecordedJob::read(jobs, id) else { return };
-    let is_download = Description::from_bytes(job.description()).is_ok_and(|job| job.is_download());
-    if is_download && job.unfinished() > 0 && !jobs.is_running(id) {
-        let (n, digits) = (job.unfinished(), id.to_string().replace('-', ""));
-        notice(&format!(
-            "job {id}: up to {n} unfinished files may be left where it downloaded to: .azuring-{digits}-*"
-        ));
+/// What a job has left where it downloaded to.
+struct Unfinished {
+    id: JobId,
+    /// `None`: the place cannot be told any more.
+    destination: Option<PathBuf>,
+}
+
+/// Whether a job may have left something elsewhere. Of one that cannot be read nobody knows.
+fn unfinished(jobs: &Jobs, id: JobId) -> Option<Unfinished> {
+    let job = RecordedJob::read(jobs, id).ok()?;
+    let description = Description::from_bytes(job.description()).ok()?;
+    if !description.is_download() || job.unfinished() == 0 {
+        return None;
+    }
+    // What is not text was changed to be shown.
+    let is_exact = !description.destination.contains(char::REPLACEMENT_CHARACTER);
+    let directory = description.directory().ok().filter(|_| is_exact);
+    Some(Unfinished { id, destination: directory.map(|directory| directory.join(description.destination)) })
+}
+
+impl Unfinished {
+    /// Removes it, once nobody can go on with the job any more.
+    fn remove(self) {
+        let Self { id, destination } = self;
+        let removed = destination.as_ref().map(|destination| remove_unfinished(id, destination));
+        match removed {
+            Some(Ok(0)) => {}
+            Some(Ok(1)) => notice(&format!("job {id}: its unfinished file was removed too")),
+            Some(Ok(n)) => notice(&format!("job {id}: its {n} unfinished files were removed too")),
+            Some(Err(_)) | None => {
+                let why = match &removed {
+                    Some(Err(error)) => format!(" and could not be removed: {error}"),
+                    _ => String::new(),
+                };
+                let digits = id.to_string().replace('-', "");
+                notice(&format!(
+                    "job {id}: unfinished files may be left where it downloaded to (.azuring-{digits}-*){why}"
+                ));
+            }
+        }
     }
 }
 
 /// Removes a job with its logs; returns how many files these were.
 fn discard(state: &State, jobs: &Jobs, id: JobId) -> Result<usize, JournalError> {
-    tell_unfinished(jobs, id);
+    let unfinished = unfinished(jobs, id);
     jobs.remove(id)?;
+    if let Some(unfinished) = unfinished {
+        unfinished.remove();
+    }
     Ok(1 + log::remove(&state.logs, &id.to_string()))
 }
 

@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use azuring_transfer::check_close;
+
 use super::Limits;
 use super::directory;
 use crate::cli::global::LogLevel;
@@ -207,7 +209,7 @@ impl Files {
 
     /// Goes on in another file, and removes the one that is too many.
     fn next(&mut self) -> io::Result<()> {
-        self.out.flush()?;
+        self.flush()?;
         self.number += 1;
         self.out = BufWriter::with_capacity(PIECE_BYTES, open(&self.path(self.number))?);
         self.len = 0;
@@ -226,7 +228,9 @@ impl Files {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out.flush()?;
+        // Network file systems and quotas tell of what they have not kept when a file is closed.
+        check_close(self.out.get_ref())
     }
 }
 

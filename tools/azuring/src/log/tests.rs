@@ -26,6 +26,7 @@ fn failure() -> Failure {
         code: Some("ServerBusy".to_owned()),
         request_id: Some("11f1d6ad".to_owned()),
         tries: 3,
+        blocked: None,
     }
 }
 

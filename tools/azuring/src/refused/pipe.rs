@@ -63,6 +63,7 @@ fn of_pipes(args: &CopyArgs) -> Vec<Asked> {
         ("follow-symlinks", upload.follow_symlinks.0, "a pipe is no symbolic link"),
         ("preserve-symlinks", upload.preserve_symlinks.0, "a pipe is no symbolic link"),
         ("preserve-posix-properties", upload.preserve_posix_properties.0, NO_PROPERTIES),
+        ("preserve-setuid", upload.preserve_setuid.0, NO_PROPERTIES),
         ("posix-properties-style", upload.posix_properties_style != PosixStyleArg::Standard, NO_PROPERTIES),
         ("verify", upload.verify.0, "what went through a pipe cannot be read again"),
     ]
@@ -111,6 +112,7 @@ fn to_null(args: &CopyArgs) -> Vec<Asked> {
         ("decompress", download.decompress.0, NOTHING_KEPT),
         ("preserve-last-modified-time", download.preserve_last_modified_time.0, NOTHING_KEPT),
         ("preserve-posix-properties", upload.preserve_posix_properties.0, NOTHING_KEPT),
+        ("preserve-setuid", upload.preserve_setuid.0, NOTHING_KEPT),
         ("posix-properties-style", upload.posix_properties_style != PosixStyleArg::Standard, NOTHING_KEPT),
         ("verify", upload.verify.0, NOTHING_KEPT),
     ]
