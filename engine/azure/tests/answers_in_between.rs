@@ -160,7 +160,7 @@ async fn each_operation(client: &BlobClient) -> Vec<(&'static str, Result<(), Re
         ("Get Blob", client.get_blob("b", &Get::default()).await.map(drop)),
         ("Get Blob Properties", client.head_blob("b", Which::default()).await.map(drop)),
         ("Get Block List", client.get_block_list("b").await.map(drop)),
-        ("Get Page Ranges", client.get_page_ranges("b", Which::default(), None).await.map(drop)),
+        ("Get Page Ranges", client.get_page_ranges("b", Which::default(), None, None).await.map(drop)),
         ("List Blobs", client.list_blobs(&ListRequest::default()).await.map(drop)),
         (
             "Get User Delegation Key",
