@@ -12,8 +12,8 @@ use azuring_plan::from_to::{FromTo, Location};
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{
     BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckLength, CheckMd5, ContentTypePolicy,
-    Credential, Job, JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, check_close, mib_to_bytes,
-    upload_from,
+    Credential, Job, JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, check_close,
+    mib_to_bytes, upload_from,
 };
 
 use crate::access::{self, Purpose};
