@@ -189,7 +189,10 @@ impl<R: FileRing> Visible<'_, R> {
             return there.len == 0;
         }
         let ask = async |_| {
-            self.lane.client.get_page_ranges(&self.place.blob, azuring_azure::Which::default(), None).await
+            self.lane
+                .client
+                .get_page_ranges(&self.place.blob, azuring_azure::Which::default(), None, None)
+                .await
         };
         there.len == self.file.meta.len
             && request(&self.lane.sender(), 0, Begin::Always, ask)
