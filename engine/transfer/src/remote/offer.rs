@@ -45,7 +45,9 @@ impl Remote<'_> {
         disordered: bool,
     ) -> Result<(), Halt> {
         let Page { blobs, directories, is_level, is_first, goes_on } = page;
-        if !matches!(planner.shared.task, Task::Download(_)) || disordered {
+        // What is not kept is beside nothing.
+        let keeps = matches!(&planner.shared.task, Task::Download(task) if !task.is_null());
+        if !keeps || disordered {
             for entry in names.let_go() {
                 self.settle(planner, Fate::File(entry)).await?;
             }
@@ -159,7 +161,8 @@ impl Remote<'_> {
 
     /// Hands over a blob that is wanted.
     async fn take(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
-        if let Task::Download(_) = &planner.shared.task
+        if let Task::Download(task) = &planner.shared.task
+            && !task.is_null()
             && let Some(plain) = plain_name(&item)
             && self.is_wanted(planner, &plain).await?
         {
