@@ -8,7 +8,7 @@ use azuring_tests::{Azuring, Fixture, Outcome, azuring};
 
 use super::lister::{Lister, Say};
 
-fn azuring() -> Azuring {
+pub(super) fn azuring() -> Azuring {
     // The server asks for nothing; a key keeps it from looking for somebody who has a token.
     azuring!().env("AZURE_STORAGE_KEY", "d3Jvbmcga2V5IGZvciBhIHRlc3Q=").env("AZURE_STORAGE_ACCOUNT", "acc")
 }

@@ -27,6 +27,8 @@ pub(super) enum Say {
     Page,
     /// These entries and this marker.
     This(Vec<String>, String),
+    /// This document.
+    Whole(String),
     /// Nothing, until the client has gone.
     Nothing,
 }
@@ -203,6 +205,7 @@ impl State {
         let (entries, next) = match (self.script)(&ask) {
             Say::This(entries, next) => (entries, next),
             Say::Page => self.page(&ask),
+            Say::Whole(document) => return Some(("200 OK", String::new(), document)),
             Say::Nothing => return None,
         };
         let mut xml = String::from("<?xml version=\"1.0\"?><EnumerationResults><Blobs>");
