@@ -161,7 +161,7 @@ impl BlobClient {
         }
         let path_and_query = request.uri().path_and_query().cloned();
         let reply = self.links.send_for(request, payload, answer_len).await?;
-        if operation.succeeds_with(reply.status()) && is_of_service(&reply) {
+        if operation.succeeds_with(reply.status()) && operation.is_answered_by(&reply) {
             if let (Some(held), Some(number)) = (&self.token, token) {
                 held.accepted(number);
             }

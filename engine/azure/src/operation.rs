@@ -91,3 +91,13 @@ pub(crate) const X_MS_VERSION: &str = "x-ms-version";
 pub(crate) fn is_of_service(reply: &Reply) -> bool {
     reply.has_all([X_MS_REQUEST_ID, X_MS_VERSION])
 }
+
+impl Operation {
+    /// Whether an answer with a status of its success is one of the service. Azurite (3.37) leaves both headers away with a
+    /// user delegation key: there the document has to prove itself, which a page of HTML cannot.
+    pub(crate) fn is_answered_by(self, reply: &Reply) -> bool {
+        is_of_service(reply)
+            || (self == Self::GetUserDelegationKey
+                && reply.header("content-type").is_some_and(|kind| kind.starts_with(b"application/xml")))
+    }
+}
