@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use azuring_azure::{
-    BlobClient, BlobProperties, BlobUrl, Body, Class, Credential, Delete, Get, ListRequest, RequestError,
-    Target, Which,
+    BlobClient, BlobProperties, BlobUrl, Body, Class, Course, Credential, Delete, Get, ListRequest,
+    RequestError, Target, Which,
 };
 use azuring_link::{HttpChoice, LinkSettings, Links, Payload};
 
@@ -144,14 +144,14 @@ async fn each_operation(client: &BlobClient) -> Vec<(&'static str, Result<(), Re
     vec![
         ("Put Blob", client.put_blob("b", one(), body).await),
         ("Put Block", client.put_block("b", "QQ==", one(), body).await),
-        ("Put Block List", client.put_block_list("b", ids(), body, false).await),
-        ("Put Blob", client.create_append_blob("b", body).await),
-        ("Append Block", client.append_block("b", one(), 0, body).await),
-        ("Put Blob", client.create_page_blob("b", 512, None, body).await),
-        ("Put Page", client.put_page("b", 0, one(), body).await),
+        ("Put Block List", client.put_block_list("b", ids(), body, false).await.map(drop)),
+        ("Put Blob", client.create_append_blob("b", body).await.map(drop)),
+        ("Append Block", client.append_block("b", one(), 0, body).await.map(drop)),
+        ("Put Blob", client.create_page_blob("b", 512, None, body).await.map(drop)),
+        ("Put Page", client.put_page("b", 0, one(), body).await.map(drop)),
         ("Set Blob Tier", client.set_tier("b", &tier).await),
         ("Set Blob Metadata", client.set_metadata("b", &[]).await),
-        ("Set Blob Properties", client.set_properties("b", body).await),
+        ("Set Blob Properties", client.set_properties("b", body).await.map(drop)),
         ("Set Blob Tags", client.set_tags("b", &[], Which::default()).await),
         ("Get Blob Tags", client.get_tags("b", Which::default()).await.map(drop)),
         ("Delete Blob", client.delete_blob("b", &Delete::default()).await),
@@ -161,7 +161,7 @@ async fn each_operation(client: &BlobClient) -> Vec<(&'static str, Result<(), Re
         ("Get Blob Properties", client.head_blob("b", Which::default()).await.map(drop)),
         ("Get Block List", client.get_block_list("b").await.map(drop)),
         ("Get Page Ranges", client.get_page_ranges("b", Which::default(), None, None).await.map(drop)),
-        ("List Blobs", client.list_blobs(&ListRequest::default()).await.map(drop)),
+        ("List Blobs", client.list_blobs(&ListRequest::default(), &mut Course::default()).await.map(drop)),
         (
             "Get User Delegation Key",
             client
