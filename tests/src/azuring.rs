@@ -29,6 +29,7 @@ pub struct Azuring {
     env: Vec<(OsString, OsString)>,
     deadline: Duration,
     stdin: Stdin,
+    files: Option<u64>,
 }
 
 impl Azuring {
@@ -45,7 +46,15 @@ impl Azuring {
             env: Vec::new(),
             deadline: DEADLINE,
             stdin: Stdin::Closed,
+            files: None,
         }
+    }
+
+    /// Lets it have at most so many files open: the hard limit, which it cannot raise.
+    #[must_use]
+    pub fn limit_files(mut self, files: u64) -> Self {
+        self.files = Some(files);
+        self
     }
 
     /// Sets an environment variable.
@@ -112,7 +121,14 @@ impl Azuring {
     }
 
     fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match self.files {
+            Some(files) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(&self.program);
+                shell
+            }
+            None => Command::new(&self.program),
+        };
         command.args(args).env_clear().env("HOME", self.home.path()).env("PATH", "/usr/bin:/bin");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.dir.as_deref().unwrap_or_else(|| self.home.path()));

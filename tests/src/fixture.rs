@@ -50,6 +50,13 @@ impl Fixture {
         fixture
     }
 
+    /// Lets azuring have at most so many files open from now on.
+    #[must_use]
+    pub fn limit_files(mut self, files: u64) -> Self {
+        self.azuring = self.azuring.limit_files(files);
+        self
+    }
+
     /// The temp dir: empty but for the server's `ca.pem`.
     #[must_use]
     pub fn path(&self) -> &Path {

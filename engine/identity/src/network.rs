@@ -220,9 +220,8 @@ pub(crate) fn in_runtime<T>(
     network: &Network,
     work: impl AsyncFnOnce(Wire) -> Result<T, IdentityError>,
 ) -> Result<T, IdentityError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    let runtime = azuring_ring::room_for_a_runtime()
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build())
         .map_err(|error| IdentityError::Machine(error.to_string()))?;
     let tasks = tokio::task::LocalSet::new();
     let done = tasks.block_on(&runtime, async { work(Wire::start(network)).await });

@@ -12,7 +12,8 @@ use azure_identity::{AzureCliCredential, AzureCliCredentialOptions, Executor};
 use azuring_azure::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::answer::{self, TokenAnswer};
 use crate::environment::Environment;
@@ -36,6 +37,11 @@ $token = Get-AzAccessToken @with -WarningAction SilentlyContinue
 $text = $token.Token
 if ($text -is [System.Security.SecureString]) { $text = [System.Net.NetworkCredential]::new('', $text).Password }
 @{ access_token = $text; expires_on = $token.ExpiresOn.ToUnixTimeSeconds() } | ConvertTo-Json -Compress";
+
+/// Bytes of an answer that are read: a token with what is around it has some four thousand. Whoever prints more prints no token.
+const ANSWER_MAX: usize = 1 << 20;
+/// Bytes of complaints that are kept: the last ones.
+const COMPLAINT_MAX: usize = 64 << 10;
 
 /// Runs the Azure CLI for Microsoft's library, and keeps what it said.
 #[derive(Debug)]
@@ -120,11 +126,14 @@ fn command(program: &OsStr, environment: &Environment) -> Command {
 async fn output(program: &'static str, mut command: Command) -> Result<Output, IdentityError> {
     let fault = |reason: String| IdentityError::Program { program, reason };
     let run = async {
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         let group = Group::of(&child);
-        let output = child.wait_with_output().await;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        // What is said is read to its end, or the program would wait; where it has no end, the program is ended.
+        let (stdout, stderr) = tokio::try_join!(answer_of(stdout), complaint_of(stderr))?;
+        let status = child.wait().await?;
         group.has_ended();
-        output
+        Ok::<_, io::Error>(Output { status, stdout, stderr })
     };
     let output = match tokio::time::timeout(TIMEOUT, run).await {
         Ok(Ok(output)) => output,
@@ -142,6 +151,34 @@ async fn output(program: &'static str, mut command: Command) -> Result<Output, I
             let ended = || format!("it ended with {}", output.status);
             Err(fault(if said.is_empty() { ended() } else { said }))
         }
+    }
+}
+
+/// All that a program prints, up to [`ANSWER_MAX`].
+async fn answer_of(stdout: Option<ChildStdout>) -> io::Result<Vec<u8>> {
+    let mut answer = Vec::new();
+    if let Some(stdout) = stdout {
+        stdout.take(ANSWER_MAX as u64 + 1).read_to_end(&mut answer).await?;
+    }
+    if answer.len() > ANSWER_MAX {
+        let text = format!("it printed more than {} MiB, and no token", ANSWER_MAX >> 20);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(answer)
+}
+
+/// The end of what a program complains of, up to [`COMPLAINT_MAX`].
+async fn complaint_of(stderr: Option<ChildStderr>) -> io::Result<Vec<u8>> {
+    let (mut kept, mut piece) = (Vec::new(), [0; 4096]);
+    let Some(mut stderr) = stderr else { return Ok(kept) };
+    loop {
+        let read = stderr.read(&mut piece).await?;
+        if read == 0 {
+            return Ok(kept);
+        }
+        kept.extend_from_slice(&piece[..read]);
+        let excess = kept.len().saturating_sub(COMPLAINT_MAX);
+        kept.drain(..excess);
     }
 }
 
@@ -243,6 +280,7 @@ mod tests {
 
     #[test]
     fn a_program_ends_with_what_it_started_when_nobody_waits_for_it() {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let pipe = path("pipe");
@@ -273,6 +311,38 @@ mod tests {
         said.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");
         assert!(running().is_empty());
+    }
+
+    /// One test at a time: what runs is the process's, and a script that is being written cannot be started.
+    static ONE: Mutex<()> = Mutex::new(());
+
+    /// What `azure_cli` says of a program of this name that does `script`.
+    fn said_of(script: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let az = dir.path().join("az");
+        std::fs::write(&az, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let programs = format!("{}:/usr/bin:/bin", dir.path().display());
+        let environment = Environment::of(move |name| (name == "PATH").then(|| programs.clone()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let login = Login::new(LoginKind::AzureCli);
+        runtime.block_on(azure_cli(&login, &environment, "s", 0)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_program_that_prints_without_end_is_ended() {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = said_of("exec yes 'no token'");
+        assert!(said.contains("it printed more than 1 MiB, and no token"), "{said}");
+        assert!(running().is_empty());
+    }
+
+    #[test]
+    fn of_many_complaints_the_last_ones_count() {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let said =
+            said_of("yes WARNING: old | head -n 200000 >&2; echo 'ERROR: AADSTS70043: Expired.' >&2; exit 1");
+        assert!(said.contains("AADSTS70043: Expired"), "{said}");
     }
 
     #[test]

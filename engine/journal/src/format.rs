@@ -1,4 +1,4 @@
-//! The bytes of a journal, format 1. Numbers of fixed width are little-endian; *number* is a LEB128 number, *string* a
+//! The bytes of a journal, format 2. Numbers of fixed width are little-endian; *number* is a LEB128 number, *string* a
 //! number of bytes and then these; checksums are CRC-64/NVME.
 //!
 //! ```text
@@ -6,7 +6,7 @@
 //!
 //! header    40 bytes, in this place in every format there will be
 //!    0  8   "AZURJRNL"
-//!    8  4   format: 1
+//!    8  4   format: 2; 1 is read as well, and a journal that was begun in it goes on in it
 //!   12  4   zero
 //!   16 16   the job's id
 //!   32  8   checksum of bytes 0 to 31
@@ -27,7 +27,8 @@
 //!       and lie in one part. For each transfer, heads has: how many bytes its name shares with the beginning of the one
 //!       before (0 for the first), how many follow in tails, how many it has in facts (numbers).
 //!    3  outcome: which (1 byte: 1 done, 2 skipped, 3 failed; its reason in the upper 6 bits), runs of transfers
-//!    4  what failed, repeated: transfer's number + 1, or 0 for what is no transfer (number); reason (1 byte); text (string)
+//!    4  format 1: what failed, repeated: transfer's number + 1, or 0 for what is no transfer (number); reason (1 byte);
+//!       text (string)
 //!    5  a large object was begun, from nothing: its transfer (number), facts (string)
 //!    6  pieces of a large object that are done: its transfer (number), runs of pieces
 //!    7  where the scan stands: how many transfers were found before (number), position (string)
@@ -35,6 +36,9 @@
 //!    9  counters, repeated: which (1 byte), by how much it grows (number, zigzag)
 //!   10  the job ended: whatever the caller said of it
 //!   11  transfers that are no longer listed: how many are done, how many were skipped (numbers)
+//!   12  format 2: a cause of failures (string); causes are numbered as they come, from 1
+//!   13  format 2: what failed: packing (1 byte), length (number) of what is packed: repeated, transfer's number + 1, or 0
+//!       (number); reason (1 byte); number of its cause, or 0 (number); text (string)
 //! ```
 //!
 //! A file ends at the last record that is whole. What follows it is a torn write if no header of a record is found in it,
@@ -45,7 +49,9 @@ use crc_fast::{CrcAlgorithm, Digest};
 use crate::id::JobId;
 
 /// The format that is written, and the latest that is read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+/// The first format, in which every failure has all of its text.
+pub(crate) const FORMAT_1: u32 = 1;
 /// Transfers in a part.
 pub const PART_TRANSFERS: u32 = 10_000;
 /// Bytes of a record's body at most; what is packed in it is no longer either.
@@ -56,6 +62,9 @@ pub const STRING_MAX: usize = u16::MAX as usize;
 pub const COUNTERS: usize = 32;
 /// Pieces of a large object at most: 4 MiB each of the largest blob there can be are a fifth of that.
 pub const PIECES_MAX: u64 = 1 << 28;
+/// Causes of failures that are told apart at most, and their bytes together: they are in memory.
+pub(crate) const CAUSES_MAX: usize = 1_024;
+pub(crate) const CAUSES_BYTES_MAX: usize = 256 << 10;
 /// Reasons why something was skipped or failed are below this.
 pub const REASONS: u8 = 64;
 
@@ -77,6 +86,8 @@ pub(crate) mod item {
     pub(crate) const COUNTERS: u8 = 9;
     pub(crate) const SUMMARY: u8 = 10;
     pub(crate) const LEFT_OUT: u8 = 11;
+    pub(crate) const CAUSE: u8 = 12;
+    pub(crate) const FAILURES_PACKED: u8 = 13;
 }
 
 /// Checksum of several strings of bytes, one after the other.
@@ -110,8 +121,8 @@ pub(crate) enum BadHeader {
     Newer(u32),
 }
 
-/// The job that a file belongs to.
-pub(crate) fn read_file_header(bytes: &[u8; FILE_HEADER]) -> Result<JobId, BadHeader> {
+/// The job that a file belongs to, and its format.
+pub(crate) fn read_file_header(bytes: &[u8; FILE_HEADER]) -> Result<(JobId, u32), BadHeader> {
     if &bytes[..8] != MAGIC {
         return Err(BadHeader::Foreign);
     }
@@ -120,9 +131,9 @@ pub(crate) fn read_file_header(bytes: &[u8; FILE_HEADER]) -> Result<JobId, BadHe
     }
     match u32_at(bytes, 8) {
         0 => Err(BadHeader::Foreign),
-        FORMAT => {
+        format @ FORMAT_1..=FORMAT => {
             let id = bytes[16..32].try_into().expect("sixteen bytes");
-            Ok(JobId::from_bytes(id))
+            Ok((JobId::from_bytes(id), format))
         }
         newer => Err(BadHeader::Newer(newer)),
     }

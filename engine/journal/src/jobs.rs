@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::JournalError;
-use crate::format::{FILE_HEADER, STRING_MAX, file_header};
+use crate::format::{STRING_MAX, file_header};
 use crate::id::JobId;
 use crate::journal::{CommitBy, Journal, Writer};
 use crate::lock::{self, LockFile};
@@ -102,7 +102,7 @@ impl Jobs {
         for parent in directory.ancestors().skip(1).take(made.max(2)) {
             self.sync_dir(parent)?;
         }
-        Journal::start(id, new, 0, lock, self.commit_by)
+        Journal::start(id, new, None, lock, self.commit_by)
     }
 
     /// Reads a job. It may be running: what it commits from now on is not seen.
@@ -132,8 +132,8 @@ impl Jobs {
                 .and_then(|()| self.storage.sync(&file))
                 .map_err(|error| JournalError::io(&path, "cutting off what was not written whole", &error))?;
         }
-        let writer = Writer::new(Arc::clone(&self.storage), file, path, recovered.len, recovered.records);
-        let journal = Journal::start(id, writer, recovered.found(), lock, self.commit_by)?;
+        let writer = Writer::behind(Arc::clone(&self.storage), file, path, &recovered);
+        let journal = Journal::start(id, writer, Some(&recovered), lock, self.commit_by)?;
         Ok((recovered, journal))
     }
 
@@ -299,7 +299,7 @@ impl Jobs {
             .map_err(|error| JournalError::io(&path, "writing", &error))?;
         // Messages speak of the name it will have.
         let path = self.directory(id).join(JOURNAL);
-        Ok(Writer::new(Arc::clone(&self.storage), file, path, FILE_HEADER as u64, 0))
+        Ok(Writer::new(Arc::clone(&self.storage), file, path))
     }
 
     fn sync_dir(&self, directory: &Path) -> Result<(), JournalError> {

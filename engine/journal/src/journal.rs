@@ -6,12 +6,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::causes::Causes;
 use crate::error::JournalError;
-use crate::format::{BODY_MAX, COUNTERS, PIECES_MAX, REASONS, STRING_MAX, seal};
+use crate::format::{
+    BODY_MAX, COUNTERS, FILE_HEADER, FORMAT, FORMAT_1, PIECES_MAX, REASONS, STRING_MAX, seal,
+};
 use crate::id::JobId;
 use crate::lock::LockFile;
 use crate::packing::Packer;
 use crate::pending::{OVERHEAD, Pending};
+use crate::recover::Recovered;
 use crate::states::State;
 use crate::storage::Storage;
 
@@ -62,6 +66,8 @@ struct Waiting {
     pending: Pending,
     /// Transfers that were found, committed or not.
     transfers: u64,
+    /// `None`: the journal is of a format that knows none.
+    causes: Option<Causes>,
     /// Why the last commit failed.
     failed: Option<JournalError>,
     closing: bool,
@@ -77,20 +83,28 @@ pub(crate) struct Writer {
     len: u64,
     /// Records that are committed.
     records: u64,
+    format: u32,
     /// A record whose writing failed. It is written before anything else is.
     unwritten: Option<Vec<u8>>,
     packer: Packer,
 }
 
 impl Writer {
-    /// Goes on at byte `len` of the file, after `records` records.
-    pub(crate) fn new(storage: Arc<dyn Storage>, file: File, path: PathBuf, len: u64, records: u64) -> Self {
-        Self { storage, file, path, len, records, unwritten: None, packer: Packer::default() }
+    /// Begins behind the header of a new file.
+    pub(crate) fn new(storage: Arc<dyn Storage>, file: File, path: PathBuf) -> Self {
+        let (len, records, format) = (FILE_HEADER as u64, 0, FORMAT);
+        Self { storage, file, path, len, records, format, unwritten: None, packer: Packer::default() }
+    }
+
+    /// Goes on behind what was read of `file`.
+    pub(crate) fn behind(storage: Arc<dyn Storage>, file: File, path: PathBuf, read: &Recovered) -> Self {
+        let Recovered { len, records, format, .. } = *read;
+        Self { storage, file, path, len, records, format, unwritten: None, packer: Packer::default() }
     }
 
     /// Writes `pending` as a record and makes it durable.
     pub(crate) fn commit(&mut self, id: JobId, pending: Pending) -> Result<(), JournalError> {
-        let mut record = pending.encode(&mut self.packer);
+        let mut record = pending.encode(&mut self.packer, self.format);
         seal(id, self.records, &mut record);
         self.put(record)
     }
@@ -132,13 +146,17 @@ impl Journal {
     pub(crate) fn start(
         id: JobId,
         writer: Writer,
-        transfers: u64,
+        read: Option<&Recovered>,
         lock: LockFile,
         commit_by: CommitBy,
     ) -> Result<Self, JournalError> {
         let path = writer.path.clone();
         let by_thread = commit_by == CommitBy::Thread;
-        let waiting = Waiting { pending: Pending::default(), transfers, failed: None, closing: false };
+        let transfers = read.map_or(0, Recovered::found);
+        let causes = read.map_or(&[][..], |read| &read.causes);
+        let causes = (writer.format > FORMAT_1).then(|| Causes::of(causes));
+        let waiting =
+            Waiting { pending: Pending::default(), transfers, causes, failed: None, closing: false };
         let shared = Arc::new(Shared {
             id,
             by_thread,
@@ -291,8 +309,33 @@ impl Entry<'_> {
     pub fn failed(&mut self, number: u64, reason: u8, text: &[u8]) -> Result<(), JournalError> {
         self.check("the text of a failure", text)?;
         self.outcome(number, State::Failed(reason));
-        self.waiting.pending.failure(Some(number), reason, text);
+        self.waiting.pending.failure(Some(number), reason, None, text);
         Ok(())
+    }
+
+    /// As [`Entry::failed`], where many transfers fail in one way: `cause` is what they have in common, and is written once
+    /// for all of them. `false`: it was not recorded, since the journal has no room for another cause (or none at all, if it
+    /// was begun in the first format); then `failed` takes the whole text.
+    ///
+    /// # Errors
+    /// [`JournalError::TooLong`]: it was not recorded.
+    pub fn failed_for(
+        &mut self,
+        number: u64,
+        reason: u8,
+        cause: &[u8],
+        text: &[u8],
+    ) -> Result<bool, JournalError> {
+        self.check("the text of a failure", text)?;
+        self.check("the cause of a failure", cause)?;
+        let known = self.waiting.causes.as_mut().and_then(|causes| causes.number(cause));
+        let Some((cause_number, is_new)) = known else { return Ok(false) };
+        if is_new {
+            self.waiting.pending.cause(cause);
+        }
+        self.outcome(number, State::Failed(reason));
+        self.waiting.pending.failure(Some(number), reason, Some(cause_number), text);
+        Ok(true)
     }
 
     /// Something failed that is no transfer. `reason` is the caller's.
@@ -301,7 +344,7 @@ impl Entry<'_> {
     /// [`JournalError::TooLong`]: it was not recorded.
     pub fn problem(&mut self, reason: u8, text: &[u8]) -> Result<(), JournalError> {
         self.check("the text of a failure", text)?;
-        self.waiting.pending.failure(None, reason, text);
+        self.waiting.pending.failure(None, reason, None, text);
         Ok(())
     }
 

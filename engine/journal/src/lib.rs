@@ -50,7 +50,7 @@
 //! * A byte that changed is never believed: in the last record it makes that record a torn one, which is left out and told of
 //!   ([`Recovered::cut_off`]); anywhere else it is [`JournalError::Damaged`].
 //! * Nothing is ever overwritten. A shrunk journal is another file that takes the name of the old one.
-//! * A name is written once; an outcome costs about a byte.
+//! * A name is written once, and so is the cause of any number of failures; an outcome costs about a byte.
 //! * One process writes a job at a time; any number read it.
 //!
 //! # Limits
@@ -67,7 +67,9 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod causes;
 mod error;
+mod failures;
 mod format;
 mod id;
 mod jobs;

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::bytes::Reader;
 use crate::error::JournalError;
 use crate::format::PART_TRANSFERS;
 use crate::names::NamesReader;
-use crate::recover::{ItemAt, PartIndex, Recovered, part_of, read_failure};
+use crate::recover::{ItemAt, PartIndex, Recovered, part_of};
 use crate::states::State;
 
 /// The transfers of a part, one after the other. Holds one commit's names of it at a time, and its failures.
@@ -20,7 +19,8 @@ pub struct Part<'a> {
     read: u32,
     items: std::slice::Iter<'a, ItemAt>,
     item: Option<(ItemAt, NamesReader)>,
-    failures: BTreeMap<u64, Vec<u8>>,
+    /// Cause and text.
+    failures: BTreeMap<u64, (Option<u32>, Vec<u8>)>,
 }
 
 /// A transfer of a journal.
@@ -36,6 +36,9 @@ pub struct Transfer<'a> {
     pub state: State,
     /// Of one that failed: what the caller said of that.
     pub failure: Option<&'a [u8]>,
+    /// Of one that failed: what it has in common with others, if the caller said so.
+    pub cause: Option<&'a [u8]>,
+    pub(crate) cause_number: Option<u32>,
 }
 
 impl<'a> Part<'a> {
@@ -44,16 +47,14 @@ impl<'a> Part<'a> {
         let first = part as u64 * u64::from(PART_TRANSFERS);
         let mut failures = BTreeMap::new();
         for at in &index.failures {
-            let content = journal.read_item(*at)?;
-            let mut reader = Reader(&content);
-            while let Some((number, _, text)) = read_failure(&mut reader) {
+            journal.each_failure(at, |failure| {
                 // Of several the last one counts; of one that was done later, none.
-                let number = number.filter(|number| part_of(*number) == part);
-                let Some(number) = number else { continue };
+                let number = failure.number.filter(|number| part_of(*number) == part);
+                let Some(number) = number else { return };
                 if let State::Failed(_) = index.states.get((number - first) as u32) {
-                    failures.insert(number, text.to_vec());
+                    failures.insert(number, (failure.cause, failure.text.to_vec()));
                 }
-            }
+            })?;
         }
         Ok(Self { journal, index, first, read: 0, items: index.names.iter(), item: None, failures })
     }
@@ -81,8 +82,11 @@ impl<'a> Part<'a> {
         let (name, facts) = reader.next().ok_or_else(|| damaged(at))?;
         let number = self.first + u64::from(self.read);
         let state = self.index.states.get(self.read);
-        let failure = self.failures.get(&number).map(Vec::as_slice);
+        let (cause_number, failure) =
+            self.failures.get(&number).map(|(cause, text)| (*cause, &text[..])).unzip();
+        let cause_number = cause_number.flatten();
+        let cause = cause_number.and_then(|cause| journal.cause(cause));
         self.read += 1;
-        Ok(Some(Transfer { number, name, facts, state, failure }))
+        Ok(Some(Transfer { number, name, facts, state, failure, cause, cause_number }))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::bytes::{put_number, put_string, zigzag};
-use crate::format::{COUNTERS, PART_TRANSFERS, RECORD_HEADER, item};
+use crate::bytes::{Reader, put_number, put_string, zigzag};
+use crate::failures::{Failure, read_failure};
+use crate::format::{COUNTERS, FORMAT_1, PART_TRANSFERS, RECORD_HEADER, item};
 use crate::names::NamesWriter;
 use crate::packing::Packer;
 use crate::runs::Runs;
@@ -15,7 +16,9 @@ pub(crate) struct Pending {
     names: Vec<NamesWriter>,
     /// In the order they were said: the last one of a transfer counts.
     outcomes: Vec<(u64, u8)>,
+    /// As format 2 has them, not packed.
     failures: Vec<u8>,
+    causes: Vec<Box<[u8]>>,
     large: BTreeMap<u64, LargeNews>,
     cursor: Option<(u64, Vec<u8>)>,
     scanned: bool,
@@ -76,12 +79,19 @@ impl Pending {
         self.outcomes.push((number, state.to_code()));
     }
 
-    /// Why a transfer failed, or something that is no transfer.
-    pub(crate) fn failure(&mut self, number: Option<u64>, reason: u8, text: &[u8]) {
+    /// Why a transfer failed, or something that is no transfer. `cause`: the number of what others have in common with it.
+    pub(crate) fn failure(&mut self, number: Option<u64>, reason: u8, cause: Option<u32>, text: &[u8]) {
         self.bytes += OVERHEAD + text.len();
         put_number(&mut self.failures, number.map_or(0, |number| number + 1));
         self.failures.push(reason);
+        put_number(&mut self.failures, cause.unwrap_or_default().into());
         put_string(&mut self.failures, text);
+    }
+
+    /// The next cause.
+    pub(crate) fn cause(&mut self, cause: &[u8]) {
+        self.bytes += OVERHEAD + cause.len();
+        self.causes.push(cause.into());
     }
 
     pub(crate) fn large(&mut self, number: u64, facts: &[u8]) {
@@ -122,8 +132,8 @@ impl Pending {
         self.left_out = Some((done, skipped));
     }
 
-    /// A record without its head.
-    pub(crate) fn encode(self, packer: &mut Packer) -> Vec<u8> {
+    /// A record of this format without its head.
+    pub(crate) fn encode(self, packer: &mut Packer, format: u32) -> Vec<u8> {
         let mut record = vec![0; RECORD_HEADER];
         let mut content = Vec::new();
         let mut put = |kind: u8, content: &mut Vec<u8>| {
@@ -148,8 +158,27 @@ impl Pending {
             numbers.encode(&mut content);
             put(item::OUTCOME, &mut content);
         }
-        if !self.failures.is_empty() {
-            put(item::FAILURES, &mut { self.failures });
+        for cause in self.causes {
+            put(item::CAUSE, &mut cause.into_vec());
+        }
+        match &self.failures[..] {
+            [] => {}
+            failures if format == FORMAT_1 => {
+                let mut failures = Reader(failures);
+                while let Some(Failure { number, reason, text, .. }) = read_failure(&mut failures) {
+                    put_number(&mut content, number.map_or(0, |number| number + 1));
+                    content.push(reason);
+                    put_string(&mut content, text);
+                }
+                put(item::FAILURES, &mut content);
+            }
+            failures => {
+                let (packing, packed) = packer.pack(failures);
+                content.push(packing as u8);
+                put_number(&mut content, failures.len() as u64);
+                content.extend_from_slice(packed);
+                put(item::FAILURES_PACKED, &mut content);
+            }
         }
         for (number, news) in self.large {
             if let Some(facts) = news.begun {

@@ -8,10 +8,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::bytes::{Reader, unzigzag};
+use crate::causes::fits;
 use crate::error::JournalError;
+use crate::failures::{self, Failure, FailuresAt};
 use crate::format::{
-    BadHeader, COUNTERS, FILE_HEADER, FORMAT, MARKER, PART_TRANSFERS, PIECES_MAX, RECORD_HEADER, RecordHead,
-    item, read_file_header,
+    BadHeader, COUNTERS, FILE_HEADER, FORMAT, FORMAT_1, MARKER, PART_TRANSFERS, PIECES_MAX, RECORD_HEADER,
+    RecordHead, item, read_file_header,
 };
 use crate::id::JobId;
 use crate::names;
@@ -38,7 +40,11 @@ pub struct Recovered {
     /// Where the next record goes, and its place.
     pub(crate) len: u64,
     pub(crate) records: u64,
-    problems: Vec<ItemAt>,
+    pub(crate) format: u32,
+    /// What failures have in common, in the order of their numbers.
+    pub(crate) causes: Vec<Box<[u8]>>,
+    causes_bytes: usize,
+    problems: Vec<FailuresAt>,
     cursor: Option<Cursor>,
     scanned: bool,
     counters: [i64; COUNTERS],
@@ -57,7 +63,7 @@ pub(crate) struct ItemAt {
 #[derive(Debug, Default)]
 pub(crate) struct PartIndex {
     pub(crate) names: Vec<ItemAt>,
-    pub(crate) failures: Vec<ItemAt>,
+    pub(crate) failures: Vec<FailuresAt>,
     pub(crate) states: States,
 }
 
@@ -114,6 +120,9 @@ impl Recovered {
             left_out: (0, 0),
             len: FILE_HEADER as u64,
             records: 0,
+            format: FORMAT,
+            causes: Vec::new(),
+            causes_bytes: 0,
             problems: Vec::new(),
             cursor: None,
             scanned: false,
@@ -125,7 +134,7 @@ impl Recovered {
         let handle = journal.file.try_clone().map_err(|error| journal.io("opening", &error))?;
         let end = handle.metadata().map_err(|error| journal.io("looking it up", &error))?.len();
         let mut input = BufReader::with_capacity(CHUNK, handle);
-        journal.id = read_header(path, &mut input, end)?;
+        (journal.id, journal.format) = read_header(path, &mut input, end)?;
         let mut body = Vec::new();
         while journal.len < end {
             let at = journal.len;
@@ -218,7 +227,17 @@ impl Recovered {
                 self.summary = None;
                 self.grow(content, at)?;
             }
-            item::FAILURES => self.index_failures(reader, at)?,
+            item::FAILURES => self.index_failures(content, FailuresAt { at, is_packed: false })?,
+            item::FAILURES_PACKED if self.format > FORMAT_1 => {
+                self.index_failures(content, FailuresAt { at, is_packed: true })?;
+            }
+            item::CAUSE if self.format > FORMAT_1 => {
+                if !fits(self.causes.len(), self.causes_bytes, content) {
+                    return None;
+                }
+                self.causes_bytes += content.len();
+                self.causes.push(content.into());
+            }
             item::COUNTERS => {
                 while let Some(counter) = reader.byte() {
                     let by = unzigzag(reader.number()?);
@@ -283,21 +302,23 @@ impl Recovered {
         Some(())
     }
 
-    fn index_failures(&mut self, mut failures: Reader<'_>, at: ItemAt) -> Option<()> {
-        while !failures.is_empty() {
-            let (number, _, _) = read_failure(&mut failures)?;
-            let list = match number {
+    fn index_failures(&mut self, content: &[u8], failures: FailuresAt) -> Option<()> {
+        failures::each(content, failures.is_packed, |failure| {
+            if failure.cause.is_some_and(|cause| cause as usize > self.causes.len()) {
+                return None;
+            }
+            let list = match failure.number {
                 Some(number) => {
                     let part = part_of(self.known(number)?);
                     &mut self.parts.get_mut(part)?.failures
                 }
                 None => &mut self.problems,
             };
-            if list.last() != Some(&at) {
-                list.push(at);
+            if list.last() != Some(&failures) {
+                list.push(failures);
             }
-        }
-        Some(())
+            Some(())
+        })
     }
 
     fn set(&mut self, run: Range<u64>, state: State) -> Option<()> {
@@ -457,16 +478,33 @@ impl Recovered {
     /// # Errors
     /// [`JournalError::Io`].
     pub fn problems(&self, mut tell: impl FnMut(u8, &[u8])) -> Result<(), JournalError> {
-        for at in &self.problems {
-            let content = self.read_item(*at)?;
-            let mut failures = Reader(&content);
-            while let Some((number, reason, text)) = read_failure(&mut failures) {
-                if number.is_none() {
-                    tell(reason, text);
+        for failures in &self.problems {
+            self.each_failure(failures, |failure| {
+                if failure.number.is_none() {
+                    tell(failure.reason, failure.text);
                 }
-            }
+            })?;
         }
         Ok(())
+    }
+
+    /// Reads failures once more, which were readable when they were found.
+    pub(crate) fn each_failure(
+        &self,
+        failures: &FailuresAt,
+        mut tell: impl FnMut(Failure<'_>),
+    ) -> Result<(), JournalError> {
+        let content = self.read_item(failures.at)?;
+        failures::each(&content, failures.is_packed, |failure| {
+            tell(failure);
+            Some(())
+        })
+        .ok_or_else(|| JournalError::damaged(&self.path, failures.at.offset, "what failed cannot be read"))
+    }
+
+    /// The cause of this number.
+    pub(crate) fn cause(&self, number: u32) -> Option<&[u8]> {
+        self.causes.get((number as usize).checked_sub(1)?).map(|cause| &**cause)
     }
 }
 
@@ -475,13 +513,7 @@ pub(crate) fn part_of(number: u64) -> usize {
     (number / u64::from(PART_TRANSFERS)) as usize
 }
 
-/// Transfer, reason and text of a failure; `None` at the end, or where there cannot be one.
-pub(crate) fn read_failure<'a>(failures: &mut Reader<'a>) -> Option<(Option<u64>, u8, &'a [u8])> {
-    let number = failures.number()?.checked_sub(1);
-    Some((number, failures.byte()?, failures.string()?))
-}
-
-fn read_header(path: &Path, input: &mut BufReader<File>, end: u64) -> Result<JobId, JournalError> {
+fn read_header(path: &Path, input: &mut BufReader<File>, end: u64) -> Result<(JobId, u32), JournalError> {
     let path_buf = || path.to_owned();
     let mut header = [0; FILE_HEADER];
     if end < FILE_HEADER as u64 {

@@ -18,6 +18,8 @@ pub(crate) fn copy(old: &Recovered, new: &mut Writer) -> Result<(), JournalError
         about.cursor(0, &cursor.position);
     }
     about.scanned();
+    // With the numbers they have.
+    old.causes.iter().for_each(|cause| about.cause(cause));
     for counter in 0..COUNTERS {
         about.count(counter, old.counter(counter));
     }
@@ -30,7 +32,8 @@ pub(crate) fn copy(old: &Recovered, new: &mut Writer) -> Result<(), JournalError
             let State::Failed(reason) = transfer.state else { continue };
             pending.transfer(kept, transfer.name, transfer.facts);
             pending.outcome(kept, transfer.state);
-            pending.failure(Some(kept), reason, transfer.failure.unwrap_or_default());
+            let text = transfer.failure.unwrap_or_default();
+            pending.failure(Some(kept), reason, transfer.cause_number, text);
             if let Some(large) = old.large(transfer.number) {
                 pending.large(kept, &large.facts);
                 large.pieces.iter().flatten().for_each(|piece| pending.piece(kept, piece));
@@ -47,7 +50,7 @@ pub(crate) fn copy(old: &Recovered, new: &mut Writer) -> Result<(), JournalError
     let mut end = Pending::default();
     let mut result = Ok(());
     old.problems(|reason, text| {
-        end.failure(None, reason, text);
+        end.failure(None, reason, None, text);
         if end.is_enough() && result.is_ok() {
             result = new.commit(old.id(), std::mem::take(&mut end));
         }

@@ -164,6 +164,13 @@ impl Links {
         self.inner.stats.get()
     }
 
+    /// Closes the links that nobody uses, where their descriptors are wanted for something else.
+    pub fn let_go(&self) {
+        let idle = std::mem::take(&mut *self.inner.idle.borrow_mut());
+        drop(idle);
+        self.inner.shared.borrow_mut().retain(|link| link.activity.in_flight.get() > 0);
+    }
+
     /// Where the links lead.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.connector.endpoint

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
@@ -16,7 +17,7 @@ use crate::chain::{Chain, Identity};
 use crate::found::SymlinkMode;
 use crate::listing::{Budget, Charge, Kind, Listing, Names};
 use crate::open::open_below;
-use crate::spill::Runs;
+use crate::spill::{MERGE_BYTES, Runs};
 use crate::walk::{DirectoryPruner, SegmentMatcher};
 use crate::{LocalError, RelPath};
 
@@ -104,7 +105,25 @@ pub(crate) struct Place<'a> {
     pub(crate) above: Option<Arc<Chain>>,
 }
 
+/// Attempts at what needs a descriptor that there is not, and the time between two.
+const TRIES: u32 = 300;
+const PAUSE: Duration = Duration::from_millis(100);
+
 impl Shared {
+    /// Waits while the process, or the machine, is out of descriptors: others close theirs.
+    fn patiently<T>(&self, mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+        let mut tries = 0;
+        loop {
+            match attempt() {
+                Err(Errno::MFILE | Errno::NFILE) if tries < TRIES && !self.stop.load(Ordering::Relaxed) => {
+                    tries += 1;
+                }
+                done => return done,
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     fn full_path(&self, relative: &[u8]) -> PathBuf {
         if relative.is_empty() { self.root.clone() } else { self.root.join(OsStr::from_bytes(relative)) }
     }
@@ -153,7 +172,8 @@ impl Reader {
             hook(relative);
         }
         let follow = shared.symlinks == SymlinkMode::Follow;
-        let directory = open_below(shared.root_fd.as_fd(), relative, follow)
+        let directory = shared
+            .patiently(|| open_below(shared.root_fd.as_fd(), relative, follow))
             .map_err(|errno| shared.error(relative, "open", errno))?;
         let mut listing = Listing {
             names: Names::default(),
@@ -252,7 +272,7 @@ impl Reader {
                 let size = names.size_bytes();
                 let fits = charge.set(size);
                 if size > shared.run_bytes || (!fits && size > MIN_RUN_BYTES.min(shared.run_bytes)) {
-                    spill(&mut runs, names).map_err(|error| shared.spill_error(relative, &error))?;
+                    spill(shared, &mut runs, names).map_err(|error| shared.spill_error(relative, &error))?;
                 }
             }
         }
@@ -263,25 +283,30 @@ impl Reader {
                 names.shrink();
             }
             mut runs => {
-                listing.tail = spill(&mut runs, names)
-                    .and_then(|()| runs.map(Runs::merge).transpose())
+                let buffers = shared.run_bytes.min(MERGE_BYTES);
+                listing.tail = spill(shared, &mut runs, names)
+                    .and_then(|()| runs.map(|runs| runs.merge(buffers)).transpose())
                     .map_err(|error| shared.spill_error(relative, &error))?;
                 // The first chunk comes when it is asked for: a directory read ahead holds little.
                 *names = Names::default();
             }
         }
-        charge.set(names.size_bytes());
+        // What is read back goes through buffers.
+        charge.set(names.size_bytes() + listing.tail.as_ref().map_or(0, |tail| tail.bytes));
         Ok(())
     }
 }
 
-fn spill(runs: &mut Option<Runs>, names: &mut Names) -> io::Result<()> {
+fn spill(shared: &Shared, runs: &mut Option<Runs>, names: &mut Names) -> io::Result<()> {
     if names.len() == 0 {
         return Ok(());
     }
     let runs = match runs {
         Some(runs) => runs,
-        none => none.insert(Runs::new()?),
+        none => {
+            let new = || Runs::new().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+            none.insert(shared.patiently(new)?)
+        }
     };
     names.sort();
     runs.push(names)?;

@@ -5,11 +5,12 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use crate::listing::{Kind, Names};
 
-/// Buffers of all runs of a merge together: 8 MiB...
-const MERGE_BYTES: usize = 8 << 20;
+/// Buffers of all runs of a merge together: 8 MiB, or half of the walk's memory for names where that is less...
+pub(crate) const MERGE_BYTES: usize = 8 << 20;
 /// ...but at least this much each (a run has at least `MIN_RUN_BYTES`, so a directory with 8 GiB of names
 /// has at most 8,192 runs, and their buffers 32 MiB).
 const MIN_BUFFER: usize = 4 << 10;
@@ -27,9 +28,11 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// A new file in the system's directory for temporary files: without a name, mode 0600.
+    /// A new file, without a name, mode 0600: in the system's directory for temporary files, unless that lies in memory,
+    /// which is what a sort file is to spare; then in `/var/tmp`.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile()?, bounds: vec![0] })
+        let file = file_in(&[&std::env::temp_dir(), Path::new(ON_DISK)])?;
+        Ok(Self { file, bounds: vec![0] })
     }
 
     /// Writes `names`, which must be sorted, as one run.
@@ -49,11 +52,12 @@ impl Runs {
         Ok(())
     }
 
-    /// Starts reading all runs in order.
-    pub(crate) fn merge(self) -> io::Result<Merge> {
+    /// Starts reading all runs in order, with so many bytes of buffers.
+    pub(crate) fn merge(self, buffers: usize) -> io::Result<Merge> {
         let count = self.bounds.len() - 1;
-        let buffer = (MERGE_BYTES / count.max(1)).clamp(MIN_BUFFER, MAX_BUFFER);
-        let mut merge = Merge { file: self.file, runs: Vec::with_capacity(count), heads: BinaryHeap::new() };
+        let buffer = (buffers / count.max(1)).clamp(MIN_BUFFER, MAX_BUFFER);
+        let (runs, heads, bytes) = (Vec::with_capacity(count), BinaryHeap::new(), buffer * count);
+        let mut merge = Merge { file: self.file, runs, heads, bytes };
         for bounds in self.bounds.windows(2) {
             let run = Run { at: bounds[0], end: bounds[1], buffer: Vec::new(), start: 0, chunk: buffer };
             merge.runs.push(run);
@@ -61,6 +65,32 @@ impl Runs {
         }
         Ok(merge)
     }
+}
+
+/// Where files that are temporary and large belong (`hier(7)`).
+const ON_DISK: &str = "/var/tmp";
+
+/// A file without a name in the first of these directories that is on a disk; where none is, in the first that takes one.
+fn file_in(directories: &[&Path]) -> io::Result<File> {
+    let (mut in_memory, mut refused) = (None, None);
+    for directory in directories {
+        match tempfile::tempfile_in(directory) {
+            Ok(file) if is_in_memory(&file) => in_memory = in_memory.or(Some(file)),
+            Ok(file) => return Ok(file),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    in_memory.ok_or_else(|| refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+/// Whether what is written to the file is held in memory (`statfs(2)`).
+fn is_in_memory(file: &File) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    rustix::fs::fstatfs(file).is_ok_and(|facts| {
+        // The type is a number of 32 bits, however wide and signed the field is.
+        [TMPFS, RAMFS].contains(&(facts.f_type as u64 & 0xffff_ffff))
+    })
 }
 
 /// One run being read.
@@ -117,6 +147,8 @@ pub(crate) struct Merge {
     file: File,
     runs: Vec<Run>,
     heads: BinaryHeap<Reverse<Head>>,
+    /// Memory of its buffers.
+    pub(crate) bytes: usize,
 }
 
 /// The next name of a run; names within a directory are unique, so nothing else takes part in the order.
@@ -187,7 +219,9 @@ mod tests {
             runs.push(&names).unwrap();
         }
         expected.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut merge = runs.merge().unwrap();
+        assert_eq!(runs.bounds.len(), 38);
+        let mut merge = runs.merge(1 << 20).unwrap();
+        assert!(merge.bytes <= 1 << 20, "{}", merge.bytes);
         let (mut found, mut chunk) = (Vec::new(), Names::default());
         loop {
             chunk.clear();
@@ -202,8 +236,24 @@ mod tests {
     }
 
     #[test]
+    fn a_sort_file_lies_on_a_disk_where_there_is_one() {
+        use std::os::unix::fs::MetadataExt as _;
+        let memory = Path::new("/dev/shm");
+        let here = tempfile::tempdir_in(".").unwrap();
+        let device = |path: &Path| std::fs::metadata(path).unwrap().dev();
+        let in_order = |directories: &[&Path]| file_in(directories).unwrap().metadata().unwrap().dev();
+        assert!(is_in_memory(&tempfile::tempfile_in(memory).unwrap()));
+        assert_eq!(in_order(&[memory, here.path()]), device(here.path()));
+        assert_eq!(in_order(&[here.path(), memory]), device(here.path()));
+        // Where there is no disk, and where one directory is missing.
+        assert_eq!(in_order(&[memory, Path::new("/nonexistent")]), device(memory));
+        assert_eq!(in_order(&[Path::new("/nonexistent"), memory]), device(memory));
+        assert!(file_in(&[Path::new("/nonexistent")]).is_err());
+    }
+
+    #[test]
     fn no_runs_is_an_empty_merge() {
-        let mut merge = Runs::new().unwrap().merge().unwrap();
+        let mut merge = Runs::new().unwrap().merge(MERGE_BYTES).unwrap();
         assert!(!merge.fill(&mut Names::default(), 100).unwrap());
     }
 }

@@ -388,7 +388,7 @@ impl WalkStream {
             frame.listing.names.clear();
             (frame.cursor, frame.ahead) = (0, 0);
             let more = tail.fill(&mut frame.listing.names, CHUNK_BYTES);
-            frame.listing.charge.set(frame.listing.names.size_bytes());
+            frame.listing.charge.set(frame.listing.names.size_bytes() + tail.bytes);
             match more {
                 Ok(true) => {}
                 Ok(false) => frame.listing.tail = None,

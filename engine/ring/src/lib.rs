@@ -32,6 +32,7 @@
 //! This is the only crate with `unsafe` code: memory mapping and io_uring submission.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod descriptors;
 mod dress;
 mod file;
 mod memory;
@@ -42,6 +43,7 @@ mod threads;
 mod uring;
 mod workers;
 
+pub use descriptors::{RUNTIME_DESCRIPTORS, free_descriptors, is_out_of_descriptors, room_for_a_runtime};
 pub use dress::check_close;
 pub use file::{FileMeta, FileRing, HasContent, Loaded, OpenFile, SourceDir};
 pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};

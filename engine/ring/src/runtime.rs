@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Mutex;
 
+use crate::descriptors::room_for_a_runtime;
+
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IoChoice {
@@ -84,6 +86,7 @@ impl LaneRuntime {
     /// # Errors
     /// When the runtime or the ring cannot be made: descriptors or locked memory are used up.
     pub fn new(path: &IoPath) -> io::Result<Self> {
+        room_for_a_runtime()?;
         Ok(Self(match path {
             IoPath::Uring => Kind::Uring(make_uring()?),
             IoPath::Threads { .. } => {

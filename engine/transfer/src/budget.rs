@@ -3,7 +3,7 @@
 use azuring_ring::CHUNK_BYTES;
 
 use crate::job::JobError;
-use crate::lane::LaneShare;
+use crate::lane::{LaneShare, tasks_for};
 use crate::options::{JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
 
 /// Memory that is not buffers: the program itself, the walk's names, the queues.
@@ -50,5 +50,6 @@ pub(crate) fn shares(options: &JobOptions) -> Result<Vec<LaneShare>, JobError> {
     let pool_bytes = (pool / lanes as u64) as usize;
     // What does not divide goes to the first lanes.
     let in_flight = |lane| limits.concurrency / lanes + usize::from(lane < limits.concurrency % lanes);
-    Ok((0..lanes).map(|lane| LaneShare { pool_bytes, in_flight: in_flight(lane) }).collect())
+    let share = |in_flight| LaneShare { pool_bytes, in_flight, tasks: tasks_for(in_flight) };
+    Ok((0..lanes).map(|lane| share(in_flight(lane))).collect())
 }

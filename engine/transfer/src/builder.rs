@@ -17,6 +17,7 @@ use azuring_ring::probe;
 use crate::change::{Remove, SetProperties};
 use crate::choices::{ListOfFiles, PropertyChange, Symlinks};
 use crate::collector::Progress;
+use crate::descriptors::{Needs, Opens, Split};
 use crate::download::Download;
 use crate::durable::{Before, Durable};
 use crate::in_order::Held;
@@ -185,7 +186,8 @@ impl JobBuilder {
         if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
             BlobProperties::check_content_type(fixed)?;
         }
-        let shares = budget::shares(&self.options)?;
+        let mut split = self.needs().split(budget::shares(&self.options)?)?;
+        let shares = std::mem::take(&mut split.shares);
         let id = match &self.keep {
             Keep::Resume(_, id) => uuid::Uuid::from_bytes(*id.as_bytes()),
             Keep::Nothing | Keep::Journal(..) => uuid::Uuid::new_v4(),
@@ -200,7 +202,7 @@ impl JobBuilder {
         };
         let (verb, source, destination, is_pattern, task, finder) = match &self.what {
             What::Upload(source) => {
-                let found = Source::resolve(source, self.url.path(), &self.local_options())?;
+                let found = Source::resolve(source, self.url.path(), &self.local_options(&split))?;
                 let (root, naming, root_path) = (found.root, found.naming, found.root_path);
                 let (held, asking) = (held(&shares), Mutex::new(()));
                 let task = Task::Upload(Upload {
@@ -216,21 +218,21 @@ impl JobBuilder {
                 (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
             }
             What::Download(destination) => {
-                let task = self.download_task(destination, &shares, id)?;
-                let finder =
-                    self.remote(self.options.directory_stubs || self.options.preserve_posix.is_some())?;
+                let task = self.download_task(destination, &shares, id, &split)?;
+                let stubs = self.options.directory_stubs || self.options.preserve_posix.is_some();
+                let finder = self.remote(stubs, &split)?;
                 let destination = destination.to_string_lossy().into_owned();
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
             What::Pipe(_) => {
-                let task = self.download_task(Path::new("pipe"), &shares, id)?;
+                let task = self.download_task(Path::new("pipe"), &shares, id, &split)?;
                 let task = task.into_pipe(pipe.expect("the pipe was just taken"));
-                let (finder, destination) = (self.remote(false)?, String::new());
+                let (finder, destination) = (self.remote(false, &split)?, String::new());
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
             What::Remove => {
                 let task = Task::Remove(Remove::default());
-                (Verb::Remove, place, String::new(), false, task, self.remote(true)?)
+                (Verb::Remove, place, String::new(), false, task, self.remote(true, &split)?)
             }
             What::SetProperties(change) => {
                 let task = Task::SetProperties(SetProperties::new(change.clone()));
@@ -240,7 +242,7 @@ impl JobBuilder {
                     String::new(),
                     false,
                     task,
-                    self.remote(self.options.directory_stubs)?,
+                    self.remote(self.options.directory_stubs, &split)?,
                 )
             }
         };
@@ -273,7 +275,8 @@ impl JobBuilder {
                 destination,
                 credential: target.credential().describe(),
                 lanes,
-                concurrency: self.options.limits.concurrency,
+                concurrency: shares.iter().map(|share| share.in_flight).sum(),
+                scarce: split.notice,
                 memory_bytes: self.options.limits.memory_bytes,
                 io: probe(self.options.io),
                 journal: durable.is_some(),
@@ -307,7 +310,17 @@ impl JobBuilder {
         Err(UrlError::State { reason }.into())
     }
 
-    fn local_options(&self) -> LocalOptions {
+    /// What the job opens descriptors for.
+    fn needs(&self) -> Needs {
+        let opens = match self.what {
+            What::Upload(_) => Opens::Source,
+            What::Download(_) if !self.options.dry_run => Opens::Target,
+            _ => Opens::Nothing,
+        };
+        Needs { opens, tls: self.url.endpoint().tls, login: self.find.is_some() }
+    }
+
+    fn local_options(&self, split: &Split) -> LocalOptions {
         let options = &self.options;
         LocalOptions {
             naming: self.naming,
@@ -316,6 +329,7 @@ impl JobBuilder {
             directories: options.directory_stubs || options.preserve_posix.is_some(),
             specials: options.preserve_posix.is_some(),
             names_bytes: budget::names_bytes(&options.limits),
+            walk_threads: split.walk_threads,
             list: self.list_of_files.clone(),
         }
     }
@@ -325,15 +339,17 @@ impl JobBuilder {
         destination: &Path,
         shares: &[LaneShare],
         job: uuid::Uuid,
+        split: &Split,
     ) -> Result<Download, JobError> {
         let (range_bytes, dry_run) = (self.range_bytes(), self.options.dry_run);
         let mode = 0o666 & !azuring_local::umask();
         let place = Destination::resolve(destination).map_err(JobError::Destination)?;
         let (naming, held, job) = (self.naming, held(shares), job.into_bytes());
-        Ok(Download::new((destination, place), naming, dry_run, range_bytes, held, mode, job))
+        let task = Download::new((destination, place), naming, dry_run, range_bytes, held, mode, job);
+        Ok(task.holding(split.directories))
     }
 
-    fn remote(&self, stubs: bool) -> Result<Finder, JobError> {
+    fn remote(&self, stubs: bool, split: &Split) -> Result<Finder, JobError> {
         Ok(Finder::Remote(Arc::new(RemoteSource {
             path: RemotePath::parse(self.url.raw_path())?,
             recursive: self.naming.recursive,
@@ -348,6 +364,7 @@ impl JobBuilder {
                 _ if self.options.dry_run && self.options.plan_facts => Wanted::ALL,
                 _ => Wanted::default(),
             },
+            at_once: split.lines,
         })))
     }
 

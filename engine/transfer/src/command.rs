@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
 
 use crate::collector::Progress;
+use crate::descriptors;
 use crate::failure::{Failure, FailureKind};
 use crate::job::JobError;
 use crate::lane::new_histogram;
@@ -59,7 +60,7 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    /// `access`: what the requests do; `at_once`: how many are in flight.
+    /// `access`: what the requests do; `at_once`: how many are in flight, at most.
     pub(crate) fn new(
         url: &BlobUrl,
         (credential, access): (&Credential, Access),
@@ -67,6 +68,7 @@ impl Command {
         stop: &StopHandle,
         at_once: usize,
     ) -> Result<Self, CommandError> {
+        let at_once = descriptors::at_once(at_once, &url.endpoint())?;
         let tls = options.tls(&url.endpoint()).map_err(JobError::from)?;
         let target = Target::new(url.clone(), credential.clone(), &options.properties);
         let mut target = target.map_err(JobError::from)?;

@@ -11,7 +11,7 @@ use azuring_azure::{
 };
 use azuring_journal::JournalError;
 use azuring_link::{TlsError, TlsSetup};
-use azuring_local::{KNOWN_DIRECTORIES, LocalError};
+use azuring_local::LocalError;
 use azuring_plan::PlanError;
 use azuring_ring::IoPath;
 
@@ -21,7 +21,7 @@ use crate::choices::PropertyChange;
 use crate::collector::{self, Progress};
 use crate::durable::{self, Before, Durable, With};
 use crate::failure::Failure;
-use crate::lane::{self, LaneShare, new_histogram};
+use crate::lane::{LaneShare, new_histogram};
 use crate::options::JobOptions;
 use crate::outcome::{Event, Outcome, Report, TransferId};
 use crate::queue::{Entry, WorkQueue};
@@ -66,6 +66,17 @@ pub enum JobError {
     /// A limit is out of its range.
     #[error("{0}")]
     Limit(String),
+    /// The process may not open what a job needs at least. Raise its limit of open files (`RLIMIT_NOFILE`).
+    #[error(
+        "the limit of open files is too low: {needed} more have to be open at once, and {free} can be; \
+         raise it (ulimit -n, or LimitNOFILE= of a systemd service)"
+    )]
+    Descriptors {
+        /// Descriptors that are needed at least.
+        needed: u64,
+        /// Descriptors that there are.
+        free: u64,
+    },
     /// The job's journal cannot be made or read.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -217,6 +228,9 @@ pub struct JobPlan {
     pub memory_bytes: u64,
     /// How files are read and written.
     pub io: IoPath,
+    /// That the limit of open files allows fewer requests in flight than were asked for, if it does: a sentence for a
+    /// person.
+    pub scarce: Option<String>,
     /// Whether it keeps a journal, so that it can be resumed.
     pub journal: bool,
     /// Whether it goes on with what an earlier run began.
@@ -283,8 +297,6 @@ impl Job {
     pub fn run(self, stop: &StopHandle, tell: impl FnMut(Event)) -> Report {
         let begun = Instant::now();
         let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
-        let held = if self.plan.verb == Verb::Download { KNOWN_DIRECTORIES as u64 } else { 0 };
-        threads::allow_descriptors(lane::descriptors(&self.shares) + held);
         let verdict = Verdict::new(stop.clone());
         let progress = Arc::clone(&self.progress);
         let again = Again::new(self.options.retry_failed);

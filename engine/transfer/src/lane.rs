@@ -51,16 +51,13 @@ pub(crate) struct LaneResult {
 pub(crate) struct LaneShare {
     pub(crate) pool_bytes: usize,
     pub(crate) in_flight: usize,
+    /// Objects that are worked on at a time.
+    pub(crate) tasks: usize,
 }
 
-/// File tasks of a lane.
-fn tasks_of(share: LaneShare) -> usize {
-    MIN_TASKS.max(share.in_flight + share.in_flight / 4)
-}
-
-/// Descriptors the lanes may have open: a file per task, a socket per request, and what the program itself needs.
-pub(crate) fn descriptors(shares: &[LaneShare]) -> u64 {
-    shares.iter().map(|share| tasks_of(*share) + share.in_flight + 16).sum::<usize>() as u64 + 256
+/// Tasks of a lane with so many requests in flight.
+pub(crate) fn tasks_for(in_flight: usize) -> usize {
+    MIN_TASKS.max(in_flight + in_flight / 4)
 }
 
 /// What the tasks of a lane share.
@@ -219,7 +216,7 @@ async fn drive<R: FileRing>(
     });
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&lane)));
     let mut tasks = JoinSet::new();
-    for _ in 0..tasks_of(share) {
+    for _ in 0..share.tasks {
         let lane = Rc::clone(&lane);
         // A task is never cancelled: an operation in flight keeps its buffer and descriptor to its end.
         tasks.spawn_local(async move {

@@ -1,6 +1,6 @@
 //! What a job can be told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::choices::{
     BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, Overwrite, PermanentDelete,
     PosixStyle, Symlinks,
 };
+use crate::machine;
 
 /// The bounds a job keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,23 +45,12 @@ impl Limits {
         }
     }
 
-    /// The defaults for the machine this runs on, as far as the process may use it (affinity, cgroup).
+    /// The defaults for the machine this runs on, as far as the process may use it: its affinity, and the least memory
+    /// limit of the cgroups it is in.
     pub fn here() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::for_machine(cores, memory_here())
+        Self::for_machine(cores, machine::memory_bytes(Path::new("/")))
     }
-}
-
-/// The machine's memory or the cgroup's limit, whichever is less; 4 GiB where neither can be read.
-fn memory_here() -> u64 {
-    let installed = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
-    });
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
-    installed.unwrap_or(4 << 30).min(group.unwrap_or(u64::MAX))
 }
 
 /// How failed requests are repeated.

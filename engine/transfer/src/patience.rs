@@ -1,28 +1,38 @@
 //! Waiting while the process is out of descriptors: other files will be closed.
+//!
+//! A job fits into what it may open when it begins (`descriptors.rs`). This is for what others open meanwhile: the rest of
+//! the process, or of the machine.
 
 use std::io;
+
+use azuring_azure::RequestError;
+use azuring_link::{LinkError, Links};
+use azuring_ring::is_out_of_descriptors;
 
 use crate::request::PAUSE_STEP;
 
 /// Attempts, a tenth of a second apart.
-const TRIES: u32 = 300;
+pub(crate) const TRIES: u32 = 300;
 
-/// Repeats what fails for want of a descriptor.
-pub(crate) async fn patiently<T>(mut attempt: impl AsyncFnMut() -> io::Result<T>) -> io::Result<T> {
+/// Repeats what fails for want of a descriptor. Links that nobody uses are let go for it.
+pub(crate) async fn patiently<T>(
+    links: &Links,
+    mut attempt: impl AsyncFnMut() -> io::Result<T>,
+) -> io::Result<T> {
     let mut tries = 0;
     loop {
         match attempt().await {
             Err(error) if is_out_of_descriptors(&error) && tries < TRIES => tries += 1,
             done => return done,
         }
+        links.let_go();
         tokio::time::sleep(PAUSE_STEP).await;
     }
 }
 
-/// Whether this process, or the machine, has no descriptor left.
-pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|errno| {
-        use rustix::io::Errno;
-        [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(errno))
-    })
+/// Whether a request did not leave for want of a descriptor.
+pub(crate) fn wants_descriptor(error: &RequestError) -> bool {
+    matches!(error,
+        RequestError::Link(LinkError::Connect { source, .. } | LinkError::Resolve { source, .. })
+            if is_out_of_descriptors(source))
 }

@@ -44,6 +44,8 @@ pub(crate) struct RemoteSource {
     pub(crate) links: bool,
     pub(crate) permanent: Option<PermanentDelete>,
     pub(crate) wanted: Wanted,
+    /// Requests of the planner at a time, at most.
+    pub(crate) at_once: usize,
 }
 
 impl RemoteSource {
@@ -91,7 +93,7 @@ enum Single {
 }
 
 /// Lines of a list that are asked about at a time.
-const LINES_AT_ONCE: usize = 64;
+pub(crate) const LINES_AT_ONCE: usize = 64;
 
 /// A blob as a listing gives it.
 type Listed = Box<BlobEntry>;
@@ -130,7 +132,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
             let remote = Remote {
                 source,
                 client,
-                permits: Semaphore::new(LINES_AT_ONCE),
+                permits: Semaphore::new(source.at_once.min(LINES_AT_ONCE)),
                 latency_us: RefCell::new(new_histogram()),
                 base: String::new(),
                 stub: None,

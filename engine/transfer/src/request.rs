@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::collector::{LaneCounters, add};
 use crate::failure::{Failure, FailureKind};
+use crate::patience::{self, wants_descriptor};
 use crate::retry::{self, Next};
 use crate::session::Session;
 use crate::verdict::Verdict;
@@ -192,7 +193,7 @@ pub(crate) async fn request<T>(
     mut send: impl AsyncFnMut(bool) -> Result<T, RequestError>,
 ) -> Result<T, GaveUp> {
     let Sender { session, counters, .. } = *sender;
-    let (mut tries, mut maybe_done) = (0, false);
+    let (mut tries, mut maybe_done, mut waited) = (0, false, 0);
     loop {
         if let Some(rate) = &session.rate {
             // What completes something does not wait any more when the job stops.
@@ -250,6 +251,15 @@ pub(crate) async fn request<T>(
             // Told once; every request that was refused for it goes again without.
             if first {
                 (sender.notice)("the server does not take CRC64 checksums: going on without them");
+            }
+            continue;
+        }
+        if wants_descriptor(&error) && waited < patience::TRIES {
+            // It did not reach the service, whose fault it is not: others will close something.
+            waited += 1;
+            tries -= 1;
+            if !pause_for(PAUSE_STEP, || session.verdict.stopping()).await {
+                return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
             }
             continue;
         }

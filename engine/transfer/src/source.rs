@@ -66,6 +66,8 @@ pub(crate) struct LocalOptions {
     /// Give out special files.
     pub(crate) specials: bool,
     pub(crate) names_bytes: usize,
+    /// Threads that read directories ahead, where they are not as many as usual.
+    pub(crate) walk_threads: Option<usize>,
     pub(crate) list: Option<ListOfFiles>,
 }
 
@@ -88,6 +90,10 @@ impl LocalOptions {
             })
             .directories(self.directories)
             .specials(self.specials);
+        let walk = match self.walk_threads {
+            Some(threads) => walk.threads(threads),
+            None => walk,
+        };
         if self.filter.excluded_paths().is_empty() && self.filter.include_paths(true).is_none() {
             return walk;
         }

@@ -11,17 +11,6 @@ use crate::lane::{self, LaneShare};
 use crate::source::Finder;
 use crate::{collector, durable, planner};
 
-/// Raises this process's soft limit of open descriptors to what the job may need, as far as the hard limit allows. Short
-/// of it, opens and connects wait and are repeated.
-pub(crate) fn allow_descriptors(needed: u64) {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < needed) {
-        limit.current = Some(limit.maximum.map_or(needed, |most| most.min(needed)));
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-}
-
 type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
 type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
 

@@ -81,7 +81,7 @@ pub(crate) async fn named_file<R: FileRing>(
     name: &CStr,
     object: &str,
 ) -> Result<(), Box<Failure>> {
-    let file = patiently(async || lane.ring.open(dir, name).await).await;
+    let file = patiently(lane.client.links(), async || lane.ring.open(dir, name).await).await;
     let file = file.map_err(|error| Failure::read(object, &error))?;
     open_file(lane, &lane.look(blob), &file, object).await
 }

@@ -44,6 +44,7 @@ pub(crate) fn of_error(error: &JobError) -> Exit {
         JobError::Source(_) => Exit::Source,
         JobError::Credential(_) | JobError::Url(UrlError::Sas { .. }) => Exit::Authentication,
         JobError::Journal(error) => of_journal(error),
+        JobError::Descriptors { .. } => Exit::Limit,
         _ => Exit::Usage,
     }
 }

@@ -4,13 +4,14 @@
 //! [`redact`](crate::redact) on its way into the file. A thread writes, so that a slow disk is waited for by nobody; a log
 //! that cannot be written is told of once and changes nothing else.
 
+mod alike;
 mod directory;
 mod file;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use azuring_transfer::{Event, Failure, JobPlan, Outcome, Progress, Report, Transfer};
+use azuring_transfer::{Event, Failure, JobPlan, Outcome, Progress, Report, SkippedKind, Transfer};
 
 use crate::cli::global::LogLevel;
 use crate::exit::Exit;
@@ -19,6 +20,7 @@ use crate::redact::redact_word;
 use crate::view::{View, ndjson};
 use crate::{run, state, summary};
 
+use alike::{Alike, Line};
 use file::LogFile;
 
 /// How much is kept.
@@ -40,6 +42,10 @@ const LIMITS: Limits = Limits { file_bytes: 64 << 20, files: 4, total_bytes: 512
 pub(crate) struct Log {
     level: LogLevel,
     file: LogFile,
+    skips: Alike,
+    failures: Alike,
+    /// The job, if its journal keeps every failure.
+    kept: Option<String>,
 }
 
 /// The log of the job with this id: none if that was asked for, or where none can be written, which is said.
@@ -53,7 +59,7 @@ pub(crate) fn open(id: &str) -> Option<Log> {
         return None;
     };
     match LogFile::open(&state.logs, id, LIMITS, Box::new(notice)) {
-        Ok(file) => Some(Log { level, file }),
+        Ok(file) => Some(Log::new(level, file)),
         Err(error) => {
             notice(&format!("no log is written: {}: {error}", state.logs.display()));
             None
@@ -62,6 +68,10 @@ pub(crate) fn open(id: &str) -> Option<Log> {
 }
 
 impl Log {
+    fn new(level: LogLevel, file: LogFile) -> Self {
+        Self { level, file, skips: Alike::default(), failures: Alike::default(), kept: None }
+    }
+
     /// Its first file.
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
@@ -72,13 +82,56 @@ impl Log {
             self.file.line(level, text());
         }
     }
+
+    /// One of what may be millions: a line each for the first ones, and at the level DEBUG for all.
+    fn skipped(&mut self, transfer: &Transfer, kind: SkippedKind) {
+        if self.level > LogLevel::Info {
+            return;
+        }
+        let is_all = self.level <= LogLevel::Debug;
+        let line = if is_all { Line::Written } else { self.skips.another(alike::of_skipped(kind)) };
+        if line != Line::Counted {
+            let (object, reason) = (&transfer.object, ndjson::reason(kind));
+            self.file.line(LogLevel::Info, format!("skipped: {object}: {reason}{}", ways(transfer)));
+        }
+        if line == Line::Last {
+            let text = "more of these are counted, and told at the end; --log-level=DEBUG lists all";
+            self.file.line(LogLevel::Info, format!("skipped: {}: {text}", ndjson::reason(kind)));
+        }
+    }
+
+    /// The same for a failure, unless this log alone would have it.
+    fn failed(&mut self, failure: &Failure) {
+        let is_all = self.level <= LogLevel::Debug || self.kept.is_none();
+        let line = if is_all { Line::Written } else { self.failures.another(alike::of_failed(failure)) };
+        if line != Line::Counted {
+            self.line(LogLevel::Error, || format!("failed: {}", failed(failure)));
+        }
+        if line == Line::Last {
+            let (cause, id) = (alike::of_failed(failure), self.kept.clone().unwrap_or_default());
+            let text = "more of these are counted, and told at the end; all of them:";
+            self.line(LogLevel::Error, || format!("failed: {cause}: {text} azuring jobs show {id} --failed"));
+        }
+    }
+
+    /// Tells how many lines were only counted.
+    fn counted(&mut self) {
+        let skipped =
+            self.skips.counted().map(|(cause, n)| (LogLevel::Info, format!("skipped: {n} more: {cause}")));
+        let failed =
+            self.failures.counted().map(|(cause, n)| (LogLevel::Error, format!("failed: {n} more: {cause}")));
+        for (level, text) in skipped.chain(failed).collect::<Vec<_>>() {
+            self.line(level, || text);
+        }
+    }
 }
 
 impl View for Log {
     fn begin(&mut self, plan: &JobPlan, _: Arc<Progress>) {
+        self.kept = plan.journal.then(|| plan.id.clone());
         self.line(LogLevel::Info, || format!("command: {}", command(std::env::args_os())));
         self.line(LogLevel::Info, || run::described(plan));
-        if let Some(text) = run::io_notice(plan) {
+        for text in run::io_notice(plan).into_iter().chain(plan.scarce.clone()) {
             self.line(LogLevel::Warning, || text);
         }
     }
@@ -86,16 +139,15 @@ impl View for Log {
     fn event(&mut self, event: &Event) {
         match event {
             Event::Done(outcome) => self.line(LogLevel::Debug, || done(outcome)),
-            Event::Failed(failure) => self.line(LogLevel::Error, || format!("failed: {}", failed(failure))),
-            Event::Skipped { transfer, kind, .. } => self.line(LogLevel::Info, || {
-                format!("skipped: {}: {}{}", transfer.object, ndjson::reason(*kind), ways(transfer))
-            }),
+            Event::Failed(failure) => self.failed(failure),
+            Event::Skipped { transfer, kind, .. } => self.skipped(transfer, *kind),
             Event::Notice(text) => self.line(LogLevel::Warning, || text.clone()),
             _ => {}
         }
     }
 
     fn end(&mut self, plan: &JobPlan, report: &Report, exit: Exit) {
+        self.counted();
         if let Some(fatal) = &report.fatal {
             self.line(LogLevel::Error, || format!("the job was stopped: {}", failed(fatal)));
         } else if exit == Exit::Source && report.counts.found == 0 && plan.is_pattern {

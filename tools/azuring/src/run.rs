@@ -181,7 +181,7 @@ pub(crate) fn watch(
 
 fn announce(plan: &JobPlan) {
     tell!("{}", described(plan));
-    if let Some(text) = io_notice(plan) {
+    for text in io_notice(plan).iter().chain(&plan.scarce) {
         tell!("azuring: {text}");
     }
 }

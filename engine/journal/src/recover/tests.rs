@@ -29,8 +29,9 @@ fn bodies() -> Vec<Vec<u8>> {
     }
     second.outcome(3, State::Done);
     second.outcome(5, State::Failed(9));
-    second.failure(Some(5), 9, b"why");
-    second.failure(None, 1, b"where");
+    second.cause(b"in common");
+    second.failure(Some(5), 9, Some(1), b"why");
+    second.failure(None, 1, None, b"where");
     second.large(7, b"etag");
     second.piece(7, 2);
     second.cursor(40, b"marker");
@@ -40,7 +41,9 @@ fn bodies() -> Vec<Vec<u8>> {
     third.scanned();
     third.summary(b"ended");
     let mut packer = Packer::default();
-    [first, second, third].map(|pending| pending.encode(&mut packer)[RECORD_HEADER..].to_vec()).to_vec()
+    [first, second, third]
+        .map(|pending| pending.encode(&mut packer, FORMAT)[RECORD_HEADER..].to_vec())
+        .to_vec()
 }
 
 /// Reads a journal of these bodies, all of it; what it counts.

@@ -1,7 +1,7 @@
 //! Journals that were written once and kept: what is read of them must not change.
 //!
 //! A file's name begins with what it is: `whole`, `torn`, `damaged`, `newer` or `foreign`. What a fuzzer finds is added to the
-//! directories beside them, which the test `fuzz` replays.
+//! directories beside them, which the test `fuzz` replays. Those of the first format are kept as `whole-1` and so on.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,8 @@ fn sample(state: &Path) -> Vec<u8> {
     let mut entry = journal.write().unwrap();
     entry.transfer(b"e", b"").unwrap();
     entry.skipped(3, 1);
+    // Said again, in the way that the first format does not know.
+    assert!(entry.failed_for(1, 5, b"cause", b"no").unwrap());
     entry.scanned();
     entry.summary(b"ended").unwrap();
     drop(entry);
@@ -98,7 +100,43 @@ fn the_kept_journals_are_read_as_their_names_say() {
         }
         replayed += 1;
     }
-    assert!(replayed >= 11, "{replayed}");
+    assert!(replayed >= 15, "{replayed}");
+}
+
+/// Whoever goes on with a journal of the first format writes what that format has.
+#[test]
+fn a_journal_of_the_first_format_goes_on_in_it() {
+    let state = tempfile::tempdir().unwrap();
+    let jobs = Jobs::new(state.path()).commit_by(CommitBy::Caller);
+    std::fs::create_dir_all(jobs.directory(ID)).unwrap();
+    let path = jobs.directory(ID).join("journal");
+    std::fs::copy(corpus().join("whole-1.journal"), &path).unwrap();
+    let (_, journal) = jobs.resume(ID).unwrap();
+    let mut entry = journal.write().unwrap();
+    assert!(!entry.failed_for(2, 7, b"cause", b"own").unwrap(), "it knows no causes");
+    entry.failed(2, 7, b"whole").unwrap();
+    entry.problem(9, b"unreadable").unwrap();
+    entry.summary(b"ended again").unwrap();
+    drop(entry);
+    journal.commit().unwrap();
+    drop(journal);
+    assert_eq!(std::fs::read(&path).unwrap()[8], 1, "the format of its header");
+    let mut model = said(2);
+    model.transfers[2] =
+        Transfer { state: State::Failed(7), failure: Some(b"whole".to_vec()), ..model.transfers[2].clone() };
+    model.problems.push((9, b"unreadable".to_vec()));
+    model.summary = Some(b"ended again".to_vec());
+    assert!(Model::of(&jobs.read(ID).unwrap()) == model);
+    // What stays of it when it has ended is written anew.
+    jobs.shrink(ID).unwrap();
+    assert_eq!(u32::from(std::fs::read(&path).unwrap()[8]), FORMAT);
+    let shrunk = jobs.read(ID).unwrap();
+    let mut part = shrunk.part(0).unwrap();
+    for (name, text) in [("ab.txt", "no"), ("b/c", "whole")] {
+        let transfer = part.next().unwrap().unwrap();
+        assert_eq!((transfer.name, transfer.failure), (name.as_bytes(), Some(text.as_bytes())));
+    }
+    assert!(part.next().unwrap().is_none());
 }
 
 /// `UPDATE_CORPUS=1 cargo test -p azuring-journal corpus` writes the files anew, for a new format.
@@ -123,6 +161,7 @@ fn write_the_corpus() {
         bytes
     };
     let last = whole.windows(4).rposition(|bytes| bytes == b"\x8fREC").unwrap();
+    // Those of earlier formats stay as they are.
     put("whole", &whole);
     put("torn-body", &whole[..whole.len() - 1]);
     put("torn-head", &whole[..last + 31]);

@@ -229,7 +229,10 @@ pub(crate) async fn whole<R: FileRing>(
         Some(packing) => unpack(packing, parts, names.clone(), finish).await,
         None => {
             let parts = Arc::new(parts);
-            patiently(async || lane.ring.store(names.clone(), Arc::clone(&parts), finish).await).await
+            patiently(lane.client.links(), async || {
+                lane.ring.store(names.clone(), Arc::clone(&parts), finish).await
+            })
+            .await
         }
     };
     session.boundary("name");

@@ -26,7 +26,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use azuring_azure::{BlobEntry, BlobFacts, Wanted};
-use azuring_local::{Destination, LocalError, TargetTree};
+use azuring_link::Links;
+use azuring_local::{Destination, KNOWN_DIRECTORIES, LocalError, TargetTree};
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, RemoteShape, TargetRoot};
 use azuring_plan::name::encode_path;
@@ -70,6 +71,8 @@ pub(crate) struct Download {
     pub(crate) mode: u32,
     /// The job's id, for temporary names.
     pub(crate) job: [u8; 16],
+    /// Directories of the target that are held open at most.
+    held_directories: usize,
     /// Known when the planner has seen what the source is.
     begun: OnceLock<Begun>,
     /// Bytes that wait for their turn to be summed.
@@ -126,6 +129,7 @@ impl Download {
             range_bytes,
             mode,
             job,
+            held_directories: KNOWN_DIRECTORIES,
             begun: OnceLock::new(),
             held,
             pipe: Mutex::new(None),
@@ -138,6 +142,12 @@ impl Download {
             setuid_told: AtomicBool::new(false),
             taken_up: Mutex::default(),
         }
+    }
+
+    /// Holds at most so many directories of the target open.
+    pub(crate) fn holding(mut self, directories: usize) -> Self {
+        self.held_directories = directories;
+        self
     }
 
     /// Whether the unfinished file of an earlier run may be taken up: once, since what this run makes instead has the same name.
@@ -250,7 +260,7 @@ impl Download {
             Some(tree) => Ok(Some(tree)),
             None if !begun.keeps => Ok(None),
             None => {
-                let tree = TargetTree::open(&begun.root)?.holding(known_directories());
+                let tree = TargetTree::open(&begun.root)?.holding(self.held_directories);
                 // Another lane may have been faster.
                 Ok(Some(begun.tree.get_or_init(|| tree)))
             }
@@ -274,8 +284,8 @@ impl Download {
     }
 
     /// The directory that holds `local`, made where it is missing; `None` when nothing is kept.
-    async fn dir_of(&self, local: &LocalName) -> Result<Option<Arc<OwnedFd>>, LocalError> {
-        patient(async || match self.tree()? {
+    async fn dir_of(&self, links: &Links, local: &LocalName) -> Result<Option<Arc<OwnedFd>>, LocalError> {
+        patient(links, async || match self.tree()? {
             Some(tree) => tree.dir_of(local).map(Some),
             None => Ok(None),
         })
@@ -283,8 +293,8 @@ impl Download {
     }
 
     /// Makes the directory `local` itself; `false` when nothing is kept.
-    async fn make_directory(&self, local: &LocalName) -> Result<bool, LocalError> {
-        patient(async || match self.tree()? {
+    async fn make_directory(&self, links: &Links, local: &LocalName) -> Result<bool, LocalError> {
+        patient(links, async || match self.tree()? {
             Some(tree) => tree.make_dir(local).map(|_| true),
             None => Ok(false),
         })
@@ -292,10 +302,10 @@ impl Download {
     }
 
     /// Opens the directory of the target and gives it its names.
-    async fn open(&self, target: &mut Target, object: &str) -> Result<(), Box<Failure>> {
-        let mut dir = self.dir_of(&target.local).await;
+    async fn open(&self, links: &Links, target: &mut Target, object: &str) -> Result<(), Box<Failure>> {
+        let mut dir = self.dir_of(links, &target.local).await;
         if dir.is_err() && self.gives_way(target.local.parent()) {
-            dir = self.dir_of(&target.local).await;
+            dir = self.dir_of(links, &target.local).await;
         }
         let Some(dir) = dir.map_err(|error| Failure::target(object, &error))? else { return Ok(()) };
         target.names = Some(Names {
@@ -366,9 +376,9 @@ async fn anew<R: FileRing>(
     let is_empty = item.entry.facts.len == 0 && !item.entry.facts.len_is_unknown;
     let is_stub = local.is_directory() && is_listed && is_empty;
     if item.entry.is_folder() || is_stub {
-        let mut made = task.make_directory(&local).await;
+        let mut made = task.make_directory(lane.client.links(), &local).await;
         if made.is_err() && task.gives_way(local.as_bytes()) {
-            made = task.make_directory(&local).await;
+            made = task.make_directory(lane.client.links(), &local).await;
         }
         if !made.map_err(|error| Failure::target(&object, &error))? {
             return Ok(Ended::Done { bytes: 0 });
@@ -388,7 +398,7 @@ async fn anew<R: FileRing>(
     let local = finish::unpacked_name(lane.session(), item, local);
     let mut target = Target { id, local, names: None, replace: true };
     if task.begun().keeps && !lane.shared.is_lost(id) {
-        let kept = patient(async || kept(lane, task, item, &mut target)).await;
+        let kept = patient(lane.client.links(), async || kept(lane, task, item, &mut target)).await;
         if let Some(kind) = kept.map_err(|error| Failure::target(&object, &error))? {
             if is_made_before(lane, task, item, &mut target).await {
                 return Ok(Ended::Done { bytes: item.entry.facts.len });
@@ -398,7 +408,7 @@ async fn anew<R: FileRing>(
     }
     let facts = &item.entry.facts;
     if item.known == Known::Listed {
-        task.open(&mut target, &object).await?;
+        task.open(lane.client.links(), &mut target, &object).await?;
         if finish::is_link(lane.session(), facts) {
             return finish::link(lane, task, item, &target).await;
         }
@@ -454,7 +464,7 @@ async fn is_made_before<R: FileRing>(
         return false;
     }
     let object = item.object();
-    if task.open(target, &object).await.is_err() {
+    if task.open(lane.client.links(), target, &object).await.is_err() {
         return false;
     }
     let Some(names) = &target.names else { return false };
@@ -506,9 +516,12 @@ fn is_directory(item: &BlobItem) -> Box<Failure> {
 }
 
 /// Repeats what fails for want of a descriptor.
-async fn patient<T>(mut attempt: impl AsyncFnMut() -> Result<T, LocalError>) -> Result<T, LocalError> {
+async fn patient<T>(
+    links: &Links,
+    mut attempt: impl AsyncFnMut() -> Result<T, LocalError>,
+) -> Result<T, LocalError> {
     let mut refused = None;
-    let done = patiently(async || {
+    let done = patiently(links, async || {
         attempt().await.map_err(|error| {
             let errno = error.raw_os_error();
             refused = Some(error);
@@ -578,7 +591,7 @@ async fn get<R: FileRing>(
         }
         if item.known != Known::Listed {
             // Not before it is known that there is something to write.
-            task.open(&mut target, &object).await?;
+            task.open(lane.client.links(), &mut target, &object).await?;
         }
         let received: u64 = parts.iter().map(|part| part.len() as u64).sum();
         if received < facts.len {
@@ -630,13 +643,6 @@ fn kept<R: FileRing>(
             (!ask(&path)).then_some(SkippedKind::Exists)
         }
     })
-}
-
-/// Directories to hold open: no more than an eighth of the descriptors.
-fn known_directories() -> usize {
-    use rustix::process::{Resource, getrlimit};
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 8).unwrap_or(usize::MAX).clamp(4, azuring_local::KNOWN_DIRECTORIES)
 }
 
 /// The name of a file that is not complete: of the job's and the transfer's numbers, so that it is short whatever the

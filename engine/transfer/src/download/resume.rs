@@ -35,8 +35,10 @@ pub(super) async fn file<R: FileRing>(
     let Some(names) = &target.names else { return Ok(Some((None, ranges))) };
     let object_not_made = |error: std::io::Error| Box::new(Failure::write(object, &error));
     let Some(durable) = &lane.shared.durable else {
-        let made =
-            patiently(async || lane.ring.create(names.clone(), facts.len, room_for(facts)).await).await;
+        let made = patiently(lane.client.links(), async || {
+            lane.ring.create(names.clone(), facts.len, room_for(facts)).await
+        })
+        .await;
         return made.map(|file| Some((Some(file), ranges))).map_err(object_not_made);
     };
     let state = state_of(facts, ranges.size).unwrap_or_default();
@@ -71,7 +73,10 @@ pub(super) async fn file<R: FileRing>(
     // Known for good before there is a file that would have to be removed by hand.
     durable.begin_large(target.id, &state).map_err(broken)?;
     lane.shared.commit().await.map_err(broken)?;
-    let made = patiently(async || lane.ring.create(names.clone(), facts.len, room_for(facts)).await).await;
+    let made = patiently(lane.client.links(), async || {
+        lane.ring.create(names.clone(), facts.len, room_for(facts)).await
+    })
+    .await;
     let file = made.map_err(object_not_made)?;
     let mut made = state;
     number(file.inode().map_err(object_not_made)?, &mut made);
@@ -104,7 +109,7 @@ pub(super) async fn forget<R: FileRing>(lane: &Lane<R>, task: &Download, id: Tra
     // Where its directory cannot be opened any more, there is nothing to be removed.
     let Ok(local) = task.local_name(item) else { return };
     let mut target = Target { id, local, names: None, replace: false };
-    if task.open(&mut target, "").await.is_ok()
+    if task.open(lane.client.links(), &mut target, "").await.is_ok()
         && let Some(names) = target.names
     {
         lane.ring.discard(names).await;

@@ -151,7 +151,7 @@ impl Before {
                     Ok(Some(found)) => Resumed::Todo(id, found),
                     Ok(None) => {
                         let kind = if let State::Failed(kind) = transfer.state { kind } else { 0 };
-                        Resumed::Refused(id, codec::failure_of(kind, transfer.failure.unwrap_or_default()))
+                        Resumed::Refused(id, codec::failure_told(kind, transfer.cause, transfer.failure))
                     }
                     Err(text) => Resumed::Refused(id, Failure::new(FailureKind::Limit, "", text)),
                 };

@@ -10,6 +10,8 @@ use crate::failure::{Failure, FailureKind};
 use crate::outcome::{Entity, JobStatus, SkippedKind};
 use crate::task::{BlobItem, Found, Known};
 
+use super::causes;
+
 /// First byte of the facts of a transfer; no facts at all: a local file.
 const LINK: u8 = 1;
 const DIRECTORY: u8 = 2;
@@ -184,11 +186,15 @@ impl<'a> Reader<'a> {
         None
     }
 
+    pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
     pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.number()?).ok()?;
-        let (string, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(string)
+        self.take(len)
     }
 
     pub(crate) fn text(&mut self) -> Option<&'a str> {
@@ -241,7 +247,7 @@ pub(super) fn skipped_of(code: u8) -> SkippedKind {
 }
 
 /// Bytes of one text of a failure at most: some ten of them have to fit into a journal's string.
-const TEXT_MAX: usize = 4 << 10;
+pub(super) const TEXT_MAX: usize = 4 << 10;
 
 /// Where a text that is too long ends.
 fn cut(text: &str) -> usize {
@@ -283,6 +289,12 @@ pub(super) fn failure_text(failure: &Failure) -> Vec<u8> {
     number(status.unwrap_or_default().into(), &mut out);
     number((*tries).into(), &mut out);
     out
+}
+
+/// The failure of a transfer, whichever way it was kept; as far as it can be read.
+pub(super) fn failure_told(kind: u8, cause: Option<&[u8]>, text: Option<&[u8]>) -> Failure {
+    let text = text.unwrap_or_default();
+    cause.and_then(|cause| causes::join(kind, cause, text)).unwrap_or_else(|| failure_of(kind, text))
 }
 
 /// The failure of this text; as far as it can be read.

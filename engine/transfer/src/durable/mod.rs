@@ -10,6 +10,7 @@
 //! again, which changes nothing. A transfer has one number for the whole life of its job.
 
 mod before;
+mod causes;
 mod codec;
 mod counters;
 mod position;
@@ -112,12 +113,12 @@ impl Durable {
             let (written, lost) = before.written();
             if lost {
                 // Before it is said that the machine was restarted: until then whoever goes on finds the same.
-                let text = codec::failure_text(&Failure::new(FailureKind::Destination, "", LOST));
+                let lost = Failure::new(FailureKind::Destination, "", LOST);
                 let (mut bytes, mut lengths) = (written.bytes, written.lengths);
                 for some in written.numbers.chunks(SETTLED_AT_ONCE) {
                     let mut entry = self.journal.write()?;
                     for number in some {
-                        entry.failed(*number, codec::LOST, &text)?;
+                        has_failed(&mut entry, *number, codec::LOST, &lost)?;
                     }
                     Counter::Written.add(&mut entry, -(some.len() as i64));
                     Counter::BytesWritten.add(&mut entry, -std::mem::take(&mut bytes));
@@ -212,7 +213,7 @@ impl Durable {
             let mut entry = self.journal.write()?;
             let (name, facts) = codec::refused_facts(failure);
             let number = entry.transfer(name, &facts)?;
-            entry.failed(number, codec::kind_code(failure.kind), &codec::failure_text(failure))?;
+            has_failed(&mut entry, number, codec::kind_code(failure.kind), failure)?;
             Ok(number)
         };
         record().map_err(|error| failed(&error))
@@ -264,8 +265,7 @@ impl Durable {
                     }
                     Err(failure) if failure.kind == FailureKind::Interrupted => {}
                     Err(failure) => {
-                        let (kind, text) = (codec::kind_code(failure.kind), codec::failure_text(failure));
-                        entry.failed(number, kind, &text)?;
+                        has_failed(&mut entry, number, codec::kind_code(failure.kind), failure)?;
                         Counter::BytesFailed.add(&mut entry, length);
                     }
                 }
@@ -329,6 +329,21 @@ impl Durable {
         let _ = jobs.shrink(id);
         Ok(())
     }
+}
+
+/// Records that a transfer failed; what it has in common with others, once for all of them.
+fn has_failed(
+    entry: &mut azuring_journal::Entry<'_>,
+    number: u64,
+    kind: u8,
+    failure: &Failure,
+) -> Result<(), JournalError> {
+    if let Some((cause, own)) = causes::split(failure)
+        && entry.failed_for(number, kind, &cause, &own)?
+    {
+        return Ok(());
+    }
+    entry.failed(number, kind, &codec::failure_text(failure))
 }
 
 /// Counts the bytes of what is on the disk there.

@@ -87,7 +87,6 @@ impl RecordedJob {
         for part in 0..self.recovered.parts() {
             let mut part = self.recovered.part(part)?;
             while let Some(transfer) = part.next()? {
-                let failure = transfer.failure;
                 let state = match transfer.state {
                     State::Pending => RecordedState::Pending,
                     State::Done | State::Skipped(codec::WRITTEN) => RecordedState::Done,
@@ -96,7 +95,7 @@ impl RecordedJob {
                     State::Failed(_) => RecordedState::Failed,
                 };
                 let failure = match transfer.state {
-                    State::Failed(kind) => Some(codec::failure_of(kind, failure.unwrap_or_default())),
+                    State::Failed(kind) => Some(codec::failure_told(kind, transfer.cause, transfer.failure)),
                     _ => None,
                 };
                 let found = codec::restore(transfer.name, transfer.facts).ok().flatten();

@@ -121,14 +121,15 @@ async fn file<R: FileRing>(
         BlobTypeChoice::Append => BlobType::Append,
     };
     if kind != BlobType::Block {
-        let opened = patiently(async || lane.ring.open(&task.root, &place.c_path).await).await;
+        let opened =
+            patiently(lane.client.links(), async || lane.ring.open(&task.root, &place.c_path).await).await;
         let file = opened.map_err(|error| place.not_read(&error))?;
         return match kind {
             BlobType::Append => append::file(lane, task, id, &place, file).await,
             _ => pages::file(lane, task, id, place, file).await,
         };
     }
-    let loaded = patiently(async || {
+    let loaded = patiently(lane.client.links(), async || {
         let lease = lane.pool.acquire_one(SlotClass::Small).await?;
         lane.ring.load(&task.root, &place.c_path, lease).await
     });

@@ -59,10 +59,12 @@ fn logs(directory: &Path) -> Vec<Found> {
     entries.filter_map(Result::ok).filter_map(found).collect()
 }
 
-/// Removes the oldest logs until all together have at most `total_bytes`. Those of running jobs stay, and so does what
-/// only has the name of a log. What cannot be removed is left.
+/// Removes the oldest logs until all together have at most `total_bytes`. Those of running jobs stay. What only has the
+/// name of a log is neither counted nor removed: AzCopy may keep its own in the same directory. What cannot be removed is
+/// left.
 pub(super) fn make_room(directory: &Path, total_bytes: u64) {
     let mut logs = logs(directory);
+    logs.retain(|log| is_ours(&log.path));
     let mut total: u64 = logs.iter().map(|log| log.len).sum();
     logs.sort_by_key(|log| log.modified);
     for log in logs {
@@ -71,7 +73,7 @@ pub(super) fn make_room(directory: &Path, total_bytes: u64) {
         }
         let first = directory.join(name(&log.job, 0));
         let Some(_locked) = unused(if first.exists() { &first } else { &log.path }) else { continue };
-        if is_ours(&log.path) && fs::remove_file(&log.path).is_ok() {
+        if fs::remove_file(&log.path).is_ok() {
             total -= log.len;
         }
     }
@@ -169,6 +171,22 @@ mod tests {
         make_room(dir.path(), 0);
         assert!(left(dir.path()).is_empty());
         make_room(&dir.path().join("none"), 0);
+    }
+
+    #[test]
+    fn logs_of_others_take_no_room_from_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let azcopys = "2026/11/22 10:00:00 AzcopyVersion  10.32.2 INFO";
+        for n in 10..20 {
+            with(dir.path(), &name(&job(n), 0), 5, azcopys);
+        }
+        log(dir.path(), &name(&job(1), 0), 99);
+        log(dir.path(), &name(&job(2), 0), 98);
+        make_room(dir.path(), 2000);
+        assert_eq!(left(dir.path()).len(), 12);
+        make_room(dir.path(), 1999);
+        let left = left(dir.path());
+        assert_eq!((left.len(), left[0].clone()), (11, name(&job(2), 0)));
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn what_is_done_is_told_with_its_ways_if_they_are_known() {
 fn levels_of(level: LogLevel) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let file = LogFile::open(dir.path(), "id", LIMITS, Box::new(|text| panic!("{text}"))).unwrap();
-    let mut log = Log { level, file };
+    let mut log = Log::new(level, file);
     let transfer = Box::new(Transfer::default());
     let outcome = Outcome {
         id: TransferId { part: 0, index: 0 },
@@ -97,4 +97,50 @@ fn a_level_takes_what_is_graver_along() {
     {
         assert_eq!(levels_of(level), all[n..], "{level:?}");
     }
+}
+
+/// The log of 1,500 skips and as many failures, and one of another kind.
+fn many(level: LogLevel, kept: bool) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let file = LogFile::open(dir.path(), "id", LIMITS, Box::new(|text| panic!("{text}"))).unwrap();
+    let mut log = Log::new(level, file);
+    log.kept = kept.then(|| "JOB".to_owned());
+    for n in 0..1500 {
+        let transfer = Box::new(Transfer { object: format!("s{n}"), ..Transfer::default() });
+        log.event(&Event::Skipped { transfer, bytes: 0, kind: azuring_transfer::SkippedKind::Exists });
+        log.event(&Event::Failed(Failure { object: format!("f{n}"), ..failure() }));
+    }
+    log.event(&Event::Failed(Failure {
+        object: "damaged".to_owned(),
+        kind: FailureKind::Integrity,
+        ..failure()
+    }));
+    log.counted();
+    let path = log.path().to_owned();
+    drop(log);
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn what_happens_a_million_times_is_counted() {
+    let text = many(LogLevel::Info, true);
+    assert_eq!((text.matches("skipped: s").count(), text.matches("failed: f").count()), (1000, 1000));
+    for told in [
+        "INFO skipped: exists: more of these are counted",
+        "INFO skipped: 500 more: exists\n",
+        "ERROR failed: Service ServerBusy: more of these are counted, and told at the end; all of them: azuring jobs \
+         show JOB --failed\n",
+        "ERROR failed: 500 more: Service ServerBusy\n",
+        "ERROR failed: damaged: ",
+    ] {
+        assert!(text.contains(told), "{told}");
+    }
+    // What stands nowhere else is in the log, and at the level DEBUG so is everything.
+    let text = many(LogLevel::Info, false);
+    assert_eq!((text.matches("skipped: s").count(), text.matches("failed: f").count()), (1000, 1500));
+    let text = many(LogLevel::Debug, true);
+    assert_eq!((text.matches("skipped: s").count(), text.matches("failed: f").count()), (1500, 1500));
+    assert!(!text.contains(" more"), "nothing was left out");
+    let text = many(LogLevel::Error, true);
+    assert_eq!((text.matches("skipped: ").count(), text.matches("failed: f").count()), (0, 1000));
 }

@@ -94,6 +94,7 @@ fn the_schema_knows_no_type_that_is_never_written() {
 #[test]
 fn a_summary_is_a_line_as_the_schema_says() {
     let plan = JobPlan {
+        scarce: None,
         id: "id".to_owned(),
         verb: Verb::Upload,
         source: "/a".to_owned(),
