@@ -39,6 +39,7 @@ pub(super) fn split(failure: &Failure) -> Option<(Vec<u8>, Vec<u8>)> {
         code,
         request_id,
         tries,
+        blocked: _,
     } = failure;
     let (advice, code) = (advice.as_deref().unwrap_or_default(), code.as_deref().unwrap_or_default());
     let id = request_id.as_deref().unwrap_or_default();
