@@ -56,7 +56,7 @@ fn directories_and_containers_are_recreated() {
     let container = RemoteShape::Container { name: "cont" };
     assert_eq!(name(container, RECURSIVE, "a/b"), ok("cont/a/b"));
     assert_eq!(name(container, FLAT, "a/b"), ok("a/b"));
-    for prefix in ["x/dir", "x/dir/", "x/dir//"] {
+    for prefix in ["x/dir", "x/dir/"] {
         let directory = RemoteShape::Directory { prefix };
         assert_eq!(name(directory, RECURSIVE, "x/dir/a/b"), ok("dir/a/b"));
         assert_eq!(name(directory, FLAT, "x/dir/a/b"), ok("a/b"));
@@ -69,6 +69,14 @@ fn directories_and_containers_are_recreated() {
             Err(NameError::NotBelow { name: "x/dirt".into(), prefix: "x/dir/".into() })
         );
     }
+    // Two slashes are two: what is below one of them alone is not meant.
+    let twice = RemoteShape::Directory { prefix: "x/dir//" };
+    assert_eq!(name(twice, RECURSIVE, "x/dir//a"), ok("dir/a"));
+    assert_eq!(name(twice, FLAT, "x/dir//a"), ok("a"));
+    assert_eq!(
+        name(twice, RECURSIVE, "x/dir/a"),
+        Err(NameError::NotBelow { name: "x/dir/a".into(), prefix: "x/dir//".into() })
+    );
     let flat = NamingOptions { recursive: false, as_subdir: true };
     for source in [container, RemoteShape::Directory { prefix: "d" }] {
         assert_eq!(DownloadNaming::new(source, DIRECTORY, flat), Err(PlanError::DirectoryNotRecursive));
