@@ -33,7 +33,7 @@ pub use ledger::unlisted;
 pub use stage::{Local, Remote};
 use stage::{Servers, Tool};
 
-use crate::{AzCopy, Azuring, Stdin, run};
+use crate::{AzCopy, Azuring, Peers, Stdin, run};
 
 /// Cases under way at a time: AzCopy sleeps most of its two seconds, and costs about 0.15 s of CPU.
 const WORKERS: usize = 12;
@@ -314,7 +314,14 @@ impl Suite {
                 }
                 run(&mut azcopy.command(args), case.stdin, DEADLINE).unwrap()
             }
-            Tool::Azuring => Azuring::new(&self.link).stdin(case.stdin).deadline(DEADLINE).run(args),
+            Tool::Azuring => {
+                let mut azuring = Azuring::new(&self.link).stdin(case.stdin).deadline(DEADLINE);
+                // The harness puts AzCopy in this place, and AzCopy does not start without its libraries.
+                if let Some(path) = Peers::get().library_path() {
+                    azuring = azuring.env("LD_LIBRARY_PATH", path);
+                }
+                azuring.run(args)
+            }
         };
         assert!(!outcome.timed_out, "{} hangs in {:?}", tool.name(), case.name);
         let output = format!("{}{}", outcome.stderr, outcome.stdout);
