@@ -8,6 +8,9 @@ use crate::options::{JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_
 
 /// Memory that is not buffers: the program itself, the walk's names, the queues.
 const BASE_BYTES: u64 = 24 << 20;
+/// Memory of a job's journal: 2 MiB that wait for the disk, the part that is packed and what packing it needs (zstd's
+/// tables), and the names and causes of what has failed.
+const JOURNAL_BYTES: u64 = 16 << 20;
 /// Memory of a link with TLS: records and hyper's buffers.
 const LINK_BYTES: u64 = 96 << 10;
 
@@ -28,14 +31,15 @@ pub(crate) fn names_bytes(limits: &Limits) -> usize {
     (limits.memory_bytes / 16).min(azuring_local::walk::NAMES_BUDGET as u64) as usize
 }
 
-/// Splits the budgets over lanes. Fewer lanes when the memory would not give each of them the largest block and a little
+/// Splits the budgets over lanes; `journal`: whether the job keeps one. Fewer lanes when the memory would not give each of them the largest block and a little
 /// more.
-pub(crate) fn shares(options: &JobOptions) -> Result<Vec<LaneShare>, JobError> {
+pub(crate) fn shares(options: &JobOptions, journal: bool) -> Result<Vec<LaneShare>, JobError> {
     let limits = &options.limits;
     let default = azuring_plan::blocks::DEFAULT_BLOCK_SIZE;
     let block = options.blocks.block_size.unwrap_or(default);
     let largest = block.max(options.blocks.put_blob_size.unwrap_or(block));
-    let fixed = BASE_BYTES + limits.concurrency as u64 * LINK_BYTES + names_bytes(limits) as u64;
+    let journal = if journal { JOURNAL_BYTES } else { 0 };
+    let fixed = BASE_BYTES + journal + limits.concurrency as u64 * LINK_BYTES + names_bytes(limits) as u64;
     let pool = limits.memory_bytes.saturating_sub(fixed);
     let least = largest + 2 * CHUNK_BYTES as u64;
     if pool < least {

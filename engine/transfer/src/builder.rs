@@ -186,15 +186,16 @@ impl JobBuilder {
         if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
             BlobProperties::check_content_type(fixed)?;
         }
-        let mut split = self.needs().split(budget::shares(&self.options)?)?;
+        if self.options.dry_run || matches!(self.what, What::Pipe(_)) {
+            self.keep = Keep::Nothing;
+        }
+        let journal = !matches!(self.keep, Keep::Nothing);
+        let mut split = self.needs().split(budget::shares(&self.options, journal)?)?;
         let shares = std::mem::take(&mut split.shares);
         let id = match &self.keep {
             Keep::Resume(_, id) => uuid::Uuid::from_bytes(*id.as_bytes()),
             Keep::Nothing | Keep::Journal(..) => uuid::Uuid::new_v4(),
         };
-        if self.options.dry_run || matches!(self.what, What::Pipe(_)) {
-            self.keep = Keep::Nothing;
-        }
         let place = self.url.to_string();
         let pipe = match &mut self.what {
             What::Pipe(pipe) => pipe.take(),

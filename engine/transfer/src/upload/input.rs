@@ -75,7 +75,7 @@ pub fn upload_from(
     budget::check(&options.limits)?;
     let mut bounds = options.clone();
     bounds.limits.lanes = 1;
-    let share = budget::shares(&bounds)?[0];
+    let share = budget::shares(&bounds, false)?[0];
     let access = if options.properties.tags.is_some() { Access::Tag } else { Access::Write };
     let command = Rc::new(Command::new(url, (credential, access), options, stop, share.in_flight)?);
     let theirs = Rc::clone(&command);
