@@ -19,7 +19,29 @@ use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, DamagingProxy, Fixture, Outcome
 use serde_json::Value;
 
 /// Always run: each job over http and over https, and what has ever failed.
-const CASES: &[u64] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+const CASES: &[u64] = &[
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    // Changed bytes in small and large answers: without their CRC64 compared, these are seen.
+    17,
+    81,
+    // A handshake that is damaged before anything was found stops the job, which says so once.
+    33_622_166_616_546_921,
+];
 const ROUNDS: usize = 40;
 /// Rounds at once: most of them wait for a pause or a stall to end.
 const AT_ONCE: usize = 8;
@@ -224,7 +246,7 @@ impl Round {
             return Err(format!("{summary} for {} done, {} failed", done.len(), failed.len()));
         }
         // A job that was stopped says why once, and what it had not begun is no failure.
-        let stopped = count("found") > count("done") + count("failed");
+        let stopped = summary["fatal"].is_string();
         if (outcome.code == Some(0)) != (failed.is_empty() && done.len() == self.files.len()) {
             return Err(format!("exit code {:?} with {} done, {failed:?} failed", outcome.code, done.len()));
         }
