@@ -122,7 +122,8 @@ impl Look<'_> {
             let whole = Delete::default();
             let delete = async |_| self.client.delete_blob(self.blob, &whole).await;
             match request(sender, 0, Begin::UnlessStopping, delete).await {
-                Ok(()) => {}
+                // Blocks that wait for a list went with the blob. What waits by now, other lanes have sent since then.
+                Ok(()) => return Ok(true),
                 Err(gave_up) if gave_up.not_found() => {}
                 Err(gave_up) => return Err(gave_up),
             }
