@@ -576,14 +576,17 @@ fn xml_texts(body: &[u8]) -> Vec<(String, String)> {
     for _ in 0..256 {
         match reader.read_event() {
             Ok(Event::Start(start)) => {
-                open = start.local_name().as_ref().to_owned();
+                open = String::from_utf8_lossy(start.local_name().as_ref()).into_owned();
                 text.clear();
             }
-            Ok(Event::Text(part)) => text.push_str(&part),
-            Ok(Event::GeneralRef(entity)) => match quick_xml::escape::resolve_predefined_entity(&entity) {
-                Some(known) => text.push_str(known),
-                None => text.extend(entity.resolve_char_ref().ok().flatten()),
-            },
+            Ok(Event::Text(part)) => text.push_str(&part.decode().unwrap_or_default()),
+            Ok(Event::GeneralRef(entity)) => {
+                let name = entity.decode().unwrap_or_default();
+                match quick_xml::escape::resolve_predefined_entity(&name) {
+                    Some(known) => text.push_str(known),
+                    None => text.extend(entity.resolve_char_ref().ok().flatten()),
+                }
+            }
             Ok(Event::End(_)) => {
                 if !open.is_empty() {
                     found.push((std::mem::take(&mut open), text.trim().to_owned()));

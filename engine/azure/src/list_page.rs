@@ -8,10 +8,10 @@ use crate::list::{BlobEntry, ListItem, ListPage, MAX_PAGE_ENTRIES};
 use crate::xml::{Element, Step, Xml};
 
 /// Bytes that are read of a page before they are taken apart: of the page itself no more is in memory.
-const WINDOW_BYTES: usize = 64 << 10;
+const WINDOW_BYTES: usize = 128 << 10;
 /// The largest element: a name of 1,024 characters of three bytes, each percent-encoded (9 KiB), 8 KiB of metadata, 10 tags
-/// of 128 and 256 characters (4 KiB), properties (2 KiB).
-pub(crate) const ENTRY_LIMIT_BYTES: usize = 24 << 10;
+/// of 128 and 256 characters (4 KiB), properties (2 KiB); and metadata of `&` alone, of which XML makes five times as much.
+pub(crate) const ENTRY_LIMIT_BYTES: usize = 64 << 10;
 /// Metadata that say what a file is are numbers and names: a longer value says nothing.
 const VALUE_LIMIT_BYTES: usize = 512;
 /// Entries of a page. The service gives 5,000 at most; servers that keep all versions of a name together give more.
@@ -149,19 +149,17 @@ impl<'w> PageReader<'w> {
                 return Ok(());
             }
             (At::Start, _) => return Err("it is no EnumerationResults".to_owned()),
-            (At::Entries, Step::End(tag)) if tag.name().into_inner() == "Blobs" => {
+            (At::Entries, Step::End(tag)) if tag.name().into_inner() == b"Blobs" => {
                 self.at = At::Root;
                 return Ok(());
             }
-            (At::Root, Step::End(tag)) if tag.name().into_inner() == "EnumerationResults" => {
+            (At::Root, Step::End(tag)) if tag.name().into_inner() == b"EnumerationResults" => {
                 self.at = At::End;
                 return Ok(());
             }
             (_, Step::End(tag)) => {
-                return Err(format!(
-                    "`{}` ends where it has not begun",
-                    tag.name().into_inner().escape_debug()
-                ));
+                let name = String::from_utf8_lossy(tag.name().into_inner()).into_owned();
+                return Err(format!("`{}` ends where it has not begun", name.escape_debug()));
             }
             (_, Step::Begin(child)) => child,
         };

@@ -30,7 +30,7 @@ impl Element<'_> {
     }
 
     pub(crate) fn name(&self) -> &[u8] {
-        self.tag.name().into_inner().as_bytes()
+        self.tag.name().into_inner()
     }
 
     /// Whether an attribute has this value.
@@ -40,7 +40,7 @@ impl Element<'_> {
             // The search for a name that stands twice compares each with all before it: what a server sends decides.
             .with_checks(false)
             .flatten()
-            .any(|found| found.key.into_inner() == attribute && found.value == value)
+            .any(|found| found.key.into_inner() == attribute.as_bytes() && *found.value == *value.as_bytes())
     }
 }
 
@@ -103,14 +103,15 @@ impl<'a> Xml<'a> {
         }
         loop {
             let part = match self.event()? {
-                Event::Text(part) => part.into_inner(),
-                Event::CData(part) => part.into_inner(),
+                Event::Text(part) => part.decode().map_err(|error| error.to_string())?,
+                Event::CData(part) => part.decode().map_err(|error| error.to_string())?,
                 Event::GeneralRef(reference) => {
-                    match quick_xml::escape::resolve_predefined_entity(&reference) {
+                    let name = reference.decode().map_err(|error| error.to_string())?;
+                    match quick_xml::escape::resolve_predefined_entity(&name) {
                         Some(known) => Cow::Borrowed(known),
                         None => match reference.resolve_char_ref() {
                             Ok(Some(c)) => Cow::Owned(c.to_string()),
-                            _ => return Err(format!("`&{};` is no character", reference.escape_debug())),
+                            _ => return Err(format!("`&{};` is no character", name.escape_debug())),
                         },
                     }
                 }

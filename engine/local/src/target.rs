@@ -100,7 +100,12 @@ impl TargetTree {
     /// [`LocalError`]: something that was written since the last success, or since the job began, was not written back.
     pub fn sync(&self) -> Result<bool, LocalError> {
         let Some(watch) = &self.watch else { return Ok(false) };
-        rustix::fs::syncfs(watch).map(|()| true).map_err(|errno| self.error(b"", "writing back", errno))
+        match rustix::fs::syncfs(watch) {
+            Ok(()) => Ok(true),
+            // Not an answer of the file system: it cannot be asked, or a sandbox forbids it.
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => Ok(false),
+            Err(errno) => Err(self.error(b"", "writing back", errno)),
+        }
     }
 
     /// Whether `name` cannot be made because the user may not make anything in the root. A directory below it that may not

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::{
     Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, fdatasync, fgetxattr,
-    fremovexattr, fsetxattr, futimens, getxattr, lgetxattr,
+    fremovexattr, fsetxattr, fstat, futimens, getxattr, lgetxattr,
 };
 use rustix::io::Errno;
 
@@ -64,11 +64,10 @@ pub(crate) fn dress(
 ) -> io::Result<()> {
     if let Some((uid, gid)) = finish.owner {
         fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-    } else if let Some(there) = replaced
-        && rustix::process::geteuid().is_root()
-    {
-        // Where even root may not give files away, the file is root's.
-        let _ = fchown(fd, Some(Uid::from_raw(there.st_uid)), Some(Gid::from_raw(there.st_gid)));
+    } else if let Some(there) = replaced {
+        // Where even root may not give files away, the file is root's. Others may give one to a group of theirs.
+        let owner = rustix::process::geteuid().is_root().then(|| Uid::from_raw(there.st_uid));
+        let _ = fchown(fd, owner, Some(Gid::from_raw(there.st_gid)));
     }
     match (finish.permissions, replaced) {
         (Permissions::Exact(mode), _) => fchmod(fd, Mode::from_raw_mode(mode))?,
@@ -88,6 +87,12 @@ pub(crate) fn dress(
 /// Gives a file the permissions of the one that it takes the place of. Set-user and set-group are not among them: they
 /// were given to other content, and writing to a file takes them away.
 fn keep_permissions(fd: BorrowedFd<'_>, names: &Names, there: &Stat) -> io::Result<()> {
+    let mut mode = there.st_mode & 0o777;
+    if fstat(fd)?.st_gid != there.st_gid {
+        // Another group gets no more than everybody.
+        mode &= 0o707 | (mode & 0o007) << 3;
+        return Ok(fchmod(fd, Mode::from_raw_mode(mode))?);
+    }
     let mut acl = [0; ACL_BYTES];
     let mut path = format!("/proc/self/fd/{}/", names.dir.as_fd().as_raw_fd()).into_bytes();
     path.extend_from_slice(names.name.to_bytes());
@@ -100,7 +105,7 @@ fn keep_permissions(fd: BorrowedFd<'_>, names: &Names, there: &Stat) -> io::Resu
         }
         _ => {}
     }
-    Ok(fchmod(fd, Mode::from_raw_mode(there.st_mode & 0o777))?)
+    Ok(fchmod(fd, Mode::from_raw_mode(mode))?)
 }
 
 /// The permission bits that the directory's default ACL allows; `None` where it has none, and the umask decides.

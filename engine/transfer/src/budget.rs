@@ -31,7 +31,9 @@ pub(crate) fn names_bytes(limits: &Limits) -> usize {
     (limits.memory_bytes / 16).min(azuring_local::walk::NAMES_BUDGET as u64) as usize
 }
 
-/// Splits the budgets over lanes; `journal`: whether the job keeps one. Fewer lanes when the memory would not give each of them the largest block and a little
+/// Splits the budgets over lanes; `journal`: whether the job keeps one.
+///
+/// Fewer lanes when the memory would not give each of them the largest block and a little
 /// more.
 pub(crate) fn shares(options: &JobOptions, journal: bool) -> Result<Vec<LaneShare>, JobError> {
     let limits = &options.limits;

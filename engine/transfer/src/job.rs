@@ -321,6 +321,10 @@ impl Job {
         let known = before.map(Before::kinds).unwrap_or_default();
         let before = before.map(Before::counts).unwrap_or_default();
         shared.session.progress.go_on_from(&before);
+        if before.done > 0 {
+            // An earlier run could write: where it might not, others are tried all the same.
+            shared.session.verdict.wrote();
+        }
         if let Some(durable) = &shared.durable
             && let Err(failure) = durable.go_on()
         {

@@ -71,16 +71,16 @@ pub(crate) fn parse_block_list(body: &[u8]) -> Result<Vec<(BlockSource, String)>
     loop {
         match reader.read_event().map_err(|e| bad(&e.to_string()))? {
             Event::Start(tag) => match (inside, tag.local_name().as_ref()) {
-                (false, "BlockList") if !closed => inside = true,
+                (false, b"BlockList") if !closed => inside = true,
                 (true, name) if open.is_none() => open = Some((source(name)?, String::new())),
                 _ => return Err(bad("unexpected element")),
             },
             Event::Empty(tag) => match (inside, tag.local_name().as_ref()) {
-                (false, "BlockList") if !closed => closed = true,
+                (false, b"BlockList") if !closed => closed = true,
                 _ => return Err(bad("unexpected element")),
             },
             Event::Text(t) => {
-                let t = t.into_inner();
+                let t = t.decode().map_err(|e| bad(&e.to_string()))?;
                 match &mut open {
                     Some((_, id)) => id.push_str(&t),
                     None if t.trim().is_empty() => {}
@@ -124,45 +124,45 @@ pub(crate) fn parse_tags(body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>> {
     let bad = |why: &str| INVALID_XML_DOCUMENT.detail("Reason", why);
     let text = std::str::from_utf8(body).map_err(|_| bad("not UTF-8"))?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
-    let mut path: Vec<String> = Vec::new();
+    let mut path: Vec<Vec<u8>> = Vec::new();
     let mut tags = Vec::new();
     let (mut key, mut value, mut seen) = (None, None, false);
     loop {
         let event = reader.read_event().map_err(|e| bad(&e.to_string()))?;
-        let slot = match path.last().map(String::as_str) {
-            Some("Key") => Some(&mut key),
-            Some("Value") => Some(&mut value),
+        let slot = match path.last().map(Vec::as_slice) {
+            Some(b"Key") => Some(&mut key),
+            Some(b"Value") => Some(&mut value),
             _ => None,
         };
         match event {
             Event::Start(tag) => {
-                let name = tag.local_name().as_ref().to_owned();
-                let expected: &[&str] = match path.len() {
-                    0 => &["Tags"],
-                    1 => &["TagSet"],
-                    2 => &["Tag"],
-                    3 => &["Key", "Value"],
+                let name = tag.local_name().as_ref().to_vec();
+                let expected: &[&[u8]] = match path.len() {
+                    0 => &[b"Tags"],
+                    1 => &[b"TagSet"],
+                    2 => &[b"Tag"],
+                    3 => &[b"Key", b"Value"],
                     _ => &[],
                 };
-                if !expected.contains(&name.as_str()) {
+                if !expected.contains(&name.as_slice()) {
                     return Err(bad("unexpected element"));
                 }
-                match name.as_str() {
-                    "Key" => key = Some(String::new()),
-                    "Value" => value = Some(String::new()),
+                match name.as_slice() {
+                    b"Key" => key = Some(String::new()),
+                    b"Value" => value = Some(String::new()),
                     _ => {}
                 }
                 seen = true;
                 path.push(name);
             }
             Event::Empty(tag) => match (path.len(), tag.local_name().as_ref()) {
-                (3, "Key") => key = Some(String::new()),
-                (3, "Value") => value = Some(String::new()),
-                (0, "Tags") | (1, "TagSet") => seen = true,
+                (3, b"Key") => key = Some(String::new()),
+                (3, b"Value") => value = Some(String::new()),
+                (0, b"Tags") | (1, b"TagSet") => seen = true,
                 _ => return Err(bad("unexpected element")),
             },
             Event::Text(t) => {
-                let t = t.into_inner();
+                let t = t.decode().map_err(|e| bad(&e.to_string()))?;
                 match slot {
                     Some(Some(slot)) => slot.push_str(&t),
                     _ if t.trim().is_empty() => {}
@@ -171,12 +171,12 @@ pub(crate) fn parse_tags(body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>> {
             }
             Event::GeneralRef(name) => {
                 // The characters of tags need no other escape.
-                let name = name.into_inner();
+                let name = name.decode().map_err(|e| bad(&e.to_string()))?;
                 let c = entity(&name).ok_or_else(|| bad("unknown entity"))?;
                 slot.and_then(Option::as_mut).ok_or_else(|| bad("unexpected entity"))?.push(c);
             }
             Event::End(_) => {
-                if path.pop().as_deref() == Some("Tag") {
+                if path.pop().as_deref() == Some(b"Tag") {
                     let (Some(key), Some(value)) = (key.take(), value.take()) else {
                         return Err(bad("a tag has a key and a value"));
                     };
@@ -214,16 +214,16 @@ pub(crate) fn parse_elements(body: &[u8]) -> Result<Vec<(String, String)>> {
     loop {
         match reader.read_event().map_err(|e| bad(&e.to_string()))? {
             Event::Start(tag) => {
-                path.push(tag.local_name().as_ref().to_owned());
+                path.push(String::from_utf8_lossy(tag.local_name().as_ref()).into_owned());
                 texts.push(String::new());
             }
             Event::Empty(tag) => {
-                path.push(tag.local_name().as_ref().to_owned());
+                path.push(String::from_utf8_lossy(tag.local_name().as_ref()).into_owned());
                 elements.push((path.join("/"), String::new()));
                 path.pop();
             }
             Event::Text(t) => {
-                let t = t.into_inner();
+                let t = t.decode().map_err(|e| bad(&e.to_string()))?;
                 match texts.last_mut() {
                     Some(text) => text.push_str(&t),
                     None if t.trim().is_empty() => {}
@@ -231,7 +231,7 @@ pub(crate) fn parse_elements(body: &[u8]) -> Result<Vec<(String, String)>> {
                 }
             }
             Event::GeneralRef(name) => {
-                let name = name.into_inner();
+                let name = name.decode().map_err(|e| bad(&e.to_string()))?;
                 let c = entity(&name).ok_or_else(|| bad("unknown entity"))?;
                 texts.last_mut().ok_or_else(|| bad("unexpected entity"))?.push(c);
             }
@@ -248,11 +248,11 @@ pub(crate) fn parse_elements(body: &[u8]) -> Result<Vec<(String, String)>> {
     }
 }
 
-fn source(name: &str) -> Result<BlockSource> {
+fn source(name: &[u8]) -> Result<BlockSource> {
     match name {
-        "Latest" => Ok(BlockSource::Latest),
-        "Committed" => Ok(BlockSource::Committed),
-        "Uncommitted" => Ok(BlockSource::Uncommitted),
+        b"Latest" => Ok(BlockSource::Latest),
+        b"Committed" => Ok(BlockSource::Committed),
+        b"Uncommitted" => Ok(BlockSource::Uncommitted),
         _ => Err(INVALID_XML_DOCUMENT.detail("Reason", "unknown element in BlockList")),
     }
 }

@@ -225,7 +225,7 @@ fn what_is_larger_than_the_service_makes_it_is_refused_and_named() {
         &[TYPICAL, &format!("<Blob><Name>{name}</Name></Blob>"), &TYPICAL.repeat(80)].concat(),
         "",
     ));
-    assert!(told.contains("after `year=2026") && told.contains("more than 24 KiB"), "{told}");
+    assert!(told.contains("after `year=2026") && told.contains("more than 64 KiB"), "{told}");
     let told = why(&document(&"<Blob><Name>a</Name></Blob>".repeat(ENTRIES_LIMIT + 3_000), ""));
     assert!(told.contains("more than 20000 entries"), "{told}");
     // What cannot be read in the middle of a long page is told as such.

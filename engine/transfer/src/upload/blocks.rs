@@ -9,6 +9,7 @@ use azuring_plan::blocks::{BlockId, block_id_len, block_id_of_len};
 use azuring_ring::{FileRing, OpenFile};
 use tokio::sync::OnceCell;
 
+use crate::choices::Overwrite;
 use crate::failure::Failure;
 use crate::lane::{Ended, Lane};
 use crate::outcome::{SkippedKind, TransferId};
@@ -26,6 +27,8 @@ use super::{Place, content_type, read, resume};
 pub(super) struct Way {
     /// Raw bytes of the blocks' ids, where they cannot be the usual ones.
     pub(super) id_len: OnceLock<usize>,
+    /// Raw bytes of the ids of others' blocks, asked for once.
+    theirs: OnceCell<Option<usize>>,
     /// Whether others' blocks were discarded.
     is_clear: OnceCell<bool>,
 }
@@ -104,7 +107,9 @@ pub(super) async fn send(
         })
         .await;
         let Err(gave_up) = sent else { return Ok(()) };
-        let force = look.sender.session.options.delete_destination;
+        let options = &look.sender.session.options;
+        // What others have is not removed where it is not even to be overwritten.
+        let force = options.delete_destination && !matches!(options.overwrite, Overwrite::Never);
         if tried || !way.make(look, &gave_up, force).await {
             return Err(gave_up);
         }
@@ -121,8 +126,7 @@ impl Way {
     async fn make(&self, look: &Look<'_>, gave_up: &GaveUp, force: bool) -> bool {
         let discards = match gave_up.service().map(|refusal| &*refusal.code) {
             Some("InvalidBlobOrBlock") => {
-                if let Some(len) = look.other_id_len().await {
-                    // Another lane may have found it out before.
+                if let Some(len) = *self.theirs.get_or_init(|| look.other_id_len()).await {
                     return *self.id_len.get_or_init(|| len) == len;
                 }
                 force

@@ -124,14 +124,15 @@ impl Hold {
         }
         let release = async |_| lane.client.release_lease(blob, &self.id).await;
         let released = request(&lane.sender(), 0, Begin::Always, release).await;
-        self.is_held.store(false, Ordering::SeqCst);
         match released {
-            // The answer to an earlier attempt was lost.
-            Err(gave_up) if gave_up.maybe_done() && gave_up.lease_lost() => Ok(()),
-            // Nobody else can have written: it ends by itself.
-            Err(gave_up) if !gave_up.is_of_another() => Ok(()),
-            released => released,
+            // It stays this job's lease, though a lost one: so a clean-up goes by it, and removes nothing of another.
+            Err(gave_up) if gave_up.is_of_another() && !(gave_up.maybe_done() && gave_up.lease_lost()) => {
+                return Err(gave_up);
+            }
+            // Or the answer to an earlier attempt was lost, or nobody else can have written: it ends by itself.
+            _ => self.is_held.store(false, Ordering::SeqCst),
         }
+        Ok(())
     }
 }
 

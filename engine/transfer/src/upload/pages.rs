@@ -1,6 +1,7 @@
 //! A file that becomes a page blob: made with its length, then written by all lanes, under a lease.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use azuring_azure::{BlobType as Kind, Body, Delete, MAX_PUT_PAGE_BYTES, PAGE_BYTES};
 use azuring_link::Payload;
@@ -10,7 +11,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
 use crate::outcome::TransferId;
 use crate::pieces::Pieces;
-use crate::request::{Begin, request};
+use crate::request::{Begin, GaveUp, request};
 use crate::task::{Task, Upload};
 
 use super::hold::Hold;
@@ -123,6 +124,14 @@ pub(super) async fn complete<R: FileRing>(
     content_md5: Option<[u8; 16]>,
 ) -> Result<Ended, Box<Failure>> {
     let Some(hold) = &large.hold else { unreachable!("page blobs are held") };
+    if hold.lease().is_some() {
+        // Summing up may have taken longer than the lease lasts.
+        let failed = |gave_up: GaveUp| match gave_up.is_of_another() {
+            true => another(gave_up, lane, &large.object()),
+            false => gave_up.for_object(lane.session(), &large.object()),
+        };
+        hold.keep(lane, &large.blob).await.map_err(failed)?;
+    }
     if content_md5.is_some() {
         let body = Body { content_md5, lease: hold.lease(), ..large.body(false) };
         large::set_md5(lane, large.object(), &large.blob, body).await?;
@@ -147,7 +156,10 @@ pub(super) async fn take_back<R: FileRing>(
     let _ = hold.keep(lane, &large.blob).await;
     let result = if let Some(lease) = hold.lease() {
         look.remove(&Delete { lease: Some(lease), ..Delete::default() }).await
-    } else if let (Ok(there), Task::Upload(task)) = (look.facts().await, &lane.shared.task) {
+    } else if let Task::Upload(task) = &lane.shared.task
+        && task.no_leases.load(Ordering::Relaxed)
+        && let Ok(there) = look.facts().await
+    {
         // A server without leases: what is not this file's alone is left.
         let visible = Visible { lane, task, place: &place, file, kind: Kind::Page, hold: None };
         match visible.is_of_file(&there).await {

@@ -216,6 +216,7 @@ impl Whole {
                 return Ok(Ended::Skipped(SkippedKind::Exists));
             }
             if options.delete_destination
+                && !only_new
                 && !is_cleared
                 && gave_up.has_code("InvalidBlobType")
                 && look.discard_blocks(true).await.unwrap_or_default()

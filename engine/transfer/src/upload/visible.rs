@@ -95,7 +95,8 @@ impl<R: FileRing> Visible<'_, R> {
         }
         let there = match self.look().facts().await {
             Ok(there) => there,
-            Err(gave_up) if gave_up.not_found() => return Ok(None),
+            // What may not be looked at is not known to be this job's: the conditions of the write decide.
+            Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok(None),
             Err(gave_up) => return Err(self.failed(gave_up)),
         };
         Ok(self.is_of_file(&there).await?.then_some(Over::This(there.etag)))
@@ -151,6 +152,7 @@ impl<R: FileRing> Visible<'_, R> {
         if let Err(gave_up) = &sent
             && gave_up.has_code("InvalidBlobType")
             && options.delete_destination
+            && *over != Over::Nothing
             && self.look().discard_blocks(true).await.unwrap_or_default()
         {
             sent = request(&self.lane.sender(), 0, Begin::UnlessStopping, async |_| create(body).await).await;
@@ -176,6 +178,7 @@ impl<R: FileRing> Visible<'_, R> {
         match (over, &options.overwrite) {
             (Over::Nothing, Overwrite::Always) => Err(would_be_gone(*self.failed(gave_up))),
             (Over::Nothing, _) => Ok(Made::Skipped(SkippedKind::Exists)),
+            _ if gave_up.has_code("UnauthorizedBlobOverwrite") => Err(self.failed(gave_up)),
             _ => Err(another(gave_up, self.lane, &self.place.object())),
         }
     }
