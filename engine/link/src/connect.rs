@@ -1,8 +1,7 @@
 //! From an endpoint to a connected, configured byte stream.
 
-use std::cell::RefCell;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +18,7 @@ use crate::error::LinkError;
 use crate::links::LinkSettings;
 use crate::pipe::Pipe;
 use crate::proxy::Proxy;
+use crate::resolve::Addresses;
 use crate::tls::{certificate_fault, is_no_common_protocol};
 use crate::tunnel;
 
@@ -43,8 +43,6 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// An address is looked up again after this long: services move, and a job may run for days.
-const RESOLVE_AGAIN: Duration = Duration::from_secs(60);
 /// A peer that does not take a connection in this time counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A proxy connects and resolves in this time, longer than it takes from here.
@@ -60,7 +58,7 @@ pub(crate) struct Connector {
     pub(crate) endpoint: Endpoint,
     /// The proxy in between, with the TLS configuration for one that is spoken to in TLS.
     via: Option<(Arc<Proxy>, Option<Arc<ClientConfig>>)>,
-    resolved: RefCell<Option<(Instant, Rc<[SocketAddr]>)>>,
+    addresses: Addresses,
 }
 
 impl Connector {
@@ -70,7 +68,7 @@ impl Connector {
             let config = settings.tls.as_ref().map(|tls| Arc::clone(&tls.http1));
             (Arc::clone(proxy), config.filter(|_| proxy.endpoint.tls))
         });
-        Self { endpoint, via, resolved: RefCell::new(None) }
+        Self { endpoint, via, addresses: Addresses::default() }
     }
 
     fn proxy(&self) -> Option<&Arc<Proxy>> {
@@ -84,26 +82,13 @@ impl Connector {
 
     /// Where connections go to from here. With a proxy its host; the server's name is then the proxy's business.
     async fn addresses(&self) -> Result<Rc<[SocketAddr]>, LinkError> {
-        if let Some((at, known)) = &*self.resolved.borrow()
-            && at.elapsed() < RESOLVE_AGAIN
-        {
-            return Ok(Rc::clone(known));
-        }
         let Endpoint { host, port, .. } = self.proxy().map_or(&self.endpoint, |proxy| &proxy.endpoint);
-        let fault = |source: io::Error| match self.proxy() {
+        self.addresses.of(host, *port).await.map_err(|source| match self.proxy() {
             Some(proxy) => {
                 proxy.fault(io::Error::new(source.kind(), format!("its name cannot be resolved: {source}")))
             }
             None => LinkError::Resolve { host: host.clone(), source },
-        };
-        let (name, port) = (host.clone(), *port);
-        let looked_up = on_its_own(move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect));
-        let found: Rc<[SocketAddr]> = looked_up.await.map_err(fault)?;
-        if found.is_empty() {
-            return Err(fault(io::Error::new(io::ErrorKind::NotFound, "no address")));
-        }
-        *self.resolved.borrow_mut() = Some((Instant::now(), Rc::clone(&found)));
-        Ok(found)
+        })
     }
 
     async fn tcp(&self) -> Result<TcpStream, LinkError> {
@@ -119,8 +104,7 @@ impl Connector {
                 Err(_) => last = Some(no_answer_within(CONNECT_TIMEOUT)),
             }
         }
-        // The addresses may be stale.
-        *self.resolved.borrow_mut() = None;
+        self.addresses.forget().await;
         let source = last.expect("there is at least one address");
         Err(match self.proxy() {
             Some(proxy) => proxy.fault(source),
@@ -161,17 +145,6 @@ impl Connector {
     }
 }
 
-/// Waits for a look-up that cannot be ended: on a thread of its own, for which neither the runtime nor the process waits. The
-/// resolver may take half a minute, and an interrupted job has five seconds.
-async fn on_its_own<T: Send + 'static>(
-    look_up: impl FnOnce() -> io::Result<Vec<T>> + Send + 'static,
-) -> io::Result<Rc<[T]>> {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let look_up = move || drop(tell.send(look_up()));
-    std::thread::Builder::new().name("resolve".to_owned()).spawn(look_up)?;
-    told.await.map_err(io::Error::other)?.map(Rc::from)
-}
-
 fn no_answer_within(limit: Duration) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()))
 }
@@ -207,33 +180,5 @@ fn tune(tcp: &TcpStream, connect_time: Duration) {
     let _ = tcp.set_nodelay(true);
     if connect_time < NEAR {
         let _ = socket2::SockRef::from(tcp).set_tcp_congestion(b"cubic");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_waits_for_a_look_up_that_is_given_up() {
-        let (answer, never) = std::sync::mpsc::channel::<()>();
-        let (ended, end) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let hangs = on_its_own(move || {
-                    let _ = never.recv();
-                    Ok(vec![1])
-                });
-                let given_up = tokio::time::timeout(Duration::from_millis(1), hangs).await;
-                assert!(given_up.is_err());
-                let found = on_its_own(|| Ok(vec![1, 2])).await.unwrap();
-                assert_eq!(&*found, [1, 2]);
-            });
-            drop(runtime);
-            ended.send(()).unwrap();
-        });
-        end.recv_timeout(Duration::from_secs(60)).expect("the runtime waits for the look-up");
-        drop(answer);
     }
 }

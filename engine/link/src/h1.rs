@@ -194,7 +194,7 @@ impl Connection {
             match self.poll_head(cx, &mut interim) {
                 Poll::Ready(Ok(raw)) => Poll::Ready(Ok((raw, sending.done))),
                 Poll::Ready(Err(fault)) => Poll::Ready(Err(fault)),
-                Poll::Pending => match sending.failed.take() {
+                Poll::Pending => match sending.failed.take_if(|error| !tells_of_a_close(error)) {
                     Some(error) => Poll::Ready(Err(Fault::io("sending the request", &error))),
                     None => {
                         self.activity.watch(cx.waker());
@@ -396,6 +396,13 @@ impl Connection {
     pub(crate) fn is_reusable(&self, body: &Incoming) -> bool {
         body.keep && self.input.is_empty()
     }
+}
+
+/// Whether sending failed because the peer has closed. It may have answered before; that the answer can be read, the runtime
+/// hears a moment later than the sender hears of the end. Reading comes to that end too, whatever it is.
+fn tells_of_a_close(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 /// What has been sent.

@@ -34,6 +34,7 @@ mod pacer;
 mod pipe;
 mod proxy;
 mod reply;
+mod resolve;
 pub mod secrets;
 mod stream;
 mod tls;
