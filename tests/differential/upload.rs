@@ -14,6 +14,7 @@ const DECODED: &str =
     "AzCopy shows a destination as it was typed and all others decoded; azuring decodes all";
 const REGEX: &str = "AzCopy takes a regex that is none for one that matches nothing; azuring refuses it";
 const ONCE: &str = "AzCopy transfers twice what two paths name, and fails the second; azuring takes it once";
+const IN_PLACE: &str = "AzCopy replaces page and append blobs in place, which a failure loses; azuring does so only with --overwrite";
 const SAYS_WHY: &str = "AzCopy does not say why everything fails; azuring does";
 
 #[test]
@@ -243,6 +244,14 @@ fn disks(source: &Local) {
     source.file("disk.txt", "no disk");
 }
 
+/// A file of whole pages, and two blobs that are written in place.
+fn in_place(name: &'static str, line: &'static str) -> Case {
+    Case::new(name, line).source(|source| drop(source.file("new", [7; 1024]))).blobs(|remote| {
+        remote.page_blob("pages", &[1; 512]);
+        remote.append_blob("log", b"a line");
+    })
+}
+
 fn overwrite() -> Vec<Case> {
     let there = |case: Case| {
         case.source(|source| {
@@ -279,6 +288,33 @@ fn overwrite() -> Vec<Case> {
             "overwrite=ifSourceNewer",
             "copy {SRC}/dir {URL} --from-to=LocalBlob --recursive --overwrite=ifSourceNewer",
         )),
+        in_place(
+            "a page blob that is there",
+            "copy {SRC}/new {URL/pages} --from-to=LocalBlob --blob-type=PageBlob",
+        )
+        .differs(Aspect::Exit, "", "1", IN_PLACE)
+        .differs(Aspect::Count, "*", "*", IN_PLACE)
+        .differs(
+            Aspect::Content,
+            "pages",
+            "512 bytes, SHA-256 6caf38d537984e261527b8caef5f990fb91415a1db917198821a79ed28997973",
+            IN_PLACE,
+        ),
+        in_place(
+            "an append blob that is there",
+            "copy {SRC}/new {URL/log} --from-to=LocalBlob --blob-type=AppendBlob",
+        )
+        .differs(Aspect::Exit, "", "1", IN_PLACE)
+        .differs(Aspect::Count, "*", "*", IN_PLACE)
+        .differs(Aspect::Content, "log", "\"a line\"", IN_PLACE),
+        in_place(
+            "a page blob that is replaced",
+            "copy {SRC}/new {URL/pages} --from-to=LocalBlob --blob-type=PageBlob --overwrite=true",
+        ),
+        in_place(
+            "an append blob that is replaced",
+            "copy {SRC}/new {URL/log} --from-to=LocalBlob --blob-type=AppendBlob --overwrite=true",
+        ),
     ]
 }
 

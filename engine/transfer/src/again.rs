@@ -69,12 +69,12 @@ impl Again {
 }
 
 /// Whether the cause may have gone: the network, a busy service, a file that was being written, blocks that another
-/// writer's blob has discarded.
+/// writer's blob has discarded, or that were too many together with those of earlier runs.
 fn may_succeed(failure: &Failure) -> bool {
     matches!(
         failure.kind,
         FailureKind::Network | FailureKind::Throttled | FailureKind::Integrity | FailureKind::Source
-    ) || failure.code.as_deref() == Some("InvalidBlockList")
+    ) || matches!(failure.code.as_deref(), Some("InvalidBlockList" | "BlockCountExceedsLimit"))
 }
 
 #[cfg(test)]

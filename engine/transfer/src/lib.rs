@@ -104,6 +104,8 @@ mod upload;
 mod verdict;
 mod verify;
 
+#[doc(hidden)]
+pub use azuring_azure::Clock;
 pub use azuring_azure::{
     BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
 };

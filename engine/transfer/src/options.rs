@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use azuring_azure::BlobProperties;
+use azuring_azure::{BlobProperties, Clock};
 use azuring_link::{Endpoint, HttpChoice, Proxies, TlsError, TlsSetup};
 use azuring_plan::blocks::BlockRules;
 use azuring_plan::content_type::{self, ContentTypes};
@@ -167,6 +167,9 @@ pub struct JobOptions {
     /// Called by tests that end the process at one of these moments.
     #[doc(hidden)]
     pub boundary: Option<Boundary>,
+    /// The time that leases live in, which tests move.
+    #[doc(hidden)]
+    pub clock: Clock,
 }
 
 /// What a test does before each request, after each answer, and before and after a file gets its name.
@@ -227,6 +230,7 @@ impl Default for JobOptions {
             user_agent_prefix: None,
             retry_failed: 0,
             boundary: None,
+            clock: Clock::system(),
         }
     }
 }

@@ -182,6 +182,24 @@ pub(crate) enum Begin {
     UnlessStopping,
     /// It completes what was begun.
     Always,
+    /// Not any more; and it waits neither for a permit nor for its turn, since those who have them depend on it.
+    Ahead,
+}
+
+/// Counts a request as in flight until it is answered, or nobody waits for it any more.
+struct InFlight<'a>(&'a LaneCounters);
+
+impl<'a> InFlight<'a> {
+    fn new(counters: &'a LaneCounters) -> Self {
+        add(&counters.in_flight, 1);
+        Self(counters)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        add(&self.0.in_flight, 1u64.wrapping_neg());
+    }
 }
 
 /// Sends a request until it is accepted, hopeless, or out of attempts. `send` is told whether to send checksums; what it
@@ -197,17 +215,18 @@ pub(crate) async fn request<T>(
     loop {
         if let Some(rate) = &session.rate {
             // What completes something does not wait any more when the job stops.
-            rate.wait(|| session.verdict.stopping()).await;
+            rate.wait(|| begin == Begin::Ahead || session.verdict.stopping()).await;
         }
         let with_crc64 = session.sends_crc64();
         let attempt = {
-            let _permit = sender.permits.acquire().await.expect("the semaphore is never closed");
-            if session.verdict.is_cut_short()
-                || (begin == Begin::UnlessStopping && session.verdict.stopping())
-            {
+            let _permit = match begin {
+                Begin::Ahead => None,
+                _ => Some(sender.permits.acquire().await.expect("the semaphore is never closed")),
+            };
+            if session.verdict.is_cut_short() || (begin != Begin::Always && session.verdict.stopping()) {
                 return Err(GaveUp { error: None, tries, stop_job: false, maybe_done });
             }
-            add(&counters.in_flight, 1);
+            let _in_flight = InFlight::new(counters);
             add(&counters.requests, 1);
             add(&counters.bytes_sent, body_bytes);
             let begun = Instant::now();
@@ -219,7 +238,6 @@ pub(crate) async fn request<T>(
             };
             session.boundary("answer");
             sender.latency_us.borrow_mut().saturating_record(begun.elapsed().as_micros() as u64);
-            add(&counters.in_flight, 1u64.wrapping_neg());
             attempt
         };
         tries += 1;

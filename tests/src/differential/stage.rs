@@ -1,6 +1,8 @@
 //! What is there before a case runs, and where its placeholders point.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -167,6 +169,37 @@ impl Remote<'_> {
     /// Takes a snapshot; azsim only.
     pub fn snapshot(&self, name: &str) {
         assert!(self.azsim().snapshot(DEVSTORE_ACCOUNT, &self.container, name), "no blob {name:?}");
+    }
+
+    /// Makes an append blob of these bytes; azsim only.
+    pub fn append_blob(&self, name: &str, content: &[u8]) {
+        self.put(name, "", "x-ms-blob-type: AppendBlob\r\n", b"");
+        self.put(name, "comp=appendblock&", "", content);
+    }
+
+    /// Makes a page blob of these pages; azsim only.
+    pub fn page_blob(&self, name: &str, content: &[u8]) {
+        let len = content.len();
+        let make = format!("x-ms-blob-type: PageBlob\r\nx-ms-blob-content-length: {len}\r\n");
+        self.put(name, "", &make, b"");
+        let write = format!("x-ms-page-write: update\r\nx-ms-range: bytes=0-{}\r\n", len - 1);
+        self.put(name, "comp=page&", &write, content);
+    }
+
+    fn put(&self, name: &str, query: &str, headers: &str, body: &[u8]) {
+        let server = self.azsim();
+        let sas = server.account_sas(DEVSTORE_ACCOUNT, "rwdlac", Duration::from_secs(600));
+        let head = format!(
+            "PUT /{DEVSTORE_ACCOUNT}/{}/{name}?{query}{sas} HTTP/1.1\r\nhost: h\r\nx-ms-version: 2024-11-04\r\n\
+             connection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+            self.container,
+            body.len()
+        );
+        let mut socket = TcpStream::connect(server.addr()).unwrap();
+        socket.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
 
     fn azsim(&self) -> &Server {

@@ -199,7 +199,7 @@ fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
     if looks || matches!(args.overwrite(), OverwriteArg::IfSourceNewer | OverwriteArg::Prompt) {
         operations.push(SasOperation::Read);
     }
-    if args.refused.delete_destination_file.0 {
+    if args.upload.delete_destination_file.0 {
         operations.push(SasOperation::Delete);
     }
     if args.blob.blob_tags.is_some() {
@@ -305,7 +305,7 @@ fn job_options(
             Some(_) => CheckLength::Never,
         },
         overwrite_in_place: args.says_overwrite(),
-        delete_destination: args.refused.delete_destination_file.0,
+        delete_destination: args.upload.delete_destination_file.0,
         verify: args.upload.verify.0,
         decompress: args.download.decompress.0,
         preserve_last_modified_time: args.download.preserve_last_modified_time.0,

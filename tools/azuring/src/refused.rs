@@ -100,6 +100,9 @@ pub(crate) fn check_global(global: &GlobalArgs) -> Result<Vec<String>, Refused> 
 /// # Errors
 /// The first flag that cannot be honoured.
 pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>, Refused> {
+    if args.upload.delete_destination_file.0 && !from_to.is_upload() {
+        return Err(usage("--delete-destination-file is for uploads: the destination has no blobs"));
+    }
     let notices = check_refused(&args.refused, from_to)?;
     if args.upload.verify.0 && args.download.decompress.0 {
         return Err(usage("--verify compares bytes, and --decompress writes others: use one of them"));
@@ -186,9 +189,6 @@ fn check_refused(args: &RefusedArgs, from_to: FromTo) -> Result<Vec<String>, Ref
     }
     if args.force_if_read_only.0 {
         return Err(usage(FORCE_IF_READ_ONLY));
-    }
-    if args.delete_destination_file.0 && !from_to.is_upload() {
-        return Err(usage("--delete-destination-file is for uploads: the destination has no blobs"));
     }
     if args.preserve_permissions.0 {
         return Err(usage(

@@ -19,7 +19,7 @@ use crate::task::Upload;
 use crate::verify;
 
 use super::look::{Agree, Left, Look};
-use super::visible::{Made, Visible, another};
+use super::visible::{Made, Over, Visible, another};
 use super::{Place, content_type, large, metadata_of, pages, put, read, resume};
 
 /// An append blob that this job has made, as far as it is known.
@@ -120,11 +120,20 @@ pub(super) async fn file<R: FileRing>(
     let md5 = large::start_md5(lane, task, &file).await.map_err(|error| place.not_read(&error))?;
     let body = Body { content_type, metadata: &metadata, ..Body::default() };
     let create = async |body: Body<'_>| lane.client.create_append_blob(&place.blob, body).await;
-    let mut appended = match visible.make(&over, body, create).await? {
-        Made::There(etag) => Appended::new(etag),
-        Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),
+    let mut appended = match over {
+        // It is a beginning of the file, byte for byte: what is missing is appended. An empty one may have been made for
+        // anything, and costs nothing to make anew.
+        Over::This { etag, len } if len > 0 => Appended { etag, len, open: None },
+        over => match visible.make(&over, body, create).await? {
+            Made::There(etag) => Appended::new(etag),
+            Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),
+        },
     };
-    add(&lane.counters().large_begun, len);
+    if let Some(md5) = md5.as_ref().filter(|_| appended.len > 0) {
+        md5.take_from_disk(0, appended.len);
+    }
+    add(&lane.counters().large_begun, len - appended.len);
+    add(&lane.counters().bytes, appended.len);
     let result = append_all(lane, place, &file, md5, size, body, &mut appended).await;
     add(&lane.counters().large_ended, len.saturating_sub(appended.len));
     let mut failure = match result {
@@ -174,7 +183,7 @@ async fn append_all<R: FileRing>(
     if let Some(md5) = md5 {
         let content_md5 = Some(md5.finish().await.map_err(not_read)?);
         let body = Body { content_md5, if_match: appended.etag(), ..body };
-        large::set_md5(lane, place.object(), &place.blob, body).await?;
+        large::set_md5(lane, &place.blob, body).await.map_err(failed)?;
     }
     Ok(())
 }

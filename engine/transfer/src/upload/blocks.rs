@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use azuring_azure::Body;
 use azuring_link::Payload;
@@ -16,6 +17,7 @@ use crate::outcome::{SkippedKind, TransferId};
 use crate::pieces::Pieces;
 use crate::request::{Begin, GaveUp, request};
 use crate::task::Upload;
+use crate::verify;
 
 use super::large::{self, LargeFile, Parts};
 use super::look::Look;
@@ -31,6 +33,12 @@ pub(super) struct Way {
     theirs: OnceCell<Option<usize>>,
     /// Whether others' blocks were discarded.
     is_clear: OnceCell<bool>,
+    /// Whether that was begun: what is sent after that is not discarded.
+    clears: AtomicBool,
+    /// Whether a block of this upload waits for its list: it would be discarded with the others.
+    has_sent: AtomicBool,
+    /// What was sent cannot be read again.
+    is_pipe: bool,
 }
 
 /// Sends a file as blocks.
@@ -54,7 +62,14 @@ pub(super) async fn file<R: FileRing>(
             let is_ours = lane.shared.may_be_done(id)
                 && there.len == len
                 && lane.look(&place.blob).consists_of(ids).await.unwrap_or_default();
-            return Ok(if is_ours { Ended::Done { bytes: len } } else { Ended::Skipped(kind) });
+            if !is_ours {
+                return Ok(Ended::Skipped(kind));
+            }
+            put::check_length(lane, &place, len).await?;
+            if lane.session().options.verify {
+                verify::open_file(lane, &lane.look(&place.blob), &file, &place.object()).await?;
+            }
+            return Ok(Ended::Done { bytes: len });
         }
     };
     let pieces = Pieces::new(len, block_size, count);
@@ -106,7 +121,10 @@ pub(super) async fn send(
             look.client.put_block(look.blob, &id, payload.clone(), body).await
         })
         .await;
-        let Err(gave_up) = sent else { return Ok(()) };
+        let Err(gave_up) = sent else {
+            way.has_sent.store(true, Ordering::SeqCst);
+            return Ok(());
+        };
         let options = &look.sender.session.options;
         // What others have is not removed where it is not even to be overwritten.
         let force = options.delete_destination && !matches!(options.overwrite, Overwrite::Never);
@@ -118,11 +136,15 @@ pub(super) async fn send(
 }
 
 impl Way {
+    pub(super) fn of_pipe() -> Self {
+        Self { is_pipe: true, ..Self::default() }
+    }
+
     /// Does what can be done about blocks, or a blob of another type, in the way of a Put Block; `false`: nothing.
     ///
     /// Blocks with ids of another length (another program was cut off) only want ids of that length. Too many of this
-    /// program's own are discarded, if there is no blob of the name. What else stands in the way is removed when the
-    /// caller says so (`force`).
+    /// program's own are discarded, if there is no blob of the name; if blocks of this very upload are among them, it has
+    /// to begin anew, which a pipe cannot. What else stands in the way is removed when the caller says so (`force`).
     async fn make(&self, look: &Look<'_>, gave_up: &GaveUp, force: bool) -> bool {
         let discards = match gave_up.service().map(|refusal| &*refusal.code) {
             Some("InvalidBlobOrBlock") => {
@@ -131,12 +153,22 @@ impl Way {
                 }
                 force
             }
-            Some("BlockCountExceedsLimit") => true,
+            Some("BlockCountExceedsLimit") => {
+                !self.is_pipe || !self.has_sent.load(Ordering::SeqCst) || self.clears.load(Ordering::SeqCst)
+            }
             Some("InvalidBlobType") => force,
             _ => false,
         };
-        let discard = async || look.discard_blocks(force).await.unwrap_or_default();
-        discards && *self.is_clear.get_or_init(discard).await
+        if !discards {
+            return false;
+        }
+        // Whether this upload can go on: what it has sent before is discarded too.
+        let discard = async || {
+            self.clears.store(true, Ordering::SeqCst);
+            let goes_on = !self.has_sent.load(Ordering::SeqCst);
+            look.discard_blocks(force).await.unwrap_or_default() && goes_on
+        };
+        *self.is_clear.get_or_init(discard).await
     }
 
     /// The name of a block.

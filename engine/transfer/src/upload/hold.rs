@@ -1,13 +1,15 @@
 //! A page blob is written by several lanes at a time, and everybody sees it: a lease holds it against other writers.
 //!
-//! The lease lasts a minute and is renewed while pages are written. After a crash it has run out when the minute is over,
-//! so nobody else is locked out. Its id follows from job and transfer, so that a job that is resumed has it again at
-//! once; and that it can be renewed at all says that nobody else has written to the blob since.
+//! The lease lasts a minute and is renewed beside whatever goes on under it, since on a slow line a few pages take longer
+//! than that. After a crash it has run out when the minute is over, so nobody else is locked out. Its id follows from job
+//! and transfer, so that a job that is resumed has it again at once; and that it can be renewed at all says that nobody
+//! else has written to the blob since.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use azuring_azure::{LEASE_SECONDS, RequestError};
+use azuring_azure::{Clock, LEASE_SECONDS, RequestError};
 use azuring_ring::FileRing;
 use md5::{Digest, Md5};
 
@@ -18,12 +20,15 @@ use crate::task::Upload;
 
 /// A lease is renewed when a third of its time is over: two renewals may fail.
 const RENEWED_AFTER: Duration = Duration::from_secs(LEASE_SECONDS / 3);
+/// So often one request may meet a lease that has run out: each time the machine has slept.
+const RUNS_OUT: u32 = 5;
 
 /// The lease on one blob, shared by the lanes.
 #[derive(Debug)]
 pub(super) struct Hold {
     /// A UUID.
     pub(super) id: String,
+    clock: Clock,
     begun: Instant,
     /// When it was acquired or renewed, milliseconds after `begun`.
     renewed_ms: AtomicU64,
@@ -32,13 +37,14 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new(job: [u8; 16], transfer: TransferId) -> Self {
+    pub(super) fn new(job: [u8; 16], transfer: TransferId, clock: Clock) -> Self {
         let mut id = Md5::new();
         id.update(b"lease");
         id.update(job);
         id.update(transfer.number().to_le_bytes());
         let id = uuid::Builder::from_random_bytes(id.finalize().into()).into_uuid().to_string();
-        Self { id, begun: Instant::now(), renewed_ms: AtomicU64::new(0), is_held: AtomicBool::new(false) }
+        let begun = clock.now();
+        Self { id, clock, begun, renewed_ms: AtomicU64::new(0), is_held: AtomicBool::new(false) }
     }
 
     /// The lease for a request, where there is one.
@@ -47,7 +53,14 @@ impl Hold {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from((self.clock.now() - self.begun).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How long until it is to be renewed.
+    fn until_due(&self) -> Duration {
+        let since =
+            Duration::from_millis(self.now_ms().saturating_sub(self.renewed_ms.load(Ordering::SeqCst)));
+        RENEWED_AFTER.saturating_sub(since)
     }
 
     /// Acquires the lease on the blob with this ETag. Where the server knows no leases that is said once, and the blob is
@@ -62,11 +75,12 @@ impl Hold {
         if task.no_leases.load(Ordering::Relaxed) {
             return Ok(());
         }
+        let asked = self.now_ms();
         let acquire = async |_| lane.client.acquire_lease(blob, &self.id, etag).await;
         match request(&lane.sender(), 0, Begin::UnlessStopping, acquire).await {
             Ok(()) => {
                 self.is_held.store(true, Ordering::SeqCst);
-                self.renewed_ms.store(self.now_ms(), Ordering::SeqCst);
+                self.renewed_ms.fetch_max(asked, Ordering::SeqCst);
                 Ok(())
             }
             Err(gave_up) if knows_no_leases(&gave_up) => {
@@ -94,12 +108,11 @@ impl Hold {
         }
     }
 
-    /// Renews the lease if it is time to. Called before pages are written, by whichever lane is there.
+    /// Renews the lease if it is time to. One lane does, whichever is there.
     pub(super) async fn keep<R: FileRing>(&self, lane: &Lane<R>, blob: &str) -> Result<(), GaveUp> {
         let (now, last) = (self.now_ms(), self.renewed_ms.load(Ordering::SeqCst));
         let is_due = now.saturating_sub(last) >= RENEWED_AFTER.as_millis() as u64;
         let renewed = &self.renewed_ms;
-        // One lane asks.
         if self.lease().is_some()
             && is_due
             && renewed.compare_exchange(last, now, Ordering::SeqCst, Ordering::SeqCst).is_ok()
@@ -109,11 +122,67 @@ impl Hold {
         Ok(())
     }
 
+    /// Does some work that needs the lease, and renews it meanwhile as often as it is time to.
+    ///
+    /// # Errors
+    /// When somebody else has the blob, also when the work has not come to its end. A renewal that fails otherwise is
+    /// followed by another one, and what the work comes to tells more.
+    pub(super) async fn beside<R: FileRing, T>(
+        &self,
+        lane: &Lane<R>,
+        blob: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, GaveUp> {
+        let mut work = pin!(work);
+        while self.lease().is_some() {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = self.clock.sleep(self.until_due()) => {}
+            }
+            let mut renewed = pin!(self.keep(lane, blob));
+            let (done, renewed) = tokio::select! {
+                biased;
+                renewed = &mut renewed => (None, renewed),
+                // A renewal that was given up would count as one.
+                done = &mut work => (Some(done), renewed.await),
+            };
+            match (done, renewed) {
+                (_, Err(gave_up)) if gave_up.is_of_another() => return Err(gave_up),
+                (Some(done), _) => return Ok(done),
+                (None, _) => {}
+            }
+        }
+        Ok(work.await)
+    }
+
+    /// Sends what needs the lease, with the lease renewed beside. If it has run out all the same, the machine having slept,
+    /// it is renewed and the request sent again: that it can be renewed says that nobody else has written.
+    pub(super) async fn under<R: FileRing, T>(
+        &self,
+        lane: &Lane<R>,
+        blob: &str,
+        mut send: impl AsyncFnMut() -> Result<T, GaveUp>,
+    ) -> Result<T, GaveUp> {
+        let mut ran_out = 0;
+        loop {
+            match self.beside(lane, blob, send()).await? {
+                Err(gave_up) if gave_up.lease_lost() && self.lease().is_some() && ran_out < RUNS_OUT => {
+                    ran_out += 1;
+                    self.renew(lane, blob).await?;
+                }
+                sent => return sent,
+            }
+        }
+    }
+
     /// Renews the lease, also one that has run out: that succeeds if nobody has written to the blob since.
     pub(super) async fn renew<R: FileRing>(&self, lane: &Lane<R>, blob: &str) -> Result<(), GaveUp> {
         let renew = async |_| lane.client.renew_lease(blob, &self.id).await;
-        request(&lane.sender(), 0, Begin::UnlessStopping, renew).await?;
-        self.renewed_ms.store(self.now_ms(), Ordering::SeqCst);
+        // Not behind the pages that it is renewed for.
+        let asked = self.now_ms();
+        request(&lane.sender(), 0, Begin::Ahead, renew).await?;
+        self.renewed_ms.fetch_max(asked, Ordering::SeqCst);
         Ok(())
     }
 
@@ -161,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_id_of_a_lease_is_the_same_in_every_run_of_a_job_and_of_one_transfer_alone() {
-        let id = |job, n| Hold::new([job; 16], TransferId::nth(n)).id;
+        let id = |job, n| Hold::new([job; 16], TransferId::nth(n), Clock::system()).id;
         assert_eq!(id(1, 7), id(1, 7));
         assert!(id(1, 7) != id(1, 8) && id(1, 7) != id(2, 7));
         assert!(uuid::Uuid::parse_str(&id(1, 7)).is_ok());

@@ -240,17 +240,38 @@ impl Input {
         Look { client: &self.client, sender: self.command.sender(), blob: &self.blob }
     }
 
+    /// Sends what makes a blob; where one of another type stands in the way, that is removed first if the caller says so.
+    async fn cleared<T>(
+        &self,
+        body: Body<'_>,
+        mut send: impl AsyncFnMut() -> Result<T, GaveUp>,
+    ) -> Result<T, GaveUp> {
+        match send().await {
+            Err(gave_up)
+                if self.command.session.options.delete_destination
+                    && !body.if_none_match_any
+                    && gave_up.has_code("InvalidBlobType")
+                    && self.look().discard_blocks(true).await.unwrap_or_default() =>
+            {
+                send().await
+            }
+            sent => sent,
+        }
+    }
+
     /// Returns the length of the blob; so do the other shapes. `None`: it was there.
     async fn whole(&self, block: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
         let Block { payload, crc64, .. } = block;
         let bytes = payload.len();
         let content_md5 = self.reader.md5();
-        let sent = request(&self.command.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
-            let body = Body { crc64: crc64.filter(|_| with_crc64), content_md5, ..body };
-            self.client.put_blob(&self.blob, payload.clone(), body).await
-        })
-        .await;
-        if let Err(gave_up) = sent {
+        let send = async || {
+            request(&self.command.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
+                let body = Body { crc64: crc64.filter(|_| with_crc64), content_md5, ..body };
+                self.client.put_blob(&self.blob, payload.clone(), body).await
+            })
+            .await
+        };
+        if let Err(gave_up) = self.cleared(body, send).await {
             if !(body.if_none_match_any && gave_up.already_exists()) {
                 return Err(self.failed(gave_up));
             }
@@ -266,7 +287,7 @@ impl Input {
 
     async fn blocks(&self, first: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
         let content = uuid::Uuid::new_v4().into_bytes();
-        let way = Rc::new(Way::default());
+        let way = Rc::new(Way::of_pipe());
         let (mut bytes, mut count) = (0, 0);
         let mut tasks: JoinSet<Result<(), GaveUp>> = JoinSet::new();
         let mut block = first;
@@ -290,7 +311,7 @@ impl Input {
             // What has failed is told before more is read; after the last block all are waited for.
             while let Some(sent) = if is_last { tasks.join_next().await } else { tasks.try_join_next() } {
                 match sent {
-                    Ok(sent) => sent.map_err(|gave_up| self.failed(gave_up))?,
+                    Ok(sent) => sent.map_err(|gave_up| self.not_taken(gave_up))?,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 }
             }
@@ -315,11 +336,25 @@ impl Input {
         if exists { Ok(None) } else { Err(self.failed(gave_up)) }
     }
 
+    /// The failure of a block.
+    fn not_taken(&self, gave_up: GaveUp) -> CommandError {
+        let is_full = gave_up.has_code("BlockCountExceedsLimit");
+        match self.failed(gave_up) {
+            CommandError::Failed(failure) if is_full => CommandError::failed(failure.advise(
+                "uncommitted blocks of earlier runs lie under this name: send the stream again, which discards them \
+                 before its first block (another program's with --delete-destination-file)",
+            )),
+            failed => failed,
+        }
+    }
+
     async fn append(&self, first: Block, body: Body<'_>) -> Result<Option<u64>, CommandError> {
         let options = &self.command.session.options;
         let in_place = !matches!(options.overwrite, Overwrite::Always) || options.overwrite_in_place;
         let body = Body { if_none_match_any: body.if_none_match_any || !in_place, ..body };
-        let made = self.command.ask(async || self.client.create_append_blob(&self.blob, body).await).await;
+        let make =
+            async || self.command.ask(async || self.client.create_append_blob(&self.blob, body).await).await;
+        let made = self.cleared(body, make).await;
         let etag = match made {
             Ok(written) => written.etag,
             Err(gave_up) if body.if_none_match_any && gave_up.already_exists() => {

@@ -21,13 +21,12 @@ use crate::lane::{Ended, Lane};
 use crate::outcome::TransferId;
 use crate::pieces::Pieces;
 use crate::queue::Large;
-use crate::request::{Begin, request};
+use crate::request::{Begin, GaveUp, request};
 use crate::task::{Found, Upload};
 use crate::verify;
 
 use super::blocks::Way;
 use super::hold::Hold;
-use super::visible::another;
 use super::{Place, blocks, content_type, first_of, metadata_of, pages, read, resume};
 
 /// What the lanes share about one large file.
@@ -273,10 +272,15 @@ async fn commit<R: FileRing>(
     file: &OpenFile,
 ) -> Result<Ended, Box<Failure>> {
     file.check_unchanged().map_err(|error| large.not_read(&error))?;
-    let content_md5 = match &large.md5 {
-        Some(md5) => Some(md5.finish().await.map_err(|error| large.not_read(&error))?),
-        None => None,
+    let content_md5 = match (&large.md5, &large.hold) {
+        (None, _) => None,
+        (Some(md5), None) => Some(md5.finish().await),
+        (Some(md5), Some(hold)) => {
+            let finished = hold.beside(lane, &large.blob, md5.finish()).await;
+            Some(finished.map_err(|gave_up| pages::failed(lane, large, gave_up))?)
+        }
     };
+    let content_md5 = content_md5.transpose().map_err(|error| large.not_read(&error))?;
     let ended = match large.parts {
         Parts::Blocks { only_new } => blocks::commit(lane, large, only_new, content_md5).await?,
         Parts::Pages => pages::complete(lane, large, content_md5).await?,
@@ -312,18 +316,9 @@ pub(super) fn sum_up(md5: Option<&InOrder<Md5>>, mut offset: u64, parts: &[Bytes
 }
 
 /// Stores the MD5 of a blob that is complete.
-pub(super) async fn set_md5<R: FileRing>(
-    lane: &Lane<R>,
-    object: String,
-    blob: &str,
-    body: Body<'_>,
-) -> Result<(), Box<Failure>> {
-    let sender = lane.sender();
-    let set = request(&sender, 0, Begin::Always, async |_| lane.client.set_properties(blob, body).await);
-    match set.await {
-        Err(gave_up) if gave_up.is_of_another() => Err(another(gave_up, lane, &object)),
-        set => set.map(drop).map_err(|gave_up| gave_up.for_object(lane.session(), &object)),
-    }
+pub(super) async fn set_md5<R: FileRing>(lane: &Lane<R>, blob: &str, body: Body<'_>) -> Result<(), GaveUp> {
+    let set = async |_| lane.client.set_properties(blob, body).await;
+    request(&lane.sender(), 0, Begin::Always, set).await.map(drop)
 }
 
 #[cfg(test)]

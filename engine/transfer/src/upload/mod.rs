@@ -177,7 +177,7 @@ async fn larger<R: FileRing>(
             let whole = put::Whole { payload, crc64, mtime_ns, metadata, sniff: true };
             match verdict {
                 Verdict::Write { only_new } => whole.put(lane, &place, only_new).await,
-                Verdict::Keep { kind, there } => Ok(whole.kept(lane, &place, kind, &there).await),
+                Verdict::Keep { kind, there } => whole.kept(lane, &place, kind, &there).await,
             }
         }
         UploadShape::Blocks { block_size, count } => {

@@ -41,7 +41,7 @@ pub(super) async fn file<R: FileRing>(
     let count = u32::try_from(len.div_ceil(size)).map_err(|_| {
         Box::new(limit(format!("{len} bytes are too many pieces of {size}")).advise("raise --block-size-mb"))
     })?;
-    let hold = Hold::new(lane.shared.id, id);
+    let hold = Hold::new(lane.shared.id, id, options.clock.clone());
     let visible = Visible { lane, task, place: &place, file: &file, kind: Kind::Page, hold: Some(&hold) };
     let over = match visible.over().await? {
         Ok(over) => over,
@@ -92,28 +92,24 @@ pub(super) async fn write<R: FileRing>(
     payload: &Payload,
     body: Body<'_>,
 ) -> Result<(), Box<Failure>> {
-    let failed = |gave_up: crate::request::GaveUp| match gave_up.is_of_another() {
-        true => another(gave_up, lane, &large.object()),
-        false => gave_up.for_object(lane.session(), &large.object()),
-    };
+    let failed = |gave_up| failed(lane, large, gave_up);
     let Some(hold) = &large.hold else { unreachable!("page blobs are held") };
     hold.keep(lane, &large.blob).await.map_err(failed)?;
-    let mut is_renewed = false;
-    loop {
-        let sent = request(&lane.sender(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
+    let send = async || {
+        request(&lane.sender(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
             let body = Body { crc64: body.crc64.filter(|_| with_crc64), lease: hold.lease(), ..body };
             lane.client.put_page(&large.blob, offset, payload.clone(), body).await
         })
-        .await;
-        match sent {
-            Ok(_) => return Ok(()),
-            // It has run out, the process having slept: if it can be renewed nobody else has written.
-            Err(gave_up) if gave_up.lease_lost() && !is_renewed => {
-                is_renewed = true;
-                hold.renew(lane, &large.blob).await.map_err(failed)?;
-            }
-            Err(gave_up) => return Err(failed(gave_up)),
-        }
+        .await
+    };
+    hold.under(lane, &large.blob, send).await.map(drop).map_err(failed)
+}
+
+/// The failure of what went on under the lease.
+pub(super) fn failed<R: FileRing>(lane: &Lane<R>, large: &LargeFile, gave_up: GaveUp) -> Box<Failure> {
+    match gave_up.is_of_another() {
+        true => another(gave_up, lane, &large.object()),
+        false => gave_up.for_object(lane.session(), &large.object()),
     }
 }
 
@@ -124,20 +120,16 @@ pub(super) async fn complete<R: FileRing>(
     content_md5: Option<[u8; 16]>,
 ) -> Result<Ended, Box<Failure>> {
     let Some(hold) = &large.hold else { unreachable!("page blobs are held") };
-    if hold.lease().is_some() {
-        // Summing up may have taken longer than the lease lasts.
-        let failed = |gave_up: GaveUp| match gave_up.is_of_another() {
-            true => another(gave_up, lane, &large.object()),
-            false => gave_up.for_object(lane.session(), &large.object()),
-        };
-        hold.keep(lane, &large.blob).await.map_err(failed)?;
-    }
     if content_md5.is_some() {
-        let body = Body { content_md5, lease: hold.lease(), ..large.body(false) };
-        large::set_md5(lane, large.object(), &large.blob, body).await?;
+        let set = async || {
+            let body = Body { content_md5, lease: hold.lease(), ..large.body(false) };
+            large::set_md5(lane, &large.blob, body).await
+        };
+        hold.under(lane, &large.blob, set).await.map_err(|gave_up| failed(lane, large, gave_up))?;
     }
-    let bytes = large.meta.len;
-    put::check_length(lane, &large.place(), bytes).await?;
+    let (bytes, place) = (large.meta.len, large.place());
+    let check = put::check_length(lane, &place, bytes);
+    hold.beside(lane, &large.blob, check).await.map_err(|gave_up| failed(lane, large, gave_up))??;
     hold.release(lane, &large.blob).await.map_err(|gave_up| another(gave_up, lane, &large.object()))?;
     Ok(Ended::Done { bytes })
 }

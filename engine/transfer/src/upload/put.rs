@@ -156,7 +156,7 @@ impl Whole {
     ) -> Result<Ended, Box<Failure>> {
         match verdict(lane, task, place, self.mtime_ns, self.payload.len()).await? {
             Verdict::Write { only_new } => self.put(lane, place, only_new).await,
-            Verdict::Keep { kind, there } => Ok(self.kept(lane, place, kind, &there).await),
+            Verdict::Keep { kind, there } => self.kept(lane, place, kind, &there).await,
         }
     }
 
@@ -168,13 +168,23 @@ impl Whole {
         place: &Place<'_>,
         kind: SkippedKind,
         there: &BlobFacts,
-    ) -> Ended {
+    ) -> Result<Ended, Box<Failure>> {
         if is_recent(&lane.shared, place.id, there)
             && is_this_one(&lane.look(&place.blob), there, &self.payload).await
         {
-            return Ended::Done { bytes: self.payload.len() };
+            return self.is_there(lane, place).await;
         }
-        Ended::Skipped(kind)
+        Ok(Ended::Skipped(kind))
+    }
+
+    /// The blob is there: what the caller wants to be compared is.
+    async fn is_there<R: FileRing>(&self, lane: &Lane<R>, place: &Place<'_>) -> Result<Ended, Box<Failure>> {
+        let bytes = self.payload.len();
+        check_length(lane, place, bytes).await?;
+        if lane.session().options.verify {
+            verify::bytes(lane, &lane.look(&place.blob), &self.payload, &place.object()).await?;
+        }
+        Ok(Ended::Done { bytes })
     }
 
     /// Sends it.
@@ -211,7 +221,7 @@ impl Whole {
                     && (gave_up.maybe_done() || is_recent(&lane.shared, place.id, &there))
                     && is_this_one(&look, &there, payload).await
                 {
-                    return Ok(Ended::Done { bytes });
+                    return self.is_there(lane, place).await;
                 }
                 return Ok(Ended::Skipped(SkippedKind::Exists));
             }
@@ -227,11 +237,7 @@ impl Whole {
             return Err(gave_up.for_object(lane.session(), &place.object()));
         }
         add(&lane.counters().bytes, bytes);
-        check_length(lane, place, bytes).await?;
-        if options.verify {
-            verify::bytes(lane, &lane.look(&place.blob), payload, &place.object()).await?;
-        }
-        Ok(Ended::Done { bytes })
+        self.is_there(lane, place).await
     }
 }
 

@@ -28,8 +28,13 @@ pub(super) enum Over {
     Nothing,
     /// Any: it is to be replaced.
     Any,
-    /// The one with this ETag: an attempt of this job has left it.
-    This(Option<Box<str>>),
+    /// The one with this ETag and length, whose content is the file's: an attempt of this job has left it.
+    This {
+        /// Its ETag.
+        etag: Option<Box<str>>,
+        /// Its length.
+        len: u64,
+    },
     /// The one whose lease this job has.
     Held,
 }
@@ -99,11 +104,12 @@ impl<R: FileRing> Visible<'_, R> {
             Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok(None),
             Err(gave_up) => return Err(self.failed(gave_up)),
         };
-        Ok(self.is_of_file(&there).await?.then_some(Over::This(there.etag)))
+        let is_of_file = self.is_of_file(&there).await?;
+        Ok(is_of_file.then_some(Over::This { etag: there.etag, len: there.len }))
     }
 
     /// Whether a blob holds nothing but what this file would put there: it is a beginning of it, or pages of it. What
-    /// replaces it loses nothing.
+    /// goes on with it, or replaces it, loses nothing.
     pub(super) async fn is_of_file(&self, there: &BlobFacts) -> Result<bool, Box<Failure>> {
         let len = self.file.meta.len;
         let agree = match self.kind {
@@ -140,14 +146,20 @@ impl<R: FileRing> Visible<'_, R> {
         let body = Body {
             if_none_match_any: *over == Over::Nothing,
             if_match: match over {
-                Over::This(etag) => etag.as_deref(),
+                Over::This { etag, .. } => etag.as_deref(),
                 _ => None,
             },
             lease: self.hold.and_then(Hold::lease),
             ..body
         };
-        let mut sent =
-            request(&self.lane.sender(), 0, Begin::UnlessStopping, async |_| create(body).await).await;
+        let sender = self.lane.sender();
+        let mut send =
+            async || request(&sender, 0, Begin::UnlessStopping, async |_| create(body).await).await;
+        let mut sent = match self.hold {
+            // The turn to be summed up may have taken longer than it lasts.
+            Some(hold) => hold.under(self.lane, &self.place.blob, &mut send).await,
+            None => send().await,
+        };
         let options = &self.lane.session().options;
         if let Err(gave_up) = &sent
             && gave_up.has_code("InvalidBlobType")
@@ -155,7 +167,7 @@ impl<R: FileRing> Visible<'_, R> {
             && *over != Over::Nothing
             && self.look().discard_blocks(true).await.unwrap_or_default()
         {
-            sent = request(&self.lane.sender(), 0, Begin::UnlessStopping, async |_| create(body).await).await;
+            sent = send().await;
         }
         let gave_up = match sent {
             Ok(written) => return Ok(Made::There(written.etag)),
@@ -163,7 +175,8 @@ impl<R: FileRing> Visible<'_, R> {
         };
         if !gave_up.already_exists() {
             // Its lease was this job's, and is not any more.
-            return Err(match gave_up.lease_lost() {
+            let is_lost = gave_up.lease_lost() || (*over == Over::Held && gave_up.is_of_another());
+            return Err(match is_lost {
                 true => another(gave_up, self.lane, &self.place.object()),
                 false => self.failed(gave_up),
             });

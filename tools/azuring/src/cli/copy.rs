@@ -225,6 +225,11 @@ pub(crate) struct UploadArgs {
     #[arg(long, default_value = "false")]
     pub(crate) verify: Switch,
 
+    /// Uploads: remove what is there where a blob of another type, or blocks that nobody has committed, stand in the way;
+    /// never with --overwrite=false
+    #[arg(long, default_value = "false")]
+    pub(crate) delete_destination_file: Switch,
+
     /// What hard links are: `follow` uploads each as a file of its own
     #[arg(long, value_enum, ignore_case = true, default_value_t = HardlinksArg::Follow, value_name = "HOW")]
     pub(crate) hardlinks: HardlinksArg,
@@ -313,10 +318,6 @@ pub(crate) struct RefusedArgs {
     /// Clear the read-only attribute before overwriting
     #[arg(long, default_value = "false", hide = true)]
     pub(crate) force_if_read_only: Switch,
-
-    /// Remove what is there where a blob of another type, or uncommitted blocks, stand in the way
-    #[arg(long, default_value = "false", hide = true)]
-    pub(crate) delete_destination_file: Switch,
 
     /// Windows backup mode
     #[arg(long, default_value = "false", hide = true)]

@@ -23,6 +23,16 @@ fn the_definition_is_consistent() {
 }
 
 #[test]
+fn flags_that_an_advice_names_are_in_the_help() {
+    let mut definition = definition();
+    let help = definition.find_subcommand_mut("copy").unwrap().render_long_help().to_string();
+    for flag in ["--delete-destination-file", "--check-length", "--verify", "--overwrite", "--block-size-mb"]
+    {
+        assert!(help.contains(flag), "{flag}");
+    }
+}
+
+#[test]
 fn switches_are_written_in_azcopys_ways() {
     assert!(copy("azuring copy a b --recursive").recursive.0);
     assert!(copy("azuring cp a b --recursive=true").recursive.0);
