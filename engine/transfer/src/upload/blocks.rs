@@ -33,7 +33,7 @@ pub(super) struct Way {
     theirs: OnceCell<Option<usize>>,
     /// Whether others' blocks were discarded.
     is_clear: OnceCell<bool>,
-    /// Whether that was begun: what is sent after that is not discarded.
+    /// Whether that was begun: what comes before its end may be discarded with them, and is sent again.
     clears: AtomicBool,
     /// Whether a block of this upload waits for its list: it would be discarded with the others.
     has_sent: AtomicBool,
@@ -115,7 +115,7 @@ pub(super) async fn send(
 ) -> Result<(), GaveUp> {
     let mut tried = false;
     loop {
-        let id = id();
+        let (id, was_clear) = (id(), way.is_clear.initialized());
         let sent = request(&look.sender, payload.len(), Begin::UnlessStopping, async |with_crc64| {
             let body = Body { crc64: body.crc64.filter(|_| with_crc64), ..body };
             look.client.put_block(look.blob, &id, payload.clone(), body).await
@@ -123,7 +123,12 @@ pub(super) async fn send(
         .await;
         let Err(gave_up) = sent else {
             way.has_sent.store(true, Ordering::SeqCst);
-            return Ok(());
+            if was_clear || !way.clears.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            // It came between, and may have gone with what was discarded.
+            way.is_clear.get_or_init(async || false).await;
+            continue;
         };
         let options = &look.sender.session.options;
         // What others have is not removed where it is not even to be overwritten.
@@ -146,6 +151,7 @@ impl Way {
     /// program's own are discarded, if there is no blob of the name; if blocks of this very upload are among them, it has
     /// to begin anew, which a pipe cannot. What else stands in the way is removed when the caller says so (`force`).
     async fn make(&self, look: &Look<'_>, gave_up: &GaveUp, force: bool) -> bool {
+        let (mut is_full, has_sent) = (false, || self.has_sent.load(Ordering::SeqCst));
         let discards = match gave_up.service().map(|refusal| &*refusal.code) {
             Some("InvalidBlobOrBlock") => {
                 if let Some(len) = *self.theirs.get_or_init(|| look.other_id_len()).await {
@@ -154,7 +160,8 @@ impl Way {
                 force
             }
             Some("BlockCountExceedsLimit") => {
-                !self.is_pipe || !self.has_sent.load(Ordering::SeqCst) || self.clears.load(Ordering::SeqCst)
+                is_full = true;
+                !self.is_pipe || !has_sent() || self.clears.load(Ordering::SeqCst)
             }
             Some("InvalidBlobType") => force,
             _ => false,
@@ -162,10 +169,10 @@ impl Way {
         if !discards {
             return false;
         }
-        // Whether this upload can go on: what it has sent before is discarded too.
         let discard = async || {
             self.clears.store(true, Ordering::SeqCst);
-            let goes_on = !self.has_sent.load(Ordering::SeqCst);
+            // What was sent before is discarded too: there is no use in sending the rest.
+            let goes_on = !is_full || !has_sent();
             look.discard_blocks(force).await.unwrap_or_default() && goes_on
         };
         *self.is_clear.get_or_init(discard).await

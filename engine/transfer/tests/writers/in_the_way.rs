@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// The id of a block of this program: `azuring2`, and zeros.
+const OWN: &str = "YXp1cmluZzIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// A block that somebody has left uncommitted.
 fn leave_block(scene: &Scene, id: &str) {
     let id = id.replace('=', "%3D").replace('+', "%2B").replace('/', "%2F");
@@ -79,6 +82,29 @@ fn one_by_one() -> JobOptions {
     JobOptions { limits: Limits { lanes: 1, concurrency: 1, ..Limits::here() }, ..options() }
 }
 
+/// Takes no block before an empty blob is made, which discards what is there; then it is removed, with this answer.
+fn full_until_cleared(scene: &Scene, removed: Answer) {
+    let hostile = scene.hostile.clone();
+    let made = Answer::passed().meanwhile(move |_| {
+        hostile.relent();
+        hostile.add(Rule::on("DELETE", "x").answer(removed.clone()));
+    });
+    scene.hostile.add(Rule::on("PUT", "x").answer(made));
+    let full = Answer::error(409, "BlockCountExceedsLimit");
+    scene.hostile.add(Rule::on("PUT", "x").query("comp=block&").answer(full));
+}
+
+#[test]
+fn a_block_that_comes_while_others_are_discarded_is_sent_again() {
+    let scene = Scene::new(1, Vec::new());
+    leave_block(&scene, OWN);
+    let (bench, left) = (Arc::clone(&scene.bench), scene.count(Operation::PutBlock));
+    let sent = move || bench.server.stats().by_operation[&Operation::PutBlock] - left;
+    full_until_cleared(&scene, Answer::passed().meanwhile(move |_| wait_until(|| sent() > 0)));
+    assert_eq!(counts(&scene.pipe(bytes(20 * PIECE), &options()).unwrap()), (1, 0, 0));
+    assert!(scene.content().unwrap() == bytes(20 * PIECE));
+}
+
 #[test]
 fn too_many_blocks_in_the_middle_of_a_pipe_end_it_at_once() {
     let full =
@@ -92,7 +118,7 @@ fn too_many_blocks_in_the_middle_of_a_pipe_end_it_at_once() {
     assert!(scene.hostile.requests_of("PUT", "x").len() < 200);
     // As it was told: the next one makes room.
     scene.hostile.relent();
-    scene.hostile.add(full().nth(1));
+    full_until_cleared(&scene, Answer::passed());
     assert_eq!(counts(&scene.pipe(bytes(3 * PIECE), &one_by_one()).unwrap()), (1, 0, 0));
     assert!(scene.content().unwrap() == bytes(3 * PIECE));
 }
@@ -109,15 +135,13 @@ fn too_many_blocks_in_the_middle_of_a_file_begin_it_anew_at_once() {
 
 #[test]
 fn blocks_of_own_runs_that_are_too_many_are_discarded_and_a_blob_never_is() {
-    // `azuring2`, and zeros.
-    let own = "YXp1cmluZzIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let full = || {
         Rule::on("PUT", "x").query("comp=block&").nth(1).answer(Answer::error(409, "BlockCountExceedsLimit"))
     };
     // What was sent before the first refusal is discarded as well.
     let twice = || JobOptions { retry_failed: 1, ..options() };
     let scene = Scene::new(3 * PIECE, vec![full()]);
-    leave_block(&scene, own);
+    leave_block(&scene, OWN);
     let (report, failures) = scene.upload(twice());
     assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     assert!(scene.content().unwrap() == bytes(3 * PIECE));
@@ -128,7 +152,7 @@ fn blocks_of_own_runs_that_are_too_many_are_discarded_and_a_blob_never_is() {
         if has_blob {
             scene.other().replaces(b"old");
         }
-        leave_block(&scene, if has_blob { own } else { "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIj" });
+        leave_block(&scene, if has_blob { OWN } else { "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIj" });
         let (report, failures) = scene.upload(twice());
         assert_eq!(counts(&report), (0, 1, 0));
         assert!(failures[0].advice.as_ref().unwrap().contains("--delete-destination-file"), "{failures:?}");
