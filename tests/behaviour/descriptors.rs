@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use azsim::Tls;
-use azuring_tests::{Fixture, Outcome, azuring};
+use azsim::{Operation, Tls};
+use azuring_tests::{Fixture, Outcome, Running, azuring, wait_until};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 /// Limits of open files; from `ENOUGH` on nothing may be refused.
 const LIMITS: [u64; 7] = [12, 24, 32, 48, 96, 256, 1024];
@@ -119,4 +120,86 @@ fn what_there_is_no_room_for_is_told() {
     outcome.expect_code(0);
     let told = "the limit of open files leaves room for ";
     assert!(outcome.stderr.contains(told) && outcome.stderr.contains("instead of 200"), "{}", outcome.stderr);
+}
+
+/// As many requests as there is room for are under way at the same time, and then come several times as many.
+#[test]
+fn nine_hundred_requests_fit_into_a_limit_of_1024() {
+    let fixture = Fixture::new(azuring!()).limit_files(1024);
+    for file in 0..6_000 {
+        fixture.file(&format!("tree/{:02}/{file}", file % 60), b"content");
+    }
+    fixture.hold(Operation::PutBlob, "", 0);
+    let args = fixture.upload_args(&fixture.path().join("tree"), &GREEDY);
+    let running = fixture.azuring().start(args);
+    // `engine/transfer/src/descriptors.rs` says how many there are.
+    fixture.wait_for_held(440);
+    fixture.release();
+    let outcome = running.wait().unwrap();
+    assert!(did(&outcome, 1024, "upload"));
+    assert!(outcome.stderr.contains("instead of 900"), "{}", outcome.stderr);
+    assert_eq!(fixture.names().len(), 6_000);
+}
+
+/// Lets the process have this many files open from now on, those that it has included.
+fn may_open(running: &Running, files: u64) {
+    let pid = Pid::from_raw(running.id().try_into().unwrap());
+    let limit = Rlimit { current: Some(files), maximum: Some(1024) };
+    prlimit(pid, Resource::Nofile, limit).unwrap();
+}
+
+/// How many connections the process has to the server.
+fn connections(running: &Running, fixture: &Fixture) -> usize {
+    // Of each line of the table: the peer's address, and the inode of the socket. Sockets that are no TCP are of signals.
+    let port = format!(":{:04X}", fixture.server().addr().port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let to_server: Vec<String> = lines
+        .filter(|line| line.len() > 9 && line[2].ends_with(&port))
+        .map(|line| format!("socket:[{}]", line[9]))
+        .collect();
+    // What is closed while it is looked at is none.
+    let is_one = |entry: std::io::Result<fs::DirEntry>| {
+        let leads = entry.and_then(|entry| fs::read_link(entry.path()));
+        leads.is_ok_and(|leads| to_server.iter().any(|socket| leads.as_os_str() == socket.as_str()))
+    };
+    let all = fs::read_dir(format!("/proc/{}/fd", running.id()));
+    all.map_or(0, |all| all.map(is_one).filter(|is_one| *is_one).count())
+}
+
+/// In the middle of a job somebody else has all the descriptors: the links that nobody uses are let go, nothing fails, and
+/// the job goes on when there are some again.
+#[test]
+fn what_others_take_meanwhile_is_waited_for() {
+    const FILES: usize = 1_200;
+    let fixture = Fixture::new(azuring!()).limit_files(1024);
+    for file in 0..FILES {
+        fixture.file(&format!("tree/{:02}/{file}", file % 60), format!("{file}").as_bytes());
+    }
+    let (from, to) = (fixture.path().join("tree/*"), fixture.path().join("to"));
+    let blobs = fixture.url_of("data", "*");
+    let more = ["--recursive", "--concurrency=4"];
+    let up = [from.to_str().unwrap(), &fixture.url()].map(str::to_owned);
+    let down = [blobs, to.to_str().unwrap().to_owned()];
+    for (operation, [from, to]) in [(Operation::PutBlob, up), (Operation::GetBlob, down)] {
+        fixture.hold(operation, "", 20);
+        let before = fixture.held();
+        let running = fixture.azuring().start(["copy", &from, &to].iter().copied().chain(more));
+        fixture.wait_for_held(before + 4);
+        assert!(connections(&running, &fixture) >= 4);
+        may_open(&running, 3);
+        fixture.release();
+        wait_until("idle links are let go", || connections(&running, &fixture) == 0);
+        let done = fixture.server().stats().by_operation[&operation];
+        assert!(done < FILES as u64, "it waits, and has not ended: {done}");
+        may_open(&running, 1024);
+        let outcome = running.wait().unwrap();
+        assert!(did(&outcome, 1024, "copy"), "{operation:?}");
+        assert_eq!(outcome.field("Number of File Transfers Completed"), Some("1200"), "{operation:?}");
+        assert!(!outcome.stderr.contains("attempt"), "{}", outcome.stderr);
+    }
+    for file in 0..FILES {
+        let content = fs::read(to.join(format!("{:02}/{file}", file % 60))).unwrap();
+        assert_eq!(content, format!("{file}").as_bytes());
+    }
 }

@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use azsim::{Fault, Faults, NameMatch, Operation, Rule};
-use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, Running, azuring};
+use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, Running, azuring, wait_until};
 use serde_json::Value;
 
 #[path = "../../tools/azuring/src/view/ndjson/schema.rs"]
@@ -201,13 +201,13 @@ fn jobs_are_listed_the_latest_first() {
     let fixture = Fixture::new(azuring!());
     assert_eq!(listed(&fixture, &[]), Vec::<String>::new());
     let file = fixture.file("a b.txt", b"a");
-    let (url, first) = (fixture.url(), Instant::now());
+    let url = fixture.url();
     fixture.run(["copy", file.to_str().unwrap(), &url]).expect_code(0);
     let one = the_job(&fixture);
     // Times are whole seconds.
-    while first.elapsed() < Duration::from_millis(1100) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = second();
+    wait_until("another second", || second() > now);
     fixture.run(["rm", &url, "--recursive"]).expect_code(0);
     let both = listed(&fixture, &[]);
     assert_eq!((both.len(), &both[1]), (2, &one));

@@ -220,10 +220,32 @@ fn a_line_that_names_a_directory_is_not_filtered_by_name() {
     assert_eq!(set, ["dir/sub/g.txt", "dir/top.txt"]);
     run(&fixture, &[&["remove", &url][..], &filters].concat(), 0);
     assert_eq!(fixture.names(), ["dir/sub/a.bin", "dir/zero"]);
-    // A line that is nothing at all is told, also where the filter would not have it.
-    fixture.file("list", b"nowhere\n");
-    let outcome = run(&fixture, &[&["copy", &url, "@/again"][..], &filters].concat(), 4);
-    told(&outcome, "failed: nowhere/: there is no such directory");
+}
+
+/// By the name that the line has, also where the filter would not have it.
+#[test]
+fn a_line_that_is_nothing_at_all_is_told_by_its_name() {
+    let fixture = seeded(&["dir/top.txt"]);
+    fixture.file("list", b"nowhere\ngone/\n");
+    fixture.file("up/x", b"x");
+    let url = fixture.url_of("data", "dir");
+    for command in
+        [&["copy", &url, "@/again"][..], &["remove", &url], &["set-properties", &url, "--metadata=a=b"]]
+    {
+        for filter in [&[][..], &["--include-pattern=*.txt"], &["--exclude-pattern=*.x"]] {
+            let args = [command, &["--list-of-files=@/list", "--recursive"], filter].concat();
+            let outcome = run(&fixture, &args, 4);
+            told(&outcome, "failed: nowhere: there is no such blob");
+            told(&outcome, "failed: gone/: there is no such directory");
+        }
+    }
+    let outcome = run(&fixture, &["copy", "@/up", &url, "--list-of-files=@/list"], 1);
+    told(&outcome, "failed: nowhere: ");
+    told(&outcome, "failed: gone/: ");
+    // What no blob can be called is told as the line has it, too.
+    fixture.file("list", &[b"x/".repeat(300), b"y".to_vec()].concat());
+    let outcome = run(&fixture, &["copy", &url, "@/again", "--list-of-files=@/list"], 1);
+    told(&outcome, "failed: x/x/");
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl Sender {
         let endpoint = Endpoint { tls: false, host: "127.0.0.1".to_owned(), port: self.port };
         let url = format!("http://{endpoint}{path}");
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let settings = LinkSettings { http, stall, tls: None, pacer: None, proxies: None };
+        let settings = LinkSettings { http, stall, tls: None, ..LinkSettings::default() };
         tokio::task::LocalSet::new().block_on(&self.runtime, async {
             let mut request = Request::builder().method(method).uri(url).body(()).unwrap();
             *request.headers_mut() = headers;
@@ -312,7 +312,7 @@ fn azsim_takes_what_an_identity_signs() {
     let client = |credential: Credential| {
         let target = Target::new(url.clone(), credential, &BlobProperties::default()).unwrap();
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let settings = LinkSettings { http, stall, tls: Some(tls.clone()), pacer: None, proxies: None };
+        let settings = LinkSettings { http, stall, tls: Some(tls.clone()), ..LinkSettings::default() };
         BlobClient::new(Rc::new(target), Links::new(url.endpoint(), settings))
     };
     let (feed, bearer) = bearer("the identity of the test");

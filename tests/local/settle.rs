@@ -1,15 +1,11 @@
 //! A file system that could not write back what it took: an error of `syncfs(2)`, which says nothing of which file.
 
 use std::io::Write as _;
-use std::time::{Duration, Instant};
 
 use azsim::{Fault, Faults, NameMatch, Operation, Rule};
-use azuring_tests::{Call, Outcome};
+use azuring_tests::{Call, Outcome, wait_until};
 
 use crate::scene::{EIO, Scene, small, there};
-
-/// How long anything may take, under whatever load.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the job with `flags`; while one of its blobs is not given, the file system loses something: its last error is the
 /// whole system's, and is told to everybody who watches.
@@ -23,11 +19,7 @@ fn with_an_error_of_writing_back(scene: &Scene, flags: &[&str]) -> Outcome {
     };
     scene.fixture.server().set_faults(Faults { rules: vec![hold], ..Faults::default() });
     let running = scene.fixture.azuring().start(scene.command(flags));
-    let begun = Instant::now();
-    while there(scene.disk.path()).len() < scene.files.len() - 1 {
-        assert!(begun.elapsed() < PATIENCE, "nothing arrives: {}", running.wait().unwrap().stderr);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("all files but one", || there(scene.disk.path()).len() >= scene.files.len() - 1);
     // Another program's file. Its own error is told to it, and to whoever asks for the whole file system.
     let mut file = std::fs::File::create(scene.disk.path().join("other")).unwrap();
     file.write_all(&[1; 5000]).unwrap();

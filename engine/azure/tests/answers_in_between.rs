@@ -24,7 +24,7 @@ fn with_client<T>(hostile: &Hostile, exchanges: impl AsyncFn(BlobClient) -> T) -
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
         let links = Links::new(
             target.url().endpoint(),
-            LinkSettings { http, stall, tls: None, pacer: None, proxies: None },
+            LinkSettings { http, stall, tls: None, ..LinkSettings::default() },
         );
         exchanges(BlobClient::new(Rc::new(target), links)).await
     })

@@ -56,7 +56,7 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let settings = LinkSettings { http, stall, tls, pacer: None, proxies: None };
+        let settings = LinkSettings { http, stall, tls, ..LinkSettings::default() };
         let links = Links::new(target.url().endpoint(), settings);
         exchanges(server, &BlobClient::new(Rc::new(target), links)).await;
     });

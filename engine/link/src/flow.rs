@@ -3,8 +3,8 @@
 //! Silence alone is no sign of an end: an answer of one byte every 25 s is never silent for 30, and would hold its exchange
 //! for days. So the bytes of an exchange are compared with the time in which somebody waited for them.
 //!
-//! The exchanges of a lane have to move [`LEAST_BYTES_PER_SECOND`] together, each its share: on a thin line hundreds of them
-//! are slow without any of them being stuck. Only seconds count in which the exchange waited for the network: not those of
+//! The exchanges of a job have to move [`LEAST_BYTES_PER_SECOND`] together, each its share: on a thin line hundreds of them
+//! are slow without any of them being stuck, and a lane with few is on the same line as the others. Only seconds count in which the exchange waited for the network: not those of
 //! a slow disk or reader, of a stopped process, or of a limit that the user has set (`--cap-mbps`).
 
 use std::cell::Cell;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::error::LinkError;
 
-/// What the exchanges of a lane move together at least, on average over the time that [`window_s`] says.
+/// What the exchanges of a job move together at least, on average over the time that [`window_s`] says.
 const LEAST_BYTES_PER_SECOND: u64 = 1024;
 
 /// Seconds of waiting over which the rate is looked at: twice those after which silence is too long.
@@ -67,7 +67,7 @@ impl Flow {
         self.bytes.set(self.bytes.get() + bytes as u64);
     }
 
-    /// Somebody has waited so many seconds more. `among`: exchanges of the lane that are under way. Tells when the window
+    /// Somebody has waited so many seconds more. `among`: exchanges of the job that are under way. Tells when the window
     /// is over and too little has moved in it.
     pub(crate) fn waited(&self, seconds: u32, window_s: u32, among: u32) -> Option<Cut> {
         let waited_s = self.waited_s.get().saturating_add(seconds);
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_an_average_that_the_exchanges_of_a_lane_share() {
+    fn the_rate_is_an_average_that_the_exchanges_of_a_job_share() {
         let flow = Flow::default();
         let minute = |bytes, among| {
             flow.begin();

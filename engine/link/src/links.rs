@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -47,12 +48,21 @@ pub struct LinkSettings {
     pub pacer: Option<Arc<Pacer>>,
     /// The proxies to go through; `None` for none.
     pub proxies: Option<Arc<Proxies>>,
+    /// Who shares the least rate: the exchanges of all links with this count. Each lane adds its own once a second.
+    pub under_way: Arc<AtomicU32>,
 }
 
 impl Default for LinkSettings {
-    /// Either version, cut after half a minute, without TLS, limit and proxies.
+    /// Either version, cut after half a minute, without TLS, limit and proxies, and with a least rate of its own.
     fn default() -> Self {
-        Self { http: HttpChoice::Auto, stall: Duration::from_secs(30), tls: None, pacer: None, proxies: None }
+        Self {
+            http: HttpChoice::Auto,
+            stall: Duration::from_secs(30),
+            tls: None,
+            pacer: None,
+            proxies: None,
+            under_way: Arc::default(),
+        }
     }
 }
 
@@ -111,6 +121,8 @@ pub(crate) struct Inner {
     shared: RefCell<Vec<Shared2>>,
     watched: RefCell<Vec<Weak<Activity>>>,
     stats: Cell<LinkStats>,
+    /// Of the exchanges that the settings count together, those of this lane.
+    published: Cell<u32>,
     /// What the first handshake agreed on; `None` before it. The gate lets one connection find out.
     agreed: Cell<Option<Version>>,
     gate: tokio::sync::Mutex<()>,
@@ -150,6 +162,7 @@ impl Links {
             shared: RefCell::default(),
             watched: RefCell::default(),
             stats: Cell::default(),
+            published: Cell::default(),
             agreed: Cell::new(agreed),
             gate: tokio::sync::Mutex::new(()),
             failures: RefCell::default(),
@@ -440,7 +453,8 @@ impl Inner {
         let now = self.clock.get() + 1;
         self.clock.set(now);
         let mut watched = self.watched.borrow_mut();
-        let among = watched.iter().filter_map(Weak::upgrade).map(|link| link.in_flight.get()).sum();
+        let own = watched.iter().filter_map(Weak::upgrade).map(|link| link.in_flight.get()).sum();
+        let among = self.publish(own);
         watched.retain(|link| {
             let Some(link) = link.upgrade() else { return false };
             link.among.set(among);
@@ -451,6 +465,18 @@ impl Inner {
             self.stats.set(stats);
             false
         });
+    }
+
+    /// Says how many exchanges this lane has under way; how many all have that share the least rate.
+    fn publish(&self, own: u32) -> u32 {
+        let more = own.wrapping_sub(self.published.replace(own));
+        self.settings.under_way.fetch_add(more, Ordering::Relaxed).wrapping_add(more)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.publish(0);
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Activity {
     pub(crate) flow: Flow,
     /// Whether somebody waits for an HTTP/1.1 link to move.
     pub(crate) waits: Cell<bool>,
-    /// Exchanges under way on all links of the lane, as the watchdog last counted them.
+    /// Exchanges under way on all links that share the least rate, as the watchdog last counted them.
     pub(crate) among: Cell<u32>,
     /// Set when the watchdog cut the link.
     pub(crate) cut_for: Cell<Option<Cut>>,

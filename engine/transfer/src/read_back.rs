@@ -66,12 +66,14 @@ pub(crate) fn run(
     let naming = &upload.naming;
     let finder = Arc::new(Mutex::new(FilesOf::new(finder)?));
     let io = IoPath::Threads { reason: String::new() };
+    let (http, stall) = (options.http, options.retry.stall);
+    // Cloned, not made: all lanes share the least rate.
+    let settings = LinkSettings { http, stall, tls: tls.cloned(), ..LinkSettings::default() };
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..lanes)
             .map(|_| {
                 let (finder, io, naming, root) = (Arc::clone(&finder), &io, naming, root_path);
-                let (http, stall) = (options.http, options.retry.stall);
-                let settings = LinkSettings { http, stall, tls: tls.cloned(), pacer: None, proxies: None };
+                let settings = settings.clone();
                 let target = target.clone();
                 scope.spawn(move || {
                     let runtime = LaneRuntime::new(io)?;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use azuring_azure::{Access, BlobClient, Target};
 use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) progress: Arc<Progress>,
     /// The limit of bytes per second.
     pacer: Option<Arc<Pacer>>,
+    /// Exchanges of all clients, which share the least rate.
+    under_way: Arc<AtomicU32>,
     /// The limit of requests per second.
     pub(crate) rate: Option<RequestRate>,
     /// Cleared when the server turns out not to take checksums.
@@ -46,7 +48,21 @@ impl Session {
         let rate = options.cap_requests_per_second.map(RequestRate::new);
         let crc64_taken = AtomicBool::new(false);
         let range_crc64 = AtomicBool::new(options.crc64);
-        Self { range_crc64, options, target, access, tls, verdict, progress, pacer, rate, crc64, crc64_taken }
+        let under_way = Arc::default();
+        Self {
+            range_crc64,
+            options,
+            target,
+            access,
+            tls,
+            verdict,
+            progress,
+            pacer,
+            under_way,
+            rate,
+            crc64,
+            crc64_taken,
+        }
     }
 
     /// A client with links of its own, for the calling thread. Needs a lane's runtime.
@@ -57,6 +73,7 @@ impl Session {
             tls: self.tls.clone(),
             pacer: self.pacer.clone(),
             proxies: self.options.proxies.clone(),
+            under_way: Arc::clone(&self.under_way),
         };
         let links = Links::new(self.target.url().endpoint(), settings);
         BlobClient::new(Rc::new(self.target.clone()), links)

@@ -1,10 +1,12 @@
 //! What the source argument is, and how its files are found and named.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 
 use azuring_local::{
     self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, base_name, stat_source,
@@ -12,6 +14,7 @@ use azuring_local::{
 use azuring_plan::PlanError;
 use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
 use azuring_plan::filter::Filter;
+use azuring_plan::name::escape;
 use azuring_plan::source::{LocalSource, Segment};
 use azuring_ring::SourceDir;
 
@@ -224,19 +227,18 @@ fn matcher(root: &Path, segment: Segment) -> local::SegmentMatcher {
         return Arc::new(move |_, name| segment.glob.matches(name));
     }
     let root = root.to_owned();
-    // Of the directory that was asked about last, whether it has such a name: all of its names are asked about in a row.
-    let last: Mutex<Option<(Vec<u8>, bool)>> = Mutex::default();
+    // Of the directory that each thread of the walk has asked about last, whether it has such a name: a thread asks about all
+    // names of a directory in a row.
+    let last: Mutex<HashMap<ThreadId, (Vec<u8>, bool)>> = Mutex::default();
     Arc::new(move |directory: &[u8], name: &[u8]| {
-        let mut last = last.lock().expect("nothing panics while the lock is held");
-        let exists = match &*last {
-            Some((of, exists)) if of == directory => *exists,
-            _ => {
-                let path = root.join(OsStr::from_bytes(directory)).join(OsStr::from_bytes(&segment.name));
-                let exists = std::fs::symlink_metadata(path).is_ok();
-                *last = Some((directory.to_owned(), exists));
-                exists
-            }
-        };
+        let (thread, last) = (thread::current().id(), || last.lock().expect("nothing panics under the lock"));
+        let known = last().get(&thread).and_then(|(of, exists)| (of == directory).then_some(*exists));
+        let exists = known.unwrap_or_else(|| {
+            let path = root.join(OsStr::from_bytes(directory)).join(OsStr::from_bytes(&segment.name));
+            let exists = std::fs::symlink_metadata(path).is_ok();
+            last().insert(thread, (directory.to_owned(), exists));
+            exists
+        });
         if exists { name == segment.name } else { segment.glob.matches(name) }
     })
 }
@@ -430,9 +432,9 @@ impl Take<'_> {
         }
     }
 
-    fn line(&self, planner: &mut Planner<'_>, path: &[u8], options: &LocalOptions) -> bool {
-        let full = self.path(path);
-        let path = path.strip_suffix(b"/").unwrap_or(path);
+    fn line(&self, planner: &mut Planner<'_>, line: &[u8], options: &LocalOptions) -> bool {
+        let full = self.path(line);
+        let path = line.strip_suffix(b"/").unwrap_or(line);
         let looked_up = match options.symlinks {
             Symlinks::Follow => std::fs::metadata(&full),
             Symlinks::Skip | Symlinks::Preserve => std::fs::symlink_metadata(&full),
@@ -440,7 +442,7 @@ impl Take<'_> {
         match looked_up {
             Ok(meta) if meta.is_dir() && !options.naming.recursive => {
                 let text = "a directory in a list of files needs --recursive";
-                planner.refuse(Failure::new(FailureKind::Usage, &azuring_plan::name::escape(path), text))
+                planner.refuse(Failure::new(FailureKind::Usage, &escape(line), text))
             }
             Ok(meta) if meta.is_dir() => {
                 let walk = self.beyond(options.unfiltered().walk(full), path);
@@ -463,7 +465,7 @@ impl Take<'_> {
             Err(_) if full.is_symlink() && !self.filter.passes_name(path) => true,
             Err(error) => {
                 let failure = Failure::local(&LocalError::from_io(full, "looking it up", &error));
-                planner.refuse(Failure { object: azuring_plan::name::escape(path), ..failure })
+                planner.refuse(Failure { object: escape(line), ..failure })
             }
         }
     }
@@ -508,7 +510,31 @@ fn mtime_ns(path: &Path) -> Option<i128> {
 
 #[cfg(test)]
 mod tests {
+    use azuring_plan::source::Glob;
+
     use super::*;
+
+    /// The disk is asked once for a directory, however the threads take turns: what was found out stays, though the name is
+    /// gone by then.
+    #[test]
+    fn each_thread_remembers_the_directory_that_it_reads() {
+        let root = tempfile::tempdir().unwrap();
+        for (directory, name) in [("a", "[xy]"), ("b", "x")] {
+            std::fs::create_dir(root.path().join(directory)).unwrap();
+            std::fs::write(root.path().join(directory).join(name), b"").unwrap();
+        }
+        let segment = Segment { name: b"[xy]".to_vec(), glob: Glob::new(b"[xy]").unwrap() };
+        let matches = matcher(root.path(), segment);
+        assert!(matches(b"a", b"[xy]"));
+        thread::scope(|scope| {
+            let other = scope.spawn(|| (matches(b"b", b"x"), matches(b"b", b"[xy]")));
+            assert_eq!(other.join().unwrap(), (true, false));
+        });
+        std::fs::remove_file(root.path().join("a/[xy]")).unwrap();
+        assert!(matches(b"a", b"[xy]") && !matches(b"a", b"x"), "it is not asked for again");
+        // Another directory is another question.
+        assert!(matches(b"b", b"x") && !matches(b"b", b"[xy]"));
+    }
 
     #[test]
     fn a_problem_is_taken_for_known_only_where_it_must_have_been_met() {

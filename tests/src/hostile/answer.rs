@@ -43,7 +43,7 @@ impl Gate {
     /// Waits until somebody waits at the gate.
     ///
     /// # Panics
-    /// When nobody comes within a minute.
+    /// When nobody comes in three minutes.
     #[track_caller]
     pub fn wait_for_somebody(&self) {
         let state = self.inner.0.lock().unwrap();
@@ -128,6 +128,8 @@ pub struct Answer {
     cut: Option<usize>,
     /// Head and body, or the body alone.
     pace: Option<(Pace, bool)>,
+    /// So many bytes of the body are sent at once, and `pace` begins behind them.
+    ahead: usize,
     end: End,
 }
 
@@ -313,6 +315,13 @@ impl Answer {
         self
     }
 
+    /// The first `bytes` of the body come at once: only what is behind them drips, or waits at the gate.
+    #[must_use]
+    pub fn ahead(mut self, bytes: usize) -> Self {
+        self.ahead = bytes;
+        self
+    }
+
     /// When the request has come, and before anything is done with it. Here a test changes what is behind.
     #[must_use]
     pub fn meanwhile(mut self, look: impl Fn(&Received) + Send + Sync + 'static) -> Self {
@@ -363,7 +372,9 @@ impl Answer {
         let (of_head, of_body) = (head.len().min(cut), body.len().min(cut.saturating_sub(head.len())));
         let paced_head = matches!(&self.pace, Some((_, true)));
         self.write(client, &head[..of_head], paced_head)?;
-        self.write(client, &body[..of_body], true)?;
+        let (ahead, rest) = body[..of_body].split_at(of_body.min(self.ahead));
+        self.write(client, ahead, false)?;
+        self.write(client, rest, true)?;
         if self.cut.is_none() {
             self.write_flood(client)?;
         }

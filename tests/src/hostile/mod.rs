@@ -35,7 +35,7 @@ pub use answer::{Answer, End, Gate};
 pub use wire::{Received, Response};
 
 /// What a test waits for comes within this time, or never.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Which requests, and what becomes of them.
 #[derive(Clone, Debug)]
@@ -202,7 +202,7 @@ impl Hostile {
     /// Waits until `seen` is true of the requests so far.
     ///
     /// # Panics
-    /// When it does not become true within a minute.
+    /// When it does not become true in three minutes.
     #[track_caller]
     pub fn wait_until(&self, seen: impl Fn(&[Received]) -> bool) {
         let received = self.shared.received.lock().unwrap();

@@ -110,11 +110,10 @@ fn latency_and_cap_hold() {
     let begin = Instant::now();
     client.put("x", b"1");
     assert!(begin.elapsed() >= Duration::from_millis(50));
-    // A machine on which these take longer than ten seconds is no machine for tests.
+    // Only a machine that does not manage a request a second would never see it.
     server.set_faults(every(|f| f.requests_per_second = Some(1)));
-    let busy =
-        (0..20).filter(|i| client.put(&format!("n{i}"), b"1").verdict() == (503, "ServerBusy")).count();
-    assert!((10..20).contains(&busy), "{busy}");
+    assert_eq!(client.put("first", b"1").status, 201);
+    while client.put("next", b"1").verdict() != (503, "ServerBusy") {}
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use azsim::Authority;
 use azuring_azure::Secret;
 use azuring_identity::{Environment, IdentityError, Login, LoginKind, Network, STORAGE_SCOPE};
-use azuring_link::{HttpChoice, LinkSettings, TlsSetup};
+use azuring_link::{LinkSettings, TlsSetup};
 
 pub const CLIENT: &str = "11111111-0000-0000-0000-000000000001";
 /// Grepped for in everything that is said.
@@ -17,7 +17,7 @@ pub fn network(pem: &str, variables: &[(&str, String)]) -> Network {
     std::fs::write(&file, pem).unwrap();
     let tls = Some(TlsSetup::new(Some(&file)).unwrap());
     let stall = std::time::Duration::from_secs(30);
-    let links = LinkSettings { http: HttpChoice::Auto, stall, tls, pacer: None, proxies: None };
+    let links = LinkSettings { stall, tls, ..LinkSettings::default() };
     let variables: Vec<_> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let environment = Environment::of(move |wanted| {

@@ -152,3 +152,40 @@ async fn who_does_not_wait_for_the_network_blames_nobody() {
     }
     assert!(slow.is_some(), "nothing does");
 }
+
+/// Eight bytes a second are more than the share of one exchange among a thousand, whichever lanes the others are on, and too
+/// few when it is alone.
+#[tokio::test]
+async fn lanes_share_the_least_rate() {
+    let gate = Gate::new();
+    let answer = Answer::status(200).body("x".repeat(5_000)).gated(&gate, false);
+    let server = Hostile::start(vec![Rule::on("", "").answer(answer)]);
+    beside(&server, get, async |inner, _| {
+        let under_way = Arc::clone(&inner.settings.under_way);
+        let settings = LinkSettings { under_way: Arc::clone(&under_way), ..LinkSettings::default() };
+        let lane = Links::new(inner.connector.endpoint.clone(), settings);
+        let busy = Rc::new(Activity::default());
+        busy.in_flight.set(900);
+        lane.inner.watched.borrow_mut().push(Rc::downgrade(&busy));
+        lane.inner.tick();
+        let mut lane = Some(lane);
+        until(|| gate.is_waited_for()).await;
+        for ticks in 0.. {
+            if inner.stats.get().stalled > 0 {
+                assert!((200..=321).contains(&ticks), "{ticks}");
+                break;
+            }
+            if ticks == 200 {
+                assert_eq!(under_way.load(Ordering::Relaxed), 901);
+                lane = None;
+                assert_eq!(under_way.load(Ordering::Relaxed), 1);
+            }
+            let before = bytes(inner);
+            gate.pass(8);
+            until(|| bytes(inner) >= before + 8).await;
+            inner.tick();
+        }
+        assert!(lane.is_none());
+    })
+    .await;
+}

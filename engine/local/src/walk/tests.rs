@@ -344,19 +344,28 @@ fn dropping_stops_the_threads() {
 fn look_ahead_is_bounded() {
     let paths: Vec<String> = (0..500).map(|n| format!("{n:03}/f")).collect();
     let dir = tree(&paths.iter().map(String::as_str).collect::<Vec<_>>());
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&reads);
-    let mut stream = hooked(dir.path(), move |_| {
-        counter.fetch_add(1, Ordering::Relaxed);
-    })
-    .threads(4)
-    .start()
-    .unwrap();
-    assert!(stream.next().is_some());
-    std::thread::sleep(Duration::from_millis(200));
-    // The root, the first directory, and one lot after it.
-    assert!(reads.load(Ordering::Relaxed) <= 2 + PER_LEVEL, "{}", reads.load(Ordering::Relaxed));
-    assert_eq!(stream.count(), 499);
+    // Directories that were read, those whose files were asked for, and how far the first ever were ahead.
+    let counts = Arc::new([0, 0, 0].map(AtomicUsize::new));
+    let counters = Arc::clone(&counts);
+    let stream = hooked(dir.path(), move |_| {
+        let [reads, asked, ahead] = &*counters;
+        let reads = reads.fetch_add(1, Ordering::SeqCst) + 1;
+        ahead.fetch_max(reads.saturating_sub(asked.load(Ordering::SeqCst)), Ordering::SeqCst);
+    });
+    let mut stream = stream.threads(4).start().unwrap();
+    let [reads, asked, ahead] = &*counts;
+    for directory in 1..=500 {
+        asked.store(directory, Ordering::SeqCst);
+        assert!(stream.next().is_some());
+        // It reads on as far as it ever will before the next is asked for, or nearly.
+        while reads.load(Ordering::SeqCst) < 501.min(directory + PER_LEVEL / 2) {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(stream.next(), None);
+    // The root, and one lot after the directory that was asked for.
+    let ahead = ahead.load(Ordering::SeqCst);
+    assert!((PER_LEVEL / 2..=2 + PER_LEVEL).contains(&ahead), "{ahead}");
 }
 
 #[test]

@@ -41,7 +41,9 @@ impl Remote<'_> {
                         continue;
                     }
                 };
-                let name = String::from_utf8(path).map(|path| self.base.clone() + &path);
+                let bad_name =
+                    || Failure::new(FailureKind::Name, &escape(&path), "no blob can have this name");
+                let name = str::from_utf8(&path).map(|path| self.base.clone() + path);
                 match name {
                     Ok(name) if check(&name).is_ok() => {
                         if self.is_left_out(&name) {
@@ -50,7 +52,9 @@ impl Remote<'_> {
                         if name.ends_with('/') {
                             // In their order, so that the scan stands somewhere.
                             self.lines(planner, &mut names).await?;
-                            self.listed_directory(planner, (line - 1, name)).await?;
+                            let missing = "there is no such directory";
+                            let missing = Failure::new(FailureKind::Missing, &escape(&path), missing);
+                            self.listed_directory(planner, (line - 1, name), missing).await?;
                             continue;
                         }
                         if self.source.permanent.is_some() {
@@ -59,8 +63,7 @@ impl Remote<'_> {
                         }
                         names.push((line - 1, name));
                     }
-                    Ok(name) => going(planner.refuse(bad_name(name.as_bytes())))?,
-                    Err(error) => going(planner.refuse(bad_name(error.as_bytes())))?,
+                    _ => going(planner.refuse(bad_name()))?,
                 }
             }
         }
@@ -155,6 +158,7 @@ impl Remote<'_> {
     /// A line of which it is known what it is.
     async fn line(&self, planner: &mut Planner<'_>, (line, name): Line, single: Single) -> Result<(), Halt> {
         let item = |entry| BlobItem { entry, relative_at: self.base.len(), known: Known::Listed };
+        let object = escape(&name.as_bytes()[self.base.len()..]);
         match single {
             Single::Blob(entry) if self.source.wants(&item(entry.clone())) => {
                 self.hand_over(planner, item(entry))
@@ -163,17 +167,14 @@ impl Remote<'_> {
                 self.skip_link(planner, item(entry))
             }
             Single::Blob(_) => Ok(()),
-            Single::Unknown(failure) => {
-                let object = escape(&name.as_bytes()[self.base.len()..]);
-                going(planner.refuse(Failure { object, ..*failure }))
+            Single::Unknown(failure) => going(planner.refuse(Failure { object, ..*failure })),
+            Single::None if !self.source.recursive => going(planner.refuse(*Failure::not_there(&object))),
+            Single::None => {
+                self.listed_directory(planner, (line, name + "/"), *Failure::not_there(&object)).await
             }
-            Single::None if !self.source.recursive => {
-                let object = escape(&name.as_bytes()[self.base.len()..]);
-                going(planner.refuse(*Failure::not_there(&object)))
-            }
-            Single::None => self.listed_directory(planner, (line, name + "/")).await,
             Single::Stub(entry) => {
-                self.listed_directory(planner, (line, name + "/")).await?;
+                let missing = *Failure::not_there(&object);
+                self.listed_directory(planner, (line, name + "/"), missing).await?;
                 let item = item(entry);
                 let takes = matches!(planner.shared.task, Task::Remove(_)) && self.source.wants(&item);
                 if takes { self.hand_over(planner, item) } else { Ok(()) }
@@ -181,9 +182,13 @@ impl Remote<'_> {
         }
     }
 
-    /// A line that says itself that it is a directory.
-    async fn listed_directory(&self, planner: &mut Planner<'_>, (line, name): Line) -> Result<(), Halt> {
-        let object = escape(&name.as_bytes()[self.base.len()..]);
+    /// A line that is a directory, if it is anything; otherwise `missing` is told, by the name that the line has.
+    async fn listed_directory(
+        &self,
+        planner: &mut Planner<'_>,
+        (line, name): Line,
+        missing: Failure,
+    ) -> Result<(), Halt> {
         if !self.source.recursive {
             // A blob may have this very name.
             if let Single::Blob(entry) = self.single(planner, &name).await? {
@@ -191,7 +196,7 @@ impl Remote<'_> {
                 return self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Listed });
             }
             let text = "a directory in a list of files needs --recursive";
-            return going(planner.refuse(Failure::new(FailureKind::Usage, &object, text)));
+            return going(planner.refuse(Failure::new(FailureKind::Usage, &missing.object, text)));
         }
         let mut tree = self.tree(name, None);
         let mut names = Names::default();
@@ -205,8 +210,7 @@ impl Remote<'_> {
             }
         }
         if !tree.seen {
-            let failure = Failure::new(FailureKind::Missing, &object, "there is no such directory");
-            return going(planner.refuse(failure));
+            return going(planner.refuse(missing));
         }
         Ok(())
     }
@@ -251,8 +255,4 @@ impl Remote<'_> {
         }
         self.ended(planner, line)
     }
-}
-
-fn bad_name(name: &[u8]) -> Failure {
-    Failure::new(FailureKind::Name, &escape(name), "no blob can have this name")
 }
