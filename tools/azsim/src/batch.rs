@@ -125,7 +125,7 @@ fn carry_out(
         return Err(INVALID_INPUT.detail("Reason", "the part is about another account or container").into());
     }
     auth::authorize(&grant, operation)?;
-    allowed(request, &grant, operation)?;
+    allowed(request, target, &grant, operation)?;
     let part = Rq { parts: request, target, grant, metadata_names: &[], ..*rq };
     match operation {
         Operation::DeleteBlob => delete::delete(&part),

@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use crate::error::{
     BLOB_ALREADY_EXISTS, CONDITION_HEADERS_NOT_SUPPORTED, CONDITION_NOT_MET, INVALID_HEADER_VALUE,
-    MULTIPLE_CONDITION_HEADERS, NOT_MODIFIED, Result, UNSUPPORTED_HEADER,
+    MULTIPLE_CONDITION_HEADERS, NOT_MODIFIED, Result,
 };
 use crate::headers::nonempty;
 use crate::route::Operation;
@@ -57,39 +57,10 @@ impl<'b> From<&'b Blob> for Subject<'b> {
     }
 }
 
-/// Refuses conditions that an operation does not know, rather than ignoring them.
+/// Refuses conditions by headers of HTTP where an operation knows none, rather than ignoring them.
 pub(crate) fn allowed(parts: &Parts, operation: Operation) -> Result<()> {
     use Operation as O;
     let has = |name: &str| parts.headers.contains_key(name);
-    if operation != O::DeleteBlob
-        && let Some(name) = [TIER_SINCE, TIER_NOT_SINCE].into_iter().find(|name| has(name))
-    {
-        return Err(UNSUPPORTED_HEADER.header(name, ""));
-    }
-    let of_blob = !matches!(
-        operation,
-        O::ListContainers
-            | O::GetServiceProperties
-            | O::GetAccountInformation
-            | O::CreateContainer
-            | O::DeleteContainer
-            | O::GetContainerProperties
-            | O::SetContainerMetadata
-            | O::GetContainerAcl
-            | O::SetContainerAcl
-            | O::LeaseContainer
-            | O::GetUserDelegationKey
-            | O::ListBlobs
-            | O::FindBlobs
-            | O::FindBlobsInContainer
-            | O::BlobBatch
-            | O::PutBlock
-            | O::UndeleteBlob
-            | O::Other
-    );
-    if !of_blob && has(IF_TAGS) {
-        return Err(UNSUPPORTED_HEADER.header(IF_TAGS, ""));
-    }
     // Documented as operations without conditional headers.
     if matches!(operation, O::PutBlock | O::ListBlobs | O::ListContainers)
         && ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"].into_iter().any(has)
@@ -256,10 +227,6 @@ mod tests {
             let parts = http::Request::builder().header(name, "x").body(()).unwrap().into_parts().0;
             allowed(&parts, operation).map_or_else(|e| e.code.to_string(), |()| String::new())
         };
-        assert_eq!(code(TIER_SINCE, Operation::DeleteBlob), "");
-        assert_eq!(code(TIER_NOT_SINCE, Operation::PutBlob), "UnsupportedHeader");
-        assert_eq!(code(IF_TAGS, Operation::GetBlob), "");
-        assert_eq!(code(IF_TAGS, Operation::ListBlobs), "UnsupportedHeader");
         assert_eq!(code("if-match", Operation::PutBlock), "ConditionHeadersNotSupported");
         assert_eq!(code("if-match", Operation::PutBlockList), "");
     }

@@ -77,6 +77,12 @@ impl ApiError {
         self
     }
 
+    /// The error with a name at the end of its message.
+    pub(crate) fn naming(mut self, name: &str) -> ApiError {
+        self.message = Cow::Owned(format!("{}: {name}.", self.message.trim_end_matches('.')));
+        self
+    }
+
     /// The XML body, or nothing for an error without a code.
     pub(crate) fn body(&self, request_id: &str, time: &str) -> String {
         if self.code.is_empty() {
@@ -243,6 +249,8 @@ kinds! {
         "This request is not authorized to perform blob overwrites.";
     UNSUPPORTED_HEADER = 400 "UnsupportedHeader"
         "One of the HTTP headers specified in the request is not supported.";
+    UNSUPPORTED_QUERY_PARAMETER = 400 "UnsupportedQueryParameter"
+        "One of the query parameters specified in the request URI is not supported.";
     UNSUPPORTED_HTTP_VERB = 405 "UnsupportedHttpVerb"
         "The resource doesn't support specified Http Verb.";
 }

@@ -76,6 +76,7 @@ mod error;
 mod faults;
 mod headers;
 mod inspect;
+mod known;
 mod lease;
 mod list;
 mod list_xml;

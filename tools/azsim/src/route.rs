@@ -5,7 +5,7 @@ use http::request::Parts;
 
 use crate::error::{
     API_NOT_IMPLEMENTED, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, INVALID_URI,
-    MISSING_REQUIRED_HEADER, Result, UNSUPPORTED_HEADER, UNSUPPORTED_HTTP_VERB,
+    MISSING_REQUIRED_HEADER, Result, UNSUPPORTED_HTTP_VERB,
 };
 use crate::headers::text;
 use crate::target::Target;
@@ -150,31 +150,6 @@ impl Operation {
     }
 }
 
-/// Headers that ask for something which this server would otherwise silently leave undone.
-const UNSUPPORTED: [&str; 21] = [
-    "x-ms-acl",
-    "x-ms-copy-action",
-    "x-ms-encryption-context",
-    "x-ms-expiry-option",
-    "x-ms-expiry-time",
-    "x-ms-group",
-    "x-ms-immutability-policy-mode",
-    "x-ms-immutability-policy-until-date",
-    "x-ms-legal-hold",
-    "x-ms-owner",
-    "x-ms-permissions",
-    "x-ms-seal-blob",
-    "x-ms-source-content-crc64",
-    "x-ms-source-content-md5",
-    "x-ms-source-if-match",
-    "x-ms-source-if-modified-since",
-    "x-ms-source-if-none-match",
-    "x-ms-source-if-unmodified-since",
-    "x-ms-source-range",
-    "x-ms-structured-body",
-    "x-ms-structured-content-length",
-];
-
 /// Decides the operation.
 ///
 /// # Errors
@@ -184,36 +159,7 @@ pub(crate) fn route(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
     if parts.headers.contains_key("x-ms-copy-source") {
         return Err(API_NOT_IMPLEMENTED.into());
     }
-    if let Some(name) = ["snapshot", "versionid"].into_iter().find(|name| target.query.get(name).is_some())
-        && writes_current(operation)
-    {
-        return Err(INVALID_QUERY_PARAMETER_VALUE.query(name, target.query.get(name).unwrap_or_default()));
-    }
-    for name in UNSUPPORTED {
-        if parts.headers.contains_key(name) {
-            return Err(UNSUPPORTED_HEADER.header(name, ""));
-        }
-    }
     Ok(operation)
-}
-
-/// Whether the operation changes the blob itself: snapshots and earlier versions cannot be written.
-fn writes_current(operation: Operation) -> bool {
-    use Operation as O;
-    matches!(
-        operation,
-        O::PutBlob
-            | O::PutBlock
-            | O::PutBlockList
-            | O::AppendBlock
-            | O::SealAppendBlob
-            | O::PutPage
-            | O::SetBlobMetadata
-            | O::SetBlobProperties
-            | O::SnapshotBlob
-            | O::LeaseBlob
-            | O::UndeleteBlob
-    )
 }
 
 fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {

@@ -25,8 +25,8 @@ use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::{NameRules, Target};
 use crate::{
-    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, lease, list,
-    page_blob, read_blob, tags, time,
+    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, known, lease,
+    list, page_blob, read_blob, tags, time,
 };
 
 /// What all threads of a server share.
@@ -258,7 +258,7 @@ impl Link {
         }
         let operation = routed?;
         auth::authorize(&grant, operation)?;
-        allowed(parts, &grant, operation)?;
+        allowed(parts, target, &grant, operation)?;
         let version = version.or_else(|| target.query.get("sv")).unwrap_or(auth::VERSIONS.0);
         let rq = Rq {
             shared: &self.shared,
@@ -309,8 +309,9 @@ impl Link {
     }
 }
 
-/// Refuses conditions that the operation does not know, or that the grant does not cover.
-pub(crate) fn allowed(parts: &Parts, grant: &Grant, operation: Operation) -> Result<()> {
+/// Refuses what the operation does not know, and conditions that the grant does not cover.
+pub(crate) fn allowed(parts: &Parts, target: &Target<'_>, grant: &Grant, operation: Operation) -> Result<()> {
+    known::check(parts, target, operation)?;
     conditions::allowed(parts, operation)?;
     // Whether a condition holds tells of the tags.
     if parts.headers.contains_key("x-ms-if-tags") && !auth::may(grant, b't') {

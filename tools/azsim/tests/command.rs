@@ -31,6 +31,7 @@ fn the_command_issues_tokens_and_takes_them() {
             "--tls=self",
             "--container=con",
             "--authority=127.0.0.1:0",
+            "--container-deletion=30",
         ])
         .args(["--application=app:reader:secret", "--identity=machine:contributor", "--tenant=my-tenant"])
         .arg("--ca-out")
@@ -66,4 +67,6 @@ fn the_command_issues_tokens_and_takes_them() {
     let reply = Client::dial(machine, None).raw("GET", target, &[("Metadata", "true")], b"").unwrap();
     let contributor: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(list(&contributor, "DELETE"), 202);
+    // 409 `ContainerBeingDeleted`.
+    assert_eq!(list(&contributor, "PUT"), 409);
 }
