@@ -1,14 +1,15 @@
 //! What the service answers when it says no, and what to do about it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use azuring_link::LinkError;
-use http::{HeaderMap, StatusCode};
-use quick_xml::events::Event;
 
 use crate::bearer::TokenError;
-use crate::operation::X_MS_REQUEST_ID;
 use crate::properties::PropertyError;
+
+mod read;
+
+pub(crate) use read::first_line_of;
 
 /// What a failed request means for the work it was part of. Decided here and nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +46,6 @@ pub struct ServiceError {
     pub tenant: Option<Box<str>>,
 }
 
-/// Longest pause that `Retry-After` can impose.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
-
 impl ServiceError {
     /// An error of the service of which nothing but status and code is known.
     pub fn new(status: u16, code: &str) -> Self {
@@ -60,39 +58,6 @@ impl ServiceError {
             retry_after: None,
             clock_skew_s: None,
             tenant: None,
-        }
-    }
-
-    /// Reads an error answer. The body may be empty, cut off, or not XML at all.
-    pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (mut code, mut message) = (text("x-ms-error-code"), None);
-        for (element, content) in xml_texts(body) {
-            match element.as_str() {
-                "Code" if code.is_none() => code = Some(content),
-                "Message" if message.is_none() => message = Some(first_line(&content)),
-                // Its further lines would be the string to sign.
-                "AuthenticationErrorDetail" => message = Some(first_line(&content)),
-                _ => {}
-            }
-        }
-        let request_id = text(X_MS_REQUEST_ID);
-        if request_id.is_none() {
-            let server = text("server").and_then(|server| first_line_of(server.as_bytes()));
-            let server = server.map(|server| format!(" but `{server}`")).unwrap_or_default();
-            let said = message.or_else(|| first_line_of(body)).map(|said| format!(": {said}"));
-            message = Some(format!("not Azure Storage{server} answered this{}", said.unwrap_or_default()));
-        }
-        let retry_after = text("retry-after").and_then(|value| pause(&value, SystemTime::now()));
-        Self {
-            status: status.as_u16(),
-            code: code.unwrap_or_else(|| status.canonical_reason().unwrap_or("unknown status").to_owned()),
-            of_service: request_id.is_some(),
-            message,
-            request_id,
-            retry_after,
-            clock_skew_s: text("date").and_then(|date| skew_s(&date, SystemTime::now())),
-            tenant: text("www-authenticate").and_then(|challenge| tenant(&challenge)),
         }
     }
 
@@ -306,58 +271,6 @@ impl ServiceError {
     }
 }
 
-/// Seconds from `now` to the date of an answer.
-fn skew_s(date: &str, now: SystemTime) -> Option<i32> {
-    let date = httpdate::parse_http_date(date).ok()?;
-    let seconds = |since: Duration| i32::try_from(since.as_secs()).ok();
-    match date.duration_since(now) {
-        Ok(ahead) => seconds(ahead),
-        Err(behind) => seconds(behind.duration()).map(|seconds| -seconds),
-    }
-}
-
-/// The tenant in `Bearer authorization_uri=https://login.microsoftonline.com/TENANT/oauth2/authorize resource_id=..`.
-fn tenant(challenge: &str) -> Option<Box<str>> {
-    let uri = challenge.split_once("authorization_uri=")?.1.split([' ', ',']).next()?.trim_matches('"');
-    let tenant = uri.split_once("://")?.1.split('/').nth(1)?;
-    let plain = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-    (plain && !tenant.is_empty()).then(|| tenant.into())
-}
-
-/// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
-fn pause(value: &str, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    let pause = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(pause.min(MAX_RETRY_AFTER))
-}
-
-/// What a person is shown of a service's text: one line without control characters, and without signatures and what they
-/// are made of.
-fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.contains("MAC signature") {
-        // `The MAC signature found in the HTTP request '...' is not the same as any computed signature. Server used ..`
-        return "The signature is not the one that the service computes.".to_owned();
-    }
-    let line = line.split("String to sign").next().unwrap_or_default();
-    line.chars().filter(|c| !c.is_control()).take(500).collect::<String>().trim().to_owned()
-}
-
-/// The first line of a page that has something on it, for a person to recognise it by.
-pub(crate) fn first_line_of(page: &[u8]) -> Option<String> {
-    const MOST: usize = 120;
-    let text = String::from_utf8_lossy(page);
-    let line = text.split(['\n', '\r']).map(str::trim).find(|line| !line.is_empty())?;
-    let plain: String = first_line(line).chars().take(MOST + 1).collect();
-    match plain.char_indices().nth(MOST) {
-        Some((end, _)) => Some(format!("{}…", &plain[..end])),
-        None => Some(plain).filter(|plain| !plain.is_empty()),
-    }
-}
-
 /// An answer that is neither a success of the service nor a refusal: most likely not the service's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotStorage {
@@ -566,37 +479,6 @@ impl RequestError {
             || matches!(self, RequestError::Service(error)
                 if (error.of_service && matches!(error.status, 401 | 403)) || error.code == "PublicAccessNotPermitted")
     }
-}
-
-/// The text of every element, in order; stops quietly where the XML ends or breaks.
-fn xml_texts(body: &[u8]) -> Vec<(String, String)> {
-    let mut reader = quick_xml::Reader::from_reader(body);
-    let (mut found, mut open, mut text) = (Vec::new(), String::new(), String::new());
-    // Error bodies are short; the limit keeps a hostile one from costing more than its bytes.
-    for _ in 0..256 {
-        match reader.read_event() {
-            Ok(Event::Start(start)) => {
-                open = String::from_utf8_lossy(start.local_name().as_ref()).into_owned();
-                text.clear();
-            }
-            Ok(Event::Text(part)) => text.push_str(&part.decode().unwrap_or_default()),
-            Ok(Event::GeneralRef(entity)) => {
-                let name = entity.decode().unwrap_or_default();
-                match quick_xml::escape::resolve_predefined_entity(&name) {
-                    Some(known) => text.push_str(known),
-                    None => text.extend(entity.resolve_char_ref().ok().flatten()),
-                }
-            }
-            Ok(Event::End(_)) => {
-                if !open.is_empty() {
-                    found.push((std::mem::take(&mut open), text.trim().to_owned()));
-                }
-            }
-            Ok(Event::Eof) | Err(_) => break,
-            Ok(_) => {}
-        }
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::read::{MAX_RETRY_AFTER, pause, skew_s, tenant};
 use super::*;
-use http::HeaderValue;
 
 fn read(status: u16, code: Option<&'static str>, body: &str) -> ServiceError {
     let mut headers = HeaderMap::new();
