@@ -193,10 +193,10 @@ fn the_page_is_what_the_rows_render_to() {
 
 fn render(rows: &[Row]) -> String {
     let mut page = "# Compatibility with AzCopy 10.32\n\n\
-        What becomes of each command, flag and environment variable, and the test that shows it. Rendered from \
+        What becomes of each command, flag and environment variable, and the test that shows it. Rendered from\n\
         `tools/azuring/compatibility.json`; `tools/azuring/src/compatibility.rs` says how.\n\n\
-        **same**: as in AzCopy on Linux. **superset**: that, and more. **refused**: ends with an error that says why; of \
-        variables: not used. **not on Linux**: AzCopy has it for Windows only. **later**: not in this version, and \
+        **same**: as in AzCopy on Linux. **superset**: that, and more. **refused**: ends with an error that says why;\n\
+        of variables: not used. **not on Linux**: AzCopy has it for Windows only. **later**: not in this version, and\n\
         refused; what has no effect is said in a line.\n"
         .to_owned();
     let title = |item: &str| match item.split_once('.') {
@@ -228,8 +228,8 @@ fn render(rows: &[Row]) -> String {
 
 fn render_differences(rows: &[Row]) -> String {
     let mut page = "\n## Differences\n\n\
-        Where the same command line ends otherwise than with AzCopy, on purpose, and the cases of `tests/differential` that \
-        show it; every fact is compared, and these are all that differ.\n\n\
+        Where the same command line ends otherwise than with AzCopy, on purpose, and the cases of `tests/differential`\n\
+        that show it; every fact is compared, and these are all that differ.\n\n\
         | | | cases |\n|---|---|---|\n"
         .to_owned();
     for row in rows {
