@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use azsim::{Fault, Faults, NameMatch, Operation, Rule};
+use azsim::{Fault, Faults, NameMatch, Operation, Rule, Seed};
 use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, Running, azuring, wait_until};
 use serde_json::Value;
 
@@ -108,6 +108,38 @@ fn a_job_that_runs_is_left_alone() {
     fixture.release();
     running.wait().unwrap().expect_code(6);
     assert_eq!(listed(&fixture, &["--with-status=Cancelled"]), [id]);
+}
+
+/// Those of a download that was killed: nothing else has a name that begins so.
+#[test]
+fn a_job_that_is_removed_takes_its_unfinished_files_along() {
+    let fixture = Fixture::new(azuring!());
+    let seeds = [("small", 10), ("sub/large", 1 << 20)].map(|(name, len)| Seed {
+        name: name.to_owned(),
+        content: vec![vec![7; len].into()],
+        ..Seed::default()
+    });
+    fixture.server().plant(DEVSTORE_ACCOUNT, CONTAINER, seeds);
+    let to = fixture.path().join("to");
+    let others = fixture.file("to/sub/.azuring-00000000000000000000000000000000-0-1", b"another job's");
+    fixture.hold(Operation::GetBlob, "large", 2);
+    let source = fixture.url_of(CONTAINER, "*");
+    let command = ["copy", &source, to.to_str().unwrap(), "--recursive", "--block-size-mb=0.25", "--lanes=1"];
+    let running = fixture.azuring().start(command);
+    fixture.wait_for_held(1);
+    running.kill();
+    assert_eq!(running.wait().unwrap().signal, Some(9));
+    fixture.release();
+    let id = the_job(&fixture);
+    let unfinished = || {
+        let names = fs::read_dir(to.join("sub")).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| *path != others).collect::<Vec<_>>()
+    };
+    let left = unfinished();
+    assert!(left.len() == 1 && left[0].to_str().unwrap().contains(&id.replace('-', "")), "{left:?}");
+    fixture.run(["jobs", "remove", &id]).expect_code(0);
+    assert_eq!(unfinished(), Vec::<PathBuf>::new());
+    assert!(others.exists() && !home(&fixture).join("jobs").join(&id).exists());
 }
 
 #[test]

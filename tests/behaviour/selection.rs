@@ -145,6 +145,27 @@ fn a_snapshot_is_named_with_a_sas_or_without() {
     assert_eq!(fixture.content("b"), b"as it is now");
 }
 
+/// What the blob is by now says nothing about the state that was asked for.
+#[test]
+fn what_is_verified_of_a_snapshot_is_the_snapshot() {
+    let fixture = seeded(&[]);
+    let content = |byte: u8| vec![byte; 600 << 10];
+    let plant = |byte: u8| {
+        let blob = Seed { name: "b".to_owned(), content: vec![content(byte).into()], ..Seed::default() };
+        fixture.server().plant(DEVSTORE_ACCOUNT, "data", [blob]);
+    };
+    plant(1);
+    assert!(fixture.server().snapshot(DEVSTORE_ACCOUNT, "data", "b"));
+    plant(2);
+    let url = fixture.url_of("data", "b").replace('?', &format!("?snapshot={}&", snapshot_of(&fixture)));
+    // In one request, and in ranges.
+    for flags in [&["--verify"][..], &["--verify", "--block-size-mb=0.25"]] {
+        run(&fixture, &[&["copy", &url, "@/down"], flags].concat(), 0);
+        assert!(fs::read(fixture.path().join("down")).unwrap() == content(1));
+        fs::remove_file(fixture.path().join("down")).unwrap();
+    }
+}
+
 /// The time of the one snapshot of `b`, percent-encoded, as a listing tells it.
 fn snapshot_of(fixture: &Fixture) -> String {
     use std::io::{Read as _, Write as _};

@@ -18,6 +18,8 @@ use serde_json::Value;
 const PIECE: u64 = 256 << 10;
 /// Bytes by which it is asked what a large blob is now, when its download goes on.
 const LOOK: u64 = 128 << 10;
+/// The journal's counter that tells whether the file system was asked and has not answered.
+const ASKED: usize = 19;
 /// Each request takes this long at least, so that a job of two requests at once lasts for several commits of its journal.
 const LATENCY: Duration = Duration::from_millis(40);
 
@@ -328,7 +330,8 @@ impl Scene {
         let now = self.jobs().read(id).map_err(|error| format!("the journal: {error}"))?;
         // After a cut of the power: what has to be known still.
         let witness = Jobs::new(&self.path("witness")).read(id);
-        let to_move = self.to_move(witness.as_ref().unwrap_or(&now));
+        let least = witness.as_ref().ok().filter(|_| now.counter(ASKED) == 0);
+        let to_move = self.to_move(least.unwrap_or(&now));
         Ok(Some(Left { id, to_move }))
     }
 
@@ -351,6 +354,8 @@ impl Scene {
                     (State::Done, _) => left[name],
                     _ if len <= PIECE => 0,
                     (_, Way::Up) => self.blocks_of(name).min(len),
+                    // Nobody knows what the disk has said of them.
+                    _ if journal.counter(ASKED) > 0 => 0,
                     _ => bytes_of(len, |piece| {
                         journal.large(transfer.number).is_some_and(|large| large.pieces.contains(piece))
                     }),

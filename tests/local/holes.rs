@@ -61,3 +61,31 @@ fn only_used_ranges_are_read_and_the_rest_are_holes() {
     fixture.run(["copy", &source, "/dev/null", "--block-size-mb=1"]).expect_code(0);
     assert_eq!(reads() - before, 4 + 64);
 }
+
+/// Nothing of it had come: holes are no part of a blob that was moved.
+#[test]
+fn a_blob_that_is_replaced_before_its_first_range_is_taken_as_it_is_then() {
+    let fixture = Fixture::new(azuring!());
+    let len = 8 << 20;
+    let length = len.to_string();
+    send(&fixture, "", &[("x-ms-blob-type", "PageBlob"), ("x-ms-blob-content-length", &length)], b"");
+    let mut content = vec![0; len];
+    let mut write = |seed, at: usize| {
+        let pages = noise(seed, 1024);
+        let range = format!("bytes={at}-{}", at + pages.len() - 1);
+        send(&fixture, "&comp=page", &[("x-ms-page-write", "update"), ("x-ms-range", &range)], &pages);
+        content[at..at + pages.len()].copy_from_slice(&pages);
+    };
+    write(1, 3 << 20);
+    fixture.hold(Operation::GetBlob, "disk", 0);
+    let to = fixture.path().join("disk");
+    let source = fixture.url_of(CONTAINER, "disk");
+    let flags = ["--block-size-mb=1", "--retry-failed=0", "--stall-seconds=600"];
+    let line = ["copy", &source, to.to_str().unwrap()].into_iter().chain(flags);
+    let running = fixture.azuring().start(line);
+    fixture.wait_for_held(1);
+    write(2, 6 << 20);
+    fixture.release();
+    running.wait().unwrap().expect_code(0);
+    assert!(fs::read(&to).unwrap() == content);
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use azsim::Seed;
-use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring};
+use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring, faulty_fs};
 use rustix::fs::XattrFlags;
 
 use crate::scene::{PACKED, download, noise};
@@ -132,6 +132,40 @@ fn times_far_away_go_both_ways() {
     let outcome = fixture.run(back);
     outcome.expect_code(0);
     assert_eq!(fs::metadata(to.join("in/far")).unwrap().mtime(), kept, "{}", outcome.stderr);
+}
+
+/// A file system whose times end says nothing of it: azuring does.
+#[test]
+fn times_that_the_file_system_changes_are_told_once() {
+    let fixture = Fixture::new(azuring!());
+    let times: [(&str, i64, usize); 3] = [
+        ("far", 14_000_000_000, 10),
+        ("far and large", 14_000_000_000, 1 << 20),
+        ("near", 1_600_000_000, 10),
+    ];
+    for (name, seconds, len) in times {
+        let blob = Seed {
+            name: format!("tree/{name}"),
+            content: vec![vec![7; len].into()],
+            metadata: vec![("modtime".to_owned(), format!("{seconds}000000000"))],
+            ..Seed::default()
+        };
+        fixture.server().plant(DEVSTORE_ACCOUNT, CONTAINER, [blob]);
+    }
+    for (options, last, told) in
+        [(&["tmpfile", "times32"][..], i64::from(i32::MAX), 1), (&["tmpfile"], i64::MAX, 0)]
+    {
+        let directory = fixture.path().join(format!("disk {told}"));
+        fs::create_dir(&directory).unwrap();
+        let disk = faulty_fs!(&directory, options);
+        let flags = ["--preserve-posix-properties", "--block-size-mb=0.25"];
+        let done = fixture.run(download(&fixture, disk.path(), &flags));
+        done.expect_code(0);
+        assert_eq!(done.stderr.matches("cannot keep this time").count(), told, "{}", done.stderr);
+        for (name, seconds, _) in times {
+            assert_eq!(fs::metadata(disk.path().join(name)).unwrap().mtime(), seconds.min(last), "{name}");
+        }
+    }
 }
 
 /// Whoever can write to a container does not decide as whom programs run here.

@@ -97,3 +97,24 @@ fn a_limit_of_file_sizes_fails_the_files_that_are_larger() {
     assert!(done.stderr.contains("ulimit -f"), "{}", done.stderr);
     assert_eq!(there(&to).len(), 20);
 }
+
+/// A directory that others own, with directories in it that are one's own: what lies at the top comes first, and is not all.
+#[test]
+fn where_only_directories_below_may_be_written_they_are() {
+    let (azuring, own) = somebody();
+    let fixture = Fixture::new(azuring);
+    let mut files = small(20);
+    files.extend((0..15).map(|n| (format!("at the top {n:02}"), vec![7])));
+    plant(&fixture, &files);
+    let to = fixture.path().join("to");
+    for n in 0..5 {
+        fs::create_dir_all(to.join(format!("dir {n}"))).unwrap();
+    }
+    unwritable(&to);
+    let line = download(&fixture, &to, &["--concurrency=1", "--lanes=1"]);
+    let done = fixture.run(own.iter().cloned().chain(line));
+    done.expect_code(1);
+    assert_eq!(done.field("Number of File Transfers Failed"), Some("15"), "{}", done.stderr);
+    assert_eq!(done.field("Number of File Transfers Completed"), Some("20"));
+    assert_eq!(there(&to).len(), 20);
+}

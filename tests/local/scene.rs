@@ -38,6 +38,8 @@ pub(crate) fn small(count: u64) -> Files {
 pub(crate) struct Scene {
     pub(crate) fixture: Fixture,
     pub(crate) disk: FaultyFs,
+    /// Where they are downloaded to.
+    pub(crate) root: PathBuf,
     pub(crate) files: Files,
 }
 
@@ -49,25 +51,40 @@ impl Scene {
         let directory = fixture.path().join("disk");
         fs::create_dir(&directory).unwrap();
         let disk = faulty_fs!(&directory, options);
-        Self { fixture, disk, files }
+        Self { root: disk.path().to_owned(), fixture, disk, files }
+    }
+
+    /// The file system that fails is mounted at `below` in the destination, which is on another.
+    pub(crate) fn mounted_below(files: Files, below: &str, options: &[&str]) -> Self {
+        let fixture = Fixture::new(azuring!());
+        plant(&fixture, &files);
+        let directory = fixture.path().join("to").join(below);
+        fs::create_dir_all(&directory).unwrap();
+        let disk = faulty_fs!(&directory, options);
+        Self { root: disk.path().parent().unwrap().to_owned(), fixture, disk, files }
     }
 
     /// The job's command.
     pub(crate) fn command(&self, more: &[&str]) -> Vec<String> {
-        download(&self.fixture, self.disk.path(), more)
+        download(&self.fixture, &self.root, more)
     }
 
     pub(crate) fn run(&self, more: &[&str]) -> Outcome {
         self.fixture.run(self.command(more))
     }
 
-    /// Goes on with the only job there is.
-    pub(crate) fn resume(&self) -> Outcome {
+    /// The only job there is.
+    pub(crate) fn job(&self) -> String {
         let listed = self.fixture.run(["jobs", "list"]);
-        let id = listed.stdout.lines().find_map(|line| line.strip_prefix("JobId: ")).expect("there is a job");
+        let id = listed.stdout.lines().find_map(|line| line.strip_prefix("JobId: "));
+        id.expect("there is a job").to_owned()
+    }
+
+    /// Goes on with it.
+    pub(crate) fn resume(&self) -> Outcome {
         let url = self.fixture.url();
         let sas = url.split_once('?').unwrap().1;
-        self.fixture.run(["jobs", "resume", id, &format!("--source-sas={sas}")])
+        self.fixture.run(["jobs", "resume", &self.job(), &format!("--source-sas={sas}")])
     }
 
     /// Files that have their names, all of them whole.
@@ -76,7 +93,7 @@ impl Scene {
     /// When one is not what its blob is, or something else is left that a job which has ended does not need.
     #[track_caller]
     pub(crate) fn whole(&self) -> usize {
-        let there = there(self.disk.path());
+        let there = there(&self.root);
         for (name, bytes) in &there {
             let blob = self.files.get(name).unwrap_or_else(|| panic!("{name} is no blob's file"));
             assert!(bytes == blob, "{name} has its name and not its content ({} bytes)", bytes.len());

@@ -24,6 +24,8 @@ pub enum Call {
     Rename,
     /// Owner, mode, times, length.
     SetAttributes,
+    /// `fsync(2)` and `fdatasync(2)`.
+    Sync,
 }
 
 impl Call {
@@ -38,6 +40,7 @@ impl Call {
             Self::Link => "link",
             Self::Rename => "rename",
             Self::SetAttributes => "setattr",
+            Self::Sync => "fsync",
         }
     }
 }
@@ -60,7 +63,7 @@ macro_rules! faulty_fs {
 }
 
 impl FaultyFs {
-    /// Mounts it over `directory`; see [`faulty_fs!`](crate::faulty_fs). Options: `tmpfile`, `writeback`.
+    /// Mounts it over `directory`; see [`faulty_fs!`](crate::faulty_fs). Options: `tmpfile`, `writeback`, `times32`.
     ///
     /// # Panics
     /// When it cannot be mounted: the message says what is missing.
@@ -105,6 +108,23 @@ impl FaultyFs {
     /// Nothing fails any more.
     pub fn heal(&self) {
         assert_eq!(self.say("heal"), "ok");
+    }
+
+    /// From now on changes of the file of this name in the root wait for [`FaultyFs::refuse`], and with them whoever waits for
+    /// the whole file system.
+    pub fn hold(&self, name: &str) {
+        assert_eq!(self.say(&format!("hold {name}")), "ok");
+    }
+
+    /// How many changes wait.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.say("held").parse().unwrap()
+    }
+
+    /// Those fail, and no more are held.
+    pub fn refuse(&self, errno: i32) {
+        assert_eq!(self.say(&format!("refuse {errno}")), "ok");
     }
 
     /// How many of these calls there were, and how many of them failed.

@@ -10,11 +10,11 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use azuring_plan::download::LocalName;
 use azuring_plan::posix::PosixProperties;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::LocalError;
@@ -25,6 +25,11 @@ use crate::posix::{set_posix, set_posix_of_link};
 /// Most directories that a [`TargetTree`] holds open unless told otherwise, each a descriptor. A job counts them among those it
 /// needs: 1,024 is also the usual soft limit of a process.
 pub const KNOWN_DIRECTORIES: usize = 1_024;
+
+/// Of so many descriptors for directories one watches a file system below the root, and so many do at most. Of what is
+/// written to further ones it is not known whether it is on the disk.
+const DIRECTORIES_A_WATCH: usize = 64;
+const WATCHES_BELOW: usize = 16;
 
 /// A name in the target, looked up without following a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +61,28 @@ pub struct TargetTree {
     root: Arc<OwnedFd>,
     root_path: PathBuf,
     known: Known,
-    /// The root again, opened when the job begins: the file system tells it of every error of writing back since then,
-    /// whoever else was told (`errseq_t` in Linux). `None`: the root may not be read.
-    watch: Option<OwnedFd>,
+    /// One directory of each file system that is written to, the root first.
+    watches: RwLock<Vec<Watch>>,
+    /// How many there may be.
+    watches_most: usize,
+}
+
+/// A file system that is written to.
+#[derive(Debug)]
+struct Watch {
+    device: u64,
+    path: PathBuf,
+    /// A directory of it, opened before anything is written: the file system tells it of every error of writing back since
+    /// then, whoever else was told (`errseq_t` in Linux). `None`: it may not be read, or there are too many file systems.
+    directory: Option<Arc<OwnedFd>>,
+}
+
+impl Watch {
+    fn of(directory: &OwnedFd, path: PathBuf, device: u64, is_one_too_many: bool) -> Self {
+        // Not O_PATH: nothing can be asked of that.
+        let open = || rustix::fs::openat(directory, c".", OFlags::RDONLY | DIRECTORY, Mode::empty()).ok();
+        Self { device, path, directory: if is_one_too_many { None } else { open().map(Arc::new) } }
+    }
 }
 
 impl TargetTree {
@@ -79,44 +103,107 @@ impl TargetTree {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| write_error(path.to_owned(), "open", errno))?;
-        // Not O_PATH: nothing can be asked of that.
-        let watch = rustix::fs::openat(&root, c".", OFlags::RDONLY | DIRECTORY, Mode::empty()).ok();
-        let known = Known::new(KNOWN_DIRECTORIES);
-        Ok(Self { root: Arc::new(root), root_path: path.to_owned(), known, watch })
+        let device =
+            rustix::fs::fstat(&root).map_err(|errno| write_error(path.to_owned(), "stat", errno))?.st_dev;
+        let watches = vec![Watch::of(&root, path.to_owned(), device, false)].into();
+        let (root, root_path) = (Arc::new(root), path.to_owned());
+        let this = Self { root, root_path, known: Known::new(1), watches, watches_most: 1 };
+        Ok(this.holding(KNOWN_DIRECTORIES))
     }
 
-    /// Holds at most `directories` open (at least one, beside the root), where descriptors are scarce.
+    /// Holds at most `directories` open (at least one, beside the root, which is held twice), where descriptors are scarce.
     #[must_use]
     pub fn holding(mut self, directories: usize) -> Self {
-        self.known = Known::new(directories);
+        let below = (directories / DIRECTORIES_A_WATCH).min(WATCHES_BELOW);
+        self.watches_most = 1 + below;
+        self.known = Known::new(directories - below);
         self
     }
 
-    /// Waits until the file system that holds the root has written back everything that was written before. `false`: it
-    /// cannot be asked, since the root may not be read. Blocks.
+    /// Waits until the file systems that were written to, the root's and those that are mounted below it, have written
+    /// everything back that was written before. `false`: one of them cannot be asked, since its directory may not be read.
+    /// Blocks.
     ///
     /// # Errors
     ///
     /// [`LocalError`]: something that was written since the last success, or since the job began, was not written back.
     pub fn sync(&self) -> Result<bool, LocalError> {
-        let Some(watch) = &self.watch else { return Ok(false) };
-        match rustix::fs::syncfs(watch) {
+        let (mut all, mut failed, mut at) = (true, None, 0);
+        // Each is asked whatever another has said, without holding up whoever finds one more.
+        while let Some((asked, path)) = self.put_question(at) {
+            match asked {
+                Ok(is_known) => all &= is_known,
+                Err(errno) => _ = failed.get_or_insert_with(|| write_error(path, "writing back", errno)),
+            }
+            at += 1;
+        }
+        failed.map_or(Ok(all), Err)
+    }
+
+    /// Asks the file system with this number; `None`: there is none.
+    fn put_question(&self, at: usize) -> Option<(Result<bool, Errno>, PathBuf)> {
+        let (directory, path) = {
+            let watches = self.watches.read().unwrap_or_else(PoisonError::into_inner);
+            let watch = watches.get(at)?;
+            (watch.directory.clone(), watch.path.clone())
+        };
+        let Some(directory) = directory else { return Some((Ok(false), path)) };
+        let asked = match rustix::fs::syncfs(&directory) {
             Ok(()) => Ok(true),
             // Not an answer of the file system: it cannot be asked, or a sandbox forbids it.
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => Ok(false),
-            Err(errno) => Err(self.error(b"", "writing back", errno)),
+            Err(errno) => Err(errno),
+        };
+        Some((asked, path))
+    }
+
+    /// Watches the file system of a directory that was opened, if it is another than those before.
+    fn watch(&self, directory: &OwnedFd, path: &[u8]) {
+        // What cannot be looked at cannot be written to either: whoever tries says so.
+        let Ok(stat) = rustix::fs::fstat(directory) else { return };
+        let is_known = |watches: &[Watch]| watches.iter().any(|watch| watch.device == stat.st_dev);
+        if is_known(&self.watches.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let mut watches = self.watches.write().unwrap_or_else(PoisonError::into_inner);
+        if !is_known(&watches) {
+            let is_one_too_many = watches.len() >= self.watches_most;
+            watches.push(Watch::of(directory, self.full_path(path), stat.st_dev, is_one_too_many));
         }
     }
 
-    /// Whether `name` cannot be made because the user may not make anything in the root. A directory below it that may not
-    /// be written concerns its own files alone.
+    /// Whether `name` cannot be made because the user may not make anything in the root, nor in a directory that is there
+    /// already. A directory below it that may not be written concerns its own files alone.
     #[must_use]
     pub fn is_root_denied(&self, name: &LocalName) -> bool {
         let top = name.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();
         let is_in_root = name.parent().is_empty()
             || rustix::fs::statat(&self.root, top, AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT);
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        is_in_root && rustix::fs::accessat(&self.root, c".", access, AtFlags::EACCESS).is_err()
+        let is_denied =
+            |name: &CStr| rustix::fs::accessat(&self.root, name, access, AtFlags::EACCESS).is_err();
+        is_in_root && is_denied(c".") && self.directories_in_root(is_denied)
+    }
+
+    /// Whether all directories in the root are so; what cannot be read has none.
+    fn directories_in_root(&self, is_so: impl Fn(&CStr) -> bool) -> bool {
+        let opened = rustix::fs::openat(&self.root, c".", OFlags::RDONLY | DIRECTORY, Mode::empty());
+        let Ok(entries) = opened.and_then(Dir::new) else { return true };
+        entries.flatten().all(|entry| {
+            let name = entry.file_name();
+            let is_other =
+                matches!(name.to_bytes(), b"." | b"..") || !self.is_directory(name, entry.file_type());
+            is_other || is_so(name)
+        })
+    }
+
+    /// Whether this name in the root is a directory's; its kind as the listing of the root tells it, if it does.
+    fn is_directory(&self, name: &CStr, told: FileType) -> bool {
+        let stat = || rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW);
+        match told {
+            FileType::Unknown => stat().is_ok_and(|it| FileType::from_raw_mode(it.st_mode).is_dir()),
+            told => told.is_dir(),
+        }
     }
 
     /// The root as it was given.
@@ -273,6 +360,7 @@ impl TargetTree {
             let Some(next) = self.step(at.as_fd(), &path[..end], &path[start..end], make)? else {
                 return Ok(None);
             };
+            self.watch(&next, &path[..end]);
             at = self.known.put(&path[..end], Arc::new(next));
         }
         Ok(Some(at))

@@ -81,8 +81,8 @@ impl Needs {
         let login = if self.login { LOGIN } else { 0 };
         let planner = match self.opens {
             Opens::Source => WALK,
-            // A runtime and a link; the target itself, and a directory in it.
-            Opens::Target => RUNTIME_DESCRIPTORS + 3,
+            // A runtime and a link; the target itself (twice: its file system is watched), and a directory in it.
+            Opens::Target => RUNTIME_DESCRIPTORS + 4,
             Opens::Nothing => RUNTIME_DESCRIPTORS + 1,
         };
         OWN + login + planner

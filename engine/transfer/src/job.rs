@@ -366,12 +366,18 @@ impl Job {
             durable::wait_for_settler(&shared, settler);
         }
         durable::settle_the_last(&shared, &mut report);
+        if report.fatal.is_none() {
+            report.fatal = shared.session.verdict.fatal_failure().cloned();
+        }
         report.elapsed = begun.elapsed();
-        // The threads are gone: nobody else holds it.
-        if let Some(durable) = Arc::into_inner(shared).and_then(|shared| shared.durable)
+        if let Some(durable) = &shared.durable
             && let Err(failure) = durable.end(&report)
         {
             report.fatal.get_or_insert(*failure);
+        }
+        // The threads are gone, but for one that waits for a disk: nobody else holds it.
+        if let Some(durable) = Arc::into_inner(shared).and_then(|shared| shared.durable) {
+            durable.close();
         }
         report
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azuring_azure::BlobClient;
+use azuring_azure::{BlobClient, Which};
 use azuring_ring::{FileRing, IoPath, LaneRuntime, Pool, ThreadFiles, UringFiles};
 use crossbeam::channel;
 use crossbeam::sync::WaitGroup;
@@ -308,7 +308,7 @@ impl<R: FileRing> Lane<R> {
 
     /// Asks about a blob of this percent-encoded name.
     pub(crate) fn look<'a>(&'a self, blob: &'a str) -> Look<'a> {
-        Look { client: &self.client, sender: self.sender(), blob }
+        Look { client: &self.client, sender: self.sender(), blob, which: Which::default() }
     }
 
     /// Waits until another large object of this lane may be summed up. Whoever waits holds no buffers: those under way need

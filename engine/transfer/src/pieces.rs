@@ -50,6 +50,12 @@ impl Pieces {
         Self { before: done, reported: AtomicU32::new(pieces), begun: AtomicBool::new(pieces > 0), ..self }
     }
 
+    /// The same, some of them being nothing that has to be moved: `idle` says which.
+    pub(crate) fn skipping(self, idle: Box<[bool]>) -> Self {
+        let begun = self.is_begun();
+        Self { begun: AtomicBool::new(begun), ..self.going_on(idle) }
+    }
+
     /// Those that an earlier run has done, with their places.
     pub(crate) fn done_before(&self) -> impl Iterator<Item = (u64, u64)> {
         (0..self.count).filter(|piece| self.is_done_before(*piece)).map(|piece| self.range(piece))
@@ -174,6 +180,17 @@ mod tests {
         assert_eq!((pieces.claim(), pieces.claim()), (Some(3), None));
         assert!(pieces.report() && pieces.is_complete());
         assert!(Pieces::new(100, 50, 2).going_on([true; 2].into()).is_complete());
+    }
+
+    #[test]
+    fn what_has_not_to_be_moved_begins_nothing() {
+        let pieces = || Pieces::new(100, 30, 4).skipping([true, false, false, true].into());
+        assert_eq!((pieces().claim(), pieces().is_begun()), (Some(1), false));
+        let interrupted = pieces();
+        interrupted.done(Err(Box::new(Failure::interrupted("x"))));
+        assert_eq!(interrupted.take_failure().unwrap().tries, 0);
+        let gone_on = Pieces::new(100, 30, 4).going_on([false, true, false, false].into());
+        assert!(gone_on.skipping([true, false, false, true].into()).is_begun());
     }
 
     #[test]

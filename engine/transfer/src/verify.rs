@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 
+use azuring_azure::Which;
 use azuring_link::Payload;
 use azuring_ring::{FileRing, OpenFile, SourceDir};
 
@@ -73,15 +74,15 @@ pub(crate) async fn open_file<R: FileRing>(
     Ok(())
 }
 
-/// Compares a blob with the file that it has become.
+/// Compares a blob, or this earlier state of it, with the file that it has become.
 pub(crate) async fn named_file<R: FileRing>(
     lane: &Lane<R>,
-    blob: &str,
+    (blob, which): (&str, Which<'_>),
     dir: &SourceDir,
     name: &CStr,
     object: &str,
 ) -> Result<(), Box<Failure>> {
     let file = patiently(lane.client.links(), async || lane.ring.open(dir, name).await).await;
     let file = file.map_err(|error| Failure::read(object, &error))?;
-    open_file(lane, &lane.look(blob), &file, object).await
+    open_file(lane, &Look { which, ..lane.look(blob) }, &file, object).await
 }

@@ -121,6 +121,9 @@ pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>
         check_download(args)?;
     }
     pipe::check_pipe(args, from_to)?;
+    if args.upload.preserve_setuid.0 && !args.upload.preserve_posix_properties.0 {
+        return Err(usage("--preserve-setuid adds to --preserve-posix-properties: give that too"));
+    }
     Ok(notices)
 }
 
@@ -133,6 +136,7 @@ fn check_upload(args: &CopyArgs) -> Result<(), Refused> {
     }
     let only_down = [
         ("decompress", args.download.decompress.0),
+        ("preserve-setuid", args.upload.preserve_setuid.0),
         ("exclude-blob-type", args.which.exclude_blob_type.is_some()),
         ("list-of-versions", args.which.list_of_versions.is_some()),
     ];

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use azuring_azure::BlobFacts;
 use azuring_plan::download::LocalName;
 use azuring_plan::posix::{PosixProperties, PosixType};
-use azuring_ring::{FileRing, Finish, Lease, Permissions};
+use azuring_ring::{FileRing, Finish, Lease, Names, Permissions};
+use rustix::fs::{AtFlags, statat};
 
 use crate::choices::{CheckMd5, Symlinks};
 use crate::expand;
@@ -196,7 +197,7 @@ pub(crate) fn directory<R: FileRing>(
     }
 }
 
-/// A blob that is in memory.
+/// A blob that is in memory. Returns whether it is a file now: it may have become a link, or stand for a directory.
 pub(crate) async fn whole<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Download,
@@ -204,7 +205,7 @@ pub(crate) async fn whole<R: FileRing>(
     target: &Target,
     facts: &BlobFacts,
     parts: Vec<Lease>,
-) -> Result<(), Box<Failure>> {
+) -> Result<bool, Box<Failure>> {
     let (session, object) = (lane.session(), item.object());
     if md5_wanted(session, facts, &object, lane.sender().notice)? {
         let got = md5_of_parts(parts.iter().map(|part| &part[..]));
@@ -214,11 +215,11 @@ pub(crate) async fn whole<R: FileRing>(
         let write =
             move || parts.iter().try_for_each(|part| pipe.write_all(part)).and_then(|()| pipe.flush());
         let written = tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(error.into()));
-        return written.map_err(|error| Failure::write(&object, &error).into());
+        return written.map(|()| false).map_err(|error| Failure::write(&object, &error).into());
     }
-    let Some(names) = &target.names else { return Ok(()) };
+    let Some(names) = &target.names else { return Ok(false) };
     if is_link(session, facts) {
-        return make_link(lane, task, &parts, target, facts, &object);
+        return make_link(lane, task, &parts, target, facts, &object).map(|()| false);
     }
     let finish = look(lane, task, target, facts, &object);
     if facts.len == 0 && lane.shared.remote.as_ref().is_some_and(|source| source.list.is_some()) {
@@ -243,9 +244,28 @@ pub(crate) async fn whole<R: FileRing>(
                 && error.kind() == std::io::ErrorKind::IsADirectory
                 && expand::has_below(lane, item).await =>
         {
-            Ok(())
+            Ok(false)
         }
-        written => written.map_err(|error| Failure::write(&object, &error).into()),
+        Err(error) => Err(Failure::write(&object, &error).into()),
+        Ok(()) => {
+            look_at_time(lane, task, names, &finish, &object);
+            Ok(true)
+        }
+    }
+}
+
+/// Tells once of a time that the file system has changed: some know none before 1970, others end in 2038 or 2446, and none
+/// of them says so.
+fn look_at_time<R: FileRing>(lane: &Lane<R>, task: &Download, names: &Names, finish: &Finish, object: &str) {
+    let Some((_, modified_ns)) = finish.times_ns else { return };
+    let seconds = modified_ns.div_euclid(1_000_000_000);
+    // What every file system knows.
+    if (0..=i128::from(i32::MAX)).contains(&seconds) {
+        return;
+    }
+    let there = statat(&names.dir, &names.name, AtFlags::SYMLINK_NOFOLLOW);
+    if there.is_ok_and(|there| i128::from(there.st_mtime) != seconds) {
+        task.tell_time(object, lane.sender().notice);
     }
 }
 
@@ -282,7 +302,9 @@ pub(crate) async fn large<R: FileRing>(
         }
     };
     lane.session().boundary("name");
-    written.map_err(|error| Failure::write(&large.object, &error).into())
+    written.map_err(|error| Failure::write(&large.object, &error))?;
+    look_at_time(lane, task, names, &finish, &large.object);
+    Ok(())
 }
 
 async fn verified<R: FileRing>(lane: &Lane<R>, large: &LargeBlob) -> Result<(), Box<Failure>> {

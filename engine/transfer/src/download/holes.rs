@@ -33,7 +33,7 @@ pub(super) async fn without<R: FileRing>(
             is_hole[first as usize..=last as usize].fill(false);
         }
         marker = match page.next {
-            None => return ranges.going_on(is_hole.into()),
+            None => return ranges.skipping(is_hole.into()),
             // A page without anything could go on for ever.
             Some(_) if page.ranges.is_empty() => return ranges,
             next => next,

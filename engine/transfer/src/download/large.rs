@@ -259,7 +259,8 @@ fn kept<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<()
 async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Arc<LargeBlob>) {
     let mut result = finish::large(lane, task, large).await;
     if result.is_ok() {
-        result = verified(lane, &large.blob, &large.target, &large.object).await;
+        let blob = (&large.blob[..], large.item.which());
+        result = verified(lane, blob, &large.target, &large.object).await;
     }
     if let Some(md5) = &large.md5 {
         md5.close();

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use azuring_azure::{BlobEntry, BlobFacts, Wanted};
+use azuring_azure::{BlobEntry, BlobFacts, Wanted, Which};
 use azuring_link::Links;
 use azuring_local::{Destination, KNOWN_DIRECTORIES, LocalError, TargetTree};
 use azuring_plan::destination::NamingOptions;
@@ -91,6 +91,8 @@ pub(crate) struct Download {
     pub(crate) directories: Directories,
     /// Whether it was told that set-user bits are left out.
     setuid_told: AtomicBool,
+    /// The same of times that the file system has changed.
+    time_told: AtomicBool,
     /// Unfinished files of an earlier run that were taken up, or could not be.
     taken_up: Mutex<HashSet<TransferId>>,
 }
@@ -140,6 +142,7 @@ impl Download {
             asking: Mutex::new(()),
             directories: Directories::default(),
             setuid_told: AtomicBool::new(false),
+            time_told: AtomicBool::new(false),
             taken_up: Mutex::default(),
         }
     }
@@ -159,6 +162,15 @@ impl Download {
     fn tell_setuid(&self, notice: impl Fn(&str)) {
         if !self.setuid_told.swap(true, Ordering::SeqCst) {
             notice("set-user-ID and set-group-ID of files are left out; --preserve-setuid restores them");
+        }
+    }
+
+    /// Tells once that the file system has changed a time, here that of `object`.
+    fn tell_time(&self, object: &str, notice: impl Fn(&str)) {
+        if !self.time_told.swap(true, Ordering::SeqCst) {
+            notice(&format!(
+                "{object}: the file system cannot keep this time and has set another (told once)"
+            ));
         }
     }
 
@@ -419,7 +431,7 @@ async fn anew<R: FileRing>(
 /// Compares the file with the blob, if that is wanted.
 async fn verified<R: FileRing>(
     lane: &Lane<R>,
-    blob: &str,
+    blob: (&str, Which<'_>),
     target: &Target,
     object: &str,
 ) -> Result<(), Box<Failure>> {
@@ -476,9 +488,15 @@ async fn is_made_before<R: FileRing>(
             && lane.shared.is_since_begun(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     };
     there.is_ok_and(is_recent)
-        && verify::named_file(lane, &encode_path(&item.entry.name), &names.dir, &names.name, &object)
-            .await
-            .is_ok()
+        && verify::named_file(
+            lane,
+            (&encode_path(&item.entry.name), item.which()),
+            &names.dir,
+            &names.name,
+            &object,
+        )
+        .await
+        .is_ok()
 }
 
 /// Whether a blob stands for a symbolic link that is not to be made. What was listed was judged there already.
@@ -607,8 +625,9 @@ async fn get<R: FileRing>(
             listed = Some(&told);
             continue;
         }
-        finish::whole(lane, task, item, &target, facts, parts).await?;
-        verified(lane, &blob, &target, &object).await?;
+        if finish::whole(lane, task, item, &target, facts, parts).await? {
+            verified(lane, (&blob, item.which()), &target, &object).await?;
+        }
         return Ok(Ended::Done { bytes: received });
     }
 }

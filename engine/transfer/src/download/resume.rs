@@ -4,7 +4,7 @@ use azuring_azure::{BlobFacts, BlobType};
 use azuring_ring::{FileRing, Names, NewFile, Room};
 use rustix::fs::{AtFlags, statat};
 
-use crate::durable::{Reader, boot_id, number, string};
+use crate::durable::{Reader, number, string};
 use crate::failure::Failure;
 use crate::lane::Lane;
 use crate::outcome::TransferId;
@@ -41,7 +41,7 @@ pub(super) async fn file<R: FileRing>(
         .await;
         return made.map(|file| Some((Some(file), ranges))).map_err(object_not_made);
     };
-    let state = state_of(facts, ranges.size).unwrap_or_default();
+    let state = state_of(facts, ranges.size, durable.era()).unwrap_or_default();
     let before = durable.before.as_ref().and_then(|before| before.large(target.id));
     if let (Some(before), true) = (before, task.takes_up(target.id)) {
         match before.facts.strip_prefix(&state[..]).filter(|_| !state.is_empty()) {
@@ -60,8 +60,8 @@ pub(super) async fn file<R: FileRing>(
             }
             None => {
                 let text = format!(
-                    "{object}: the blob or this machine is not as it was when the job was interrupted: it is \
-                     downloaded from its beginning"
+                    "{object}: the blob, this machine or its disk is not as it was when the job was interrupted: it \
+                     is downloaded from its beginning"
                 );
                 (lane.sender().notice)(&text);
             }
@@ -122,14 +122,15 @@ fn is_named(names: &Names, inode: Option<u64>) -> bool {
     there.is_ok_and(|there| Some(there.st_ino) == inode)
 }
 
-/// What makes the ranges of a blob valid later, together with the inode of their file; `None`: nothing does, since the service does not tell which state they are
-/// of. After a restart of the machine it is not known what of the file has reached the disk.
-fn state_of(facts: &BlobFacts, range_bytes: u64) -> Option<Vec<u8>> {
-    let (etag, boot) = (facts.etag.as_deref()?, boot_id()?);
+/// What makes the ranges of a blob valid later, together with the inode of their file; `None`: nothing does, since the
+/// service does not tell which state they are of. After a restart of the machine, or an error of writing back, it is not
+/// known what of the file has reached the disk: that is another `era`.
+fn state_of(facts: &BlobFacts, range_bytes: u64, era: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let (etag, era) = (facts.etag.as_deref()?, era?);
     let mut state = vec![RANGES];
     number(facts.len, &mut state);
     number(range_bytes, &mut state);
     string(etag.as_bytes(), &mut state);
-    string(&boot, &mut state);
+    string(&era, &mut state);
     Some(state)
 }

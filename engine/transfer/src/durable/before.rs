@@ -21,6 +21,9 @@ pub(crate) struct Before {
     written: Written,
     /// Whether the machine was restarted since: then that is lost.
     restarted: bool,
+    /// How often the file system was asked whether it has all that and did not say yes, or nobody lived to hear it: then that
+    /// may be lost too.
+    asked: i64,
     /// What a run before it has lost so.
     lost: Vec<u64>,
 }
@@ -44,7 +47,27 @@ impl Before {
         let written =
             Written { numbers, bytes: of(Counter::BytesWritten), lengths: of(Counter::FoundWritten) };
         let lost = recovered.numbers(State::Failed(codec::LOST)).collect();
-        Self { recovered, written, restarted, lost }
+        let asked = recovered.counter(Counter::Asked as usize).max(0);
+        Self { recovered, written, restarted, asked, lost }
+    }
+
+    /// Whether the machine was restarted since.
+    pub(super) fn is_restarted(&self) -> bool {
+        self.restarted
+    }
+
+    pub(super) fn asked(&self) -> i64 {
+        self.asked
+    }
+
+    /// Whether the file system may have failed to write back what was written, without this being recorded file by file.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.asked > 0
+    }
+
+    /// How many runs began in such doubt, the one that goes on included.
+    pub(super) fn doubts(&self) -> u64 {
+        Counter::Doubts.of(&self.recovered) + u64::from(self.is_in_doubt())
     }
 
     /// What counts of the earlier runs: what failed is done again, and what was lost.
@@ -66,20 +89,24 @@ impl Before {
         self.recovered.counter(Counter::Boot as usize)
     }
 
-    /// What it wrote that may be lost, since the machine was restarted; otherwise what is still to reach the disk.
+    /// What it wrote, and whether that may be lost; otherwise it is still to reach the disk.
     pub(super) fn written(&self) -> (&Written, bool) {
         (&self.written, self.is_written_lost())
     }
 
     /// The counters of a journal that has shrunk speak of what it no longer lists, and that has ended.
     fn is_written_lost(&self) -> bool {
-        self.restarted && !self.written.numbers.is_empty()
+        self.doubts_written() && !self.written.numbers.is_empty()
+    }
+
+    fn doubts_written(&self) -> bool {
+        self.restarted || self.is_in_doubt()
     }
 
     /// Whether a run wrote the transfer's file, which may be lost.
     pub(crate) fn is_lost(&self, id: TransferId) -> bool {
         let is_in = |numbers: &[u64]| numbers.binary_search(&id.number()).is_ok();
-        is_in(&self.lost) || (self.restarted && is_in(&self.written.numbers))
+        is_in(&self.lost) || (self.doubts_written() && is_in(&self.written.numbers))
     }
 
     /// The lengths of what failed, which are counted when it ends again.
@@ -132,7 +159,7 @@ impl Before {
 
     /// Calls `take` for each transfer that is to be done, in the order they were found, until it says `false`.
     pub(crate) fn todo(&self, mut take: impl FnMut(Resumed) -> bool) -> Result<(), Box<Failure>> {
-        let lost: &[u64] = if self.restarted { &self.written.numbers } else { &[] };
+        let lost: &[u64] = if self.doubts_written() { &self.written.numbers } else { &[] };
         let mut lost = lost.iter().copied().peekable();
         for index in 0..self.recovered.parts() {
             let end = (index as u64 + 1) * PART;

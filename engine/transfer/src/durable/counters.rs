@@ -37,6 +37,10 @@ pub(super) enum Counter {
     Written = 16,
     BytesWritten = 17,
     FoundWritten = 18,
+    /// Whether the file system was asked to write everything back and has not said since that it has.
+    Asked = 19,
+    /// How many runs began in doubt of what an earlier one has written.
+    Doubts = 20,
 }
 
 impl Counter {

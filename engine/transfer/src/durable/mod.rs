@@ -39,6 +39,7 @@ pub(crate) use settle::{
 const SETTLED_AT_ONCE: usize = 10_000;
 /// Why a file that was written is written again.
 const LOST: &str = "the machine was restarted before the file was known to be on the disk";
+const DOUBTED: &str = "the job ended while the disk was asked whether it has the file";
 
 /// The journal of a running job.
 pub(crate) struct Durable {
@@ -49,6 +50,8 @@ pub(crate) struct Durable {
     /// Whether what is done is only written at first.
     settles: bool,
     pub(crate) settling: Settling,
+    /// How many runs, this one included, began in doubt of what an earlier one has written.
+    doubts: u64,
 }
 
 /// What the planner saw beside the objects it hands over.
@@ -87,7 +90,18 @@ impl Notes {
 impl Durable {
     /// `settles`: files are written.
     pub(crate) fn new(jobs: Jobs, journal: Journal, before: Option<Before>, settles: bool) -> Self {
-        Self { jobs, journal, before, settles, settling: Settling::default() }
+        let doubts = before.as_ref().map_or(0, Before::doubts);
+        Self { jobs, journal, before, settles, settling: Settling::default(), doubts }
+    }
+
+    /// Which run of the machine this is, and how often the job began in doubt of what it has written: what is not finished
+    /// can be gone on with only as long as both are the same.
+    pub(crate) fn era(&self) -> Option<Vec<u8>> {
+        let mut era = boot_id()?;
+        if self.doubts > 0 {
+            era.extend(self.doubts.to_string().into_bytes());
+        }
+        Some(era)
     }
 
     /// When the job was begun, where the file system tells: that is when its directory was made.
@@ -102,7 +116,7 @@ impl Durable {
     }
 
     /// The job begins, or goes on: what failed is done again, and its lengths are counted again when it ends; so is, when the
-    /// machine was restarted, what was only written.
+    /// machine was restarted or the disk has not answered, what was only written.
     pub(crate) fn go_on(&self) -> Result<(), Box<Failure>> {
         let boot = boot_number();
         let record = || {
@@ -113,7 +127,8 @@ impl Durable {
             let (written, lost) = before.written();
             if lost {
                 // Before it is said that the machine was restarted: until then whoever goes on finds the same.
-                let lost = Failure::new(FailureKind::Destination, "", LOST);
+                let why = if before.is_restarted() { LOST } else { DOUBTED };
+                let lost = Failure::new(FailureKind::Destination, "", why);
                 let (mut bytes, mut lengths) = (written.bytes, written.lengths);
                 for some in written.numbers.chunks(SETTLED_AT_ONCE) {
                     let mut entry = self.journal.write()?;
@@ -134,23 +149,50 @@ impl Durable {
             }
             Counter::BytesFailed.add(&mut entry, -(before.failed_bytes() as i64));
             Counter::Boot.add(&mut entry, boot.wrapping_sub(before.boot()));
+            if before.is_in_doubt() {
+                Counter::Asked.add(&mut entry, -before.asked());
+                Counter::Doubts.add(&mut entry, 1);
+            }
             Ok(())
         };
         record().map_err(|error: JournalError| failed(&error))
     }
 
-    /// Records as done what was written, now that it is on the disk.
-    pub(crate) fn settled(&self, written: &Written) -> Result<(), Box<Failure>> {
+    /// Records for good that the file system is about to be asked whether everything is on the disk: it says once that it is
+    /// not, and whoever is asked may not live to record it.
+    fn asks(&self) -> Result<(), Box<Failure>> {
+        self.settling.set_asking(true);
+        let mut entry = self.journal.write().map_err(|error| failed(&error))?;
+        Counter::Asked.add(&mut entry, 1);
+        drop(entry);
+        self.commit()
+    }
+
+    /// Records that it cannot tell.
+    fn not_known(&self) -> Result<(), Box<Failure>> {
+        let mut entry = self.journal.write().map_err(|error| failed(&error))?;
+        Counter::Asked.add(&mut entry, -1);
+        drop(entry);
+        self.settling.set_asking(false);
+        Ok(())
+    }
+
+    /// Records as done what was written, now that the file system has said that it is on the disk.
+    fn settled(&self, written: &Written) -> Result<(), Box<Failure>> {
         let record = || {
             for some in written.numbers.chunks(SETTLED_AT_ONCE) {
                 let mut entry = self.journal.write()?;
                 some.iter().for_each(|number| entry.done(*number));
                 Counter::Written.add(&mut entry, -(some.len() as i64));
             }
-            move_written(&mut self.journal.write()?, written);
+            let mut entry = self.journal.write()?;
+            move_written(&mut entry, written);
+            Counter::Asked.add(&mut entry, -1);
             Ok(())
         };
-        record().map_err(|error: JournalError| failed(&error))
+        record().map_err(|error: JournalError| failed(&error))?;
+        self.settling.set_asking(false);
+        Ok(())
     }
 
     /// Records as failed what was written and may be damaged.
@@ -309,25 +351,31 @@ impl Durable {
         self.journal.commit().map_err(|error| failed(&error))
     }
 
-    /// Records how the job ended. A job with nothing left to do shrinks to its summary and failures.
-    pub(crate) fn end(self, report: &Report) -> Result<(), Box<Failure>> {
-        let Self { jobs, journal, before, .. } = self;
-        drop(before);
+    /// Records how the job ended.
+    pub(crate) fn end(&self, report: &Report) -> Result<(), Box<Failure>> {
         let record = || {
             // A summary while something is missing would be wrong.
-            journal.commit()?;
-            let mut entry = journal.write()?;
+            self.journal.commit()?;
+            let mut entry = self.journal.write()?;
             counters::of_run(&mut entry, report);
             entry.summary(&codec::summary(report.status()))?;
             drop(entry);
-            journal.commit()
+            self.journal.commit()
         };
-        record().map_err(|error: JournalError| failed(&error))?;
+        record().map_err(|error: JournalError| failed(&error))
+    }
+
+    /// Lets go of the journal. That of a job with nothing left to do shrinks to its summary and failures.
+    pub(crate) fn close(self) {
+        let Self { jobs, journal, before, settling, .. } = self;
+        drop(before);
         let id = journal.id();
         drop(journal);
-        // One that can be gone on with stays as it is; so does one for whose other form the disk has no room.
-        let _ = jobs.shrink(id);
-        Ok(())
+        // What the disk has not answered for is still to be looked at.
+        if !settling.is_asking() {
+            // One that can be gone on with stays as it is; so does one for whose other form the disk has no room.
+            let _ = jobs.shrink(id);
+        }
     }
 }
 
@@ -369,7 +417,7 @@ fn note(entry: &mut azuring_journal::Entry<'_>, notes: &Notes) -> Result<(), Jou
 }
 
 /// Which run of the machine this is (`random(4)`).
-pub(crate) fn boot_id() -> Option<Vec<u8>> {
+fn boot_id() -> Option<Vec<u8>> {
     std::fs::read("/proc/sys/kernel/random/boot_id").ok()
 }
 

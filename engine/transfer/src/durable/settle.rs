@@ -6,12 +6,15 @@
 //! is downloaded again.
 //!
 //! A file system that could not write something back says so once, and not of which file. Then everything that was written
-//! since it last succeeded counts as failed, and so does what is written after it.
+//! since it last succeeded counts as failed, and so does what is written after it. Nobody can hear it a second time, so the
+//! journal says that the question was put before it is, until the answer is recorded: whoever goes on with a job that was
+//! ended in between takes what is only written for lost.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::Durable;
 use crate::failure::Failure;
 use crate::job::Shared;
 use crate::outcome::Report;
@@ -47,9 +50,29 @@ pub(crate) struct Settling {
 #[derive(Debug, Default)]
 struct State {
     written: Written,
-    /// What may be damaged, and why.
-    lost: Option<(Written, Failure)>,
+    lost: Option<Lost>,
+    /// What the file system has said is not recorded yet, or it has not said anything.
+    asking: bool,
     ended: bool,
+}
+
+/// What may be damaged.
+#[derive(Debug)]
+struct Lost {
+    why: Failure,
+    /// How many, and their bytes.
+    count: u64,
+    bytes: u64,
+    /// Those of which the journal does not say it yet.
+    unsaid: Written,
+}
+
+impl Lost {
+    fn add(&mut self, more: Written) {
+        self.count += more.numbers.len() as u64;
+        self.bytes += more.bytes.max(0) as u64;
+        self.unsaid.add(more);
+    }
 }
 
 impl Settling {
@@ -60,18 +83,35 @@ impl Settling {
     pub(super) fn add(&self, more: Written) {
         let mut state = self.state();
         match &mut state.lost {
-            Some((lost, _)) => lost.add(more),
+            Some(lost) => lost.add(more),
             None => state.written.add(more),
         }
+    }
+
+    pub(super) fn set_asking(&self, asking: bool) {
+        self.state().asking = asking;
+    }
+
+    /// Whether the journal does not have the file system's last answer.
+    pub(super) fn is_asking(&self) -> bool {
+        self.state().asking
     }
 
     /// `written`, and all that comes after it, may be damaged.
     fn lose(&self, written: Written, why: Failure) {
         let mut state = self.state();
         let after = std::mem::take(&mut state.written);
-        let (lost, _) = state.lost.get_or_insert_with(|| (Written::default(), why));
+        let new = || Lost { why, count: 0, bytes: 0, unsaid: Written::default() };
+        let lost = state.lost.get_or_insert_with(new);
         lost.add(written);
         lost.add(after);
+    }
+
+    /// What may be damaged and was not recorded as that, and why.
+    fn unsaid(&self) -> Option<(Written, Failure)> {
+        let mut state = self.state();
+        let lost = state.lost.as_mut()?;
+        Some((std::mem::take(&mut lost.unsaid), lost.why.clone()))
     }
 
     /// Ends the thread. What is still only written stays so: the job has ended, or is gone on with.
@@ -104,20 +144,31 @@ fn settle(shared: &Shared, written: Written) {
     if written.numbers.is_empty() {
         return;
     }
-    match task.sync() {
-        Ok(true) => {
-            if let Err(failure) = durable.settled(&written) {
-                shared.session.verdict.stop_for(&failure);
-            }
-        }
+    let settled = durable.asks().and_then(|()| match task.sync() {
+        Ok(true) => durable.settled(&written),
         // Where the system cannot be asked, everything stays as it is.
-        Ok(false) => {}
+        Ok(false) => durable.not_known(),
         Err(error) => {
             let failure = Failure::not_kept(&error);
             shared.session.verdict.stop_for(&failure);
             durable.settling.lose(written, failure);
+            say_what_is_lost(durable)
         }
+    });
+    if let Err(failure) = settled {
+        shared.session.verdict.stop_for(&failure);
     }
+}
+
+/// Records what may be damaged, for good. That the question was put stays recorded: what is written until the job has stopped
+/// may be damaged too, and so may unfinished files.
+fn say_what_is_lost(durable: &Durable) -> Result<(), Box<Failure>> {
+    let Some((unsaid, why)) = durable.settling.unsaid() else { return Ok(()) };
+    durable.settling.set_asking(true);
+    durable.lost(&unsaid, &why)?;
+    durable.commit()?;
+    durable.settling.set_asking(false);
+    Ok(())
 }
 
 /// The same for the last files of a job whose threads have ended; what may be damaged counts as failed. Whoever interrupts a
@@ -137,11 +188,11 @@ pub(crate) fn at_end(shared: &Arc<Shared>, report: &mut Report) {
     }
     let (lost, bytes, failure) = match (&shared.durable, shared.not_kept.get()) {
         (Some(durable), _) => {
-            let Some((lost, failure)) = durable.settling.state().lost.take() else { return };
-            if let Err(failure) = durable.lost(&lost, &failure) {
+            if let Err(failure) = say_what_is_lost(durable) {
                 shared.session.verdict.stop_for(&failure);
             }
-            (lost.numbers.len() as u64, lost.bytes as u64, failure)
+            let Some(Lost { why, count, bytes, .. }) = durable.settling.state().lost.take() else { return };
+            (count, bytes, why)
         }
         // Nothing was asked before.
         (None, Some(failure)) => (done, report.counts.bytes, failure.clone()),
@@ -195,6 +246,7 @@ pub(crate) fn wait(shared: &Shared, thread: JoinHandle<()>) -> bool {
 mod tests {
     use azuring_journal::{JobId, Jobs, State};
 
+    use super::say_what_is_lost;
     use crate::durable::{Before, Durable, Notes, With};
     use crate::failure::{Failure, FailureKind};
     use crate::outcome::{Done, Entity, Outcome, TransferId};
@@ -231,6 +283,7 @@ mod tests {
         };
         assert_eq!(look(), (vec![0, 2], vec![]));
         let written = std::mem::take(&mut durable.settling.state().written);
+        durable.asks().unwrap();
         durable.settled(&written).unwrap();
         durable.commit().unwrap();
         assert_eq!(look(), (vec![], vec![0, 2]));
@@ -250,17 +303,22 @@ mod tests {
         };
         durable.ended(&[outcome(0)]).unwrap();
         let first = std::mem::take(&mut durable.settling.state().written);
+        durable.asks().unwrap();
         durable.settled(&first).unwrap();
         durable.ended(&[outcome(1)]).unwrap();
         let second = std::mem::take(&mut durable.settling.state().written);
         // One that was written meanwhile, and one afterwards.
         durable.ended(&[outcome(2)]).unwrap();
+        durable.asks().unwrap();
         durable.settling.lose(second, Failure::new(FailureKind::Destination, "", "no disk"));
+        say_what_is_lost(&durable).unwrap();
         durable.ended(&[outcome(3)]).unwrap();
-        let (lost, why) = durable.settling.state().lost.take().unwrap();
-        assert_eq!((&lost.numbers[..], lost.bytes, lost.lengths), (&[1, 2, 3][..], 30, 30));
-        durable.lost(&lost, &why).unwrap();
-        durable.commit().unwrap();
+        // At once: whoever is killed now has said it.
+        let counts = counters::counts(&jobs.read(id).unwrap());
+        assert_eq!((counts.failed, counts.bytes), (2, 10));
+        say_what_is_lost(&durable).unwrap();
+        let lost = durable.settling.state().lost.take().unwrap();
+        assert_eq!((lost.count, lost.bytes), (3, 30));
         let recovered = jobs.read(id).unwrap();
         let counts = counters::counts(&recovered);
         assert_eq!((counts.done, counts.failed, counts.bytes, counts.bytes_found), (1, 3, 10, 40));
@@ -268,8 +326,45 @@ mod tests {
         // They are downloaded again, whatever is there.
         let (recovered, _journal) = jobs.resume(id).unwrap();
         let before = Before::new(recovered);
+        assert_eq!((before.is_in_doubt(), before.doubts()), (true, 1));
         assert_eq!((before.counts().done, before.counts().failed, before.counts().bytes_found), (1, 0, 10));
         assert!(!before.is_lost(TransferId::nth(0)) && (1..4).all(|n| before.is_lost(TransferId::nth(n))));
+    }
+
+    #[test]
+    fn what_was_written_when_nobody_heard_the_answer_is_lost() {
+        let state = tempfile::tempdir().unwrap();
+        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
+        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
+        durable.go_on().unwrap();
+        let found: Vec<_> = (0..3u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
+        assert_eq!(durable.found(&found, &With::Nothing).unwrap(), 0);
+        let outcome = |n| {
+            let (id, entity, result) = (TransferId::nth(n), Entity::File, Ok(Done::Whole));
+            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
+        };
+        durable.ended(&[outcome(0)]).unwrap();
+        let first = std::mem::take(&mut durable.settling.state().written);
+        durable.asks().unwrap();
+        durable.settled(&first).unwrap();
+        durable.ended(&[outcome(1), outcome(2)]).unwrap();
+        let era = durable.era();
+        durable.asks().unwrap();
+        drop(durable);
+        // Whoever goes on, and whoever goes on after that one was killed as well.
+        for run in 0..2 {
+            let (recovered, journal) = jobs.resume(id).unwrap();
+            let before = Before::new(recovered);
+            assert_eq!((before.is_in_doubt(), before.doubts()), (run == 0, 1));
+            assert_eq!((before.counts().done, before.counts().bytes_found), (1, 10));
+            assert!(!before.is_lost(TransferId::nth(0)) && before.is_lost(TransferId::nth(2)));
+            let durable = Durable::new(jobs.clone(), journal, Some(before), true);
+            durable.go_on().unwrap();
+            durable.commit().unwrap();
+            assert_ne!(durable.era(), era);
+        }
+        let counts = counters::counts(&jobs.read(id).unwrap());
+        assert_eq!((counts.done, counts.failed, counts.bytes), (1, 2, 10));
     }
 
     #[test]

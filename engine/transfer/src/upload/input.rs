@@ -237,7 +237,8 @@ impl Input {
 
     /// Asks about the blob.
     fn look(&self) -> Look<'_> {
-        Look { client: &self.client, sender: self.command.sender(), blob: &self.blob }
+        let (client, sender) = (&self.client, self.command.sender());
+        Look { client, sender, blob: &self.blob, which: Which::default() }
     }
 
     /// Sends what makes a blob; where one of another type stands in the way, that is removed first if the caller says so.
@@ -301,7 +302,8 @@ impl Input {
                 // Bounded by the pool: each holds its buffers.
                 tasks.spawn_local(async move {
                     let len = payload.len();
-                    let look = Look { client: &client, sender: command.sender(), blob: &blob };
+                    let (sender, which) = (command.sender(), Which::default());
+                    let look = Look { client: &client, sender, blob: &blob, which };
                     let body = Body { crc64, ..Body::default() };
                     blocks::send(&look, &way, || way.block_id(content, n), &payload, body).await?;
                     add(&command.session.progress.planner().bytes, len);

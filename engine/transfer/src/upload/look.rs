@@ -21,6 +21,8 @@ pub(crate) struct Look<'a> {
     pub(crate) sender: Sender<'a>,
     /// The blob's name, percent-encoded.
     pub(crate) blob: &'a str,
+    /// Which state of it.
+    pub(crate) which: Which<'a>,
 }
 
 /// How the service's bytes are to agree with those that are here.
@@ -35,7 +37,7 @@ pub(crate) enum Agree {
 impl Look<'_> {
     /// What the service knows of the blob.
     pub(crate) async fn facts(&self) -> Result<BlobFacts, GaveUp> {
-        let head = async |_| self.client.head_blob(self.blob, Which::default()).await;
+        let head = async |_| self.client.head_blob(self.blob, self.which).await;
         request(&self.sender, 0, Begin::Always, head).await
     }
 
@@ -50,7 +52,8 @@ impl Look<'_> {
         if payload.is_empty() {
             return Ok(true);
         }
-        let get = Get { range: Some((at, at + payload.len() - 1)), if_match: etag, ..Get::default() };
+        let range = Some((at, at + payload.len() - 1));
+        let get = Get { range, which: self.which, if_match: etag, ..Get::default() };
         request(&self.sender, 0, Begin::Always, async |_| {
             let mut reply = match self.client.get_blob(self.blob, &get).await {
                 // It is shorter.

@@ -1,9 +1,9 @@
-//! A file system in memory that fails when it is told to: `azuring-faulty-fs DIRECTORY [tmpfile] [writeback]`.
+//! A file system in memory that fails when it is told to: `azuring-faulty-fs DIRECTORY [OPTIONS]`.
 //!
 //! It speaks the kernel's FUSE protocol over `/dev/fuse`, so whatever a program does reaches it: system calls, io_uring,
 //! `O_DIRECT`, page cache. It mounts itself, for which it needs a namespace of its own (`unshare --user --map-root-user
 //! --mount`) or root; the kit (`azuring_tests::FaultyFs`) starts it so. `tmpfile`: files without a name can be made.
-//! `writeback`: the kernel keeps what is written and hands it over later, as for a disk.
+//! `writeback`: the kernel keeps what is written and hands it over later, as for a disk. `times32`: times end in 2038.
 //!
 //! Lines on stdin tell it what fails, and each gets one line as its answer:
 //!
@@ -11,6 +11,9 @@
 //! |---|---|
 //! | `fail OPERATION ERRNO ONE_IN SEED` | of the calls from now on one in `ONE_IN` fails, which ones depends on `SEED` |
 //! | `heal` | nothing fails any more |
+//! | `hold NAME` | what is written to this file of the root, and its times, waits for its answer, and whoever waits for that |
+//! | `held` | how many requests wait so |
+//! | `refuse ERRNO` | they fail, and no more are held |
 //! | `counts` | calls and failures of each operation since the beginning |
 //!
 //! A `flush` (one for each `close(2)`) that fails takes with it what was written since the last one that succeeded: the file
@@ -48,6 +51,9 @@ struct Rule {
 pub(crate) struct Faults {
     rules: Vec<Rule>,
     counts: BTreeMap<String, (u64, u64)>,
+    /// Changes of the file of this name wait; the requests that do.
+    pub(crate) hold: Option<Vec<u8>>,
+    pub(crate) held: Vec<u64>,
 }
 
 impl Faults {
@@ -65,8 +71,8 @@ impl Faults {
         None
     }
 
-    /// Does what a line says.
-    fn take(&mut self, line: &str) -> String {
+    /// Does what a line says; `fuse` gets late answers.
+    fn take(&mut self, line: &str, fuse: &mut File) -> String {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["fail", operation, errno, one_in, seed] => {
@@ -77,6 +83,19 @@ impl Faults {
             }
             ["heal"] => {
                 self.rules.clear();
+                "ok".to_owned()
+            }
+            ["hold", name] => {
+                self.hold = Some(name.as_bytes().to_owned());
+                "ok".to_owned()
+            }
+            ["held"] => self.held.len().to_string(),
+            ["refuse", errno] => {
+                self.hold = None;
+                for unique in self.held.drain(..) {
+                    // Whoever asked may have gone.
+                    let _ = fuse.write_all(&Reply::refusal(unique, errno.parse().unwrap()));
+                }
                 "ok".to_owned()
             }
             ["counts"] => {
@@ -110,16 +129,17 @@ fn main() {
     assert!(mounted.is_ok_and(|status| status.success()), "mounting a FUSE file system");
     let faults = Arc::new(Mutex::new(Faults::default()));
     let theirs = Arc::clone(&faults);
+    let mut late = fuse.try_clone().unwrap();
     std::thread::spawn(move || {
         println!("mounted");
         for line in std::io::stdin().lock().lines() {
-            let answer = theirs.lock().unwrap().take(&line.unwrap());
+            let answer = theirs.lock().unwrap().take(&line.unwrap(), &mut late);
             println!("{answer}");
         }
         // Nobody needs it any more; its namespace goes with it.
         exit(0);
     });
-    serve(fuse, &mut Nodes::new(faults, has("tmpfile"), has("writeback")));
+    serve(fuse, &mut Nodes::new(faults, has));
 }
 
 fn serve(mut fuse: File, nodes: &mut Nodes) {

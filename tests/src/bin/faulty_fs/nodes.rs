@@ -47,6 +47,7 @@ pub(crate) struct Nodes {
     faults: Arc<Mutex<Faults>>,
     tmpfile: bool,
     writeback: bool,
+    times32: bool,
     /// Nothing is ever forgotten: a test writes little.
     all: HashMap<u64, Node>,
 }
@@ -76,8 +77,9 @@ fn operation_of(opcode: u32) -> &'static str {
 }
 
 impl Nodes {
-    pub(crate) fn new(faults: Arc<Mutex<Faults>>, tmpfile: bool, writeback: bool) -> Self {
-        let mut this = Self { faults, tmpfile, writeback, all: HashMap::new() };
+    pub(crate) fn new(faults: Arc<Mutex<Faults>>, has: impl Fn(&str) -> bool) -> Self {
+        let (tmpfile, writeback, times32) = (has("tmpfile"), has("writeback"), has("times32"));
+        let mut this = Self { faults, tmpfile, writeback, times32, all: HashMap::new() };
         this.all.insert(ROOT, Node::new(Content::Directory(BTreeMap::new()), DIRECTORY | 0o755, (0, 0)));
         this
     }
@@ -86,6 +88,9 @@ impl Nodes {
     pub(crate) fn answer(&mut self, mut request: Request<'_>) -> Answer {
         let r = &mut request;
         let operation = operation_of(r.opcode);
+        if matches!(operation, "write" | "setattr") && self.holds(r) {
+            return Ok(None);
+        }
         if let Some(errno) = self.faults.lock().unwrap().strike(operation) {
             if operation == "flush"
                 && let Some(Node { content: Content::File(bytes), is_kept: is_kept @ false, .. }) =
@@ -232,6 +237,18 @@ impl Nodes {
         }
     }
 
+    /// Whether a change is answered later. The kernel does not wait for the bytes of a FUSE file when it syncs all of the file
+    /// system, but for the file's times.
+    fn holds(&self, r: &Request<'_>) -> bool {
+        let mut faults = self.faults.lock().unwrap();
+        let Content::Directory(names) = &self.all[&ROOT].content else { return false };
+        let is_held = faults.hold.as_ref().and_then(|name| names.get(name)) == Some(&r.node);
+        if is_held {
+            faults.held.push(r.unique);
+        }
+        is_held
+    }
+
     fn node(&mut self, node: u64) -> Result<&mut Node, i32> {
         self.all.get_mut(&node).ok_or(ENOENT)
     }
@@ -306,7 +323,8 @@ impl Nodes {
         r.bytes(12);
         let size = usize::try_from(r.u64()).unwrap();
         r.u64();
-        let seconds = [r.u64(), r.u64(), r.u64()];
+        let last = if self.times32 { i32::MAX.unsigned_abs().into() } else { u64::MAX };
+        let seconds = [r.u64(), r.u64(), r.u64()].map(|seconds| seconds.min(last));
         let nanoseconds = [r.u32(), r.u32(), r.u32()];
         let mode = r.u32();
         r.u32();

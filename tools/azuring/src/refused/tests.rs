@@ -27,6 +27,8 @@ fn flags_that_cannot_be_honoured_are_refused_with_the_reason() {
             "preserve-last-modified-time is not supported while uploading to Blob Storage",
         ),
         (UP, "--decompress", "decompress is not supported while uploading"),
+        (UP, "--preserve-setuid", "preserve-setuid is not supported while uploading"),
+        (DOWN, "--preserve-setuid", "--preserve-setuid adds to --preserve-posix-properties: give that too"),
         (UP, "--s2s-preserve-properties=true", "s2s-preserve-properties is not supported while uploading"),
         (DOWN, "--s2s-preserve-blob-tags", "s2s-preserve-blob-tags is not supported while downloading"),
         (DOWN, "--follow-symlinks", "follow-symlinks flag is not supported while downloading"),
