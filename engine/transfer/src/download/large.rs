@@ -20,9 +20,8 @@ use crate::pieces::Pieces;
 use crate::queue::Large;
 use crate::task::{BlobItem, Found, Known};
 
-use super::{
-    Download, Parts, Target, anew, changed, finish, holes, receive, resume, verified, waits_for_peace,
-};
+use super::one::{anew, changed, verified, waits_for_peace};
+use super::{Download, Parts, Target, finish, holes, receive, resume};
 
 /// What the lanes share about one large blob.
 pub(crate) struct LargeBlob {
