@@ -147,6 +147,18 @@ impl Shared {
         self.is_resumed(id) || self.again.was_tried(id)
     }
 
+    /// Whether an earlier run may have worked on the transfer, also if it could not even record that it was found: what it
+    /// has found since its last commit is found again first.
+    pub(crate) fn may_be_resumed(&self, id: TransferId) -> bool {
+        let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
+        before.is_some_and(|before| before.may_have_found(id))
+    }
+
+    /// Whether an attempt of which this one knows nothing may have made what is there.
+    pub(crate) fn may_be_made(&self, id: TransferId) -> bool {
+        self.may_be_resumed(id) || self.again.was_tried(id)
+    }
+
     /// Whether an object that was changed then, by the clock of this machine or give or take a quarter of an hour by
     /// another's (the most that the service allows), may be of this job.
     pub(crate) fn is_since_begun(&self, changed: SystemTime) -> bool {

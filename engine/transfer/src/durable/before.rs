@@ -14,6 +14,9 @@ use super::settle::Written;
 
 const PART: u64 = azuring_journal::PART_TRANSFERS as u64;
 
+/// Transfers that a run can have found since it last committed: what a second brings, and more.
+const UNRECORDED: u64 = 100_000;
+
 /// What an earlier run left.
 pub(crate) struct Before {
     recovered: Recovered,
@@ -122,6 +125,11 @@ impl Before {
     /// Whether it found this transfer.
     pub(crate) fn knows(&self, id: TransferId) -> bool {
         id.number() < self.found()
+    }
+
+    /// Whether it may have found this transfer, recorded or not.
+    pub(crate) fn may_have_found(&self, id: TransferId) -> bool {
+        id.number() < self.found() + UNRECORDED
     }
 
     /// Whether it found everything.

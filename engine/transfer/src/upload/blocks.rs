@@ -59,7 +59,7 @@ pub(super) async fn file<R: FileRing>(
             let content = large::content_key(lane.shared.id, &file.meta, block_size);
             let usual = Way::default();
             let ids = (0..count).map(|block| usual.block_id(content, block));
-            let is_ours = lane.shared.may_be_done(id)
+            let is_ours = lane.shared.may_be_made(id)
                 && there.len == len
                 && lane.look(&place.blob).consists_of(ids).await.unwrap_or_default();
             if !is_ours {
@@ -215,7 +215,7 @@ pub(super) async fn commit<R: FileRing>(
     .await;
     if let Err(gave_up) = listed {
         let exists = only_new && gave_up.already_exists();
-        let unknown = gave_up.maybe_done() || lane.shared.may_be_done(large.id);
+        let unknown = gave_up.maybe_done() || lane.shared.may_be_made(large.id);
         let is_there = unknown
             && (exists || gave_up.has_code("InvalidBlockList") || gave_up.leaves_open())
             && lane.look(&large.blob).consists_of(ids()).await.unwrap_or_default();

@@ -159,7 +159,7 @@ impl Look<'_> {
 /// Whether a blob that an earlier run may have made, and could not record, was written since the job was begun.
 pub(super) fn is_recent(shared: &Shared, id: TransferId, there: &BlobFacts) -> bool {
     let modified = u64::try_from(there.last_modified).unwrap_or_default();
-    shared.may_be_done(id) && shared.is_since_begun(SystemTime::UNIX_EPOCH + Duration::from_secs(modified))
+    shared.may_be_made(id) && shared.is_since_begun(SystemTime::UNIX_EPOCH + Duration::from_secs(modified))
 }
 
 /// Why something of a blob that will not be complete is still there.

@@ -216,7 +216,7 @@ impl Whole {
             let look = lane.look(&place.blob);
             if only_new && gave_up.already_exists() {
                 // What an attempt has made that this one knows nothing of is told by its content.
-                if (gave_up.maybe_done() || lane.shared.may_be_done(place.id))
+                if (gave_up.maybe_done() || lane.shared.may_be_made(place.id))
                     && let Ok(there) = look.facts().await
                     && (gave_up.maybe_done() || is_recent(&lane.shared, place.id, &there))
                     && is_this_one(&look, &there, payload).await

@@ -88,7 +88,10 @@ fn the_same_content_from_before_the_job_is_told_as_skipped() {
 
 #[test]
 fn a_file_that_a_killed_run_has_made_is_not_told_as_skipped() {
-    for (len, is_older) in [(100, false), (3 * PIECE / 4, false), (3 * PIECE / 4, true)] {
+    let middle = 3 * PIECE / 4;
+    for (len, is_older, is_recorded) in
+        [(100, false, true), (middle, false, true), (middle, false, false), (middle, true, true)]
+    {
         let (state, scene) = (tempfile::tempdir().unwrap(), Scene::new(1, Vec::new()));
         let to = scene.bench.dir.path().join("to");
         std::fs::create_dir(&to).unwrap();
@@ -103,13 +106,15 @@ fn a_file_that_a_killed_run_has_made_is_not_told_as_skipped() {
             let options = JobOptions { overwrite: Overwrite::Never, ..options() };
             Job::download(url(), credential, &to).options(options)
         };
-        // It is cut while the blob is asked for; the file gets its name, which nobody has recorded.
+        // It is cut while the blob is asked for; the file gets its name, which nobody has recorded, nor, if it is killed
+        // soon, that the blob was found.
+        let found = usize::from(is_recorded);
         scene.hostile.add(Rule::on("GET", "x").answer(Answer::silence()));
-        scene.hostile.add(Rule::on("HEAD", "x").after(1).answer(Answer::silence()));
+        scene.hostile.add(Rule::on("HEAD", "x").after(found).answer(Answer::silence()));
         let first = job().journal(jobs(), b"a job".to_vec()).build().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                scene.hostile.wait_until(|all| all.len() > 1 || (is_older && !all.is_empty()));
+                scene.hostile.wait_until(|all| all.len() > found || (is_older && !all.is_empty()));
                 stop.cut_short();
             });
             first.run(&stop, |_| {})
@@ -121,7 +126,7 @@ fn a_file_that_a_killed_run_has_made_is_not_told_as_skipped() {
         let id = jobs().list().unwrap()[0].id;
         let (report, failures) = run(job().resume(jobs(), id));
         let want = if is_older { (0, 0, 1) } else { (1, 0, 0) };
-        assert_eq!(counts(&report), want, "{len} {is_older} {failures:?}");
+        assert_eq!(counts(&report), want, "{len} {is_older} {is_recorded} {failures:?}");
     }
 }
 
