@@ -157,7 +157,8 @@ async fn is_made_before<R: FileRing>(
 ) -> bool {
     let (facts, id) = (&item.entry.facts, target.id);
     let options = &lane.session().options;
-    if !lane.shared.may_be_resumed(id) || matches!(options.overwrite, Overwrite::Ask(_)) || options.decompress {
+    if !lane.shared.may_be_resumed(id) || matches!(options.overwrite, Overwrite::Ask(_)) || options.decompress
+    {
         return false;
     }
     let object = item.object();
