@@ -114,18 +114,24 @@ impl<'p> Conditions<'p> {
         Ok(())
     }
 
-    /// Judges a write over the blob that is there, if one is.
-    pub(crate) fn check_write<'b>(&self, existing: Option<impl Into<Subject<'b>>>) -> Result<()> {
+    /// Judges a write over the blob that is there, if one is. Who holds its lease may write, whatever `If-None-Match: *` says:
+    /// so the service does, and Microsoft's Python client relies on it (azure-storage-net #38).
+    pub(crate) fn check_write<'b>(&self, existing: Option<impl Into<Subject<'b>>>, held: bool) -> Result<()> {
+        let none = self.if_none_match == Some("*");
         match existing {
             None => self.check_positive(None),
-            Some(_) if self.if_none_match == Some("*") => Err(BLOB_ALREADY_EXISTS.into()),
-            Some(existing) => self.check_change(existing),
+            Some(_) if none && !held => Err(BLOB_ALREADY_EXISTS.into()),
+            Some(existing) => self.check_changed(existing.into(), self.if_none_match.filter(|_| !none)),
         }
     }
 
     /// Judges a change of something that exists (Delete).
     pub(crate) fn check_change<'b>(&self, subject: impl Into<Subject<'b>>) -> Result<()> {
-        let subject = subject.into();
+        self.check_changed(subject.into(), self.if_none_match)
+    }
+
+    /// The same with another `If-None-Match`.
+    fn check_changed(&self, subject: Subject<'_>, if_none_match: Option<&str>) -> Result<()> {
         self.check_positive(Some(subject))?;
         let Subject { modified, tier_changed, .. } = subject;
         let tier = whole_seconds(tier_changed);
@@ -134,7 +140,7 @@ impl<'p> Conditions<'p> {
         {
             return Err(CONDITION_NOT_MET.into());
         }
-        if self.if_none_match.is_some_and(|tags| matches(tags, modified))
+        if if_none_match.is_some_and(|tags| matches(tags, modified))
             || self.if_modified_since.is_some_and(|since| whole_seconds(modified) <= since)
         {
             return Err(CONDITION_NOT_MET.into());
@@ -181,7 +187,7 @@ mod tests {
         let status = |r: Result<()>| r.map_or_else(|e| e.status, |()| 200);
         (
             modified.map_or(404, |m| status(c.check_read(m))),
-            status(c.check_write(modified)),
+            status(c.check_write(modified, false)),
             modified.map_or(404, |m| status(c.check_change(m))),
         )
     }

@@ -142,7 +142,8 @@ kinds! {
         "The server runs with the store 'discard': it keeps the name, length and checksum of a blob, not its content.";
     BLOB_DOES_NOT_USE_KEY = 409 "BlobDoesNotUseCustomerSpecifiedEncryption"
         "The blob does not use customer specified encryption.";
-    BLOB_IS_SEALED = 409 "BlobIsSealed" "The specified blob is sealed and its contents can't be modified.";
+    BLOB_IS_SEALED = 409 "BlobIsSealed"
+        "The specified blob is sealed, and its contents can't be modified unless the blob is re-created after a delete.";
     BLOB_KEY_MISMATCH = 409 "BlobCustomerSpecifiedEncryptionMismatch"
         "The given customer specified encryption does not match the encryption used to encrypt the blob.";
     BLOB_NOT_FOUND = 404 "BlobNotFound" "The specified blob does not exist.";

@@ -154,6 +154,10 @@ fn known(operation: Operation) -> Known {
             | O::SnapshotBlob
             | O::CreateContainer
             | O::SetContainerMetadata
+            // Undocumented, and passed over: Microsoft's Python client sends the metadata of a blob with all its parts.
+            | O::PutBlock
+            | O::AppendBlock
+            | O::PutPage
     );
     Known { headers, metadata, query }
 }

@@ -204,7 +204,8 @@ fn operation(parts: &Parts, target: &Target<'_>) -> Result<Operation> {
                 Ok(Operation::GetServiceProperties)
             }
             (None, Some("blobs")) if method == Method::GET => Ok(Operation::FindBlobs),
-            (None, Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
+            // Microsoft's JavaScript client takes an account in the path for a container.
+            (None | Some("container"), Some("batch")) if method == Method::POST => Ok(Operation::BlobBatch),
             (Some("service"), Some("userdelegationkey")) if method == Method::POST => {
                 Ok(Operation::GetUserDelegationKey)
             }

@@ -179,3 +179,12 @@ fn http_date() -> String {
     let server = server();
     Client::new(&server).get("nope").header("date").to_owned()
 }
+
+#[test]
+fn an_account_in_the_path_is_no_container_whatever_the_client_thinks() {
+    let server = server();
+    let mut client = Client::new(&server);
+    client.put("x", b"1");
+    let reply = client.send("POST", "?restype=container&comp=batch", &[KIND], &body(&[delete("x")]));
+    assert_eq!(verdicts(&reply), [own(202, "")]);
+}

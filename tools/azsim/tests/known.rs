@@ -58,7 +58,7 @@ fn a_header_of_another_operation_is_refused() {
     client.put("x", b"1");
     for (method, path, header) in [
         ("PUT", "/con/x?comp=block&blockid=MDE%3D", ("x-ms-access-tier", "Cool")),
-        ("PUT", "/con/x?comp=block&blockid=MDE%3D", ("x-ms-meta-a", "1")),
+        ("PUT", "/con/x?comp=tier", ("x-ms-meta-a", "1")),
         ("PUT", "/con/x?comp=metadata", ("x-ms-blob-content-type", "a/b")),
         ("PUT", "/con/x?comp=properties", ("x-ms-meta-a", "1")),
         ("PUT", "/con/x?comp=tier", ("x-ms-tags", "a=b")),

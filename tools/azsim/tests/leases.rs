@@ -195,3 +195,29 @@ fn metadata_of_a_container_are_replaced() {
     client.send("PUT", path, &[], b"");
     assert_eq!(client.send("GET", path, &[], b"").header("x-ms-meta-a"), "");
 }
+
+#[test]
+fn the_lease_is_judged_before_if_none_match_and_its_holder_may_replace() {
+    let server = server();
+    let mut client = Client::new(&server);
+    client.put("x", b"1");
+    acquire(&mut client, BLOB, A, "-1");
+    let block = ("x-ms-blob-type", "BlockBlob");
+    let none = ("If-None-Match", "*");
+    let list = b"<BlockList></BlockList>";
+    for (path, body, kind) in [("/con/x", &b"2"[..], Some(block)), ("/con/x?comp=blocklist", &list[..], None)]
+    {
+        let mut send = |lease: Option<&str>| {
+            let mut headers: Vec<_> = kind.into_iter().chain([none]).collect();
+            headers.extend(lease.map(|id| ("x-ms-lease-id", id)));
+            let reply = client.send("PUT", path, &headers, body);
+            (reply.status, reply.code().to_owned())
+        };
+        assert_eq!(send(None), (412, "LeaseIdMissing".into()), "{path}");
+        assert_eq!(send(Some(B)), (412, "LeaseIdMismatchWithBlobOperation".into()), "{path}");
+        assert_eq!(send(Some(A)).0, 201, "{path}");
+    }
+    lease(&mut client, BLOB, "release", &[("x-ms-lease-id", A)]);
+    let reply = client.send("PUT", "/con/x", &[block, none], b"3");
+    assert_eq!(reply.verdict(), (409, "BlobAlreadyExists"));
+}

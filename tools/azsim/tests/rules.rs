@@ -77,6 +77,7 @@ fn conditions_on_tags_hold_for_reads_and_writes() {
         ("GET", "/con/x", None, &b""[..]),
         ("HEAD", "/con/x", None, b""),
         ("GET", "/con/x?comp=tags", None, b""),
+        ("GET", "/con/x?comp=blocklist", None, b""),
         ("PUT", "/con/x", Some(BLOCK), b"2"),
         ("PUT", "/con/x?comp=blocklist", None, b"<BlockList></BlockList>"),
         ("PUT", "/con/x?comp=metadata", None, b""),
