@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use azsim::Seed;
-use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring, faulty_fs};
+use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring, faulty_fs};
 use rustix::fs::XattrFlags;
 
 use crate::scene::{PACKED, download, noise};
@@ -132,6 +132,24 @@ fn times_far_away_go_both_ways() {
     let outcome = fixture.run(back);
     outcome.expect_code(0);
     assert_eq!(fs::metadata(to.join("in/far")).unwrap().mtime(), kept, "{}", outcome.stderr);
+}
+
+/// Old kernels forget the umask of files that have no name yet.
+#[test]
+fn the_umask_counts_where_the_kernel_forgets_it() {
+    let fixture = Fixture::new(Azuring::new("sh"));
+    for name in ["small", "other"] {
+        let blob = Seed { name: format!("tree/{name}"), content: vec!["x".into()], ..Seed::default() };
+        fixture.server().plant(DEVSTORE_ACCOUNT, CONTAINER, [blob]);
+    }
+    let directory = fixture.path().join("disk");
+    fs::create_dir(&directory).unwrap();
+    let disk = faulty_fs!(&directory, &["tmpfile", "noumask"]);
+    let program = env!("CARGO_BIN_EXE_azuring-under-test").to_owned();
+    let own = ["-c".to_owned(), "umask 077; exec \"$0\" \"$@\"".to_owned(), program];
+    fixture.run(own.into_iter().chain(download(&fixture, disk.path(), &[]))).expect_code(0);
+    let expected = ["other", "small"].map(|name| (name.to_owned(), 0o600));
+    assert_eq!(modes(disk.path()), BTreeMap::from(expected));
 }
 
 /// A file system whose times end says nothing of it: azuring does.

@@ -63,7 +63,8 @@ macro_rules! faulty_fs {
 }
 
 impl FaultyFs {
-    /// Mounts it over `directory`; see [`faulty_fs!`](crate::faulty_fs). Options: `tmpfile`, `writeback`, `times32`.
+    /// Mounts it over `directory`; see [`faulty_fs!`](crate::faulty_fs). Options: `tmpfile`, `writeback`,
+    /// `times32`, `noumask`.
     ///
     /// # Panics
     /// When it cannot be mounted: the message says what is missing.

@@ -4,6 +4,7 @@
 //! `O_DIRECT`, page cache. It mounts itself, for which it needs a namespace of its own (`unshare --user --map-root-user
 //! --mount`) or root; the kit (`azuring_tests::FaultyFs`) starts it so. `tmpfile`: files without a name can be made.
 //! `writeback`: the kernel keeps what is written and hands it over later, as for a disk. `times32`: times end in 2038.
+//! `noumask`: files without a name have mode 0666 whatever the umask is, as on old kernels.
 //!
 //! Lines on stdin tell it what fails, and each gets one line as its answer:
 //!

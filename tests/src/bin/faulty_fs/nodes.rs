@@ -48,6 +48,7 @@ pub(crate) struct Nodes {
     tmpfile: bool,
     writeback: bool,
     times32: bool,
+    noumask: bool,
     /// Nothing is ever forgotten: a test writes little.
     all: HashMap<u64, Node>,
 }
@@ -79,7 +80,8 @@ fn operation_of(opcode: u32) -> &'static str {
 impl Nodes {
     pub(crate) fn new(faults: Arc<Mutex<Faults>>, has: impl Fn(&str) -> bool) -> Self {
         let (tmpfile, writeback, times32) = (has("tmpfile"), has("writeback"), has("times32"));
-        let mut this = Self { faults, tmpfile, writeback, times32, all: HashMap::new() };
+        let noumask = has("noumask");
+        let mut this = Self { faults, tmpfile, writeback, times32, noumask, all: HashMap::new() };
         this.all.insert(ROOT, Node::new(Content::Directory(BTreeMap::new()), DIRECTORY | 0o755, (0, 0)));
         this
     }
@@ -217,7 +219,7 @@ impl Nodes {
             // TMPFILE: the same
             51 if self.tmpfile => {
                 r.u32();
-                let mode = r.u32();
+                let mode = if self.noumask { 0o666 } else { r.u32() };
                 let node = self.add(Node::new(Content::File(Vec::new()), FILE | mode, (r.uid, r.gid)));
                 self.node(node)?.links = 0;
                 Ok(Some(self.entry(node).zeros(16)))
