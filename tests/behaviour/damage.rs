@@ -5,17 +5,14 @@
 //! as they like, so a seed that failed may have to be run several times. It goes into [`CASES`], with its bug.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use azsim::{Seed, Tls};
 use azuring_bench::workload::Noise;
-use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, DamagingProxy, Fixture, Outcome, Wire, azuring};
+use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, DamagingProxy, Fixture, Outcome, Rounds, Wire, azuring};
 use serde_json::Value;
 
 /// Always run: each job over http and over https, and what has ever failed.
@@ -324,33 +321,12 @@ fn round(seed: u64, happened: &Mutex<Happened>) -> Result<(), String> {
     Ok(())
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}: {text}")))
-}
-
 #[test]
 fn what_arrives_is_right_or_told() {
-    let rounds = number("AZURING_DAMAGE_ROUNDS").map_or(ROUNDS, |rounds| usize::try_from(rounds).unwrap());
-    let mut fresh = Noise::new(RandomState::new().build_hasher().finish());
-    let seeds: Vec<u64> = match number("AZURING_DAMAGE_SEED") {
-        Some(seed) => vec![seed],
-        None => {
-            CASES.iter().copied().chain(std::iter::repeat_with(|| fresh.next_u64())).take(rounds).collect()
-        }
-    };
-    let (next, failed, happened) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::default());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    if let Err(wrong) = round(*seed, &happened) {
-                        failed.lock().unwrap().push(format!("seed {seed}: {wrong}"));
-                    }
-                }
-            });
-        }
-    });
-    let (failed, happened): (_, Happened) = (failed.into_inner().unwrap(), happened.into_inner().unwrap());
+    let happened = Mutex::default();
+    let rounds = Rounds { name: "DAMAGE", cases: CASES, count: ROUNDS, at_once: AT_ONCE };
+    let (seeds, failed) = rounds.run(|seed| round(seed, &happened));
+    let happened: Happened = happened.into_inner().unwrap();
     println!("seeds {seeds:?}: {} failed; {happened:?}", failed.len());
     assert!(failed.is_empty(), "put these seeds into CASES:\n{}", failed.join("\n\n"));
     // What is judged did happen.

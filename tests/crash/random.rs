@@ -5,14 +5,12 @@
 //! seed that failed may have to be run several times. It goes into [`CASES`], with its bug.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use azsim::{Faults, Rate};
 use azuring_bench::workload::Noise;
+use azuring_tests::Rounds;
 
 use crate::kit::{Files, Scene, Way, noise, program, say};
 use crate::point::Uncut;
@@ -112,33 +110,12 @@ fn round(seed: u64, happened: &Mutex<Happened>) -> Result<(), String> {
     scene.judge(&ended, &totals)
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}: {text}")))
-}
-
 #[test]
 fn nothing_is_lost_whenever_it_is_killed() {
-    let rounds = number("AZURING_CRASH_ROUNDS").map_or(ROUNDS, |rounds| usize::try_from(rounds).unwrap());
-    let mut fresh = Noise::new(RandomState::new().build_hasher().finish());
-    let seeds: Vec<u64> = match number("AZURING_CRASH_SEED") {
-        Some(seed) => vec![seed],
-        None => {
-            CASES.iter().copied().chain(std::iter::repeat_with(|| fresh.next_u64())).take(rounds).collect()
-        }
-    };
-    let (next, failed, happened) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::default());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    if let Err(wrong) = round(*seed, &happened) {
-                        failed.lock().unwrap().push(format!("seed {seed}: {wrong}"));
-                    }
-                }
-            });
-        }
-    });
-    let (failed, happened) = (failed.into_inner().unwrap(), happened.into_inner().unwrap());
+    let happened = Mutex::default();
+    let rounds = Rounds { name: "CRASH", cases: CASES, count: ROUNDS, at_once: AT_ONCE };
+    let (seeds, failed) = rounds.run(|seed| round(seed, &happened));
+    let happened: Happened = happened.into_inner().unwrap();
     say(&format!("seeds {seeds:?}: {} failed; {happened:?}", failed.len()));
     assert!(failed.is_empty(), "put these seeds into CASES:\n{}", failed.join("\n\n"));
     assert!(happened.kills >= happened.rounds, "it was killed: {happened:?}");

@@ -7,7 +7,7 @@ use azuring_plan::name::encode_path_for_people;
 
 use crate::failure::Failure;
 
-use super::codec::{Reader, TEXT_MAX, kind_of, number, string};
+use super::codec::{Reader, TEXT_MAX, kind_of, number, string, texts};
 
 /// In the place of the object; of the object as it is in URLs; of where it comes from; of where it was to go. No text that
 /// is for people has these characters.
@@ -27,50 +27,35 @@ const ID_BYTES: u8 = 8;
 
 /// The cause of a failure, and what is its own; `None` of one that has to be kept as it is.
 pub(super) fn split(failure: &Failure) -> Option<(Vec<u8>, Vec<u8>)> {
-    let Failure {
-        object,
-        source,
-        destination,
-        bytes,
-        kind: _,
-        reason,
-        advice,
-        status,
-        code,
-        request_id,
-        tries,
-        blocked: _,
-    } = failure;
-    let (advice, code) = (advice.as_deref().unwrap_or_default(), code.as_deref().unwrap_or_default());
-    let id = request_id.as_deref().unwrap_or_default();
+    let texts @ [object, source, destination, reason, advice, code, id] = texts(failure);
     let is_kept = |text: &str| text.len() <= TEXT_MAX && !text.contains(['\u{1}', '\u{2}', '\u{3}', '\u{4}']);
-    if ![object, source, destination, reason, advice, code, id].into_iter().all(is_kept) {
+    if !texts.into_iter().all(is_kept) {
         return None;
     }
     let encoded = encoded_name(object);
     let mut bits = 0;
     let mut place = |text: &str, bit: u8| -> String {
         // Names that are the same in URLs are to have the causes of others.
-        let (name, mark) = if text.contains("://") { (&encoded, ENCODED) } else { (object, OBJECT) };
-        if let Some(before) = text.strip_suffix(&**name).filter(|_| !name.is_empty()) {
+        let (name, mark) = if text.contains("://") { (&*encoded, ENCODED) } else { (object, OBJECT) };
+        if let Some(before) = text.strip_suffix(name).filter(|_| !name.is_empty()) {
             return format!("{before}{mark}");
         }
         bits |= if text.is_empty() { 0 } else { bit };
         String::new()
     };
     let places = [place(source, OWN_SOURCE), place(destination, OWN_DESTINATION)];
-    let mut template = reason.clone();
+    let mut template = reason.to_owned();
     for (text, mark) in [(source, SOURCE), (destination, DESTINATION), (object, OBJECT)] {
         if text.len() >= NAME_MIN {
-            template = template.replace(&**text, mark);
+            template = template.replace(text, mark);
         }
     }
     let mut cause = Vec::new();
     for text in [&template, advice, code, &places[0], &places[1]] {
         string(text.as_bytes(), &mut cause);
     }
-    number(status.unwrap_or_default().into(), &mut cause);
-    number((*tries).into(), &mut cause);
+    number(failure.status.unwrap_or_default().into(), &mut cause);
+    number(failure.tries.into(), &mut cause);
 
     let uuid = uuid::Uuid::try_parse(id).ok().filter(|uuid| uuid.to_string() == id);
     bits |= match (uuid, id) {
@@ -90,7 +75,7 @@ pub(super) fn split(failure: &Failure) -> Option<(Vec<u8>, Vec<u8>)> {
         None if bits & ID_TEXT != 0 => string(id.as_bytes(), &mut own),
         None => {}
     }
-    number(*bytes, &mut own);
+    number(failure.bytes, &mut own);
     Some((cause, own))
 }
 
