@@ -36,15 +36,19 @@ pub(crate) fn get(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     for policy in &acl.policies {
         out.push_str("<SignedIdentifier>");
         xml::element(&mut out, "Id", &policy.id);
-        out.push_str("<AccessPolicy>");
-        for (name, value) in
-            [("Start", &policy.start), ("Expiry", &policy.expiry), ("Permission", &policy.permissions)]
-        {
-            if let Some(value) = value {
-                xml::element(&mut out, name, value);
+        let fields =
+            [("Start", &policy.start), ("Expiry", &policy.expiry), ("Permission", &policy.permissions)];
+        // A policy of nothing is not there.
+        if fields.iter().any(|(_, value)| value.is_some()) {
+            out.push_str("<AccessPolicy>");
+            for (name, value) in fields {
+                if let Some(value) = value {
+                    xml::element(&mut out, name, value);
+                }
             }
+            out.push_str("</AccessPolicy>");
         }
-        out.push_str("</AccessPolicy></SignedIdentifier>");
+        out.push_str("</SignedIdentifier>");
     }
     out.push_str("</SignedIdentifiers>");
     let mut answer = answer::xml(out);

@@ -431,6 +431,7 @@ pub(crate) fn containers(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         out.push_str(
             "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>",
         );
+        out.push_str("<ImmutableStorageWithVersioningEnabled>false</ImmutableStorageWithVersioningEnabled>");
         out.push_str("</Properties>");
         if with_metadata {
             write_metadata(&mut out, &facts.metadata);

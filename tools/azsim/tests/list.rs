@@ -111,6 +111,7 @@ fn containers_are_listed_and_described() {
     let reply = client.send("GET", "/?comp=list&include=metadata", &[], b"");
     assert_eq!(reply.elements("Name"), ["abc", "con"]);
     assert!(reply.text().contains("<PublicAccess>blob</PublicAccess>"));
+    assert_eq!(reply.elements("ImmutableStorageWithVersioningEnabled"), ["false", "false"]);
     assert!(reply.text().contains("<Metadata><Key>v</Key></Metadata>"));
     let page = client.send("GET", "/?comp=list&maxresults=1", &[], b"");
     assert_eq!(page.elements("Name"), ["abc"]);

@@ -123,3 +123,14 @@ fn a_sas_takes_its_fields_from_the_policy() {
     assert_eq!(acl(&mut client, &owner, "PUT", &[], &full(forever, "rl")).status, 200);
     assert!(client.get("x").text().contains("but not both"));
 }
+
+#[test]
+fn a_policy_of_nothing_is_not_shown() {
+    let (_server, mut client, owner) = start();
+    for (fields, shown) in [("", 0), ("<Permission>r</Permission>", 1)] {
+        assert_eq!(acl(&mut client, &owner, "PUT", &[], &policy("empty", fields)).status, 200);
+        let reply = acl(&mut client, &owner, "GET", &[], "");
+        assert_eq!(reply.elements("Id"), ["empty"]);
+        assert_eq!(reply.elements("AccessPolicy").len(), shown, "{}", reply.text());
+    }
+}

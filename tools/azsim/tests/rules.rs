@@ -393,7 +393,7 @@ fn a_premium_account_takes_page_blobs_alone() {
         assert_eq!(list.elements("AccessTier"), [head.header("x-ms-access-tier")]);
         (head.header("x-ms-access-tier").to_owned(), head.header("x-ms-access-tier-inferred").to_owned())
     };
-    assert_eq!(shown(&mut client), ("P4".into(), "true".into()));
+    assert_eq!(shown(&mut client), ("P10".into(), "true".into()));
     assert_eq!(client.send("PUT", "/con/p?comp=tier", &[tier("P20")], b"").status, 200);
     assert_eq!(shown(&mut client), ("P20".into(), String::new()));
     let lower = client.send("PUT", "/con/p?comp=tier", &[tier("P10")], b"");
