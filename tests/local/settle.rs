@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use azsim::{Fault, Faults, NameMatch, Operation, Rule};
+use azuring_journal::Jobs;
 use azuring_tests::{Call, Outcome, Running, wait_until};
 
 use crate::scene::{EIO, Scene, noise, small, there};
@@ -157,6 +158,9 @@ fn a_job_that_is_interrupted_while_it_asks_takes_nothing_for_done() {
     running.wait_for_stderr("azuring: resume with: azuring jobs resume");
     scene.disk.refuse(EIO);
     running.wait().unwrap().expect_code(6);
+    let jobs = Jobs::new(&scene.fixture.azuring().home().join(".azuring"));
+    let journal = jobs.read(jobs.list().unwrap()[0].id).unwrap();
+    assert!(journal.summary().is_some(), "how it ended is not recorded");
     other.remove(&scene);
     scene.fixture.release();
     damage(&scene);
