@@ -75,9 +75,7 @@ fn a_directory_too_large_for_the_names_budget() {
 /// to take and write all of their bytes.
 #[test]
 fn a_journal_of_names_that_cannot_be_packed() {
-    // What the program holds is judged, and not what its allocator keeps at hand.
-    let azuring = azuring!().env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
-    let fixture = Fixture::with(azuring, |server| server.store(Store::Discard));
+    let fixture = Fixture::with(azuring!(), |server| server.store(Store::Discard));
     let tree = fixture.path().join("tree");
     fs::create_dir(&tree).unwrap();
     let mut random = Noise::new(7);
