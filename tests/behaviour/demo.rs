@@ -36,15 +36,19 @@ fn a_given_directory_is_used_and_not_changed() {
     assert_eq!(std::fs::read_dir(source.path()).unwrap().count(), 1);
 }
 
-/// The ids of the running processes that were started by `parent`.
-fn children(parent: u32) -> Vec<u32> {
+/// The ids of the servers that were started by `parent`. One that has not become a server yet must not be stopped: it
+/// holds what it has of its parent open.
+fn servers_of(parent: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_child = |id: &u32| {
+        let command = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        status.lines().any(|line| {
-            line.strip_prefix("PPid:").is_some_and(|parent_id| parent_id.trim() == parent.to_string())
-        })
+        let is_server = command.split(|byte| *byte == 0).any(|argument| argument == b"demo-server");
+        is_server
+            && status.lines().any(|line| {
+                line.strip_prefix("PPid:").is_some_and(|parent_id| parent_id.trim() == parent.to_string())
+            })
     };
     ids.filter(is_child).collect()
 }
@@ -70,10 +74,10 @@ fn two_interrupts_leave_nothing_behind() {
         let running = azuring!().env("TMPDIR", scratch.path()).start(["demo"].into_iter().chain(args));
         wait_until("the demo begins", || !empty(scratch.path()));
         if serving {
-            wait_until("a server is started", || !children(running.id()).is_empty());
+            wait_until("a server is started", || !servers_of(running.id()).is_empty());
         }
         // A server that stands still holds the demo where it is.
-        let servers = children(running.id());
+        let servers = servers_of(running.id());
         servers.iter().for_each(|id| stop(*id));
         running.interrupt_and_see();
         running.interrupt();

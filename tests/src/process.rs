@@ -194,12 +194,12 @@ impl Running {
         });
         let wall = self.started.elapsed();
         drop(done);
-        let (timed_out, seen_peak) = watch.join();
+        let (mut timed_out, seen_peak) = watch.join();
         let used = child.wait4()?;
         drop(self.stdin.take());
         let [stdout, stderr] = [0, 1].map(|n| {
             let stream: &mut Drained = &mut self.streams[n];
-            stream.end();
+            timed_out |= !stream.ends_within(STREAMS_END);
             stream.text()
         });
         let peak = used.rusage.maxrss;
@@ -272,6 +272,9 @@ fn peak_rss_bytes(id: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
+/// What the child has written is there when it ends; the thread that reads it only has to be let run.
+const STREAMS_END: Duration = Duration::from_secs(180);
+
 /// A stream of a child, read to its end by a thread.
 #[derive(Debug)]
 struct Drained {
@@ -280,10 +283,18 @@ struct Drained {
 }
 
 impl Drained {
-    fn end(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    /// Whether it comes to its end in this time after the child's own; a process that the child has left may hold it open.
+    fn ends_within(&mut self, limit: Duration) -> bool {
+        let Some(thread) = self.thread.take() else { return true };
+        let begun = Instant::now();
+        while !thread.is_finished() {
+            if begun.elapsed() > limit {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
+        let _ = thread.join();
+        true
     }
 
     /// What was read so far; invalid UTF-8 is replaced.
@@ -325,6 +336,17 @@ mod tests {
         let given =
             run(&mut sh("cat; echo ended"), Stdin::Bytes(b"text "), Duration::from_secs(180)).unwrap();
         assert_eq!(given.stdout, "text ended\n");
+    }
+
+    #[test]
+    fn output_that_somebody_holds_open_is_not_waited_for_for_ever() {
+        let mut running =
+            spawn(&mut sh("sleep 600 & echo $!"), Stdin::Closed, Duration::from_secs(180)).unwrap();
+        crate::wait_until("the child tells of what it leaves", || running.streams[0].text().ends_with('\n'));
+        assert!(!running.streams[0].ends_within(Duration::from_millis(1)));
+        let left = running.streams[0].text().trim().parse().unwrap();
+        kill_process(Pid::from_raw(left).unwrap(), Signal::KILL).unwrap();
+        assert!(running.streams[1].ends_within(STREAMS_END));
     }
 
     #[test]
