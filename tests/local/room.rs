@@ -28,10 +28,10 @@ fn a_full_or_broken_file_system_stops_the_job_after_a_few_files() {
             "{}",
             stopped.stderr
         );
-        // A file's own call may have been one of several; what is in flight at the end comes on top.
+        // Ten end the job. Each of a lane's 64 tasks may have fetched one more, and wait for a disk that is slow to refuse it.
         let asked = scene.fixture.server().stats().by_operation.get(&azsim::Operation::GetBlob).copied();
         let asked = asked.unwrap_or_default();
-        assert!(asked <= 30, "{asked} blobs were fetched in vain");
+        assert!(asked <= 10 + 64, "{asked} blobs were fetched in vain");
         assert_eq!(stopped.field("Final Job Status"), Some("Failed"));
         assert_eq!(there(scene.disk.path()).len(), 0);
         scene.heals();
