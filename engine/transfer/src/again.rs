@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
+use crate::entry::Entry;
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::TransferId;
-use crate::queue::Entry;
 
 /// Transfers that wait for another attempt at most. Where more fail, something is wrong that another attempt does not
 /// mend; those beyond have failed.
@@ -80,7 +80,7 @@ fn may_succeed(failure: &Failure) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Found;
+    use crate::entry::Found;
     use azuring_local::RelPath;
 
     fn failed(kind: FailureKind) -> (Entry, Box<Failure>) {

@@ -2,7 +2,7 @@
 
 use azuring_ring::CHUNK_BYTES;
 
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::lane::{LaneShare, tasks_for};
 use crate::options::{JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
 

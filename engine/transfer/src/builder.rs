@@ -16,15 +16,16 @@ use azuring_ring::probe;
 
 use crate::change::{Remove, SetProperties};
 use crate::choices::{ListOfFiles, PropertyChange, Symlinks};
-use crate::collector::Progress;
 use crate::descriptors::{Needs, Opens, Split};
 use crate::download::Download;
 use crate::durable::{Before, Durable};
 use crate::in_order::Held;
-use crate::job::{Job, JobError, JobPlan, Verb};
+use crate::job::{Job, JobPlan, Verb};
+use crate::job_error::JobError;
 use crate::lane::LaneShare;
 use crate::list::check_state;
 use crate::options::{ContentTypePolicy, JobOptions};
+use crate::progress::Progress;
 use crate::remote::RemoteSource;
 use crate::source::{Finder, LocalOptions, Source};
 use crate::task::{Task, Upload};

@@ -8,12 +8,12 @@ use azuring_ring::{IoPath, LaneRuntime};
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
 
-use crate::collector::Progress;
 use crate::descriptors;
 use crate::failure::{Failure, FailureKind};
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::lane::new_histogram;
 use crate::options::JobOptions;
+use crate::progress::Progress;
 use crate::request::{Begin, Cut, GaveUp, Sender, request};
 use crate::session::Session;
 use crate::verdict::{StopHandle, Verdict};

@@ -7,7 +7,7 @@ use azuring_link::Endpoint;
 use azuring_local::KNOWN_DIRECTORIES;
 use azuring_ring::{RUNTIME_DESCRIPTORS, free_descriptors};
 
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::lane::{LaneShare, tasks_for};
 use crate::remote::LINES_AT_ONCE;
 

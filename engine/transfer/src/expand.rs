@@ -12,12 +12,12 @@ use azuring_ring::FileRing;
 use tokio::task::JoinSet;
 
 use crate::durable::With;
+use crate::entry::{BlobItem, Found, Known};
 use crate::failure::Failure;
 use crate::lane::{Lane, one};
 use crate::outcome::TransferId;
 use crate::remote::RemoteSource;
 use crate::request::{Begin, request};
-use crate::task::{BlobItem, Found, Known};
 
 /// Blobs of one directory that a lane works on at a time.
 const AT_ONCE: usize = 32;

@@ -1,208 +1,31 @@
 //! A job: what is to be done, checked; and its run.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
-use azuring_azure::{
-    BlobUrl, Credential, CredentialError, EncryptionError, PropertyError, Target, TargetError, UrlError,
-};
-use azuring_journal::JournalError;
-use azuring_link::{TlsError, TlsSetup};
-use azuring_local::LocalError;
-use azuring_plan::PlanError;
+use azuring_azure::{BlobUrl, Credential, Target};
+use azuring_link::TlsSetup;
 use azuring_ring::IoPath;
 
 use crate::again::Again;
 use crate::builder::JobBuilder;
 use crate::choices::PropertyChange;
-use crate::collector::{self, Progress};
-use crate::durable::{self, Before, Durable, With};
-use crate::failure::Failure;
+use crate::collector;
+use crate::durable::{self, Before, Durable};
 use crate::lane::{LaneShare, new_histogram};
+use crate::messages;
 use crate::options::JobOptions;
-use crate::outcome::{Event, Outcome, Report, TransferId};
-use crate::queue::{Entry, WorkQueue};
-use crate::remote::RemoteSource;
+use crate::outcome::{Event, Report};
+use crate::progress::Progress;
+use crate::queue::WorkQueue;
 use crate::session::Session;
+use crate::shared::Shared;
 use crate::source::Finder;
-use crate::task::{Found, Task};
+use crate::task::Task;
 use crate::verdict::{StopHandle, Verdict};
 use crate::{read_back, threads};
-
-/// Why a job cannot be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum JobError {
-    /// The source is missing or cannot be read.
-    #[error(transparent)]
-    Source(#[from] LocalError),
-    /// The destination is nothing that files can be written to.
-    #[error(transparent)]
-    Destination(LocalError),
-    /// Source, destination and options do not go together.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The URL is wrong.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// The credential cannot be used.
-    #[error(transparent)]
-    Credential(#[from] CredentialError),
-    /// No credential was found by [`JobBuilder::credential_by`].
-    #[error(transparent)]
-    Login(Box<dyn std::error::Error + Send + Sync>),
-    /// A property cannot be sent.
-    #[error(transparent)]
-    Property(#[from] PropertyError),
-    /// The blobs cannot be encrypted so.
-    #[error(transparent)]
-    Encryption(#[from] EncryptionError),
-    /// No TLS configuration can be made.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A limit is out of its range.
-    #[error("{0}")]
-    Limit(String),
-    /// The process may not open what a job needs at least. Raise its limit of open files (`RLIMIT_NOFILE`).
-    #[error(
-        "the limit of open files is too low: {needed} more have to be open at once, and {free} can be; \
-         raise it (ulimit -n, or LimitNOFILE= of a systemd service)"
-    )]
-    Descriptors {
-        /// Descriptors that are needed at least.
-        needed: u64,
-        /// Descriptors that there are.
-        free: u64,
-    },
-    /// The job's journal cannot be made or read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-}
-
-impl From<TargetError> for JobError {
-    fn from(error: TargetError) -> Self {
-        match error {
-            TargetError::Property(error) => error.into(),
-            TargetError::Credential(error) => error.into(),
-            other => Self::Limit(other.to_string()),
-        }
-    }
-}
-
-/// What all threads of a job share.
-pub(crate) struct Shared {
-    pub(crate) id: [u8; 16],
-    pub(crate) lanes: usize,
-    pub(crate) task: Task,
-    pub(crate) session: Session,
-    pub(crate) queue: Arc<WorkQueue>,
-    /// What the planner lists, when the source is remote.
-    pub(crate) remote: Option<Arc<RemoteSource>>,
-    /// The job's journal, if it has one.
-    pub(crate) durable: Option<Durable>,
-    /// What failed and is tried again.
-    pub(crate) again: Again,
-    /// Where the listings of lines that are directories stand: they go on there when they are tried again.
-    pub(crate) listed: Mutex<HashMap<TransferId, String>>,
-    /// Objects found by a job without a journal.
-    found: AtomicU64,
-    /// Why what a job without a journal has written may be damaged.
-    pub(crate) not_kept: OnceLock<Failure>,
-}
-
-impl Shared {
-    /// Gives objects their numbers; with a journal, records them and what belongs to them.
-    ///
-    /// # Errors
-    /// The journal's.
-    pub(crate) fn number(&self, found: Vec<Found>, with: &With<'_>) -> Result<Vec<Entry>, Box<Failure>> {
-        let first = match &self.durable {
-            Some(durable) => durable.found(&found, with)?,
-            None => self.found.fetch_add(found.len() as u64, Ordering::Relaxed),
-        };
-        let entry = |(number, found)| Entry { id: TransferId::nth(number), found };
-        Ok((first..).zip(found).map(entry).collect())
-    }
-
-    /// The same for something that cannot be transferred.
-    pub(crate) fn number_refused(&self, failure: &Failure) -> Result<TransferId, Box<Failure>> {
-        let number = match &self.durable {
-            Some(durable) => durable.refused(failure)?,
-            None => self.found.fetch_add(1, Ordering::Relaxed),
-        };
-        Ok(TransferId::nth(number))
-    }
-
-    /// Stops the job since its journal cannot be written; the object at hand has not failed for that, nor has any other.
-    pub(crate) fn broken(&self, failure: &Failure, object: &str) -> Box<Failure> {
-        self.session.verdict.stop_for(failure);
-        Box::new(Failure::interrupted(object))
-    }
-
-    /// Whether an attempt of which this one knows nothing may have done the transfer: in an earlier run, or before this pass.
-    pub(crate) fn may_be_done(&self, id: TransferId) -> bool {
-        self.is_resumed(id) || self.again.was_tried(id)
-    }
-
-    /// Whether an earlier run may have worked on the transfer, also if it could not even record that it was found: what it
-    /// has found since its last commit is found again first.
-    pub(crate) fn may_be_resumed(&self, id: TransferId) -> bool {
-        let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
-        before.is_some_and(|before| before.may_have_found(id))
-    }
-
-    /// Whether an attempt of which this one knows nothing may have made what is there.
-    pub(crate) fn may_be_made(&self, id: TransferId) -> bool {
-        self.may_be_resumed(id) || self.again.was_tried(id)
-    }
-
-    /// Whether an object that was changed then, by the clock of this machine or give or take a quarter of an hour by
-    /// another's (the most that the service allows), may be of this job.
-    pub(crate) fn is_since_begun(&self, changed: SystemTime) -> bool {
-        let begun = self.durable.as_ref().and_then(Durable::begun);
-        begun.is_none_or(|begun| changed + Duration::from_secs(15 * 60) >= begun)
-    }
-
-    /// Whether an earlier run has written the transfer's file, which the machine may have lost.
-    pub(crate) fn is_lost(&self, id: TransferId) -> bool {
-        let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
-        before.is_some_and(|before| before.is_lost(id))
-    }
-
-    /// The outcome of a transfer that has failed for good.
-    pub(crate) fn failed(&self, Entry { id, found }: Entry, mut failure: Box<Failure>) -> Outcome {
-        let transfer = self.task.transfer(&self.session, &found);
-        failure.source = transfer.source;
-        failure.destination = transfer.destination;
-        failure.bytes = self.task.length(&found);
-        let (entity, length) = (found.entity(), failure.bytes);
-        Outcome { id, entity, bytes: 0, length, object: None, result: Err(failure) }
-    }
-
-    /// Waits until everything that was recorded is durable.
-    pub(crate) async fn commit(self: &Arc<Self>) -> Result<(), Box<Failure>> {
-        let theirs = Arc::clone(self);
-        let commit = move || theirs.durable.as_ref().map_or(Ok(()), Durable::commit);
-        match tokio::task::spawn_blocking(commit).await {
-            Ok(committed) => committed,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
-    }
-
-    /// Whether no object has been found yet.
-    pub(crate) fn nothing_found(&self) -> bool {
-        self.session.progress.found.load(Ordering::SeqCst) == 0
-    }
-
-    /// Whether an earlier run of the job may have worked on the transfer.
-    pub(crate) fn is_resumed(&self, id: TransferId) -> bool {
-        let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
-        before.is_some_and(|before| before.knows(id))
-    }
-}
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,7 +166,7 @@ impl Job {
             shared.session.verdict.stop_for(&failure);
         }
         let settler = threads::settle(&shared);
-        let (messages, inbox) = collector::channel(shared.session.options.dry_run);
+        let (messages, inbox) = messages::channel(shared.session.options.dry_run);
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
         let (counts, kinds) = collector::collect(&inbox, &shared, before, known, tell);
         let verdict = &shared.session.verdict;

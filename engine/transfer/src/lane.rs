@@ -14,15 +14,18 @@ use hdrhistogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::collector::{LaneCounters, Message, add};
 use crate::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
+use crate::entry::Entry;
+use crate::entry::{Found, Known};
 use crate::failure::{Failure, FailureKind};
-use crate::job::Shared;
+use crate::messages::Message;
 use crate::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
-use crate::queue::{Busy, Entry, Large, Work};
+use crate::progress::{LaneCounters, add};
+use crate::queue::{Busy, Large, Work};
 use crate::request::{Cut, Sender};
 use crate::session::Session;
-use crate::task::{Found, Known, Task};
+use crate::shared::Shared;
+use crate::task::Task;
 use crate::upload::Look;
 use crate::{change, download, expand, upload};
 

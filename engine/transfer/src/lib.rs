@@ -75,21 +75,25 @@ mod delegate;
 mod descriptors;
 mod download;
 mod durable;
+mod entry;
 mod expand;
 mod failure;
 mod in_order;
 mod job;
+mod job_error;
 mod join;
 mod lane;
 mod list;
 mod list_reader;
 mod machine;
 mod make;
+mod messages;
 mod options;
 mod outcome;
 mod patience;
 mod pieces;
 mod planner;
+mod progress;
 mod public;
 mod queue;
 mod rate;
@@ -97,6 +101,7 @@ mod remote;
 mod request;
 mod retry;
 mod session;
+mod shared;
 mod source;
 mod task;
 mod threads;
@@ -120,13 +125,13 @@ pub use choices::{
     BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
     PermanentDelete, PosixStyle, PropertyChange, RehydratePriority, Symlinks,
 };
-pub use collector::{Progress, ProgressView};
 pub use command::CommandError;
 pub use delegate::user_delegation_key;
 pub use download::remove_unfinished;
 pub use durable::{RecordedJob, RecordedState, RecordedTransfer};
 pub use failure::{Blocked, Failure, FailureKind};
-pub use job::{Job, JobError, JobPlan, Verb};
+pub use job::{Job, JobPlan, Verb};
+pub use job_error::JobError;
 pub use list::{ListOptions, ListTotals, ListedBlob, list};
 pub use make::make_container;
 #[doc(hidden)]
@@ -136,6 +141,7 @@ pub use outcome::{
     Action, Counts, Done, Entity, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer,
     TransferId,
 };
+pub use progress::{Progress, ProgressView};
 pub use public::is_public;
 pub use upload::upload_from;
 pub use verdict::StopHandle;

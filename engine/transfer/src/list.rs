@@ -38,7 +38,7 @@ use tokio::sync::Notify;
 
 use crate::command::{Command, CommandError};
 use crate::failure::{Failure, FailureKind};
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::options::JobOptions;
 use crate::verdict::StopHandle;
 use seen::Seen;

@@ -3,7 +3,7 @@
 use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UrlError};
 
 use crate::command::{Command, CommandError};
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::options::JobOptions;
 use crate::verdict::StopHandle;
 

@@ -9,7 +9,7 @@ use azuring_azure::RequestError;
 use azuring_link::{LinkError, Links};
 use azuring_ring::is_out_of_descriptors;
 
-use crate::request::PAUSE_STEP;
+use crate::rate::PAUSE_STEP;
 
 /// Attempts, a tenth of a second apart.
 pub(crate) const TRIES: u32 = 300;

@@ -4,15 +4,18 @@ use std::sync::atomic::Ordering;
 
 use crossbeam::channel::Sender;
 
-use crate::collector::{Message, add};
 use crate::durable::{Before, FoundAgain, Key, LocalPosition, Notes, RemotePosition, Resumed, With};
+use crate::entry::Entry;
+use crate::entry::Found;
 use crate::failure::{Failure, FailureKind};
-use crate::job::Shared;
+use crate::messages::Message;
 use crate::outcome::{Entity, Event, Outcome, SkippedKind, Transfer, TransferId};
-use crate::queue::{BATCH_FILES, Entry};
+use crate::progress::add;
+use crate::queue::BATCH_FILES;
 use crate::remote;
+use crate::shared::Shared;
 use crate::source::Finder;
-use crate::task::{Found, Task};
+use crate::task::Task;
 
 /// Runs to the end of the source, or until the job stops; then closes the queue.
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {

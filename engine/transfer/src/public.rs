@@ -5,7 +5,7 @@ use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
 
 use crate::command::{Command, CommandError};
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::options::{JobOptions, RetryPolicy};
 use crate::verdict::StopHandle;
 

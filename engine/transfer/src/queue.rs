@@ -8,8 +8,7 @@ use crossbeam::queue::ArrayQueue;
 use tokio::sync::Notify;
 
 use crate::download::LargeBlob;
-use crate::outcome::TransferId;
-use crate::task::Found;
+use crate::entry::Entry;
 use crate::upload::LargeFile;
 use crate::verdict::Verdict;
 
@@ -20,13 +19,6 @@ pub(crate) const BATCH_FILES: usize = 64;
 const WAITING_BATCHES: usize = 256;
 /// Large files that wait for one lane's help.
 const WAITING_LARGE: usize = 64;
-
-/// One object to transfer.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: TransferId,
-    pub(crate) found: Found,
-}
 
 /// A large object that lanes do together.
 #[derive(Clone, Debug)]
@@ -203,6 +195,8 @@ impl WorkQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::Found;
+    use crate::outcome::TransferId;
     use crate::verdict::StopHandle;
 
     fn batch(n: u64) -> Vec<Entry> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::request::PAUSE_STEP;
-
+/// A stop that comes during a pause is noticed this soon.
+pub(crate) const PAUSE_STEP: Duration = Duration::from_millis(100);
 /// Requests that were not sent in this time may follow at once; older ones are forgotten.
 const BURST: Duration = Duration::from_millis(20);
 /// The longest time between two requests: an hour.

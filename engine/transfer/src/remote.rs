@@ -20,12 +20,13 @@ use tokio::sync::Semaphore;
 
 use crate::choices::{ListOfFiles, PermanentDelete};
 use crate::durable::RemotePosition;
+use crate::entry::{BlobItem, Found, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::lane::new_histogram;
 use crate::outcome::SkippedKind;
 use crate::planner::Planner;
 use crate::request::{Begin, Cut, GaveUp, Sender, request};
-use crate::task::{BlobItem, Found, Known, Task};
+use crate::task::Task;
 
 use names::Names;
 use tree::Tree;

@@ -7,15 +7,13 @@ use azuring_azure::{Access, Class, RequestError, ServiceError};
 use hdrhistogram::Histogram;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::collector::{LaneCounters, add};
 use crate::failure::{Failure, FailureKind};
 use crate::patience::{self, wants_descriptor};
+use crate::progress::{LaneCounters, add};
+use crate::rate::PAUSE_STEP;
 use crate::retry::{self, Next};
 use crate::session::Session;
 use crate::verdict::Verdict;
-
-/// A stop that comes during a pause is noticed this soon.
-pub(crate) const PAUSE_STEP: Duration = Duration::from_millis(100);
 
 /// Who sends: a lane, or the planner.
 pub(crate) struct Sender<'a> {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use azuring_azure::{Access, BlobClient, Target};
 use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
 
-use crate::collector::Progress;
 use crate::options::{Boundary, JobOptions};
+use crate::progress::Progress;
 use crate::rate::RequestRate;
 use crate::verdict::Verdict;
 

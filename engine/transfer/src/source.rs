@@ -20,14 +20,14 @@ use azuring_ring::SourceDir;
 
 use crate::choices::{ListOfFiles, Symlinks};
 use crate::durable::LocalPosition;
+use crate::entry::Found;
 use crate::failure::{Failure, FailureKind};
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::list_reader::ListReader;
 use crate::outcome::SkippedKind;
 use crate::planner::Planner;
 use crate::queue::BATCH_FILES;
 use crate::remote::RemoteSource;
-use crate::task::Found;
 
 /// Gives out the objects of a job.
 pub(crate) enum Finder {

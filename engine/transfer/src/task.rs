@@ -1,6 +1,5 @@
 //! What the lanes do with the objects the planner finds.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,108 +7,18 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use azuring_azure::{Access, BlobEntry, Which};
-use azuring_local::RelPath;
+use azuring_azure::Access;
 use azuring_plan::destination::Naming;
 use azuring_plan::name::{encode_path_for_people, escape};
 use azuring_ring::SourceDir;
 
 use crate::change::{MAX_BATCH, Remove, SetProperties};
 use crate::download::Download;
+use crate::entry::{Found, Known};
 use crate::failure::{Blocked, Failure};
 use crate::in_order::Held;
-use crate::outcome::{Action, Entity, Planned, Transfer, TransferId};
+use crate::outcome::{Action, Planned, Transfer, TransferId};
 use crate::session::Session;
-
-/// One object of a job, as the planner found it.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// A local file.
-    File(RelPath),
-    /// A symbolic link that becomes a blob of its own.
-    Link(RelPath),
-    /// A directory whose stub is wanted.
-    Directory(RelPath),
-    /// A socket, pipe or device whose stub is wanted.
-    Special(RelPath),
-    /// A blob.
-    Blob(Box<BlobItem>),
-}
-
-impl Found {
-    /// Its place in the order of a local walk: its path, a directory's with a final slash.
-    pub(crate) fn place(&self) -> Cow<'_, [u8]> {
-        match self {
-            Self::File(path) | Self::Link(path) | Self::Special(path) => path.as_bytes().into(),
-            Self::Directory(path) if path.as_bytes().is_empty() => Cow::default(),
-            Self::Directory(path) => [path.as_bytes(), b"/"].concat().into(),
-            Self::Blob(blob) => blob.entry.name.as_bytes().into(),
-        }
-    }
-
-    /// What kind of object it is.
-    pub(crate) fn entity(&self) -> Entity {
-        match self {
-            Self::File(_) | Self::Special(_) => Entity::File,
-            Self::Link(_) => Entity::Symlink,
-            Self::Directory(_) => Entity::Folder,
-            Self::Blob(blob) if blob.entry.facts.metadata.is_empty() && !blob.entry.is_directory => {
-                Entity::File
-            }
-            Self::Blob(blob) if blob.entry.is_folder() => Entity::Folder,
-            Self::Blob(blob) if blob.entry.facts.is_symlink() => Entity::Symlink,
-            Self::Blob(_) => Entity::File,
-        }
-    }
-}
-
-/// A blob of a job.
-#[derive(Debug)]
-pub(crate) struct BlobItem {
-    pub(crate) entry: Box<BlobEntry>,
-    /// Where in its name the path below the source begins.
-    pub(crate) relative_at: usize,
-    pub(crate) known: Known,
-}
-
-/// How much is known of a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
-    /// A listing, or its properties, tell everything.
-    Listed,
-    /// Somebody says that it is there.
-    Named,
-    /// An earlier run of the job has listed it.
-    Before,
-    /// This version or snapshot of it is meant, and no other.
-    Version,
-}
-
-impl BlobItem {
-    /// The path below the source.
-    pub(crate) fn relative(&self) -> &str {
-        &self.entry.name[self.relative_at..]
-    }
-
-    /// Which state of the blob is meant.
-    pub(crate) fn which(&self) -> Which<'_> {
-        if self.known != Known::Version {
-            return Which::default();
-        }
-        let snapshot = self.entry.snapshot.as_deref();
-        let version = if snapshot.is_some() { None } else { self.entry.facts.version_id.as_deref() };
-        Which { snapshot, version }
-    }
-
-    /// The path below the source on one line; of a source that is the blob itself, its last part. What has no name of its
-    /// own there (a blob `x/` below `x/`) is told by its whole name: nothing is told without one.
-    pub(crate) fn object(&self) -> String {
-        match self.relative() {
-            "" => escape(self.entry.name.as_bytes()),
-            relative => escape(relative.as_bytes()),
-        }
-    }
-}
 
 /// What is done with every object of a job.
 pub(crate) enum Task {

@@ -6,10 +6,10 @@ use azuring_ring::IoPath;
 use crossbeam::sync::WaitGroup;
 
 use crate::failure::{Failure, FailureKind};
-use crate::job::Shared;
 use crate::lane::{self, LaneShare};
+use crate::shared::Shared;
 use crate::source::Finder;
-use crate::{collector, durable, planner};
+use crate::{durable, messages, planner};
 
 type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
 type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
@@ -21,7 +21,7 @@ pub(crate) fn start(
     shares: &[LaneShare],
     io: &IoPath,
     shared: &Arc<Shared>,
-    messages: crossbeam::channel::Sender<collector::Message>,
+    messages: crossbeam::channel::Sender<messages::Message>,
 ) -> Threads {
     let refused = |error: std::io::Error| {
         let text = format!("the system refuses to start a thread: {error}");

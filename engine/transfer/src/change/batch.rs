@@ -8,10 +8,10 @@ use azuring_azure::{Class, RequestError, ServiceError};
 use azuring_ring::FileRing;
 
 use super::{Part, Step, each, singly};
-use crate::collector::add;
 use crate::failure::Failure;
 use crate::lane::{Ended, Lane};
 use crate::options::RetryPolicy;
+use crate::progress::add;
 use crate::request::{Begin, pause_for, request};
 use crate::retry::{self, Next};
 

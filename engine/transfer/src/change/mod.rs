@@ -14,13 +14,14 @@ use azuring_ring::FileRing;
 use tokio::task::JoinSet;
 
 use crate::choices::{DeleteSnapshots, PropertyChange, RehydratePriority};
+use crate::entry::Entry;
+use crate::entry::{BlobItem, Found, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
 use crate::options::JobOptions;
 use crate::outcome::{SkippedKind, TransferId};
-use crate::queue::Entry;
 use crate::request::{Begin, GaveUp, request};
-use crate::task::{BlobItem, Found, Known, Task};
+use crate::task::Task;
 
 use batch::Batches;
 

@@ -11,6 +11,7 @@ use azuring_ring::{FileRing, Finish, Lease, Names, Permissions};
 use rustix::fs::{AtFlags, statat};
 
 use crate::choices::{CheckMd5, Symlinks};
+use crate::entry::BlobItem;
 use crate::expand;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
@@ -18,7 +19,7 @@ use crate::lane::{Ended, Lane};
 use crate::outcome::{Transfer, TransferId};
 use crate::patience::patiently;
 use crate::session::Session;
-use crate::task::{BlobItem, blob_url};
+use crate::task::blob_url;
 
 use super::directories::Made;
 use super::unpack::{Packing, unpack};

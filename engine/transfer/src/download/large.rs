@@ -12,13 +12,13 @@ use md5::Md5;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
-use crate::collector::add;
+use crate::entry::{BlobItem, Found, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
 use crate::pieces::Pieces;
+use crate::progress::add;
 use crate::queue::Large;
-use crate::task::{BlobItem, Found, Known};
 
 use super::one::{anew, changed, verified, waits_for_peace};
 use super::{Download, Parts, Target, finish, holes, receive, resume};

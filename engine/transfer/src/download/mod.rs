@@ -31,11 +31,11 @@ use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::{DownloadNaming, LocalDestination, LocalName, RemoteShape, TargetRoot};
 use azuring_ring::{Lease, Names, SlotClass, SourceDir};
 
+use crate::entry::BlobItem;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::Held;
 use crate::outcome::TransferId;
 use crate::patience::patiently;
-use crate::task::BlobItem;
 
 use directories::Directories;
 pub(crate) use large::{LargeBlob, help};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use azuring_plan::NameError;
 use azuring_plan::download::LocalName;
 
-use crate::task::BlobItem;
+use crate::entry::BlobItem;
 
 use super::{Download, Rule};
 

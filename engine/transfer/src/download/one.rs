@@ -10,12 +10,12 @@ use azuring_ring::FileRing;
 use rustix::fs::{AtFlags, FileType, Stat, statat};
 
 use crate::choices::{Overwrite, Symlinks};
+use crate::entry::{BlobItem, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
 use crate::outcome::{SkippedKind, TransferId};
 use crate::request::{Begin, pause_for, request};
 use crate::session::Session;
-use crate::task::{BlobItem, Known};
 use crate::verify;
 
 use super::{Download, Target, finish, large, patient, receive, resume};

@@ -4,9 +4,9 @@ use azuring_azure::{BlobFacts, Crc64, Crc64Digest, Get, RequestError, Which};
 use azuring_link::Reply;
 use azuring_ring::{FileRing, Lease};
 
-use crate::collector::add;
 use crate::failure::Failure;
 use crate::lane::Lane;
+use crate::progress::add;
 use crate::request::{Begin, GaveUp, request};
 use crate::session::Session;
 

@@ -5,12 +5,12 @@ use azuring_ring::{FileRing, Names, NewFile, Room};
 use rustix::fs::{AtFlags, statat};
 
 use crate::durable::{Reader, number, string};
+use crate::entry::BlobItem;
 use crate::failure::Failure;
 use crate::lane::Lane;
 use crate::outcome::TransferId;
 use crate::patience::patiently;
 use crate::pieces::Pieces;
-use crate::task::BlobItem;
 
 use super::{Download, Target};
 

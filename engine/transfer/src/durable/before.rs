@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use azuring_journal::{JournalError, Recovered, State};
 
+use crate::entry::Found;
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{Counts, TransferId};
-use crate::task::Found;
 
 use super::codec::{self, Key};
 use super::counters::{self, Counter};
@@ -199,7 +199,7 @@ impl Before {
     }
 
     /// Calls `take` with the names of all blobs it found.
-    pub(crate) fn blobs(&self, mut take: impl FnMut(&crate::task::BlobItem)) -> Result<(), Box<Failure>> {
+    pub(crate) fn blobs(&self, mut take: impl FnMut(&crate::entry::BlobItem)) -> Result<(), Box<Failure>> {
         for index in 0..self.recovered.parts() {
             let mut part = self.recovered.part(index).map_err(unreadable)?;
             while let Some(transfer) = part.next().map_err(unreadable)? {

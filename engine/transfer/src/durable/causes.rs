@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn a_journal_of_refused_files_is_small_and_tells_all() {
         use crate::durable::{Durable, RecordedJob, With};
+        use crate::entry::Found;
         use crate::outcome::{Entity, Outcome, TransferId};
-        use crate::task::Found;
         use azuring_journal::{JobId, Jobs};
 
         const FILES: u64 = 20_000;

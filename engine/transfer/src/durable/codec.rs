@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use azuring_azure::{BlobEntry, BlobFacts};
 use azuring_local::RelPath;
 
+use crate::entry::{BlobItem, Found, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{Entity, JobStatus, SkippedKind};
-use crate::task::{BlobItem, Found, Known};
 
 use super::causes;
 

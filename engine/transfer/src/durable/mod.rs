@@ -22,9 +22,9 @@ use std::time::SystemTime;
 use azuring_azure::Crc64Digest;
 use azuring_journal::{Jobs, Journal, JournalError};
 
+use crate::entry::Found;
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{Done, Entity, Outcome, Report, TransferId};
-use crate::task::Found;
 
 pub(crate) use before::{Before, FoundAgain, Resumed};
 pub(crate) use codec::{Key, Reader, number, string};

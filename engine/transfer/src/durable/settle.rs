@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use super::Durable;
 use crate::failure::Failure;
-use crate::job::Shared;
 use crate::outcome::Report;
+use crate::shared::Shared;
 use crate::task::Task;
 
 /// How often the file system is asked: as often as ext4 and XFS write their own journals back without being asked.
@@ -248,9 +248,9 @@ mod tests {
 
     use super::say_what_is_lost;
     use crate::durable::{Before, Durable, Notes, With};
+    use crate::entry::Found;
     use crate::failure::{Failure, FailureKind};
     use crate::outcome::{Done, Entity, Outcome, TransferId};
-    use crate::task::Found;
     use azuring_local::RelPath;
 
     use super::super::{codec, counters};

@@ -5,11 +5,12 @@ use azuring_plan::download::RemotePath;
 use azuring_plan::name::{check, escape};
 
 use crate::choices::ListOfFiles;
+use crate::entry::{BlobItem, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::join::join_all;
 use crate::list_reader::ListReader;
 use crate::planner::Planner;
-use crate::task::{BlobItem, Known, Task};
+use crate::task::Task;
 
 use super::names::Names;
 use super::{Halt, LINES_AT_ONCE, Remote, Single, going};

@@ -5,9 +5,10 @@ use azuring_plan::name::{directory_prefix, escape};
 use azuring_plan::order::OrderKey;
 
 use crate::download::Claim;
+use crate::entry::{BlobItem, Found, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::planner::Planner;
-use crate::task::{BlobItem, Found, Known, Task};
+use crate::task::Task;
 
 use super::names::{Fate, Names};
 use super::tree::Page;

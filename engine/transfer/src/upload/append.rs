@@ -9,11 +9,11 @@ use azuring_plan::blocks::{BlockRules, DEFAULT_BLOCK_SIZE, MAX_BLOCKS};
 use azuring_ring::{FileRing, OpenFile};
 use md5::Md5;
 
-use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::InOrder;
 use crate::lane::{Ended, Lane};
 use crate::outcome::TransferId;
+use crate::progress::add;
 use crate::request::{Begin, GaveUp, request};
 use crate::task::Upload;
 use crate::verify;

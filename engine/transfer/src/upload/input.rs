@@ -25,13 +25,14 @@ use tokio::task::JoinSet;
 
 use crate::budget;
 use crate::choices::{BlobTypeChoice, Overwrite};
-use crate::collector::add;
 use crate::command::{Command, CommandError};
 use crate::failure::{Failure, FailureKind};
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::options::{ContentTypePolicy, JobOptions};
 use crate::outcome::{Counts, Report};
-use crate::request::{Begin, GaveUp, PAUSE_STEP, request};
+use crate::progress::add;
+use crate::rate::PAUSE_STEP;
+use crate::request::{Begin, GaveUp, request};
 use crate::task::blob_url;
 use crate::verdict::StopHandle;
 

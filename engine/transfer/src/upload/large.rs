@@ -14,15 +14,16 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use tokio::task::JoinSet;
 
-use crate::collector::add;
+use crate::entry::Found;
 use crate::failure::Failure;
 use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
 use crate::outcome::TransferId;
 use crate::pieces::Pieces;
+use crate::progress::add;
 use crate::queue::Large;
 use crate::request::{Begin, GaveUp, request};
-use crate::task::{Found, Upload};
+use crate::task::Upload;
 use crate::verify;
 
 use super::blocks::Way;

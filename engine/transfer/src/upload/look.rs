@@ -6,9 +6,9 @@ use azuring_azure::{BlobClient, BlobFacts, Delete, Get, RequestError, Which};
 use azuring_link::Payload;
 use azuring_plan::blocks::BlockId;
 
-use crate::job::Shared;
 use crate::outcome::TransferId;
 use crate::request::{Begin, GaveUp, Sender, request};
+use crate::shared::Shared;
 
 /// Bytes that are compared at a time; whole pages.
 const COMPARED_BYTES: usize = 64 << 10;

@@ -29,12 +29,13 @@ use azuring_plan::name::{encode_path, escape, stored_as};
 use azuring_ring::{FileRing, Loaded, OpenFile, SlotClass};
 
 use crate::choices::BlobTypeChoice;
+use crate::entry::Found;
 use crate::failure::{Failure, FailureKind};
 use crate::lane::{Ended, Lane};
 use crate::options::ContentTypePolicy;
 use crate::outcome::TransferId;
 use crate::patience::patiently;
-use crate::task::{Found, Upload};
+use crate::task::Upload;
 
 pub use input::upload_from;
 pub(crate) use large::{LargeFile, help};

@@ -7,12 +7,12 @@ use azuring_link::Payload;
 use azuring_ring::{FileRing, SMALL_SLOT_BYTES};
 
 use crate::choices::{CheckLength, Overwrite};
-use crate::collector::add;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
 use crate::options::ContentTypePolicy;
 use crate::outcome::SkippedKind;
+use crate::progress::add;
 use crate::request::{Begin, GaveUp, request};
 use crate::session::Session;
 use crate::task::{Upload, blob_url};
