@@ -125,10 +125,11 @@ impl ServiceError {
     }
 
     /// Whether a write was refused because the blob is there: one with `if_none_match_any`, or with a credential that
-    /// may create and not overwrite. (After `if_match` a 412 means something else: [`Self::precondition_failed`].)
+    /// may create and not overwrite. (After `if_match` a 412 means something else: [`Self::precondition_failed`].) What
+    /// somebody holds a lease of is there as well: the service judges leases before conditions.
     pub fn already_exists(&self) -> bool {
         match self.code.as_str() {
-            "BlobAlreadyExists" | "UnauthorizedBlobOverwrite" => true,
+            "BlobAlreadyExists" | "UnauthorizedBlobOverwrite" | "LeaseIdMissing" => true,
             "ConditionNotMet" => matches!(self.status, 409 | 412),
             _ => false,
         }

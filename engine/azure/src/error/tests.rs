@@ -149,7 +149,8 @@ fn the_questions_of_callers_are_answered_by_status_and_code() {
     assert_eq!(ask(409, Some("BlobAlreadyExists")), (false, false, true, false));
     assert_eq!(ask(403, Some("UnauthorizedBlobOverwrite")), (false, false, true, false));
     assert_eq!(ask(409, Some("SnapshotsPresent")), (false, false, false, true));
-    assert_eq!(ask(409, Some("LeaseIdMissing")), (false, false, false, false));
+    assert_eq!(ask(412, Some("LeaseIdMissing")), (false, false, true, false));
+    assert_eq!(ask(412, Some("LeaseLost")), (false, false, false, false));
 }
 
 /// What the operations on existing blobs answer is about the one blob, and has advice of its own.

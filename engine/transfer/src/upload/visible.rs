@@ -191,7 +191,12 @@ impl<R: FileRing> Visible<'_, R> {
         match (over, &options.overwrite) {
             (Over::Nothing, Overwrite::Always) => Err(would_be_gone(*self.failed(gave_up))),
             (Over::Nothing, _) => Ok(Made::Skipped(SkippedKind::Exists)),
-            _ if gave_up.has_code("UnauthorizedBlobOverwrite") => Err(self.failed(gave_up)),
+            _ if ["UnauthorizedBlobOverwrite", "LeaseIdMissing"]
+                .iter()
+                .any(|code| gave_up.has_code(code)) =>
+            {
+                Err(self.failed(gave_up))
+            }
             _ => Err(another(gave_up, self.lane, &self.place.object())),
         }
     }

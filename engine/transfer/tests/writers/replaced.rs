@@ -69,3 +69,21 @@ fn a_blob_that_changes_every_time_ends_within_the_policy() {
         assert!(asked <= 12, "{asked}");
     }
 }
+
+#[test]
+fn what_somebody_holds_a_lease_of_is_there() {
+    use BlobTypeChoice::{Append, Block, Page};
+    for (kind, len) in [(Block, PIECE / 2), (Block, 3 * PIECE), (Page, PIECE), (Append, PIECE)] {
+        let scene = Scene::new(len, Vec::new());
+        assert_eq!(counts(&scene.upload(of_type(kind)).0), (1, 0, 0));
+        let lease = "x-ms-lease-action: acquire\r\nx-ms-lease-duration: -1\r\n";
+        assert_eq!(scene.other().asks("PUT", "comp=lease", lease, b""), 201);
+        std::fs::write(&scene.file, vec![7; len]).unwrap();
+        let (report, failures) = scene.upload(JobOptions { overwrite: Overwrite::Never, ..of_type(kind) });
+        assert_eq!(counts(&report), (0, 0, 1), "{kind:?} {len} {failures:?}");
+        let (report, failures) = scene.upload(JobOptions { overwrite_in_place: true, ..of_type(kind) });
+        assert_eq!(counts(&report), (0, 1, 0), "{kind:?} {len}");
+        assert_eq!(failures[0].code.as_deref(), Some("LeaseIdMissing"), "{failures:?}");
+        assert!(scene.content().unwrap() == bytes(len));
+    }
+}
