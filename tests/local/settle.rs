@@ -167,6 +167,19 @@ fn a_job_that_is_interrupted_while_it_asks_takes_nothing_for_done() {
     scene.heals();
 }
 
+#[test]
+fn a_disk_that_takes_long_at_the_end_is_told_of() {
+    let scene = Scene::new(small(20), &["tmpfile", "writeback"]);
+    let other = Other::start(&scene);
+    scene.disk.hold("other");
+    let running = scene.fixture.azuring().start(scene.command(&["--lanes=1"]));
+    running.wait_for_stderr("waiting until the disk has taken them");
+    scene.disk.refuse(EIO);
+    running.wait().unwrap().expect_code(1);
+    other.remove(&scene);
+    scene.heals();
+}
+
 /// An unfinished file may be damaged as well: it is begun anew.
 #[test]
 fn what_is_not_finished_is_begun_anew_after_an_error() {

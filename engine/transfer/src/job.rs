@@ -13,7 +13,7 @@ use crate::again::Again;
 use crate::builder::JobBuilder;
 use crate::choices::PropertyChange;
 use crate::collector;
-use crate::durable::{self, Before, Durable};
+use crate::durable::{Before, Durable};
 use crate::lane::{LaneShare, new_histogram};
 use crate::messages;
 use crate::options::JobOptions;
@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::source::Finder;
 use crate::task::Task;
 use crate::verdict::{StopHandle, Verdict};
-use crate::{read_back, threads};
+use crate::{read_back, settle, threads};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Job {
 
     /// Runs the job on threads of its own and returns when it has ended. `tell` is called on this thread for
     /// every event; a slow `tell` slows the job.
-    pub fn run(self, stop: &StopHandle, tell: impl FnMut(Event)) -> Report {
+    pub fn run(self, stop: &StopHandle, mut tell: impl FnMut(Event)) -> Report {
         let begun = Instant::now();
         let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
         let verdict = Verdict::new(stop.clone());
@@ -168,7 +168,7 @@ impl Job {
         let settler = threads::settle(&shared);
         let (messages, inbox) = messages::channel(shared.session.options.dry_run);
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
-        let (counts, kinds) = collector::collect(&inbox, &shared, before, known, tell);
+        let (counts, kinds) = collector::collect(&inbox, &shared, before, known, &mut tell);
         let verdict = &shared.session.verdict;
         let mut report = Report {
             counts,
@@ -198,9 +198,9 @@ impl Job {
         }
         if let (Some(settler), Some(durable)) = (settler, &shared.durable) {
             durable.settling.end();
-            durable::wait_for_settler(&shared, settler);
+            settle::wait(&shared, settler, &mut tell);
         }
-        durable::settle_the_last(&shared, &mut report);
+        settle::at_end(&shared, &mut report, &mut tell);
         if report.fatal.is_none() {
             report.fatal = shared.session.verdict.fatal_failure().cloned();
         }

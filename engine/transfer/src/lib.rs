@@ -101,6 +101,7 @@ mod remote;
 mod request;
 mod retry;
 mod session;
+mod settle;
 mod shared;
 mod source;
 mod task;

@@ -9,7 +9,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::lane::{self, LaneShare};
 use crate::shared::Shared;
 use crate::source::Finder;
-use crate::{durable, messages, planner};
+use crate::{messages, planner, settle};
 
 type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
 type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
@@ -60,5 +60,5 @@ pub(crate) fn start(
 pub(crate) fn settle(shared: &Arc<Shared>) -> Option<std::thread::JoinHandle<()>> {
     shared.durable.as_ref().filter(|durable| durable.settles())?;
     let theirs = Arc::clone(shared);
-    std::thread::Builder::new().name("settle".to_owned()).spawn(move || durable::settle(&theirs)).ok()
+    std::thread::Builder::new().name("settle".to_owned()).spawn(move || settle::run(&theirs)).ok()
 }

@@ -10,7 +10,7 @@ use crate::outcome::{Counts, TransferId};
 
 use super::codec::{self, Key};
 use super::counters::{self, Counter};
-use super::settle::Written;
+use super::settling::Written;
 
 const PART: u64 = azuring_journal::PART_TRANSFERS as u64;
 

@@ -6,7 +6,7 @@ use azuring_journal::{Entry, Recovered};
 
 use crate::outcome::{Counts, Report};
 
-use super::settle::Written;
+use super::settling::Written;
 
 /// What each counter of a journal means. The numbers never change.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ mod codec;
 mod counters;
 mod position;
 mod recorded;
-mod settle;
+mod settling;
 
 use std::time::SystemTime;
 
@@ -31,9 +31,7 @@ pub(crate) use codec::{Key, Reader, number, string};
 use counters::Counter;
 pub(crate) use position::{LocalPosition, RemotePosition};
 pub use recorded::{RecordedJob, RecordedState, RecordedTransfer};
-pub(crate) use settle::{
-    Settling, Written, at_end as settle_the_last, run as settle, wait as wait_for_settler,
-};
+pub(crate) use settling::{Settling, Written};
 
 /// Transfers that are recorded in one entry as being on the disk, or as lost.
 const SETTLED_AT_ONCE: usize = 10_000;
@@ -160,7 +158,7 @@ impl Durable {
 
     /// Records for good that the file system is about to be asked whether everything is on the disk: it says once that it is
     /// not, and whoever is asked may not live to record it.
-    fn asks(&self) -> Result<(), Box<Failure>> {
+    pub(crate) fn asks(&self) -> Result<(), Box<Failure>> {
         self.settling.set_asking(true);
         let mut entry = self.journal.write().map_err(|error| failed(&error))?;
         Counter::Asked.add(&mut entry, 1);
@@ -169,7 +167,7 @@ impl Durable {
     }
 
     /// Records that it cannot tell.
-    fn not_known(&self) -> Result<(), Box<Failure>> {
+    pub(crate) fn not_known(&self) -> Result<(), Box<Failure>> {
         let mut entry = self.journal.write().map_err(|error| failed(&error))?;
         Counter::Asked.add(&mut entry, -1);
         drop(entry);
@@ -178,7 +176,7 @@ impl Durable {
     }
 
     /// Records as done what was written, now that the file system has said that it is on the disk.
-    fn settled(&self, written: &Written) -> Result<(), Box<Failure>> {
+    pub(crate) fn settled(&self, written: &Written) -> Result<(), Box<Failure>> {
         let record = || {
             for some in written.numbers.chunks(SETTLED_AT_ONCE) {
                 let mut entry = self.journal.write()?;

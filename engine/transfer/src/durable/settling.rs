@@ -1,4 +1,4 @@
-//! Downloaded files on their way from the page cache to the disk.
+//! Downloaded files on their way from the page cache to the disk: what is recorded of them.
 //!
 //! A file that is written survives the end of the process, and not that of the machine. So it is recorded as *written* first;
 //! a thread has the file system write everything back now and then, and records as *done* what was written before. Whoever
@@ -10,15 +10,11 @@
 //! journal says that the question was put before it is, until the answer is recorded: whoever goes on with a job that was
 //! ended in between takes what is only written for lost.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::JoinHandle;
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Durable;
 use crate::failure::Failure;
-use crate::outcome::Report;
-use crate::shared::Shared;
-use crate::task::Task;
 
 /// How often the file system is asked: as often as ext4 and XFS write their own journals back without being asked.
 const EVERY: Duration = Duration::from_secs(5);
@@ -33,6 +29,10 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
     fn add(&mut self, more: Self) {
         self.numbers.extend(more.numbers);
         self.bytes += more.bytes;
@@ -98,7 +98,7 @@ impl Settling {
     }
 
     /// `written`, and all that comes after it, may be damaged.
-    fn lose(&self, written: Written, why: Failure) {
+    pub(crate) fn lose(&self, written: Written, why: Failure) {
         let mut state = self.state();
         let after = std::mem::take(&mut state.written);
         let new = || Lost { why, count: 0, bytes: 0, unsaid: Written::default() };
@@ -114,6 +114,16 @@ impl Settling {
         Some((std::mem::take(&mut lost.unsaid), lost.why.clone()))
     }
 
+    /// What was written since the last question.
+    pub(crate) fn take_written(&self) -> Written {
+        std::mem::take(&mut self.state().written)
+    }
+
+    /// How many may be damaged, their bytes, and why.
+    pub(crate) fn take_lost(&self) -> Option<(u64, u64, Failure)> {
+        self.state().lost.take().map(|Lost { why, count, bytes, .. }| (count, bytes, why))
+    }
+
     /// Ends the thread. What is still only written stays so: the job has ended, or is gone on with.
     pub(crate) fn end(&self) {
         self.state().ended = true;
@@ -121,7 +131,7 @@ impl Settling {
     }
 
     /// What was written in the last while; `None` at the end.
-    fn next(&self) -> Option<Written> {
+    pub(crate) fn next(&self) -> Option<Written> {
         let (mut state, _) = self
             .ends
             .wait_timeout_while(self.state(), EVERY, |state| !state.ended)
@@ -130,123 +140,23 @@ impl Settling {
     }
 }
 
-/// Has what is downloaded written back, and records it, until the job ends.
-pub(crate) fn run(shared: &Shared) {
-    let Some(durable) = &shared.durable else { return };
-    while let Some(written) = durable.settling.next() {
-        settle(shared, written);
+impl Durable {
+    /// Records what may be damaged, for good. That the question was put stays recorded: what is written until the job has stopped
+    /// may be damaged too, and so may unfinished files.
+    pub(crate) fn say_what_is_lost(&self) -> Result<(), Box<Failure>> {
+        let Some((unsaid, why)) = self.settling.unsaid() else { return Ok(()) };
+        self.settling.set_asking(true);
+        self.lost(&unsaid, &why)?;
+        self.commit()?;
+        self.settling.set_asking(false);
+        Ok(())
     }
-}
-
-/// Has it written back, and records it.
-fn settle(shared: &Shared, written: Written) {
-    let (Some(durable), Task::Download(task)) = (&shared.durable, &shared.task) else { return };
-    if written.numbers.is_empty() {
-        return;
-    }
-    let settled = durable.asks().and_then(|()| match task.sync() {
-        Ok(true) => durable.settled(&written),
-        // Where the system cannot be asked, everything stays as it is.
-        Ok(false) => durable.not_known(),
-        Err(error) => {
-            let failure = Failure::not_kept(&error);
-            shared.session.verdict.stop_for(&failure);
-            durable.settling.lose(written, failure);
-            say_what_is_lost(durable)
-        }
-    });
-    if let Err(failure) = settled {
-        shared.session.verdict.stop_for(&failure);
-    }
-}
-
-/// Records what may be damaged, for good. That the question was put stays recorded: what is written until the job has stopped
-/// may be damaged too, and so may unfinished files.
-fn say_what_is_lost(durable: &Durable) -> Result<(), Box<Failure>> {
-    let Some((unsaid, why)) = durable.settling.unsaid() else { return Ok(()) };
-    durable.settling.set_asking(true);
-    durable.lost(&unsaid, &why)?;
-    durable.commit()?;
-    durable.settling.set_asking(false);
-    Ok(())
-}
-
-/// The same for the last files of a job whose threads have ended; what may be damaged counts as failed. Whoever interrupts a
-/// job does not wait for the disk: what it has written stays recorded as written.
-pub(crate) fn at_end(shared: &Arc<Shared>, report: &mut Report) {
-    let done = report.counts.done.saturating_sub(report.before.done);
-    if !matches!(shared.task, Task::Download(_)) || (done == 0 && shared.durable.is_none()) {
-        return;
-    }
-    if !report.interrupted {
-        let theirs = Arc::clone(shared);
-        let last = move || settle_the_rest(&theirs);
-        match std::thread::Builder::new().name("settle".to_owned()).spawn(last) {
-            Ok(thread) => report.interrupted |= !wait(shared, thread),
-            Err(_) => settle_the_rest(shared),
-        }
-    }
-    let (lost, bytes, failure) = match (&shared.durable, shared.not_kept.get()) {
-        (Some(durable), _) => {
-            if let Err(failure) = say_what_is_lost(durable) {
-                shared.session.verdict.stop_for(&failure);
-            }
-            let Some(Lost { why, count, bytes, .. }) = durable.settling.state().lost.take() else { return };
-            (count, bytes, why)
-        }
-        // Nothing was asked before.
-        (None, Some(failure)) => (done, report.counts.bytes, failure.clone()),
-        (None, None) => return,
-    };
-    let counts = &mut report.counts;
-    counts.done = counts.done.saturating_sub(lost);
-    counts.bytes = counts.bytes.saturating_sub(bytes);
-    counts.failed += lost;
-    if !report.kinds.contains(&failure.kind) {
-        report.kinds.push(failure.kind);
-    }
-    report.fatal.get_or_insert(failure);
-}
-
-fn settle_the_rest(shared: &Shared) {
-    match (&shared.durable, &shared.task) {
-        (Some(durable), _) => {
-            let written = std::mem::take(&mut durable.settling.state().written);
-            settle(shared, written);
-        }
-        (None, Task::Download(task)) => {
-            if let Err(error) = task.sync() {
-                // Asked once.
-                let _ = shared.not_kept.set(Failure::not_kept(&error));
-            }
-        }
-        (None, _) => {}
-    }
-}
-
-/// Waits for a thread that may be waiting for a disk, until the job is cut short: then it is left to itself, and `false`.
-pub(crate) fn wait(shared: &Shared, thread: JoinHandle<()>) -> bool {
-    const LOOK_EVERY: Duration = Duration::from_millis(2);
-    const LOOKS_AT_MOST: Duration = Duration::from_millis(10);
-    let mut pause = LOOK_EVERY;
-    while !thread.is_finished() {
-        if shared.session.verdict.is_cut_short() {
-            return false;
-        }
-        std::thread::park_timeout(pause);
-        pause = (pause * 2).min(LOOKS_AT_MOST);
-    }
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-    true
 }
 
 #[cfg(test)]
 mod tests {
     use azuring_journal::{JobId, Jobs, State};
 
-    use super::say_what_is_lost;
     use crate::durable::{Before, Durable, Notes, With};
     use crate::entry::Found;
     use crate::failure::{Failure, FailureKind};
@@ -282,7 +192,7 @@ mod tests {
             )
         };
         assert_eq!(look(), (vec![0, 2], vec![]));
-        let written = std::mem::take(&mut durable.settling.state().written);
+        let written = durable.settling.take_written();
         durable.asks().unwrap();
         durable.settled(&written).unwrap();
         durable.commit().unwrap();
@@ -302,23 +212,23 @@ mod tests {
             Outcome { id, entity, bytes: 10, length: 10, object: None, result }
         };
         durable.ended(&[outcome(0)]).unwrap();
-        let first = std::mem::take(&mut durable.settling.state().written);
+        let first = durable.settling.take_written();
         durable.asks().unwrap();
         durable.settled(&first).unwrap();
         durable.ended(&[outcome(1)]).unwrap();
-        let second = std::mem::take(&mut durable.settling.state().written);
+        let second = durable.settling.take_written();
         // One that was written meanwhile, and one afterwards.
         durable.ended(&[outcome(2)]).unwrap();
         durable.asks().unwrap();
         durable.settling.lose(second, Failure::new(FailureKind::Destination, "", "no disk"));
-        say_what_is_lost(&durable).unwrap();
+        durable.say_what_is_lost().unwrap();
         durable.ended(&[outcome(3)]).unwrap();
         // At once: whoever is killed now has said it.
         let counts = counters::counts(&jobs.read(id).unwrap());
         assert_eq!((counts.failed, counts.bytes), (2, 10));
-        say_what_is_lost(&durable).unwrap();
-        let lost = durable.settling.state().lost.take().unwrap();
-        assert_eq!((lost.count, lost.bytes), (3, 30));
+        durable.say_what_is_lost().unwrap();
+        let (lost, bytes, _) = durable.settling.take_lost().unwrap();
+        assert_eq!((lost, bytes), (3, 30));
         let recovered = jobs.read(id).unwrap();
         let counts = counters::counts(&recovered);
         assert_eq!((counts.done, counts.failed, counts.bytes, counts.bytes_found), (1, 3, 10, 40));
@@ -344,7 +254,7 @@ mod tests {
             Outcome { id, entity, bytes: 10, length: 10, object: None, result }
         };
         durable.ended(&[outcome(0)]).unwrap();
-        let first = std::mem::take(&mut durable.settling.state().written);
+        let first = durable.settling.take_written();
         durable.asks().unwrap();
         durable.settled(&first).unwrap();
         durable.ended(&[outcome(1), outcome(2)]).unwrap();
