@@ -158,6 +158,23 @@ fn a_file_whose_name_the_service_would_change_takes_no_others_place() {
 }
 
 #[test]
+fn under_a_domain_of_its_own_the_service_changes_names_too() {
+    let directory = tempfile::tempdir().unwrap();
+    for (changed, stored) in CHANGED.iter().filter(|(changed, _)| !changed.contains('/')) {
+        let file = directory.path().join(changed);
+        std::fs::write(&file, b"another").unwrap();
+        for host in ["data.contoso.com", "acc.dfs.core.windows.net"] {
+            // Nobody is asked: there is no such host here.
+            let to = format!("http://{host}/cont/?sv=2024-11-04&sig=x");
+            let refused = azuring!().run(["copy", file.to_str().unwrap(), &to, "--from-to=LocalBlob"]);
+            refused.expect_code(1);
+            let text = format!("the service would store this name as `{stored}`");
+            assert!(refused.stderr.contains(&text), "{changed} {host}: {}", refused.stderr);
+        }
+    }
+}
+
+#[test]
 fn the_same_server_under_another_name_shows_what_the_service_does() {
     // As an emulator it gets the names as they are: without the guard they take the place of others.
     let (fixture, ..) = at_the_service();

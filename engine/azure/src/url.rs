@@ -1,8 +1,7 @@
 //! Blob URLs, told apart by their shape.
 
-use std::net::IpAddr;
-
 use azuring_link::Endpoint;
+use azuring_plan::host::{account_of, is_emulator};
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
@@ -137,7 +136,7 @@ impl BlobUrl {
         let style = style_of(&host, first);
         let (account, after) = match style {
             Style::Path => (Some(first.to_owned()), segments.next().unwrap_or_default()),
-            Style::Host => (account_of(&host), raw_path),
+            Style::Host => (account_of(&host).map(str::to_owned), raw_path),
         };
         let (container, path) = after.split_once('/').unwrap_or((after, ""));
         if query.is_empty() && after.contains("&sig=") {
@@ -187,9 +186,10 @@ impl BlobUrl {
         Endpoint { tls: self.tls, host: self.host.clone(), port: self.port }
     }
 
-    /// Whether this is the service itself, not an emulator or a gateway in front of it.
+    /// Whether names have to follow the service's own rules: it stores some of them under another name. So it is under every
+    /// domain that is not known to be an emulator's; `http://data.contoso.com/CONTAINER` may well be the service.
     pub fn is_service(&self) -> bool {
-        self.style == Style::Host && self.account.is_some()
+        self.style == Style::Host && !is_emulator(&self.host)
     }
 
     /// The account's name, where the URL tells it. A custom domain does not.
@@ -283,18 +283,11 @@ fn query_of(query: &str) -> Result<(State, String), UrlError> {
 }
 
 fn style_of(host: &str, first_segment: &str) -> Style {
-    if host.parse::<IpAddr>().is_ok() || !host.contains('.') || first_segment == DEVSTORE_ACCOUNT {
+    if first_segment == DEVSTORE_ACCOUNT || (is_emulator(host) && account_of(host).is_none()) {
         Style::Path
     } else {
         Style::Host
     }
-}
-
-/// `ACCOUNT.blob.core.windows.net`, `ACCOUNT-secondary.blob...`, `ACCOUNT.z01.blob.storage.azure.net`.
-fn account_of(host: &str) -> Option<String> {
-    let (first, rest) = host.split_once('.')?;
-    let known = format!(".{rest}").contains(".blob.");
-    known.then(|| first.trim_end_matches("-secondary").to_owned())
 }
 
 /// Naming Containers: 3 to 63 of `a-z 0-9 -`, no hyphen at either end or doubled; or a system container.
@@ -381,6 +374,22 @@ mod tests {
                 (endpoint.to_owned(), account, container.to_owned(), path.to_owned()),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn names_follow_the_services_rules_wherever_the_service_may_be() {
+        for (url, is_service) in [
+            ("https://acc.blob.core.windows.net/cont", true),
+            ("http://data.contoso.com/cont", true),
+            ("https://acc.dfs.core.windows.net/cont", true),
+            ("https://files.example.org/cont", true),
+            ("http://127.0.0.1:10000/acc/cont", false),
+            ("http://azurite:10000/acc/cont", false),
+            ("http://azurite.local:10000/devstoreaccount1/cont", false),
+            ("http://acc.blob.localhost:10000/cont", false),
+        ] {
+            assert_eq!(BlobUrl::parse(url).unwrap().is_service(), is_service, "{url}");
         }
     }
 

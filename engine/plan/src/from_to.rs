@@ -2,10 +2,9 @@
 //! (`azcopy/validationUtil.go`).
 
 use std::fmt;
-use std::net::IpAddr;
 
-use crate::PlanError;
 use crate::name::escape;
+use crate::{PlanError, host};
 
 /// One end of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,27 +34,13 @@ pub enum Location {
 impl Location {
     /// What a source or destination argument is, as far as its shape tells.
     ///
-    /// An `http://` or `https://` URL is told by its host: `.blob`, `.file`, `.dfs` in it are Azure's, and the names of
-    /// S3 and Google Cloud Storage theirs. Any other host is a Blob endpoint: an emulator, a gateway, a custom domain
-    /// (AzCopy asks for `--from-to` there). Anything else is a local path.
+    /// An `http://` or `https://` URL is told by its host ([`crate::host::service_of`]). A host that tells nothing is a Blob
+    /// endpoint: an emulator, a gateway, a custom domain (AzCopy asks for `--from-to` there). Anything else is a local path.
     #[must_use]
     pub fn of(argument: &str) -> Self {
-        let Some(host) = http_host(argument) else { return Self::Local };
-        if host.parse::<IpAddr>().is_ok() {
-            return Self::Blob;
-        }
-        if host.contains(".blob") {
-            Self::Blob
-        } else if host.contains(".file") {
-            Self::File
-        } else if host.contains(".dfs") {
-            Self::BlobFs
-        } else if host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") {
-            Self::S3
-        } else if host == "storage.cloud.google.com" {
-            Self::Gcp
-        } else {
-            Self::Blob
+        match http_host(argument) {
+            Some(host) => host::service_of(&host).unwrap_or(Self::Blob),
+            None => Self::Local,
         }
     }
 
@@ -253,6 +238,7 @@ mod tests {
             ("http://[::1]:10000/devstoreaccount1/c", Location::Blob),
             ("http://localhost/acct/c", Location::Blob),
             ("https://files.example.com/c/x.file.txt", Location::Blob),
+            ("https://data.files.example.com/c", Location::Blob),
             ("https://s3.eu-west-1.amazonaws.com/bucket/k", Location::S3),
             ("https://bucket.s3.amazonaws.com/k", Location::S3),
             ("https://storage.cloud.google.com/bucket", Location::Gcp),

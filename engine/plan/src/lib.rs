@@ -19,7 +19,7 @@
 //!   stat ◄──► posix::PosixProperties ◄──► metadata
 //! ```
 //!
-//! What the user writes is read in [`date`], [`from_to`], [`list_of_files`], [`metadata`], [`tags`] and [`blob_type`].
+//! What the user writes is read in [`date`], [`from_to`], [`host`], [`list_of_files`], [`metadata`], [`tags`] and [`blob_type`].
 //!
 //! # Invariants
 //!
@@ -51,6 +51,7 @@ mod error;
 pub mod filter;
 pub mod from_to;
 mod go_regex;
+pub mod host;
 pub mod list_of_files;
 pub mod metadata;
 pub mod name;

@@ -1,0 +1,83 @@
+//! What the name of a host tells of the service behind it.
+
+use std::net::IpAddr;
+
+use crate::from_to::Location;
+
+/// Azure's endpoints have their service's name as a label behind the account's, in every cloud:
+/// `ACCOUNT.blob.core.windows.net`, `ACCOUNT.z01.blob.storage.azure.net`, `ACCOUNT.privatelink.dfs.core.windows.net`.
+const LABELS: [(&str, Location); 3] =
+    [("blob", Location::Blob), ("file", Location::File), ("dfs", Location::BlobFs)];
+
+/// Other clouds: the host itself, or what it ends with.
+const SUFFIXES: [(&str, Location); 3] = [
+    ("amazonaws.com", Location::S3),
+    ("amazonaws.com.cn", Location::S3),
+    ("storage.cloud.google.com", Location::Gcp),
+];
+
+/// The service that `host` (lower case, no port) belongs to; `None`: a custom domain, a gateway, an emulator.
+#[must_use]
+pub fn service_of(host: &str) -> Option<Location> {
+    let is_below =
+        |suffix: &str| host.strip_suffix(suffix).is_some_and(|it| it.is_empty() || it.ends_with('.'));
+    azure_of(host)
+        .map(|(_, service)| service)
+        .or_else(|| SUFFIXES.iter().find(|(suffix, _)| is_below(suffix)).map(|&(_, service)| service))
+}
+
+/// The account's name in a host of Azure's; its second location is the same account.
+#[must_use]
+pub fn account_of(host: &str) -> Option<&str> {
+    azure_of(host).map(|(account, _)| account.trim_end_matches("-secondary"))
+}
+
+/// Whether it is told by its name alone that no service of Azure's is there: an address, a name without a dot (`localhost`,
+/// a container on a private network), a name below `.localhost`. An emulator keeps every name as it is; the service does
+/// not, under whatever domain it is reached.
+#[must_use]
+pub fn is_emulator(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok() || !host.contains('.') || host.ends_with(".localhost")
+}
+
+fn azure_of(host: &str) -> Option<(&str, Location)> {
+    let (account, rest) = host.split_once('.')?;
+    let service = rest.split('.').find_map(|label| LABELS.iter().find(|(name, _)| *name == label))?;
+    Some((account, service.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_tell_service_and_account() {
+        for (host, service, account, emulator) in [
+            ("acc.blob.core.windows.net", Some(Location::Blob), Some("acc"), false),
+            ("acc-secondary.blob.core.windows.net", Some(Location::Blob), Some("acc"), false),
+            ("acc.z01.blob.storage.azure.net", Some(Location::Blob), Some("acc"), false),
+            ("acc.privatelink.dfs.core.windows.net", Some(Location::BlobFs), Some("acc"), false),
+            ("acc.file.core.chinacloudapi.cn", Some(Location::File), Some("acc"), false),
+            ("acc.blob.region.stack.example.com", Some(Location::Blob), Some("acc"), false),
+            ("acc.blob.localhost", Some(Location::Blob), Some("acc"), true),
+            // A service's name in another label is no service.
+            ("data.files.contoso.com", None, None, false),
+            ("blob.contoso.com", None, None, false),
+            ("data.contoso.com", None, None, false),
+            ("s3.eu-west-1.amazonaws.com", Some(Location::S3), None, false),
+            ("bucket.s3.cn-north-1.amazonaws.com.cn", Some(Location::S3), None, false),
+            ("notamazonaws.com", None, None, false),
+            ("storage.cloud.google.com", Some(Location::Gcp), None, false),
+            ("127.0.0.1", None, None, true),
+            ("::1", None, None, true),
+            ("localhost", None, None, true),
+            ("azurite", None, None, true),
+        ] {
+            assert_eq!(
+                (service_of(host), account_of(host), is_emulator(host)),
+                (service, account, emulator),
+                "{host}"
+            );
+        }
+    }
+}
