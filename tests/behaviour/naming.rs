@@ -160,12 +160,13 @@ fn a_file_whose_name_the_service_would_change_takes_no_others_place() {
 #[test]
 fn under_a_domain_of_its_own_the_service_changes_names_too() {
     let directory = tempfile::tempdir().unwrap();
+    let (.., sas) = at_the_service();
     for (changed, stored) in CHANGED.iter().filter(|(changed, _)| !changed.contains('/')) {
         let file = directory.path().join(changed);
         std::fs::write(&file, b"another").unwrap();
         for host in ["data.contoso.com", "acc.dfs.core.windows.net"] {
             // Nobody is asked: there is no such host here.
-            let to = format!("http://{host}/cont/?sv=2024-11-04&sig=x");
+            let to = format!("http://{host}/cont/?{sas}");
             let refused = azuring!().run(["copy", file.to_str().unwrap(), &to, "--from-to=LocalBlob"]);
             refused.expect_code(1);
             let text = format!("the service would store this name as `{stored}`");
