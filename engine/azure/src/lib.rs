@@ -32,63 +32,37 @@
 //! **Does not know** files, jobs, threads or retries.
 #![forbid(unsafe_code)]
 
-mod advice;
-mod append_blob;
-mod batch;
-mod bearer;
-mod block_list;
-mod change;
-mod checksum;
-mod client;
-mod clock;
-mod course;
-mod credential;
-mod delete;
-mod encryption;
-mod error;
-mod facts;
-mod get_blob;
-mod lease;
-mod list;
-mod list_page;
-mod operation;
-mod page_blob;
-mod properties;
-mod put_blob;
-mod sas;
-mod secret;
-mod shared_key;
-mod target;
-mod url;
-mod xml;
+mod account;
+mod blob;
+mod exchange;
 
-pub use advice::Access;
-pub use append_blob::MAX_APPEND_BYTES;
-pub use azuring_link::secrets;
-pub use batch::MAX_BATCH;
-pub use bearer::{Bearer, TokenError, TokenFeed, bearer, bearer_by};
-pub use block_list::{BlockLists, ListedBlock};
-pub use change::{RehydratePriority, SetTier};
-pub use checksum::{Crc64, Crc64Digest};
-pub use client::BlobClient;
-pub use clock::Clock;
-pub use course::{Course, Disorder, MAX_EMPTY_PAGES};
-pub use credential::{Credential, CredentialError, DEVSTORE_ACCOUNT, HostToken, TrustedSuffixes};
-pub use delete::{Delete, DeleteSnapshots};
-pub use encryption::{Cpk, Encryption, EncryptionError};
-pub use error::{Class, RequestError, ServiceError};
-pub use facts::{AccessTier, BlobFacts, BlobState, BlobType, ContentFacts, Wanted};
-pub use get_blob::{Get, MAX_CRC64_RANGE_BYTES, Which};
-pub use lease::LEASE_SECONDS;
-pub use list::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
-pub use page_blob::{MAX_PUT_PAGE_BYTES, PAGE_BYTES, PageRanges};
-pub use properties::{BlobProperties, PropertyError};
-pub use put_blob::{Body, Written};
-pub use sas::{
+pub use account::bearer::{Bearer, TokenError, TokenFeed, bearer, bearer_by};
+pub use account::clock::Clock;
+pub use account::credential::{Credential, CredentialError, DEVSTORE_ACCOUNT, HostToken, TrustedSuffixes};
+pub use account::sas::{
     Sas, SasBuildError, SasBuilder, SasFacts, SasFault, SasKind, SasNeeds, SasOperation, SasOverrides,
     SasResource, UserDelegationKey,
 };
-pub use secret::Secret;
-pub use shared_key::AccountKey;
-pub use target::{SERVICE_VERSION, Target, TargetError};
-pub use url::{BlobUrl, UrlError};
+pub use account::secret::Secret;
+pub use account::shared_key::AccountKey;
+pub use account::url::{BlobUrl, UrlError};
+pub use azuring_link::secrets;
+pub use blob::append_blob::MAX_APPEND_BYTES;
+pub use blob::block_list::{BlockLists, ListedBlock};
+pub use blob::change::{RehydratePriority, SetTier};
+pub use blob::course::{Course, Disorder, MAX_EMPTY_PAGES};
+pub use blob::delete::{Delete, DeleteSnapshots};
+pub use blob::facts::{AccessTier, BlobFacts, BlobState, BlobType, ContentFacts, Wanted};
+pub use blob::get_blob::{Get, MAX_CRC64_RANGE_BYTES, Which};
+pub use blob::lease::LEASE_SECONDS;
+pub use blob::list::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
+pub use blob::page_blob::{MAX_PUT_PAGE_BYTES, PAGE_BYTES, PageRanges};
+pub use blob::put_blob::{Body, Written};
+pub use exchange::advice::Access;
+pub use exchange::batch::MAX_BATCH;
+pub use exchange::checksum::{Crc64, Crc64Digest};
+pub use exchange::client::BlobClient;
+pub use exchange::encryption::{Cpk, Encryption, EncryptionError};
+pub use exchange::error::{Class, RequestError, ServiceError};
+pub use exchange::properties::{BlobProperties, PropertyError};
+pub use exchange::target::{SERVICE_VERSION, Target, TargetError};

@@ -1,0 +1,9 @@
+//! Who asks, and where: URLs, and what authorizes the requests to them.
+
+pub(crate) mod bearer;
+pub(crate) mod clock;
+pub(crate) mod credential;
+pub(crate) mod sas;
+pub(crate) mod secret;
+pub(crate) mod shared_key;
+pub(crate) mod url;

@@ -1,0 +1,475 @@
+//! Blob URLs, told apart by their shape.
+
+use azuring_link::Endpoint;
+use azuring_plan::host::{account_of, is_emulator};
+use http::Uri;
+use percent_encoding::percent_decode_str;
+
+use crate::account::credential::DEVSTORE_ACCOUNT;
+use crate::account::sas::Sas;
+use crate::blob::get_blob::Which;
+
+/// Why a URL cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Not a URL at all, or not http(s).
+    #[error("{url} is not a blob URL: {reason}")]
+    Malformed {
+        /// The URL without its query.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no container in the path.
+    #[error("{url} names no container; it should look like {shape}")]
+    NoContainer {
+        /// The URL without its query.
+        url: String,
+        /// The expected shape.
+        shape: &'static str,
+    },
+    /// Something else than a SAS stands in the query: it would make another operation of every request, or nobody knows what
+    /// it means. Leave it out.
+    #[error(
+        "the URL's query has {parameter}, which is neither part of a SAS nor `snapshot` or `versionid`: leave it out, since \
+         it would change what the requests do"
+    )]
+    Parameter {
+        /// The parameter's name in quotes, where it can be shown.
+        parameter: String,
+    },
+    /// A snapshot or a version is named where there can be none.
+    #[error("a snapshot or version {reason}: leave `snapshot` and `versionid` out of the URL")]
+    State {
+        /// Why it cannot be.
+        reason: &'static str,
+    },
+    /// The query is not a shared access signature.
+    #[error("the SAS in the URL is not valid: {reason} (put the URL in quotes: the shell ends it at `&`)")]
+    Sas {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// How a URL names its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// `https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH`, and custom domains of an account.
+    Host,
+    /// `http://127.0.0.1:PORT/ACCOUNT/CONTAINER/PATH`.
+    Path,
+}
+
+/// A container, or a place in it, on one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobUrl {
+    tls: bool,
+    host: String,
+    port: u16,
+    style: Style,
+    account: Option<String>,
+    container: String,
+    path: String,
+    raw_path: String,
+    state: State,
+    sas: Option<Sas>,
+}
+
+/// The state of a blob that a URL names: at most one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct State {
+    snapshot: Option<String>,
+    version: Option<String>,
+}
+
+const SHAPE: &str =
+    "https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH or http://HOST:PORT/ACCOUNT/CONTAINER/PATH";
+
+impl BlobUrl {
+    /// Whether `text` looks like a URL rather than a local path.
+    pub fn looks_like(text: &str) -> bool {
+        let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
+        lower.starts_with("http://") || lower.starts_with("https://")
+    }
+
+    /// Reads a URL.
+    ///
+    /// The account stands in the path when the host is an IP address, `localhost`, or a name without a dot
+    /// (a container on a private network), or when the first segment is the emulator's `devstoreaccount1`;
+    /// otherwise it is the first label of the host.
+    ///
+    /// # Errors
+    /// [`UrlError`]; none of its texts contains the query.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let (bare, query) = match text.split_once('?') {
+            Some((bare, query)) => (bare, query),
+            None => (text, ""),
+        };
+        let fault = |reason: &str| UrlError::Malformed { url: bare.to_owned(), reason: reason.to_owned() };
+        let (scheme, rest) = bare.split_once("://").ok_or_else(|| fault("there is no https:// in front"))?;
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(fault("only https:// and http:// are known")),
+        };
+        let (authority, raw_path) = rest.split_once('/').unwrap_or((rest, ""));
+        if authority.contains('@') {
+            return Err(fault("a user name in the URL is not supported"));
+        }
+        let uri: Uri =
+            format!("{scheme}://{authority}/").parse().map_err(|_| fault("its host is not valid"))?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fault("it has no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let port = match uri.port() {
+            Some(port) => port.as_u16(),
+            None if authority.rsplit(']').next().is_some_and(|tail| tail.contains(':')) => {
+                return Err(fault("its port is not a number from 1 to 65535"));
+            }
+            None if tls => 443,
+            None => 80,
+        };
+
+        let mut segments = raw_path.splitn(2, '/');
+        let first = segments.next().unwrap_or_default();
+        let style = style_of(&host, first);
+        let (account, after) = match style {
+            Style::Path => (Some(first.to_owned()), segments.next().unwrap_or_default()),
+            Style::Host => (account_of(&host).map(str::to_owned), raw_path),
+        };
+        let (container, path) = after.split_once('/').unwrap_or((after, ""));
+        if query.is_empty() && after.contains("&sig=") {
+            // Not shown: the signature is in it.
+            let url = format!("{scheme}://{authority}/...");
+            let reason = "a SAS stands in its path: it begins with `?`, not with `&`".to_owned();
+            return Err(UrlError::Malformed { url, reason });
+        }
+        if container.is_empty() {
+            return Err(UrlError::NoContainer { url: bare.to_owned(), shape: SHAPE });
+        }
+        let (state, sas) = query_of(query)?;
+        let decode = |part: &str| {
+            percent_decode_str(part)
+                .decode_utf8()
+                .map(|text| text.into_owned())
+                .map_err(|_| fault("its path is not UTF-8 after decoding"))
+        };
+        let container = decode(container)?;
+        check_container(&container).map_err(|reason| fault(&reason))?;
+        Ok(Self {
+            tls,
+            host,
+            port,
+            style,
+            account,
+            container,
+            raw_path: path.to_owned(),
+            path: decode(path)?,
+            state,
+            sas: if sas.is_empty() { None } else { Some(Sas::parse(&sas)?) },
+        })
+    }
+
+    /// The snapshot or version that the URL names; by default the blob as it is now.
+    pub fn which(&self) -> Which<'_> {
+        Which { snapshot: self.state.snapshot.as_deref(), version: self.state.version.as_deref() }
+    }
+
+    /// Whether the URL names a snapshot or a version.
+    pub fn names_state(&self) -> bool {
+        self.state != State::default()
+    }
+
+    /// Where to connect to.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { tls: self.tls, host: self.host.clone(), port: self.port }
+    }
+
+    /// Whether names have to follow the service's own rules: it stores some of them under another name. So it is under every
+    /// domain that is not known to be an emulator's; `http://data.contoso.com/CONTAINER` may well be the service.
+    pub fn is_service(&self) -> bool {
+        self.style == Style::Host && !is_emulator(&self.host)
+    }
+
+    /// The account's name, where the URL tells it. A custom domain does not.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The container's name.
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// The decoded path below the container; empty for the container itself.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path below the container as it was given, percent-encoded: a `*` in it is a wildcard, `%2A` is none.
+    pub fn raw_path(&self) -> &str {
+        &self.raw_path
+    }
+
+    /// The SAS in the query.
+    pub fn sas(&self) -> Option<&Sas> {
+        self.sas.as_ref()
+    }
+
+    /// `host` or `host:port` as the `Host` header has it.
+    pub(crate) fn authority(&self) -> String {
+        let endpoint = self.endpoint();
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) if self.host.contains(':') => format!("[{}]", self.host),
+            (true, 443) | (false, 80) => self.host.clone(),
+            _ => endpoint.to_string(),
+        }
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
+    /// The path of a request to the container: `/CONTAINER` or `/ACCOUNT/CONTAINER`.
+    pub(crate) fn container_path(&self) -> String {
+        match (&self.style, &self.account) {
+            (Style::Path, Some(account)) => format!("/{account}/{}", self.container),
+            _ => format!("/{}", self.container),
+        }
+    }
+}
+
+impl BlobUrl {
+    /// The container's URL, without a SAS.
+    pub fn container_url(&self) -> String {
+        format!("{}://{}{}", self.scheme(), self.authority(), self.container_path())
+    }
+}
+
+/// The URL as it was given, without its SAS.
+impl std::fmt::Display for BlobUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.container_url())?;
+        if !self.path.is_empty() {
+            write!(f, "/{}", self.path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a query apart: the snapshot or version that it names, and the rest, a SAS or nothing.
+fn query_of(query: &str) -> Result<(State, String), UrlError> {
+    let (mut state, mut sas) = (State::default(), Vec::new());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let place = match name.to_ascii_lowercase().as_str() {
+            "snapshot" => &mut state.snapshot,
+            "versionid" => &mut state.version,
+            _ => {
+                sas.push(pair);
+                continue;
+            }
+        };
+        let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
+        if value.is_empty() || place.replace(value).is_some() {
+            return Err(UrlError::State { reason: "has one value" });
+        }
+    }
+    if state.snapshot.is_some() && state.version.is_some() {
+        return Err(UrlError::State { reason: "is named, and both are" });
+    }
+    Ok((state, sas.join("&")))
+}
+
+fn style_of(host: &str, first_segment: &str) -> Style {
+    if first_segment == DEVSTORE_ACCOUNT || (is_emulator(host) && account_of(host).is_none()) {
+        Style::Path
+    } else {
+        Style::Host
+    }
+}
+
+/// Naming Containers: 3 to 63 of `a-z 0-9 -`, no hyphen at either end or doubled; or a system container.
+fn check_container(name: &str) -> Result<(), String> {
+    if matches!(name, "$root" | "$web" | "$logs" | "$blobchangefeed") {
+        return Ok(());
+    }
+    let valid = (3..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--");
+    if valid {
+        Ok(())
+    } else {
+        Err(format!(
+            "`{name}` is not a container name (3 to 63 of a-z, 0-9 and single hyphens, beginning and ending with a letter or digit)"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> (String, Option<String>, String, String) {
+        let url = BlobUrl::parse(text).unwrap();
+        (url.endpoint().to_string(), url.account.clone(), url.container_path(), url.path)
+    }
+
+    #[test]
+    fn accounts_stand_in_the_host_or_in_the_path() {
+        let some = |s: &str| Some(s.to_owned());
+        let cases = [
+            (
+                "https://acc.blob.core.windows.net/cont",
+                "acc.blob.core.windows.net:443",
+                some("acc"),
+                "/cont",
+                "",
+            ),
+            (
+                "https://acc.blob.core.windows.net/cont/",
+                "acc.blob.core.windows.net:443",
+                some("acc"),
+                "/cont",
+                "",
+            ),
+            (
+                "https://Acc.z01.blob.storage.azure.net/cont/a/b%20c",
+                "acc.z01.blob.storage.azure.net:443",
+                some("acc"),
+                "/cont",
+                "a/b c",
+            ),
+            (
+                "http://127.0.0.1:10000/devstoreaccount1/cont/x",
+                "127.0.0.1:10000",
+                some("devstoreaccount1"),
+                "/devstoreaccount1/cont",
+                "x",
+            ),
+            ("http://[::1]:10000/acc2/cont/x/", "[::1]:10000", some("acc2"), "/acc2/cont", "x/"),
+            ("http://azurite:10000/acc2/cont", "azurite:10000", some("acc2"), "/acc2/cont", ""),
+            (
+                "http://azurite.local:10000/devstoreaccount1/cont",
+                "azurite.local:10000",
+                some("devstoreaccount1"),
+                "/devstoreaccount1/cont",
+                "",
+            ),
+            ("https://files.example.org/cont/x", "files.example.org:443", None, "/cont", "x"),
+            (
+                "https://acc.blob.core.windows.net/$web/x",
+                "acc.blob.core.windows.net:443",
+                some("acc"),
+                "/$web",
+                "x",
+            ),
+        ];
+        for (text, endpoint, account, container, path) in cases {
+            assert_eq!(
+                parts(text),
+                (endpoint.to_owned(), account, container.to_owned(), path.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_follow_the_services_rules_wherever_the_service_may_be() {
+        for (url, is_service) in [
+            ("https://acc.blob.core.windows.net/cont", true),
+            ("http://data.contoso.com/cont", true),
+            ("https://acc.dfs.core.windows.net/cont", true),
+            ("https://files.example.org/cont", true),
+            ("http://127.0.0.1:10000/acc/cont", false),
+            ("http://azurite:10000/acc/cont", false),
+            ("http://azurite.local:10000/devstoreaccount1/cont", false),
+            ("http://acc.blob.localhost:10000/cont", false),
+        ] {
+            assert_eq!(BlobUrl::parse(url).unwrap().is_service(), is_service, "{url}");
+        }
+    }
+
+    #[test]
+    fn faults_name_the_url_without_its_query() {
+        let refused = |text: &str| BlobUrl::parse(text).unwrap_err().to_string();
+        assert!(refused("https://acc.blob.core.windows.net?sig=hidden").contains("names no container"));
+        assert!(refused("http://127.0.0.1:10000/acc?sig=hidden").contains("names no container"));
+        assert!(
+            refused("https://acc.blob.core.windows.net/UPPER?sig=hidden").contains("not a container name")
+        );
+        assert!(refused("https://acc.blob.core.windows.net/cont?sv=1").contains("no signature"));
+        assert!(
+            refused("https://acc.blob.core.windows.net/cont/a&sv=1&sig=hidden").contains("begins with `?`")
+        );
+        assert!(!refused("https://acc.blob.core.windows.net/cont/a&sv=1&sig=hidden").contains("hidden"));
+        assert!(refused("ftp://acc/cont").contains("only https://"));
+        assert!(refused("https:///cont").contains("host"));
+        assert!(refused("https://h:99999/cont").contains("its port is not a number"));
+        for text in
+            ["https://acc.blob.core.windows.net?sig=hidden", "https://a.b/UPPER?sig=hidden", "x?sig=hidden"]
+        {
+            assert!(!refused(text).contains("hidden"), "{text}");
+        }
+    }
+
+    const SAS: &str = "sv=2024-11-04&se=2030&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D";
+
+    #[test]
+    fn what_would_change_the_operation_is_refused() {
+        let parse = |query: &str| BlobUrl::parse(&format!("https://a.blob.core.windows.net/cont/b?{query}"));
+        for foreign in [
+            "comp=metadata",
+            "restype=container",
+            "timeout=1",
+            "prefix=x",
+            "where=a",
+            "COMP=tier",
+            "_=1",
+            "snapshop=1",
+        ] {
+            let name = foreign.split('=').next().unwrap();
+            for query in [foreign.to_owned(), format!("{foreign}&{SAS}"), format!("{SAS}&{foreign}")] {
+                let told = parse(&query).unwrap_err().to_string();
+                assert!(
+                    told.contains(&format!("`{name}`")) && told.contains("leave it out"),
+                    "{query}: {told}"
+                );
+            }
+        }
+        // Whatever it is, it is not shown.
+        let told = parse(&format!("{SAS}&AAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D=")).unwrap_err().to_string();
+        assert!(!told.contains("AAAA"), "{told}");
+        let all = "sv=1&ss=b&srt=o&st=1&se=2&sp=r&sip=1&spr=https&sr=c&si=x&ses=x&sdd=1&skoid=1&sktid=1&skt=1&ske=1&sks=b\
+                   &skv=1&saoid=1&suoid=1&scid=1&skdutid=1&sduoid=1&rscc=1&rscd=1&rsce=1&rscl=1&rsct=1&srh=x";
+        let sig = SAS.rsplit('&').next().unwrap();
+        assert_eq!(parse(&format!("{all}&{sig}")).unwrap().sas().unwrap().expose(), format!("{all}&{sig}"));
+    }
+
+    #[test]
+    fn a_state_is_named_with_a_sas_or_without() {
+        let parse = |query: &str| BlobUrl::parse(&format!("https://a.blob.core.windows.net/cont/b?{query}"));
+        let version = parse("versionId=2026-11-30T01%3A02%3A03.0000000Z").unwrap();
+        assert_eq!(version.which().version, Some("2026-11-30T01:02:03.0000000Z"));
+        assert!(version.sas().is_none() && version.names_state());
+        let snapshot = parse(&format!("snapshot=s&{SAS}")).unwrap();
+        assert_eq!(snapshot.which(), Which { snapshot: Some("s"), version: None });
+        assert_eq!(snapshot.sas().unwrap().expose(), SAS);
+        assert!(!parse(SAS).unwrap().names_state());
+        for bad in ["snapshot=a&versionid=b", "snapshot=a&snapshot=b", "versionid=", "snapshot"] {
+            assert!(matches!(parse(bad), Err(UrlError::State { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shown_without_the_sas() {
+        let sas = "sv=2024-11-04&se=2030&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D";
+        let url = BlobUrl::parse(&format!("http://127.0.0.1:1/acc/cont/p?{sas}")).unwrap();
+        assert_eq!(url.to_string(), "http://127.0.0.1:1/acc/cont/p");
+        assert!(!format!("{url:?}").contains("AAAA"));
+        assert_eq!(url.sas().unwrap().expose(), sas);
+    }
+}

@@ -1,0 +1,14 @@
+//! The operations of the Blob service: a file for what each of them asks and is answered.
+
+pub(crate) mod append_blob;
+pub(crate) mod block_list;
+pub(crate) mod change;
+pub(crate) mod course;
+pub(crate) mod delete;
+pub(crate) mod facts;
+pub(crate) mod get_blob;
+pub(crate) mod lease;
+pub(crate) mod list;
+pub(crate) mod list_page;
+pub(crate) mod page_blob;
+pub(crate) mod put_blob;
