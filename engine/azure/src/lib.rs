@@ -4,17 +4,19 @@
 //! operation, and what its answers and errors mean.
 //!
 //! ```text
-//!   BlobUrl ────── who and where ──┐
-//!   Credential ─── may I ──────────┤
-//!   BlobProperties job-wide ───────┼─> Target ─> BlobClient ── put_blob, put_block, put_block_list    put_blob
-//!   Encryption ─── under whose key ┘      │       │            get_blob, head_blob ──> BlobFacts      get_blob, facts
-//!                                         │       │            list_blobs ──> ListPage                list, list_page
-//!                              rendered once      │            delete_blob, set_tier; 256 at a time   delete, change, batch
-//!                                                 │            append_block, put_page, ..             append_blob, page_blob
-//!                                               link           Reply | RequestError: class(), advice()
+//!   blob ─────────────> exchange ───────────────────> account        three rooms; an arrow is "imports"
+//!   └────────────────────────────────────────────────────^           and none runs the other way
 //!
-//!   Sas ── facts, check: can it do this job?   SasBuilder ── a new one, of a key or a UserDelegationKey    sas
+//!   account    BlobUrl: where    Credential: may I    Sas, SasBuilder    AccountKey    Bearer: tokens
+//!   exchange   BlobProperties, Encryption ─> Target: rendered once ─> BlobClient ─> azuring-link
+//!                                                    Reply | RequestError: class(), advice()
+//!   blob       put_blob, put_block, put_block_list          put_blob
+//!              get_blob, head_blob ──> BlobFacts            get_blob, facts
+//!              list_blobs ──> ListPage                      list, list_page, listing, course
+//!              delete_blob, set_tier; 256 at a time         delete, change (exchange/batch)
+//!              append_block, put_page, ..                   append_blob, page_blob
 //! ```
+//!
 //!
 //! **Invariants.**
 //! - A call is exactly one exchange. Retrying is the caller's business; [`RequestError::class`] says whether it helps.
@@ -38,14 +40,18 @@ mod exchange;
 
 pub use account::bearer::{Bearer, TokenError, TokenFeed, bearer, bearer_by};
 pub use account::clock::Clock;
-pub use account::credential::{Credential, CredentialError, DEVSTORE_ACCOUNT, HostToken, TrustedSuffixes};
+pub use account::credential::{Credential, HostToken, TrustedSuffixes};
+pub use account::emulator::DEVSTORE_ACCOUNT;
+pub use account::error::{CredentialError, UrlError};
 pub use account::sas::{
     Sas, SasBuildError, SasBuilder, SasFacts, SasFault, SasKind, SasNeeds, SasOperation, SasOverrides,
     SasResource, UserDelegationKey,
 };
 pub use account::secret::Secret;
 pub use account::shared_key::AccountKey;
-pub use account::url::{BlobUrl, UrlError};
+pub use account::url::BlobUrl;
+pub use account::version::SERVICE_VERSION;
+pub use account::which::Which;
 pub use azuring_link::secrets;
 pub use blob::append_blob::MAX_APPEND_BYTES;
 pub use blob::block_list::{BlockLists, ListedBlock};
@@ -53,9 +59,9 @@ pub use blob::change::{RehydratePriority, SetTier};
 pub use blob::course::{Course, Disorder, MAX_EMPTY_PAGES};
 pub use blob::delete::{Delete, DeleteSnapshots};
 pub use blob::facts::{AccessTier, BlobFacts, BlobState, BlobType, ContentFacts, Wanted};
-pub use blob::get_blob::{Get, MAX_CRC64_RANGE_BYTES, Which};
+pub use blob::get_blob::{Get, MAX_CRC64_RANGE_BYTES};
 pub use blob::lease::LEASE_SECONDS;
-pub use blob::list::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
+pub use blob::listing::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
 pub use blob::page_blob::{MAX_PUT_PAGE_BYTES, PAGE_BYTES, PageRanges};
 pub use blob::put_blob::{Body, Written};
 pub use exchange::advice::Access;
@@ -65,4 +71,4 @@ pub use exchange::client::BlobClient;
 pub use exchange::encryption::{Cpk, Encryption, EncryptionError};
 pub use exchange::error::{Class, RequestError, ServiceError};
 pub use exchange::properties::{BlobProperties, PropertyError};
-pub use exchange::target::{SERVICE_VERSION, Target, TargetError};
+pub use exchange::target::{Target, TargetError};

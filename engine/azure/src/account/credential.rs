@@ -1,70 +1,12 @@
 //! Which credential a request carries, and where it is found.
 
 use crate::account::bearer::Bearer;
+use crate::account::emulator::{DEVSTORE_ACCOUNT, DEVSTORE_KEY};
+use crate::account::error::CredentialError;
 use crate::account::sas::Sas;
 use crate::account::secret::Secret;
 use crate::account::shared_key::AccountKey;
-use crate::account::url::{BlobUrl, UrlError};
-
-/// The account of the storage emulators, Azurite and azsim.
-pub const DEVSTORE_ACCOUNT: &str = "devstoreaccount1";
-/// Its key, published in Azurite's documentation.
-const DEVSTORE_KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-
-/// Why no usable credential was found.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CredentialError {
-    /// The key is not base64. Copy it again, with its trailing `==`.
-    #[error("the key for account {account} is not base64: copy it whole, with the `==` at its end")]
-    Key {
-        /// The account.
-        account: String,
-    },
-    /// No account can have this name.
-    #[error("`{account}` is not the name of an account: it has letters, digits and `-_.`")]
-    Account {
-        /// The name.
-        account: String,
-    },
-    /// The connection string lacks a part or belongs to another account.
-    #[error("AZURE_STORAGE_CONNECTION_STRING cannot be used: {reason}")]
-    ConnectionString {
-        /// What is wrong.
-        reason: String,
-    },
-    /// A key was given, but not for which account.
-    #[error("a key is set, but the URL does not tell the account's name: set AZURE_STORAGE_ACCOUNT")]
-    NoAccount,
-    /// The SAS in the connection string is not valid.
-    #[error(transparent)]
-    Sas(#[from] UrlError),
-    /// A token would be readable on its way.
-    #[error("tokens of Microsoft Entra ID are sent over https only: {url} is not https")]
-    TokenNeedsTls {
-        /// The URL.
-        url: String,
-    },
-    /// A token would be given to a host that may not be the service.
-    #[error(
-        "tokens of Microsoft Entra ID are not sent to {host}: it is none of the storage service's domains ({trusted}); if it is yours, add --trusted-microsoft-suffixes={host}"
-    )]
-    TokenNotTrusted {
-        /// Host and port.
-        host: String,
-        /// The domains that are trusted.
-        trusted: String,
-    },
-    /// The token was meant for another host than the requests go to.
-    #[error("the token is for {token_host}, the requests go to {host}")]
-    TokenForOther {
-        /// Where the token may go.
-        token_host: String,
-        /// Where the requests go.
-        host: String,
-    },
-}
+use crate::account::url::BlobUrl;
 
 /// What authorizes requests.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 mod build;
 mod check;
-mod date;
+pub(crate) mod date;
 mod delegation;
 mod facts;
 
@@ -12,8 +12,8 @@ use azuring_link::secrets;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::account::error::UrlError;
 use crate::account::secret::Secret;
-use crate::account::url::UrlError;
 pub use build::{SasBuildError, SasBuilder, SasOverrides};
 pub use check::{SasFault, SasNeeds, SasOperation};
 pub use delegation::UserDelegationKey;

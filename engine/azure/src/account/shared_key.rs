@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, Method};
 
-use crate::account::credential::CredentialError;
+use crate::account::error::CredentialError;
 use crate::account::secret::Secret;
 
 /// An account's name with its key, ready to sign.

@@ -5,53 +5,10 @@ use azuring_plan::host::{account_of, is_emulator};
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use crate::account::credential::DEVSTORE_ACCOUNT;
+use crate::account::emulator::DEVSTORE_ACCOUNT;
+use crate::account::error::UrlError;
 use crate::account::sas::Sas;
-use crate::blob::get_blob::Which;
-
-/// Why a URL cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// Not a URL at all, or not http(s).
-    #[error("{url} is not a blob URL: {reason}")]
-    Malformed {
-        /// The URL without its query.
-        url: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There is no container in the path.
-    #[error("{url} names no container; it should look like {shape}")]
-    NoContainer {
-        /// The URL without its query.
-        url: String,
-        /// The expected shape.
-        shape: &'static str,
-    },
-    /// Something else than a SAS stands in the query: it would make another operation of every request, or nobody knows what
-    /// it means. Leave it out.
-    #[error(
-        "the URL's query has {parameter}, which is neither part of a SAS nor `snapshot` or `versionid`: leave it out, since \
-         it would change what the requests do"
-    )]
-    Parameter {
-        /// The parameter's name in quotes, where it can be shown.
-        parameter: String,
-    },
-    /// A snapshot or a version is named where there can be none.
-    #[error("a snapshot or version {reason}: leave `snapshot` and `versionid` out of the URL")]
-    State {
-        /// Why it cannot be.
-        reason: &'static str,
-    },
-    /// The query is not a shared access signature.
-    #[error("the SAS in the URL is not valid: {reason} (put the URL in quotes: the shell ends it at `&`)")]
-    Sas {
-        /// What is wrong.
-        reason: String,
-    },
-}
+use crate::account::which::Which;
 
 /// How a URL names its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

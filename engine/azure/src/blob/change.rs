@@ -1,18 +1,15 @@
-//! Changing a blob that is there: tier, metadata, tags.
+//! Changing a blob that is there: tier, metadata, properties.
 
 use azuring_link::Payload;
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::blob::get_blob::Which;
-use crate::blob::list_page::tag_set;
+use crate::account::which::Which;
 use crate::blob::put_blob::{Body, Written};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::{RequestError, ServiceError};
 use crate::exchange::operation::Operation;
 use crate::exchange::properties::{PropertyError, add_metadata, value};
-use crate::exchange::xml::{Xml, escape};
 
 pub(crate) const X_MS_ACCESS_TIER: HeaderName = HeaderName::from_static("x-ms-access-tier");
 const X_MS_REHYDRATE_PRIORITY: HeaderName = HeaderName::from_static("x-ms-rehydrate-priority");
@@ -102,71 +99,11 @@ impl BlobClient {
         let head = Head::put(Operation::SetBlobProperties, name, vec![("comp", "properties")], headers);
         self.write(head, Payload::default(), None).await
     }
-
-    /// Set Blob Tags: puts these tags, at most 10, in the place of all there were. The credential needs the permission
-    /// `t`.
-    ///
-    /// # Errors
-    /// [`RequestError`].
-    pub async fn set_tags(
-        &self,
-        name: &str,
-        tags: &[(String, String)],
-        which: Which<'_>,
-    ) -> Result<(), RequestError> {
-        let mut headers = self.target().common.clone();
-        // Required, unlike a checksum of the body, which not every emulator knows here.
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=UTF-8"));
-        let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
-        let head = Head::put(Operation::SetBlobTags, name, query, headers);
-        self.write(head, Payload::from(Bytes::from(tags_document(tags))), None).await?;
-        Ok(())
-    }
-
-    /// Get Blob Tags. The credential needs the permission `t`.
-    ///
-    /// # Errors
-    /// [`RequestError`].
-    pub async fn get_tags(
-        &self,
-        name: &str,
-        which: Which<'_>,
-    ) -> Result<Vec<(String, String)>, RequestError> {
-        let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
-        let operation = Operation::GetBlobTags;
-        let headers = self.target().common.clone();
-        let head = Head { operation, method: Method::GET, name, query, headers };
-        let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
-        Xml::open(&answer.body, "Tags")
-            .and_then(|(mut xml, root)| tag_set(&mut xml, &root))
-            .map_err(|reason| operation.answered_otherwise(reason, false))
-    }
-}
-
-fn tags_document(tags: &[(String, String)]) -> String {
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><Tags><TagSet>");
-    for (key, value) in tags {
-        xml.push_str("<Tag><Key>");
-        escape(&mut xml, key);
-        xml.push_str("</Key><Value>");
-        escape(&mut xml, value);
-        xml.push_str("</Value></Tag>");
-    }
-    xml.push_str("</TagSet></Tags>");
-    xml
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tags_are_read_back_as_they_were_written() {
-        let tags = [("a b".to_owned(), "1".to_owned()), ("k<&>".to_owned(), String::new())];
-        let document = tags_document(&tags);
-        let (mut xml, root) = Xml::open(document.as_bytes(), "Tags").unwrap();
-        assert_eq!(tag_set(&mut xml, &root).unwrap(), tags);
-    }
 
     #[test]
     fn a_tier_goes_with_its_priority() {

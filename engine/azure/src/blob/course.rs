@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use azuring_plan::order::Rising;
 
-use crate::blob::list::{ListItem, ListPage, ListRequest};
+use crate::blob::listing::{ListItem, ListPage, ListRequest};
 
 /// Pages without an entry that may follow each other. The service sends some where much was deleted, has expired, or lies
 /// on another of its servers ("may return zero results and a continuation token"); nothing documents how many, and its
@@ -187,7 +187,7 @@ fn digest<T: Hash + ?Sized>(what: &T) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::list::BlobEntry;
+    use crate::blob::listing::BlobEntry;
 
     fn blob(name: &str) -> ListItem {
         ListItem::Blob(Box::new(BlobEntry { name: name.to_owned(), ..BlobEntry::default() }))

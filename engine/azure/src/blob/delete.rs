@@ -4,8 +4,8 @@ use azuring_link::Payload;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::blob::get_blob::{Which, add_if_match};
-use crate::blob::lease::add_lease;
+use crate::account::which::Which;
+use crate::blob::condition::{add_if_match, add_lease};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::{RequestError, ServiceError};
 use crate::exchange::operation::Operation;

@@ -1,36 +1,20 @@
 //! Reading blobs.
 
 use azuring_link::{Payload, Reply};
-use http::header::{HeaderName, IF_MATCH, RANGE};
+use http::header::{HeaderName, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use crate::account::which::Which;
+use crate::blob::condition::add_if_match;
 use crate::blob::facts::{BlobFacts, Wanted};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
-use crate::exchange::properties::{PropertyError, value};
 
 const X_MS_RANGE_GET_CONTENT_CRC64: HeaderName = HeaderName::from_static("x-ms-range-get-content-crc64");
 
 /// The largest range whose CRC64 the service computes for [`Get::range_crc64`].
 pub const MAX_CRC64_RANGE_BYTES: u64 = 4 << 20;
-
-/// Which state of a blob is meant: by default the current one. A snapshot and a version exclude each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Which<'a> {
-    /// A snapshot, by its time as the service writes it.
-    pub snapshot: Option<&'a str>,
-    /// A version, by its id.
-    pub version: Option<&'a str>,
-}
-
-impl<'a> Which<'a> {
-    /// The query parameters that name it.
-    pub(crate) fn query(self) -> impl Iterator<Item = (&'static str, &'a str)> {
-        let snapshot = self.snapshot.map(|snapshot| ("snapshot", snapshot));
-        snapshot.into_iter().chain(self.version.map(|version| ("versionid", version)))
-    }
-}
 
 /// What Get Blob reads.
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,31 +154,4 @@ fn check_etag(told: Option<&[u8]>, asked: Option<&str>) -> Result<(), RequestErr
         return Ok(());
     }
     Err(other_answer(format!("its ETag is `{}` instead of `{asked}`", told.escape_debug()), true))
-}
-
-/// Adds `If-Match` with the quotes that an ETag has (RFC 9110 section 8.8.3); listings leave them out.
-pub(crate) fn add_if_match(headers: &mut HeaderMap, etag: Option<&str>) -> Result<(), PropertyError> {
-    if let Some(etag) = etag {
-        let bare = etag == "*" || etag.ends_with('"');
-        let text = if bare { etag.to_owned() } else { format!("\"{etag}\"") };
-        headers.insert(IF_MATCH, value("if-match", &text)?);
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn etags_are_sent_in_quotes() {
-        let sent = |etag| {
-            let mut headers = HeaderMap::new();
-            add_if_match(&mut headers, Some(etag)).unwrap();
-            headers[IF_MATCH].to_str().unwrap().to_owned()
-        };
-        assert_eq!(sent("0x8D"), "\"0x8D\"");
-        assert_eq!(sent("\"0x8D\""), "\"0x8D\"");
-        assert_eq!(sent("*"), "*");
-    }
 }

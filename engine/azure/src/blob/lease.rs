@@ -4,28 +4,19 @@ use azuring_link::Payload;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
-use crate::blob::get_blob::add_if_match;
+use crate::blob::condition::{add_if_match, add_lease};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
-use crate::exchange::properties::{PropertyError, value};
+use crate::exchange::properties::value;
 
 /// The longest lease that ends by itself: 60 s
 /// (<https://learn.microsoft.com/rest/api/storageservices/lease-blob>).
 pub const LEASE_SECONDS: u64 = 60;
 
-const X_MS_LEASE_ID: HeaderName = HeaderName::from_static("x-ms-lease-id");
 const X_MS_LEASE_ACTION: HeaderName = HeaderName::from_static("x-ms-lease-action");
 const X_MS_LEASE_DURATION: HeaderName = HeaderName::from_static("x-ms-lease-duration");
 const X_MS_PROPOSED_LEASE_ID: HeaderName = HeaderName::from_static("x-ms-proposed-lease-id");
-
-/// Adds the lease under which a request is made.
-pub(crate) fn add_lease(headers: &mut HeaderMap, lease: Option<&str>) -> Result<(), PropertyError> {
-    if let Some(lease) = lease {
-        headers.insert(X_MS_LEASE_ID, value(X_MS_LEASE_ID.as_str(), lease)?);
-    }
-    Ok(())
-}
 
 impl BlobClient {
     /// Acquires a lease of [`LEASE_SECONDS`] with this id, a UUID, on the blob with the ETag `if_match`. Who has the lease

@@ -4,123 +4,14 @@ use azuring_link::{LinkError, Payload};
 use http::Method;
 
 use crate::blob::course::Course;
-use crate::blob::facts::{BlobFacts, Wanted};
 use crate::blob::list_page::{ENTRY_LIMIT_BYTES, PageReader};
+use crate::blob::listing::{ListPage, ListRequest, MAX_PAGE_ENTRIES};
 use crate::exchange::client::{BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
 
-/// Entries of a page when nothing else is asked for; the service gives no more.
-pub const MAX_PAGE_ENTRIES: u32 = 5_000;
 /// A common entry, with its twenty or so properties.
 const ENTRY_BYTES: usize = 1 << 10;
-
-/// What a listing shows beside the blobs and their properties.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ListInclude {
-    /// Metadata.
-    pub metadata: bool,
-    /// Index tags. The credential needs the permission `t`.
-    pub tags: bool,
-    /// Snapshots.
-    pub snapshots: bool,
-    /// Earlier versions.
-    pub versions: bool,
-    /// What was deleted and is still kept (soft delete).
-    pub deleted: bool,
-    /// Names of which there are only blocks, with a length of 0.
-    pub uncommitted: bool,
-}
-
-impl ListInclude {
-    /// The value of the parameter `include`.
-    fn text(self) -> String {
-        let names = [
-            (self.metadata, "metadata"),
-            (self.tags, "tags"),
-            (self.snapshots, "snapshots"),
-            (self.versions, "versions"),
-            (self.deleted, "deleted"),
-            (self.uncommitted, "uncommittedblobs"),
-        ];
-        let chosen: Vec<&str> = names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
-        chosen.join(",")
-    }
-}
-
-/// Which page of which listing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ListRequest<'a> {
-    /// Only names that begin with this; decoded.
-    pub prefix: &'a str,
-    /// Give what stands up to the next slash behind the prefix once, instead of all the blobs below it.
-    pub delimiter: bool,
-    /// [`ListPage::next`] of the page before.
-    pub marker: Option<&'a str>,
-    /// What else to show.
-    pub include: ListInclude,
-    /// Entries at most, up to [`MAX_PAGE_ENTRIES`], which is the default too. Of the page no more than its entries is in
-    /// memory: some 0.4 KiB each; with the longest names 3 KiB, and with all metadata 8 KiB more.
-    pub max_results: Option<u32>,
-    /// Properties to read.
-    pub wanted: Wanted,
-}
-
-/// A page of a listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListPage {
-    /// The entries, in the service's order: see [`azuring_plan::order`]. May be empty though there is a next page.
-    pub items: Vec<ListItem>,
-    /// Where the next page begins, to be handed back as it is; `None` after the last one.
-    pub next: Option<String>,
-}
-
-/// One entry of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListItem {
-    /// A blob, snapshot or version.
-    Blob(Box<BlobEntry>),
-    /// What several names have in common up to a slash, that slash included; only with
-    /// [`delimiter`](ListRequest::delimiter).
-    Prefix(String),
-}
-
-impl ListItem {
-    /// The name of the blob, or what the names have in common.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Blob(entry) => &entry.name,
-            Self::Prefix(name) => name,
-        }
-    }
-}
-
-/// A blob in a listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlobEntry {
-    /// Its name, decoded.
-    pub name: String,
-    /// The snapshot this is.
-    pub snapshot: Option<Box<str>>,
-    /// Whether this is the blob itself; of several versions, the newest. Always true where versions were not asked for.
-    pub is_current_version: bool,
-    /// Deleted and still kept.
-    pub deleted: bool,
-    /// A directory of an account with a hierarchical namespace.
-    pub is_directory: bool,
-    /// All else.
-    pub facts: BlobFacts,
-    /// Index tags, when they were asked for.
-    pub tags: Vec<(String, String)>,
-}
-
-impl BlobEntry {
-    /// Whether it stands for a directory: one of a hierarchical namespace, or a stub with `hdi_isfolder`, for which
-    /// metadata has to be included.
-    pub fn is_folder(&self) -> bool {
-        self.is_directory || self.facts.hdi_isfolder()
-    }
-}
 
 impl BlobClient {
     /// List Blobs: one page, read as it comes. `course` is that of this listing (prefix, delimiter and include), of which
@@ -176,18 +67,5 @@ impl BlobClient {
         let mut page = reader.finish().map_err(wrong)?;
         course.take(list, &mut page).map_err(wrong)?;
         Ok(page)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_included_is_one_parameter() {
-        assert_eq!(ListInclude::default().text(), "");
-        let include =
-            ListInclude { metadata: true, snapshots: true, uncommitted: true, ..Default::default() };
-        assert_eq!(include.text(), "metadata,snapshots,uncommittedblobs");
     }
 }

@@ -4,7 +4,8 @@ use azuring_plan::posix::PosixType;
 use percent_encoding::percent_decode_str;
 
 use crate::blob::facts::{Property, Wanted};
-use crate::blob::list::{BlobEntry, ListItem, ListPage, MAX_PAGE_ENTRIES};
+use crate::blob::listing::{BlobEntry, ListItem, ListPage, MAX_PAGE_ENTRIES};
+use crate::blob::tags::tag_set;
 use crate::exchange::xml::{Element, Step, Xml};
 
 /// Bytes that are read of a page before they are taken apart: of the page itself no more is in memory.
@@ -267,27 +268,6 @@ fn properties<'a>(
         }
         None => xml.skip(&child),
     })
-}
-
-/// The tags in `<Tags><TagSet><Tag><Key/><Value/></Tag>...`, of a listing or of Get Blob Tags.
-pub(crate) fn tag_set<'a>(xml: &mut Xml<'a>, tags: &Element<'a>) -> Result<Vec<(String, String)>, String> {
-    let mut found = Vec::new();
-    xml.each(tags, |xml, set| {
-        xml.each(&set, |xml, tag| {
-            let (mut key, mut value) = (String::new(), String::new());
-            xml.each(&tag, |xml, part| {
-                match part.name() {
-                    b"Key" => key = xml.text(&part)?.into_owned(),
-                    b"Value" => value = xml.text(&part)?.into_owned(),
-                    _ => xml.skip(&part)?,
-                }
-                Ok(())
-            })?;
-            found.push((key, value));
-            Ok(())
-        })
-    })?;
-    Ok(found)
 }
 
 #[cfg(test)]

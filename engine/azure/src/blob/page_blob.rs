@@ -6,8 +6,9 @@ use azuring_link::Payload;
 use http::header::HeaderName;
 use http::{HeaderValue, Method};
 
+use crate::account::which::Which;
 use crate::blob::change::X_MS_ACCESS_TIER;
-use crate::blob::get_blob::{Which, add_if_match};
+use crate::blob::condition::add_if_match;
 use crate::blob::put_blob::{Body, Written, X_MS_BLOB_TYPE};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;

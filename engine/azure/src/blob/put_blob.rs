@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http::header::{HeaderName, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 
-use crate::blob::get_blob::add_if_match;
-use crate::blob::lease::add_lease;
+use crate::blob::condition::{add_if_match, add_lease};
 use crate::exchange::checksum::{Crc64, X_MS_CONTENT_CRC64};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;

@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::exchange::client::{Authorized, BlobClient, Head};
 use crate::exchange::error::{RequestError, ServiceError};
-use crate::exchange::operation::{Operation, X_MS_REQUEST_ID};
+use crate::exchange::header::X_MS_REQUEST_ID;
+use crate::exchange::operation::Operation;
 
 /// Requests in one batch.
 pub const MAX_BATCH: usize = 256;

@@ -90,17 +90,6 @@ impl BlobClient {
         &self.target
     }
 
-    /// Create Container.
-    ///
-    /// # Errors
-    /// [`RequestError`]; 409 `ContainerAlreadyExists` when it exists.
-    pub async fn create_container(&self) -> Result<(), RequestError> {
-        let query = vec![("restype", "container")];
-        let head = Head::put(Operation::CreateContainer, "", query, self.target.common.clone());
-        self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
-        Ok(())
-    }
-
     /// Sends a request and reads its answer, of at most `limit` bytes.
     pub(crate) async fn exchange(
         &self,

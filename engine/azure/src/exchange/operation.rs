@@ -11,6 +11,7 @@ use azuring_link::Reply;
 use http::StatusCode;
 
 use crate::exchange::error::RequestError;
+use crate::exchange::header::{X_MS_REQUEST_ID, X_MS_VERSION};
 
 /// Which operation a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +82,6 @@ impl Operation {
         RequestError::Answer { request: self.name().to_owned(), reason: reason.into(), passing }
     }
 }
-
-/// On every answer of the service, for its support.
-pub(crate) const X_MS_REQUEST_ID: &str = "x-ms-request-id";
-/// On every answer of the service: the version of the protocol that it speaks.
-pub(crate) const X_MS_VERSION: &str = "x-ms-version";
 
 /// Whether it was the service that answered.
 pub(crate) fn is_of_service(reply: &Reply) -> bool {

@@ -6,18 +6,16 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue};
 
 use crate::account::bearer::HeldToken;
-use crate::account::credential::{Credential, CredentialError};
+use crate::account::credential::Credential;
+use crate::account::error::CredentialError;
 use crate::account::url::BlobUrl;
+use crate::account::version::SERVICE_VERSION;
 use crate::exchange::encryption::{Encryption, EncryptionError, EncryptionHeaders};
+use crate::exchange::header::X_MS_VERSION;
 use crate::exchange::properties::{BlobProperties, PropertyError, value};
-
-/// The REST version every request names. The one AzCopy 10.32 uses; Azurite 3.37 knows it too.
-pub const SERVICE_VERSION: &str = "2025-07-05";
 
 /// What the requests say of who sends them.
 const AGENT: &str = concat!("azuring/", env!("CARGO_PKG_VERSION"));
-
-const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
 
 /// Where and as whom a job's requests go; what they have in common, rendered once. Shared by all lanes.
 #[derive(Clone, Debug)]
@@ -63,7 +61,7 @@ impl Target {
         let mut common = HeaderMap::new();
         common.insert(HOST, value("host", &authority)?);
         common.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        common.insert(X_MS_VERSION, HeaderValue::from_static(SERVICE_VERSION));
+        common.insert(HeaderName::from_static(X_MS_VERSION), HeaderValue::from_static(SERVICE_VERSION));
         let target = Self {
             scheme: if url.endpoint().tls { Scheme::HTTPS } else { Scheme::HTTP },
             authority: authority.parse().expect("a parsed URL has a valid authority"),

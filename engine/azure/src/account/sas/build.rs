@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::delegation::UserDelegationKey;
 use super::{Sas, date};
 use crate::account::shared_key::AccountKey;
-use crate::exchange::target::SERVICE_VERSION;
+use crate::account::version::SERVICE_VERSION;
 
 /// What stays as it is in a value, as in `encodeURIComponent`.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC

@@ -32,7 +32,7 @@ fn number(text: &str) -> Option<i64> {
 }
 
 /// Writes `2026-11-22T04:00:00Z`.
-pub(super) fn write(time: SystemTime) -> String {
+pub(crate) fn write(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     // 9999-12-31T23:59:59Z: what comes later has no four digits.
     let since = i64::try_from(since).unwrap_or(i64::MAX).min(253_402_300_799);

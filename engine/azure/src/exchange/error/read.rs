@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use quick_xml::events::Event;
 
 use super::ServiceError;
-use crate::exchange::operation::X_MS_REQUEST_ID;
+use crate::exchange::header::X_MS_REQUEST_ID;
 
 /// Longest pause that `Retry-After` can impose.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
