@@ -17,7 +17,6 @@
 //!              append_block, put_page, ..                   append_blob, page_blob
 //! ```
 //!
-//!
 //! **Invariants.**
 //! - A call is exactly one exchange. Retrying is the caller's business; [`RequestError::class`] says whether it helps.
 //! - A success is an answer of the service with a status that is documented for the operation (`operation`). What else

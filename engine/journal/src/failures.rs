@@ -3,14 +3,6 @@
 use crate::bytes::Reader;
 use crate::format::BODY_MAX;
 use crate::packing::Packing;
-use crate::recover::ItemAt;
-
-/// Where failures lie, and in which form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FailuresAt {
-    pub(crate) at: ItemAt,
-    pub(crate) is_packed: bool,
-}
 
 /// A failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,6 +72,7 @@ mod error;
 mod failures;
 mod format;
 mod id;
+mod index;
 mod jobs;
 mod journal;
 mod lock;

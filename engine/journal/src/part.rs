@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::error::JournalError;
 use crate::format::PART_TRANSFERS;
+use crate::index::{ItemAt, PartIndex, part_of};
 use crate::names::NamesReader;
-use crate::recover::{ItemAt, PartIndex, Recovered, part_of};
+use crate::recover::Recovered;
 use crate::states::State;
 
 /// The transfers of a part, one after the other. Holds one commit's names of it at a time, and its failures.

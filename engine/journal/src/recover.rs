@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 use crate::bytes::{Reader, unzigzag};
 use crate::causes::fits;
 use crate::error::JournalError;
-use crate::failures::{self, Failure, FailuresAt};
+use crate::failures::{self, Failure};
 use crate::format::{
     BadHeader, COUNTERS, FILE_HEADER, FORMAT, FORMAT_1, MARKER, PART_TRANSFERS, PIECES_MAX, RECORD_HEADER,
     RecordHead, item, read_file_header,
 };
 use crate::id::JobId;
+use crate::index::{FailuresAt, ItemAt, PartIndex, part_of};
 use crate::names;
 use crate::part::Part;
 use crate::runs::Runs;
-use crate::states::{State, States};
+use crate::states::State;
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
@@ -50,21 +51,6 @@ pub struct Recovered {
     counters: [i64; COUNTERS],
     summary: Option<Vec<u8>>,
     cut_off: u64,
-}
-
-/// Where the content of an item lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ItemAt {
-    pub(crate) offset: u64,
-    pub(crate) len: usize,
-}
-
-/// What is known of a part without reading its names.
-#[derive(Debug, Default)]
-pub(crate) struct PartIndex {
-    pub(crate) names: Vec<ItemAt>,
-    pub(crate) failures: Vec<FailuresAt>,
-    pub(crate) states: States,
 }
 
 /// Where the scan of the source stood.
@@ -506,11 +492,6 @@ impl Recovered {
     pub(crate) fn cause(&self, number: u32) -> Option<&[u8]> {
         self.causes.get((number as usize).checked_sub(1)?).map(|cause| &**cause)
     }
-}
-
-/// The part of a transfer.
-pub(crate) fn part_of(number: u64) -> usize {
-    (number / u64::from(PART_TRANSFERS)) as usize
 }
 
 fn read_header(path: &Path, input: &mut BufReader<File>, end: u64) -> Result<(JobId, u32), JournalError> {

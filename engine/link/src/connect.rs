@@ -14,34 +14,14 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::body::FRAME_BYTES;
+use crate::endpoint::Endpoint;
 use crate::error::LinkError;
-use crate::links::LinkSettings;
 use crate::pipe::Pipe;
 use crate::proxy::Proxy;
 use crate::resolve::Addresses;
+use crate::settings::LinkSettings;
 use crate::tls::{certificate_fault, is_no_common_protocol};
 use crate::tunnel;
-
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Whether to speak TLS.
-    pub tls: bool,
-    /// A DNS name, an IPv4 address or an IPv6 address without brackets.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// A peer that does not take a connection in this time counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -26,6 +26,7 @@
 
 mod body;
 mod connect;
+mod endpoint;
 mod error;
 mod flow;
 mod h1;
@@ -36,16 +37,18 @@ mod proxy;
 mod reply;
 mod resolve;
 pub mod secrets;
+mod settings;
 mod stream;
 mod tls;
 mod tunnel;
 
 pub use body::{FRAME_BYTES, Payload};
-pub use connect::Endpoint;
+pub use endpoint::Endpoint;
 pub use error::LinkError;
 pub use h1::Spelling;
-pub use links::{HttpChoice, LinkSettings, LinkStats, Links, Timing};
+pub use links::{LinkStats, Links, Timing};
 pub use pacer::Pacer;
 pub use proxy::{Proxies, ProxyError};
 pub use reply::{Answer, Reply};
+pub use settings::{HttpChoice, LinkSettings};
 pub use tls::{TlsError, TlsSetup};

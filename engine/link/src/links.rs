@@ -2,8 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,58 +12,15 @@ use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 
 use crate::body::{Payload, PayloadBody, Progress};
-use crate::connect::{Connector, Endpoint};
+use crate::connect::Connector;
+use crate::endpoint::Endpoint;
 use crate::error::LinkError;
 use crate::h1::Connection;
-use crate::pacer::Pacer;
 use crate::pipe::Pipe;
-use crate::proxy::Proxies;
 use crate::reply::{From, Head, InFlight, Reply};
+use crate::settings::{HttpChoice, LinkSettings};
 use crate::stream::{Activity, Seconds, Stream};
 use crate::tls::TlsSetup;
-
-/// Which HTTP version to speak. Over plain `http://` it is always HTTP/1.1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HttpChoice {
-    /// What the peer takes: small requests on HTTP/2 where it offers that, large bodies on HTTP/1.1.
-    #[default]
-    Auto,
-    /// HTTP/1.1 only.
-    Http1,
-    /// HTTP/2 only.
-    Http2,
-}
-
-/// How a lane's links behave.
-#[derive(Clone, Debug)]
-pub struct LinkSettings {
-    /// HTTP version.
-    pub http: HttpChoice,
-    /// An exchange on which no byte moves for this long is cut. Whole seconds.
-    pub stall: Duration,
-    /// TLS configuration; needed for endpoints with TLS, and for proxies with it ([`Proxies::need_tls`]).
-    pub tls: Option<TlsSetup>,
-    /// A limit of bytes per second, shared with whoever else has it.
-    pub pacer: Option<Arc<Pacer>>,
-    /// The proxies to go through; `None` for none.
-    pub proxies: Option<Arc<Proxies>>,
-    /// Who shares the least rate: the exchanges of all links with this count. Each lane adds its own once a second.
-    pub under_way: Arc<AtomicU32>,
-}
-
-impl Default for LinkSettings {
-    /// Either version, cut after half a minute, without TLS, limit and proxies, and with a least rate of its own.
-    fn default() -> Self {
-        Self {
-            http: HttpChoice::Auto,
-            stall: Duration::from_secs(30),
-            tls: None,
-            pacer: None,
-            proxies: None,
-            under_way: Arc::default(),
-        }
-    }
-}
 
 /// Counts since the lane began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
-use crate::connect::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::error::LinkError;
 use crate::secrets;
 use exempt::Exempt;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::connect::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::error::LinkError;
 use crate::h1::{HEAD_LIMIT_BYTES, HEADERS_LIMIT, INTERIM_LIMIT};
 use crate::proxy::Proxy;

@@ -16,9 +16,9 @@ use rustix::io::Errno;
 use crate::chain::{Chain, Identity};
 use crate::found::SymlinkMode;
 use crate::listing::{Budget, Charge, Kind, Listing, Names};
+use crate::matching::{Matchers, Pruner};
 use crate::open::open_below;
 use crate::spill::{MERGE_BYTES, Runs};
-use crate::walk::{DirectoryPruner, SegmentMatcher};
 use crate::{LocalError, RelPath};
 
 /// Buffer of getdents64. Between 32 KiB and 2 MiB the size makes no measurable difference.
@@ -60,37 +60,6 @@ pub(crate) struct Hook(pub(crate) Option<Arc<HookFn>>);
 impl std::fmt::Debug for Hook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hook")
-    }
-}
-
-/// One matcher per path segment, from the root.
-#[derive(Clone, Default)]
-pub(crate) struct Matchers(pub(crate) Vec<SegmentMatcher>);
-
-impl std::fmt::Debug for Matchers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Matchers({})", self.0.len())
-    }
-}
-
-impl Matchers {
-    fn takes(&self, depth: usize, directory: &[u8], name: &[u8]) -> bool {
-        self.0.get(depth).is_none_or(|matches| matches(directory, name))
-    }
-
-    /// Whether a path that ends at `depth` is too short to match.
-    pub(crate) fn is_above_last(&self, depth: usize) -> bool {
-        depth + 1 < self.0.len()
-    }
-}
-
-/// Says which directories are left out.
-#[derive(Clone, Default)]
-pub(crate) struct Pruner(pub(crate) Option<DirectoryPruner>);
-
-impl std::fmt::Debug for Pruner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pruner({})", self.0.is_some())
     }
 }
 

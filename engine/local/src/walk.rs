@@ -7,11 +7,15 @@ use std::sync::atomic::AtomicBool;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::ahead::Pool;
+use crate::ahead::{LEVELS, Pool};
 use crate::found::{Counts, Found, SkippedKind, SymlinkMode};
 use crate::listing::{Budget, Kind, Listing};
-use crate::read::{CHUNK_BYTES, Matchers, Place, Pruner, Reader, Shared};
+use crate::matching::{Matchers, Pruner};
+use crate::read::{CHUNK_BYTES, Place, Reader, Shared};
 use crate::{LocalError, RelPath};
+
+pub use crate::ahead::{LOOK_AHEAD, PER_LEVEL};
+pub use crate::matching::{DirectoryPruner, SegmentMatcher};
 
 /// Memory for the names of all directories of a walk that are open or read ahead: 64 MiB.
 ///
@@ -24,24 +28,8 @@ pub const NAMES_BUDGET: usize = 64 << 20;
 /// directory below another still fits.
 pub const RUN_BYTES: usize = NAMES_BUDGET / 2;
 
-/// Most directories that are requested or waiting read at a time: [`PER_LEVEL`] on each of the last 16 levels.
-pub const LOOK_AHEAD: usize = PER_LEVEL * LEVELS;
-
-/// Most directories of one level that are read ahead: enough for [`MAX_THREADS`] on a slow file system, where every read waits.
-pub const PER_LEVEL: usize = 64;
-
-/// Levels above the current one, itself included, that are read ahead in; deeper trees are rarely wide as well.
-const LEVELS: usize = 16;
-
 /// Most threads that read ahead. Cold directories need many: 16 read a cold tree 4.5 times as fast as none.
 pub const MAX_THREADS: usize = 64;
-
-/// Says whether a path segment (the second argument: a name, without `/`) matches, in a directory (its path from the root,
-/// without a final `/`; empty for the root).
-pub type SegmentMatcher = Arc<dyn Fn(&[u8], &[u8]) -> bool + Send + Sync>;
-
-/// Says whether nothing at or below a directory (its path from the root, without a final `/`) is wanted.
-pub type DirectoryPruner = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// A walk to be started.
 #[derive(Debug, Clone)]

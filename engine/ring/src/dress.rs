@@ -13,7 +13,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::store::{Finish, Names, Permissions};
+use crate::dir::Names;
 
 /// The attribute that holds a file's access ACL (`acl(5)`).
 const ACCESS_ACL: &str = "system.posix_acl_access";
@@ -21,6 +21,37 @@ const ACCESS_ACL: &str = "system.posix_acl_access";
 const DEFAULT_ACL: &str = "system.posix_acl_default";
 /// Room for an ACL of 500 entries; of a longer one the permission bits are kept alone.
 const ACL_BYTES: usize = 4096;
+
+/// Which permissions a file gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permissions {
+    /// As any program that writes it: those of the file that it takes the place of; of a new one what the default ACL of
+    /// its directory says, or else the bits that the umask leaves, which are given here.
+    Usual(u32),
+    /// These bits.
+    Exact(u32),
+}
+
+impl Default for Permissions {
+    /// A new file is its owner's alone.
+    fn default() -> Self {
+        Self::Usual(0o600)
+    }
+}
+
+/// How a complete file looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Finish {
+    /// Permissions.
+    pub permissions: Permissions,
+    /// User and group.
+    pub owner: Option<(u32, u32)>,
+    /// Times of access and modification, nanoseconds since 1970.
+    pub times_ns: Option<(i128, i128)>,
+    /// Whether it takes the place of a file or symbolic link of the same name; anything else there is [`InTheWay`](crate::InTheWay).
+    /// Otherwise there being one is `AlreadyExists`.
+    pub replace: bool,
+}
 
 /// Asks the file system whether all that was written to `file` has been taken, as closing it does: `close(2)` of any
 /// descriptor of an open file tells it, so a second one is closed. 0.2 us where the file system has nothing to tell.

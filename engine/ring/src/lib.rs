@@ -33,6 +33,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod descriptors;
+mod dir;
 mod dress;
 mod file;
 mod memory;
@@ -44,10 +45,11 @@ mod uring;
 mod workers;
 
 pub use descriptors::{RUNTIME_DESCRIPTORS, free_descriptors, is_out_of_descriptors, room_for_a_runtime};
-pub use dress::check_close;
-pub use file::{FileMeta, FileRing, HasContent, Loaded, OpenFile, SourceDir};
+pub use dir::{Names, SourceDir};
+pub use dress::{Finish, Permissions, check_close};
+pub use file::{FileMeta, FileRing, HasContent, Loaded, OpenFile};
 pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};
 pub use runtime::{IoChoice, IoPath, LaneRuntime, probe};
-pub use store::{Finish, InTheWay, Names, NewFile, Permissions, Room};
+pub use store::{InTheWay, NewFile, Room};
 pub use threads::ThreadFiles;
 pub use uring::UringFiles;

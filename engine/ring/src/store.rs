@@ -3,7 +3,7 @@
 //! Everything is done relative to an open directory, so no symbolic link on the way can lead elsewhere, and a temporary
 //! file is made with `O_EXCL` and mode 0600. The functions here block; [`crate::FileRing`] decides where they run.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,51 +15,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::dress::{check_close, dress};
-use crate::file::{DIRECT_ALIGN, DIRECT_FROM_BYTES, SourceDir};
+use crate::dir::Names;
+use crate::dress::{Finish, Permissions, check_close, dress};
+use crate::file::{DIRECT_ALIGN, DIRECT_FROM_BYTES};
 use crate::pool::Lease;
-
-/// What a file is called while it is written, and afterwards, both in one directory.
-#[derive(Clone, Debug)]
-pub struct Names {
-    /// The directory.
-    pub dir: SourceDir,
-    /// The temporary name, the caller's alone: a file that has it was left by a process that was killed, and is removed.
-    pub temporary: CString,
-    /// The name it gets when it is complete.
-    pub name: CString,
-}
-
-/// Which permissions a file gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permissions {
-    /// As any program that writes it: those of the file that it takes the place of; of a new one what the default ACL of
-    /// its directory says, or else the bits that the umask leaves, which are given here.
-    Usual(u32),
-    /// These bits.
-    Exact(u32),
-}
-
-impl Default for Permissions {
-    /// A new file is its owner's alone.
-    fn default() -> Self {
-        Self::Usual(0o600)
-    }
-}
-
-/// How a complete file looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Finish {
-    /// Permissions.
-    pub permissions: Permissions,
-    /// User and group.
-    pub owner: Option<(u32, u32)>,
-    /// Times of access and modification, nanoseconds since 1970.
-    pub times_ns: Option<(i128, i128)>,
-    /// Whether it takes the place of a file or symbolic link of the same name; anything else there is [`InTheWay`].
-    /// Otherwise there being one is `AlreadyExists`.
-    pub replace: bool,
-}
 
 /// What stands under the name of a file that is to be written, and is not replaced by it. The inner error of an
 /// [`io::Error`].

@@ -7,11 +7,11 @@ use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
-use crate::file::{
-    Cached, FileRing, Loaded, OpenFile, SourceDir, load_cached, open_cached, pread, read_cached, shrank,
-};
+use crate::dir::{Names, SourceDir};
+use crate::dress::Finish;
+use crate::file::{Cached, FileRing, Loaded, OpenFile, load_cached, open_cached, pread, read_cached, shrank};
 use crate::pool::Lease;
-use crate::store::{self, Finish, Names, NewFile, Room};
+use crate::store::{self, NewFile, Room};
 use crate::workers::{Blocking, Workers};
 
 /// [`FileRing`] on blocking threads, which end when the last clone is dropped.

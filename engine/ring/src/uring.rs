@@ -14,11 +14,11 @@ use std::sync::Arc;
 use io_uring::{cqueue, opcode, squeue, types};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
-use crate::file::{
-    Cached, FileRing, Loaded, OpenFile, SourceDir, load_cached, open_cached, read_cached, shrank,
-};
+use crate::dir::{Names, SourceDir};
+use crate::dress::Finish;
+use crate::file::{Cached, FileRing, Loaded, OpenFile, load_cached, open_cached, read_cached, shrank};
 use crate::pool::Lease;
-use crate::store::{self, Finish, Names, NewFile, Room};
+use crate::store::{self, NewFile, Room};
 use crate::workers::Blocking;
 
 /// [`FileRing`] on the io_uring of the runtime it is used in. Use it inside [`crate::LaneRuntime`] only.

@@ -1,5 +1,7 @@
 //! The watchdog, tick by tick: a server that lets one byte through whenever the test says so.
 
+use std::sync::Arc;
+
 use super::*;
 use hostile::{Answer, Gate, Hostile, Rule};
 

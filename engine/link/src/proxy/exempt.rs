@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::connect::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// The endpoints without a proxy. `localhost` and loopback addresses always are.
 #[derive(Clone, Debug, Default)]
