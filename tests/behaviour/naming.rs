@@ -175,6 +175,91 @@ fn under_a_domain_of_its_own_the_service_changes_names_too() {
     }
 }
 
+/// Hosts that lead to the service and do not have its name: a domain of the account's own, and the other endpoint.
+const OTHER_HOSTS: [&str; 2] = ["contoso.com", "dfs.core.windows.net"];
+
+/// The same server under these hosts, over http; for each the URL of the container and the SAS. What goes over http to a
+/// proxy names the host in the request itself, so the server can be its own proxy.
+fn at_other_hosts() -> (Fixture, Azuring, Vec<(String, String)>) {
+    let fixture = Fixture::with(azuring!(), |server| server.service_names(true));
+    let azuring = azuring!().env("HTTP_PROXY", format!("http://{}", fixture.server().addr()));
+    let sas = fixture.url().split_once('?').unwrap().1.to_owned();
+    let url = |host| (format!("http://{DEVSTORE_ACCOUNT}.{host}/{CONTAINER}"), sas.clone());
+    let urls = OTHER_HOSTS.map(url).to_vec();
+    (fixture, azuring, urls)
+}
+
+#[test]
+fn at_other_hosts_of_the_service_no_file_takes_anothers_place() {
+    let (fixture, azuring, urls) = at_other_hosts();
+    for (name, content) in [("a/b.txt", "a/b"), ("dot", "dot"), ("a\\b.txt", "other"), ("dot.", "other")] {
+        fixture.file(&format!("dir/{name}"), content.as_bytes());
+    }
+    let source = fixture.path().join("dir/*");
+    for (url, sas) in urls {
+        let to = format!("{url}?{sas}");
+        let outcome = azuring.run(["copy", source.to_str().unwrap(), &to, "--recursive", "--from-to=LocalBlob"]);
+        outcome.expect_code(1);
+        assert_eq!(outcome.field("Number of File Transfers Failed"), Some("2"), "{url}");
+        assert_eq!(outcome.field("Number of File Transfers Completed"), Some("2"), "{url}");
+        for name in ["a%5Cb.txt", "dot."] {
+            let to = format!("{url}/{name}?{sas}");
+            let refused = azuring.run(["copy", "-", &to, "--from-to=PipeBlob"]);
+            refused.expect_code(1);
+            assert!(refused.stderr.contains("would store this name as"), "{url} {}", refused.stderr);
+        }
+        assert_eq!(fixture.names(), ["a/b.txt", "dot"]);
+        assert_eq!((fixture.content("a/b.txt"), fixture.content("dot")), (b"a/b".to_vec(), b"dot".to_vec()));
+    }
+}
+
+#[test]
+fn what_the_service_takes_for_another_blob_is_not_read_changed_or_removed() {
+    let (fixture, azuring, urls) = at_other_hosts();
+    fixture.upload(&fixture.file("b", b"a/b"), &["--from-to=LocalBlob"]).expect_code(0);
+    for name in ["a/b", "dot", "plain"] {
+        let to = fixture.url_of(CONTAINER, name);
+        fixture.run(["copy", fixture.file("x", b"mine").to_str().unwrap(), &to]).expect_code(0);
+    }
+    let list = fixture.file("list", b"a\\b\ndot.\nplain\n");
+    let list = format!("--list-of-files={}", list.display());
+    for (url, sas) in urls {
+        let target = fixture.path().join("target");
+        let told = |args: &[&str]| {
+            let outcome = azuring.run(args);
+            assert_ne!(outcome.code, Some(0), "{args:?}");
+            let text = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(text.contains("would store this name as"), "{args:?}: {text}");
+            assert!(!outcome.stdout.contains("mine"), "{args:?}: {text}");
+            assert_eq!(fixture.names(), ["a/b", "b", "dot", "plain"], "{args:?}");
+            outcome
+        };
+        for name in ["a%5Cb", "dot."] {
+            let blob = format!("{url}/{name}?{sas}");
+            let of_blobs = |name: &'static str| format!("--from-to={name}");
+            told(&["copy", &blob, target.to_str().unwrap(), &of_blobs("BlobLocal")]);
+            told(&["copy", &blob, "-", &of_blobs("BlobPipe")]);
+            told(&["list", &blob, "--location=Blob"]);
+            told(&["remove", &blob, &of_blobs("BlobTrash")]);
+            told(&["remove", &blob, "--recursive", &of_blobs("BlobTrash")]);
+            told(&["set-properties", &blob, "--metadata=a=b", &of_blobs("BlobNone")]);
+            told(&["set-properties", &blob, "--block-blob-tier=Cool", &of_blobs("BlobNone")]);
+            assert!(!target.exists());
+        }
+        // What else a list names is done.
+        let all = format!("{url}/?{sas}");
+        let downloaded = told(&["copy", &all, target.to_str().unwrap(), &list, "--from-to=BlobLocal"]);
+        assert_eq!(downloaded.field("Number of File Transfers Completed"), Some("1"));
+        assert_eq!(std::fs::read_dir(&target).unwrap().count(), 1);
+        std::fs::remove_dir_all(&target).unwrap();
+        let set = ["set-properties", &all, "--metadata=a=b", &list, "--from-to=BlobNone"];
+        assert_eq!(told(&set).field("Number of File Transfers Completed"), Some("1"));
+        let blobs = fixture.blobs();
+        let marked = |name: &str| !blobs.iter().find(|blob| blob.name == name).unwrap().metadata.is_empty();
+        assert_eq!(["a/b", "dot", "plain"].map(marked), [false, false, true]);
+    }
+}
+
 #[test]
 fn the_same_server_under_another_name_shows_what_the_service_does() {
     // As an emulator it gets the names as they are: without the guard they take the place of others.

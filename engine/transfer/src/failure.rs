@@ -244,6 +244,13 @@ impl Failure {
         Self::new(FailureKind::Name, object, error.to_string())
     }
 
+    /// A name that the service would take for another one.
+    pub(crate) fn other_name(object: &str, stored: &str) -> Self {
+        let stored = azuring_plan::name::escape(stored.as_bytes());
+        let text = format!("the service would store this name as `{stored}`, which may be another file's");
+        Self::new(FailureKind::Name, object, text)
+    }
+
     pub(crate) fn plan(object: &str, error: &PlanError) -> Self {
         Self::new(FailureKind::Limit, object, error.to_string())
     }
@@ -271,7 +278,7 @@ impl Failure {
             RequestError::Service(refusal) if !refusal.of_service && refusal.class() == Class::Fatal => {
                 FailureKind::Network
             }
-            RequestError::Name(_) => FailureKind::Name,
+            RequestError::Name(_) | RequestError::OtherName { .. } => FailureKind::Name,
             RequestError::Link(LinkError::Certificate { .. }) => FailureKind::Network,
             _ => match error.class() {
                 Class::Throttle => FailureKind::Throttled,

@@ -79,11 +79,6 @@ impl Session {
         BlobClient::new(Rc::new(self.target.clone()), links)
     }
 
-    /// Whether the destination is the service itself, which changes some names.
-    pub(crate) fn is_service(&self) -> bool {
-        self.target.url().is_service()
-    }
-
     /// A moment at which a test may end the process.
     pub(crate) fn boundary(&self, moment: &'static str) {
         if let Some(Boundary(reached)) = &self.options.boundary {

@@ -1,7 +1,10 @@
 //! Blob URLs, told apart by their shape.
 
+use std::borrow::Cow;
+
 use azuring_link::Endpoint;
 use azuring_plan::host::{account_of, is_emulator};
+use azuring_plan::name::stored_as;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
@@ -147,6 +150,12 @@ impl BlobUrl {
     /// domain that is not known to be an emulator's; `http://data.contoso.com/CONTAINER` may well be the service.
     pub fn is_service(&self) -> bool {
         self.style == Style::Host && !is_emulator(&self.host)
+    }
+
+    /// The name that the server would take `name` for, where that is another one. No request may name such a blob: what it
+    /// reads, writes or removes is somebody else's.
+    pub fn takes_for<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
+        Some(stored_as(name)).filter(|stored| stored != name && self.is_service())
     }
 
     /// The account's name, where the URL tells it. A custom domain does not.
@@ -346,7 +355,10 @@ mod tests {
             ("http://azurite.local:10000/devstoreaccount1/cont", false),
             ("http://acc.blob.localhost:10000/cont", false),
         ] {
-            assert_eq!(BlobUrl::parse(url).unwrap().is_service(), is_service, "{url}");
+            let url_of = BlobUrl::parse(url).unwrap();
+            assert_eq!(url_of.is_service(), is_service, "{url}");
+            assert_eq!(url_of.takes_for("a\\b/c.").as_deref(), is_service.then_some("a/b/c"), "{url}");
+            assert_eq!(url_of.takes_for("a.b/c"), None, "{url}");
         }
     }
 

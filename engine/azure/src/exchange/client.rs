@@ -5,10 +5,12 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use azuring_link::{Answer, Links, Payload, Reply};
+use azuring_plan::name::escape;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use percent_encoding::percent_decode_str;
 
 use crate::account::bearer::HeldToken;
 use crate::account::credential::Credential;
@@ -226,13 +228,17 @@ impl BlobClient {
     /// Puts the SAS into the query, or a signature or the token that is held into the headers.
     ///
     /// # Errors
-    /// [`RequestError::Name`].
+    /// [`RequestError::Name`], [`RequestError::OtherName`].
     pub(crate) fn authorize(&self, head: Head<'_>, body_len: u64) -> Result<Authorized, RequestError> {
         self.authorize_below(&self.target.container_path, head, body_len)
     }
 
     fn authorize_below(&self, base: &str, head: Head<'_>, body_len: u64) -> Result<Authorized, RequestError> {
         let Head { method, name, query, mut headers, operation: _ } = head;
+        // Whatever the request does, it would do it to another blob.
+        if let Some(stored) = self.target.url().takes_for(&percent_decode_str(name).decode_utf8_lossy()) {
+            return Err(RequestError::OtherName { stored: escape(stored.as_bytes()) });
+        }
         let path_len = base.len() + 1 + name.len();
         let mut path = String::with_capacity(path_len + 256);
         path.push_str(base);

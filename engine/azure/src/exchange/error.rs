@@ -345,6 +345,12 @@ pub enum RequestError {
     /// The name cannot be put into a request.
     #[error("the name does not fit into a URL: {0}")]
     Name(String),
+    /// The service would take the name for another one, so nothing was sent.
+    #[error("the service would store this name as `{stored}`, which may be another blob's")]
+    OtherName {
+        /// The name that it would be.
+        stored: String,
+    },
     /// A property of the blob cannot be put into a header.
     #[error(transparent)]
     Property(#[from] PropertyError),
@@ -374,6 +380,7 @@ impl RequestError {
             | RequestError::Answer { passing: true, .. } => Class::Retry,
             RequestError::Service(error) => error.class(),
             RequestError::Name(_)
+            | RequestError::OtherName { .. }
             | RequestError::Property(_)
             | RequestError::Changed { .. }
             | RequestError::Answer { .. } => Class::Skip,
@@ -391,6 +398,7 @@ impl RequestError {
             RequestError::NotStorage(_) | RequestError::Integrity | RequestError::Answer { .. } => true,
             RequestError::Token(_)
             | RequestError::Name(_)
+            | RequestError::OtherName { .. }
             | RequestError::Property(_)
             | RequestError::Changed { .. } => false,
         }
@@ -431,6 +439,7 @@ impl RequestError {
                 "something between here and the service changes the data: try another network path"
             }
             RequestError::Name(_) => "rename the file",
+            RequestError::OtherName { .. } => "give the name as the service has it",
             RequestError::Changed { .. } => "run the job again when nobody writes to it",
             RequestError::Property(_) => "change the property, or leave it out",
             RequestError::Answer { .. } => {

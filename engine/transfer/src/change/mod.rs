@@ -169,7 +169,7 @@ pub(crate) async fn blobs<R: FileRing>(lane: &Rc<Lane<R>>, entries: Vec<Entry>) 
     for Entry { id, found } in entries {
         let Found::Blob(blob) = found else { unreachable!("the planner finds blobs at a URL") };
         let part = Part { id, name: encode_path(&blob.entry.name), blob, maybe_done: false };
-        match refused(&lane.shared.task, &part.blob) {
+        match refused(lane, &part.blob) {
             Some(failure) => part.finish(lane, Err(failure)),
             None => parts.push(part),
         }
@@ -194,8 +194,12 @@ fn turn(blob: &BlobItem) -> (bool, Reverse<usize>) {
 }
 
 /// Why nothing can be asked of the service for this blob.
-fn refused(task: &Task, blob: &BlobItem) -> Option<Box<Failure>> {
-    let Task::SetProperties(task) = task else { return None };
+fn refused<R: FileRing>(lane: &Lane<R>, blob: &BlobItem) -> Option<Box<Failure>> {
+    if let Some(stored) = lane.session().target.url().takes_for(&blob.entry.name) {
+        // Its part would fail the others of the batch.
+        return Some(Box::new(Failure::other_name(&blob.object(), &stored)));
+    }
+    let Task::SetProperties(task) = &lane.shared.task else { return None };
     // The service would change those of the blob as it is now.
     (task.change.metadata.is_some() && blob.known == Known::Version).then(|| {
         let text = "the metadata of an earlier version cannot be changed";

@@ -50,6 +50,11 @@ impl Remote<'_> {
                         if self.is_left_out(&name) {
                             continue;
                         }
+                        if let Some(stored) = planner.shared.session.target.url().takes_for(&name) {
+                            let failure = Failure::other_name(&escape(&path), &stored);
+                            going(planner.refuse(failure))?;
+                            continue;
+                        }
                         if name.ends_with('/') {
                             // In their order, so that the scan stands somewhere.
                             self.lines(planner, &mut names).await?;

@@ -19,7 +19,7 @@ use azuring_azure::{
 use azuring_link::Payload;
 use azuring_plan::PlanError;
 use azuring_plan::blocks::{DEFAULT_BLOCK_SIZE, MAX_BLOCK_SIZE, MAX_BLOCKS};
-use azuring_plan::name::{check, encode_path, escape, stored_as};
+use azuring_plan::name::{check, encode_path, escape};
 use azuring_ring::{BLOCK_SLOT_BYTES, Pool, SlotClass};
 use tokio::task::JoinSet;
 
@@ -62,9 +62,8 @@ pub fn upload_from(
     let begun = Instant::now();
     let name = url.path().to_owned();
     check(&name).map_err(|error| JobError::from(PlanError::from(error)))?;
-    if url.is_service() && stored_as(&name) != name {
-        let text = format!("the service would store this name as `{}`", stored_as(&name));
-        return Err(CommandError::failed(Failure::new(FailureKind::Name, &escape(name.as_bytes()), text)));
+    if let Some(stored) = url.takes_for(&name) {
+        return Err(CommandError::failed(Failure::other_name(&escape(name.as_bytes()), &stored)));
     }
     if options.blob_type == BlobTypeChoice::Page {
         let text = "a page blob is made with its length, which a stream does not tell: use a file";

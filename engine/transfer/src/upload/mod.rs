@@ -25,12 +25,12 @@ use azuring_azure::Crc64;
 use azuring_link::Payload;
 use azuring_plan::blob_type::BlobType;
 use azuring_plan::blocks::UploadShape;
-use azuring_plan::name::{encode_path, escape, stored_as};
+use azuring_plan::name::{encode_path, escape};
 use azuring_ring::{FileRing, Loaded, OpenFile, SlotClass};
 
 use crate::choices::BlobTypeChoice;
 use crate::entry::Found;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::lane::{Ended, Lane};
 use crate::options::ContentTypePolicy;
 use crate::outcome::TransferId;
@@ -70,12 +70,8 @@ impl<'a> Place<'a> {
             // The source itself, for its stub: what the names below it begin with, without the slash between.
             name.truncate(name.strip_suffix('/').unwrap_or(&name).len());
         }
-        let stored = stored_as(&name);
-        if lane.session().is_service() && stored != name {
-            let text =
-                format!("the service would store this name as `{stored}`, which may be another file's");
-            let failure = Failure::new(FailureKind::Name, &object(), text);
-            return Err(Box::new(failure.advise("rename the file")));
+        if let Some(stored) = lane.session().target.url().takes_for(&name) {
+            return Err(Box::new(Failure::other_name(&object(), &stored).advise("rename the file")));
         }
         let blob = encode_path(&name);
         let in_root: &[u8] = if path.is_empty() { b"." } else { path };
