@@ -198,7 +198,8 @@ fn at_other_hosts_of_the_service_no_file_takes_anothers_place() {
     let source = fixture.path().join("dir/*");
     for (url, sas) in urls {
         let to = format!("{url}?{sas}");
-        let outcome = azuring.run(["copy", source.to_str().unwrap(), &to, "--recursive", "--from-to=LocalBlob"]);
+        let outcome =
+            azuring.run(["copy", source.to_str().unwrap(), &to, "--recursive", "--from-to=LocalBlob"]);
         outcome.expect_code(1);
         assert_eq!(outcome.field("Number of File Transfers Failed"), Some("2"), "{url}");
         assert_eq!(outcome.field("Number of File Transfers Completed"), Some("2"), "{url}");
