@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use azuring_azure::{BlobUrl, Credential, Target};
@@ -15,6 +15,7 @@ use crate::choices::PropertyChange;
 use crate::collector;
 use crate::durable::{Before, Durable};
 use crate::lane::{LaneShare, new_histogram};
+use crate::lines::Lines;
 use crate::messages;
 use crate::options::JobOptions;
 use crate::outcome::{Event, Report};
@@ -142,13 +143,12 @@ impl Job {
             task: self.task,
             session: Session::new(self.options, (self.target, access), self.tls, verdict, progress),
             queue: Arc::new(WorkQueue::new(lanes)),
-            remote: match &self.finder {
-                Finder::Remote(source) => Some(Arc::clone(source)),
-                Finder::Local(_) => None,
+            lines: match &self.finder {
+                Finder::Remote(source) if source.list.is_some() => Some(Lines::new(source.expands())),
+                Finder::Remote(_) | Finder::Local(_) => None,
             },
             durable: self.durable,
             again,
-            listed: Mutex::default(),
             found: AtomicU64::new(0),
             not_kept: OnceLock::new(),
         });

@@ -27,7 +27,7 @@ use crate::session::Session;
 use crate::shared::Shared;
 use crate::task::Task;
 use crate::upload::Look;
-use crate::{change, download, expand, upload};
+use crate::{change, download, upload};
 
 /// File tasks per lane at least: a cold cache needs this many opens and reads under way.
 const MIN_TASKS: usize = 64;
@@ -114,18 +114,24 @@ pub(crate) enum Ended {
 pub(crate) async fn one<R: FileRing>(lane: &Rc<Lane<R>>, Entry { id, found }: Entry) {
     let result = match (&lane.shared.task, &found) {
         (Task::Upload(task), found) => upload::object(lane, task, id, found).await,
-        (Task::Download(task), Found::Blob(blob)) => {
-            let result = download::blob(lane, task, id, blob).await;
-            match result {
-                Err(failure) if failure.is_missing() && blob.known == Known::Named => {
-                    expand::directory(lane, id, blob).await.map(|()| Ended::Elsewhere)
-                }
-                result => result,
-            }
-        }
+        (Task::Download(task), Found::Blob(blob)) => download::blob(lane, task, id, blob).await,
         _ => unreachable!("the planner of a task finds what the task works on"),
     };
-    lane.finish(id, found, result);
+    match (result, found) {
+        // A line of a list that names no blob: the planner looks what else it is.
+        (Err(failure), Found::Blob(blob)) if failure.is_missing() && blob.known == Known::Named => {
+            let missing = Failure::not_there(&blob.object());
+            let entry = Entry { id, found: Found::Blob(blob) };
+            let reported = match &lane.shared.lines {
+                Some(lines) => lines.report(entry),
+                None => Err(entry),
+            };
+            if let Err(Entry { id, found }) = reported {
+                lane.finish(id, found, Err(missing));
+            }
+        }
+        (result, found) => lane.finish(id, found, result),
+    }
 }
 
 /// Does one piece of work and reports its outcome.
@@ -370,17 +376,13 @@ impl<R: FileRing> Lane<R> {
                 let (length, object) = (task.length(&found), Some(transfer()));
                 Outcome { id, entity, bytes: 0, length, object, result: Ok(Done::Skipped(kind)) }
             }
-            // Nothing of it was sent before the job stopped: it counts as not started.
-            Err(failure) if failure.kind == FailureKind::Interrupted && failure.tries == 0 => return,
-            // Nor was the job's end this object's failure: it is done when the job goes on.
+            // The job's end is not this object's failure: it is done when the job goes on.
             Err(failure) if task.is_blocked(session, &found, &failure) => return,
-            Err(failure) => match self.shared.again.take(Entry { id, found }, failure) {
-                Ok(()) => return,
-                Err((entry, failure)) => {
-                    add(&counters.failed, 1);
-                    self.shared.failed(entry, failure)
-                }
-            },
+            Err(failure) => {
+                let Some(outcome) = self.shared.not_done(Entry { id, found }, failure) else { return };
+                add(&counters.failed, 1);
+                outcome
+            }
         };
         self.report(outcome);
     }

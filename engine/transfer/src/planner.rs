@@ -21,17 +21,19 @@ use crate::task::Task;
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     // However this ends, the lanes must not wait for more.
     let _closing = Closing(shared);
-    let mut planner = Planner::new(shared, messages);
+    let is_local = matches!(finder, Finder::Local(_));
+    let mut planner = Planner::new(shared, messages, is_local);
     match finder {
         Finder::Local(finder) => {
             if planner.resume() {
                 finder.plan(&mut planner);
             }
+            planner.end();
+            while planner.next_pass() {}
         }
         Finder::Remote(source) => remote::plan(&source, &mut planner),
     }
-    planner.end();
-    planner.try_again();
+    planner.give_up_the_rest();
     planner.finish_directories();
 }
 
@@ -74,7 +76,7 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(shared: &'a Shared, messages: &'a Sender<Message>) -> Self {
+    fn new(shared: &'a Shared, messages: &'a Sender<Message>, is_local: bool) -> Self {
         let batch_size = shared.task.batch_size().unwrap_or(BATCH_FILES);
         Self {
             shared,
@@ -83,7 +85,7 @@ impl<'a> Planner<'a> {
             batch: Vec::with_capacity(batch_size),
             line: 0,
             batch_line: 0,
-            is_local: shared.remote.is_none(),
+            is_local,
             notes: Notes::default(),
             after: Notes::default(),
             again: FoundAgain::default(),
@@ -330,18 +332,57 @@ impl<'a> Planner<'a> {
                 _ => Ok(batch),
             }
         });
-        match numbered {
-            Ok(batch) if batch.is_empty() => !session.verdict.stopping(),
-            Ok(batch) => self.shared.queue.push(batch, &session.verdict),
+        self.hand_on(numbered)
+    }
+
+    /// Hands what has its numbers to the lanes.
+    fn hand_on(&self, numbered: Result<Vec<Entry>, Box<Failure>>) -> bool {
+        let verdict = &self.shared.session.verdict;
+        let mut numbered = match numbered {
+            Ok(numbered) => numbered.into_iter().peekable(),
             Err(failure) => {
-                session.verdict.stop_for(&failure);
-                false
+                verdict.stop_for(&failure);
+                return false;
             }
+        };
+        while numbered.peek().is_some() {
+            let batch = numbered.by_ref().take(self.batch_size).collect();
+            if !self.shared.queue.push(batch, verdict) {
+                return false;
+            }
+        }
+        !verdict.stopping()
+    }
+
+    /// Hands over what lies below a line of a list; `false`: the job is stopping.
+    pub(crate) fn push_below(&mut self, found: Vec<Found>, with: &With<'_>) -> bool {
+        self.shared.session.progress.found.fetch_add(found.len() as u64, Ordering::SeqCst);
+        self.hand_on(self.shared.number(found, with))
+    }
+
+    /// A line of a list is a directory, all of which was handed over: it is no transfer itself.
+    pub(crate) fn expanded(&mut self, line: TransferId) -> bool {
+        let session = &self.shared.session;
+        if let Some(durable) = &self.shared.durable
+            && let Err(failure) = durable.expanded(line)
+        {
+            session.verdict.stop_for(&failure);
+            return false;
+        }
+        session.progress.found.fetch_sub(1, Ordering::SeqCst);
+        !session.verdict.stopping()
+    }
+
+    /// A transfer has failed before a lane could do it.
+    pub(crate) fn not_done(&self, entry: Entry, failure: Box<Failure>) {
+        if let Some(outcome) = self.shared.not_done(entry, failure) {
+            add(&self.shared.session.progress.planner().failed, 1);
+            self.report(std::iter::once(outcome));
         }
     }
 
     /// Everything was found, or the job is stopping.
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.flush();
         let session = &self.shared.session;
         session.progress.scanned.store(true, Ordering::SeqCst);
@@ -354,24 +395,27 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Tries again what failed, when everything else is done.
-    fn try_again(&mut self) {
-        let (shared, verdict) = (self.shared, &self.shared.session.verdict);
+    /// Waits until everything that was handed over is done; `false`: the job is stopping.
+    pub(crate) fn wait_until_done(&self) -> bool {
+        self.shared.queue.wait_until_done(&self.shared.session.verdict)
+    }
+
+    /// Tries again what failed, when everything else is done; `false`: there is nothing, or the job is stopping.
+    pub(crate) fn next_pass(&mut self) -> bool {
         // Nothing waits, and nobody will be asked for more than there is.
-        if shared.session.options.retry_failed > 0 {
-            while shared.queue.wait_until_done(verdict)
-                && let Some(failed) = shared.again.next_pass()
-            {
-                let (n, s) = (failed.len(), if failed.len() == 1 { "" } else { "s" });
-                self.tell(Event::Notice(format!("{n} transfer{s} failed: trying again")));
-                let mut failed = failed.into_iter().peekable();
-                while failed.peek().is_some() {
-                    let batch = failed.by_ref().take(self.batch_size).collect();
-                    // What is dropped because the job stops counts as not started.
-                    shared.queue.push(batch, verdict);
-                }
-            }
+        if self.shared.session.options.retry_failed == 0 || !self.wait_until_done() {
+            return false;
         }
+        let Some(failed) = self.shared.again.next_pass() else { return false };
+        let (n, s) = (failed.len(), if failed.len() == 1 { "" } else { "s" });
+        self.tell(Event::Notice(format!("{n} transfer{s} failed: trying again")));
+        // What is dropped because the job stops counts as not started.
+        self.hand_on(Ok(failed))
+    }
+
+    /// What still waits has failed for good.
+    fn give_up_the_rest(&mut self) {
+        let shared = self.shared;
         let failed = shared.again.close();
         if !failed.is_empty() {
             add(&shared.session.progress.planner().failed, failed.len() as u64);

@@ -1,11 +1,13 @@
 //! What a remote source holds, found by listing it.
 
+mod below;
 mod lines;
 mod names;
 mod offer;
 mod tree;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -23,9 +25,11 @@ use crate::durable::RemotePosition;
 use crate::entry::{BlobItem, Found, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::lane::new_histogram;
-use crate::outcome::SkippedKind;
+use crate::lines::Lines;
+use crate::outcome::{SkippedKind, TransferId};
 use crate::planner::Planner;
 use crate::request::{Begin, Cut, GaveUp, Sender, request};
+use crate::shared::Shared;
 use crate::task::Task;
 
 use names::Names;
@@ -50,6 +54,11 @@ pub(crate) struct RemoteSource {
 }
 
 impl RemoteSource {
+    /// Whether a line of the list that names no blob may be a directory.
+    pub(crate) fn expands(&self) -> bool {
+        self.recursive
+    }
+
     /// Whether a listed blob is to be transferred.
     pub(crate) fn wants(&self, item: &BlobItem) -> bool {
         let entry = &item.entry;
@@ -122,15 +131,15 @@ fn going(on: bool) -> Result<(), Halt> {
     if on { Ok(()) } else { Err(Halt::Stopping) }
 }
 
-/// Finds the objects of `source` and hands them to `planner`.
+/// Finds the objects of `source` and hands them to `planner`; then what turns out later, until everything is done.
 pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
     let threads = IoPath::Threads { reason: String::new() };
     let session = &planner.shared.session;
-    let result = match LaneRuntime::new(&threads) {
+    match LaneRuntime::new(&threads) {
         Ok(runtime) => runtime.block_on(async {
             let cut = Rc::new(Cut::default());
             let client = session.client();
-            let remote = Remote {
+            let mut remote = Remote {
                 source,
                 client,
                 permits: Semaphore::new(source.at_once.min(LINES_AT_ONCE)),
@@ -142,17 +151,31 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
                 place: RefCell::default(),
                 under_way: RefCell::default(),
                 told_disorder: Cell::new(false),
+                listed: RefCell::default(),
                 cut: Rc::clone(&cut),
             };
-            cut.watch_reading(&session.verdict, remote.run(planner)).await
+            let found = cut.watch_reading(&session.verdict, remote.run(planner)).await;
+            if let Err(Halt::Failed(failure)) = found {
+                planner.halt(*failure);
+            }
+            planner.end();
+            // A line may turn out to be a directory whenever a lane comes to it, and again in a later pass.
+            while planner.shared.lines.is_none() || planner.wait_until_done() {
+                if planner.shared.lines.as_ref().is_some_and(Lines::any) {
+                    let expanded = cut.watch_reading(&session.verdict, remote.expand(planner)).await;
+                    if expanded.is_err() {
+                        break;
+                    }
+                } else if !planner.next_pass() {
+                    break;
+                }
+            }
         }),
         Err(error) => {
             let text = format!("the planner could not be started: {error}");
-            Err(Halt::Failed(Box::new(Failure::new(FailureKind::Limit, "", text))))
+            planner.halt(Failure::new(FailureKind::Limit, "", text));
+            planner.end();
         }
-    };
-    if let Err(Halt::Failed(failure)) = result {
-        planner.halt(*failure);
     }
 }
 
@@ -175,11 +198,13 @@ struct Remote<'a> {
     under_way: RefCell<Listings>,
     /// It was told that names come in no order.
     told_disorder: Cell<bool>,
+    /// Where the listings of lines that are directories stand: they go on there when they are tried again.
+    listed: RefCell<HashMap<TransferId, String>>,
     cut: Rc<Cut>,
 }
 
 impl Remote<'_> {
-    async fn run(mut self, planner: &mut Planner<'_>) -> Result<(), Halt> {
+    async fn run(&mut self, planner: &mut Planner<'_>) -> Result<(), Halt> {
         let source = self.source;
         if let Some(resumed) = &self.resumed {
             self.under_way.replace(resumed.listings.clone());
@@ -283,7 +308,7 @@ impl Remote<'_> {
             let path = is_included.then(|| prefix.clone());
             let mut tree = self.tree(prefix, path);
             let mut names = Names::default();
-            while let Some(page) = tree.next_page(&self, planner).await? {
+            while let Some(page) = tree.next_page(self, planner).await? {
                 if !begun && tree.seen {
                     // Only now is it known that the directory exists.
                     self.begin(planner, shape)?;
@@ -469,9 +494,17 @@ impl Remote<'_> {
     async fn ask<T>(
         &self,
         planner: &Planner<'_>,
+        send: impl AsyncFnMut() -> Result<T, azuring_azure::RequestError>,
+    ) -> Result<T, GaveUp> {
+        self.ask_of(planner.shared, send).await
+    }
+
+    async fn ask_of<T>(
+        &self,
+        shared: &Shared,
         mut send: impl AsyncFnMut() -> Result<T, azuring_azure::RequestError>,
     ) -> Result<T, GaveUp> {
-        let session = &planner.shared.session;
+        let session = &shared.session;
         let sender = Sender {
             session,
             counters: session.progress.planner(),

@@ -1,17 +1,16 @@
 //! What all threads of a job share.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::again::Again;
 use crate::durable::{Durable, With};
 use crate::entry::{Entry, Found};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
+use crate::lines::Lines;
 use crate::outcome::{Outcome, TransferId};
 use crate::queue::WorkQueue;
-use crate::remote::RemoteSource;
 use crate::session::Session;
 use crate::task::Task;
 
@@ -22,14 +21,12 @@ pub(crate) struct Shared {
     pub(crate) task: Task,
     pub(crate) session: Session,
     pub(crate) queue: Arc<WorkQueue>,
-    /// What the planner lists, when the source is remote.
-    pub(crate) remote: Option<Arc<RemoteSource>>,
+    /// The lines of a list of blobs, when that is the source.
+    pub(crate) lines: Option<Lines>,
     /// The job's journal, if it has one.
     pub(crate) durable: Option<Durable>,
     /// What failed and is tried again.
     pub(crate) again: Again,
-    /// Where the listings of lines that are directories stand: they go on there when they are tried again.
-    pub(crate) listed: Mutex<HashMap<TransferId, String>>,
     /// Objects found by a job without a journal.
     pub(crate) found: AtomicU64,
     /// Why what a job without a journal has written may be damaged.
@@ -93,6 +90,16 @@ impl Shared {
     pub(crate) fn is_lost(&self, id: TransferId) -> bool {
         let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
         before.is_some_and(|before| before.is_lost(id))
+    }
+
+    /// What a transfer that failed comes to; `None`: nothing yet, since it counts as not started, or is tried again.
+    pub(crate) fn not_done(&self, entry: Entry, failure: Box<Failure>) -> Option<Outcome> {
+        // Nothing of it was sent before the job stopped.
+        if failure.kind == FailureKind::Interrupted && failure.tries == 0 {
+            return None;
+        }
+        let (entry, failure) = self.again.take(entry, failure).err()?;
+        Some(self.failed(entry, failure))
     }
 
     /// The outcome of a transfer that has failed for good.

@@ -12,7 +12,6 @@ use rustix::fs::{AtFlags, statat};
 
 use crate::choices::{CheckMd5, Symlinks};
 use crate::entry::BlobItem;
-use crate::expand;
 use crate::failure::{Failure, FailureKind};
 use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
@@ -22,6 +21,7 @@ use crate::session::Session;
 use crate::task::blob_url;
 
 use super::directories::Made;
+use super::names;
 use super::unpack::{Packing, unpack};
 use super::{Download, LargeBlob, Target, receive, resume};
 
@@ -223,7 +223,7 @@ pub(crate) async fn whole<R: FileRing>(
         return make_link(lane, task, &parts, target, facts, &object).map(|()| false);
     }
     let finish = look(lane, task, target, facts, &object);
-    if facts.len == 0 && lane.shared.remote.as_ref().is_some_and(|source| source.list.is_some()) {
+    if facts.len == 0 && lane.shared.lines.is_some() {
         task.may_be_directory(&target.local);
     }
     session.boundary("file");
@@ -243,7 +243,7 @@ pub(crate) async fn whole<R: FileRing>(
         Err(error)
             if facts.len == 0
                 && error.kind() == std::io::ErrorKind::IsADirectory
-                && expand::has_below(lane, item).await =>
+                && names::has_below(lane, item).await =>
         {
             Ok(false)
         }

@@ -2,10 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
+use azuring_azure::{Course, ListRequest};
 use azuring_plan::NameError;
 use azuring_plan::download::LocalName;
+use azuring_ring::FileRing;
 
 use crate::entry::BlobItem;
+use crate::lane::Lane;
+use crate::request::{Begin, request};
 
 use super::{Download, Rule};
 
@@ -81,4 +85,24 @@ impl Download {
 fn is_collapsed(item: &BlobItem) -> bool {
     let name = item.relative();
     name.starts_with('/') || name.contains("//")
+}
+
+/// Whether the names of other blobs begin with this one's and a slash; `false` where that is not told.
+pub(super) async fn has_below<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> bool {
+    let (prefix, mut marker) = (format!("{}/", item.entry.name), None);
+    let mut course = Course::default();
+    loop {
+        let list = ListRequest {
+            prefix: &prefix,
+            marker: marker.as_deref(),
+            max_results: Some(1),
+            ..ListRequest::default()
+        };
+        let ask = async |_| lane.client.list_blobs(&list, &mut course).await;
+        match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
+            Ok(page) if !page.items.is_empty() => return true,
+            Ok(page) if page.next.is_some() => marker = page.next,
+            _ => return false,
+        }
+    }
 }

@@ -29,6 +29,7 @@ impl Remote<'_> {
             }
             self.lines(planner, &mut names).await?;
             self.done(planner, line)?;
+            self.expand(planner).await?;
             for entry in entries.drain(..) {
                 line += 1;
                 if self.is_done(line - 1) {
