@@ -1,7 +1,7 @@
 //! Collects what a job needs and checks it.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, UrlError, Wanted};
 use azuring_journal::{JobId, Jobs};
 use azuring_local::Destination;
+use azuring_plan::PlanError;
 use azuring_plan::destination::NamingOptions;
 use azuring_plan::download::RemotePath;
 use azuring_plan::filter::Filter;
+use azuring_plan::name::check;
 use azuring_ring::probe;
 
 use crate::change::{Remove, SetProperties};
@@ -28,7 +30,8 @@ use crate::options::{ContentTypePolicy, JobOptions};
 use crate::progress::Progress;
 use crate::remote::RemoteSource;
 use crate::source::{Finder, LocalOptions, Source};
-use crate::task::{Task, Upload};
+use crate::task::{Origin, Task, Tree, Upload};
+use crate::upload::Stream;
 use crate::{budget, download};
 
 /// Collects what a job needs; made by [`Job::upload`] and its sisters.
@@ -60,6 +63,7 @@ enum Keep {
 
 enum What {
     Upload(PathBuf),
+    Stream(Option<Box<dyn Read + Send>>),
     Download(PathBuf),
     Pipe(Option<Box<dyn Write + Send>>),
     Remove,
@@ -84,6 +88,14 @@ impl JobBuilder {
 
     pub(crate) fn upload(source: &Path, destination: BlobUrl, credential: Credential) -> Self {
         Self::new(What::Upload(source.to_owned()), destination, credential)
+    }
+
+    pub(crate) fn upload_from(
+        input: Box<dyn Read + Send>,
+        destination: BlobUrl,
+        credential: Credential,
+    ) -> Self {
+        Self::new(What::Stream(Some(input)), destination, credential)
     }
 
     pub(crate) fn download(source: BlobUrl, credential: Credential, destination: &Path) -> Self {
@@ -184,10 +196,15 @@ impl JobBuilder {
     pub fn build(mut self) -> Result<Job, JobError> {
         budget::check(&self.options.limits)?;
         self.check_state()?;
+        if matches!(self.what, What::Stream(_)) {
+            check(self.url.path()).map_err(PlanError::from)?;
+            // One lane has all the memory: it reads the stream in order.
+            self.options.limits.lanes = 1;
+        }
         if let ContentTypePolicy::Fixed(fixed) = &self.options.content_type {
             BlobProperties::check_content_type(fixed)?;
         }
-        if self.options.dry_run || matches!(self.what, What::Pipe(_)) {
+        if self.options.dry_run || matches!(self.what, What::Pipe(_) | What::Stream(_)) {
             self.keep = Keep::Nothing;
         }
         let journal = !matches!(self.keep, Keep::Nothing);
@@ -198,26 +215,33 @@ impl JobBuilder {
             Keep::Nothing | Keep::Journal(..) => uuid::Uuid::new_v4(),
         };
         let place = self.url.to_string();
-        let pipe = match &mut self.what {
-            What::Pipe(pipe) => pipe.take(),
-            _ => None,
+        let (mut pipe, mut input) = (None, None);
+        match &mut self.what {
+            What::Pipe(given) => pipe = given.take(),
+            What::Stream(given) => input = given.take(),
+            _ => {}
+        }
+        let upload = |origin| {
+            Task::Upload(Upload {
+                origin,
+                held: held(&shares),
+                asking: Mutex::new(()),
+                visible: Mutex::default(),
+                no_leases: AtomicBool::new(false),
+            })
         };
         let (verb, source, destination, is_pattern, task, finder) = match &self.what {
             What::Upload(source) => {
                 let found = Source::resolve(source, self.url.path(), &self.local_options(&split))?;
                 let (root, naming, root_path) = (found.root, found.naming, found.root_path);
-                let (held, asking) = (held(&shares), Mutex::new(()));
-                let task = Task::Upload(Upload {
-                    root,
-                    naming,
-                    root_path,
-                    held,
-                    asking,
-                    visible: Mutex::default(),
-                    no_leases: AtomicBool::new(false),
-                });
+                let task = upload(Origin::Tree(Tree { root, naming, root_path }));
                 let source = source.to_string_lossy().into_owned();
                 (Verb::Upload, source, place, found.is_pattern, task, Finder::Local(found.finder))
+            }
+            What::Stream(_) => {
+                let input = input.expect("the stream was just taken");
+                let task = upload(Origin::Stream(Stream::new(self.url.path().to_owned(), input)));
+                (Verb::Upload, String::new(), place, false, task, Finder::Stream)
             }
             What::Download(destination) => {
                 let task = self.download_task(destination, &shares, id, &split)?;
@@ -303,7 +327,7 @@ impl JobBuilder {
         }
         let several = self.list_of_files.is_some() || self.list_of_versions.is_some();
         let reason = match &self.what {
-            What::Upload(_) => "cannot be written",
+            What::Upload(_) | What::Stream(_) => "cannot be written",
             _ if several || self.options.permanent_delete.is_some() => {
                 "does not go together with a list, or with a permanent deletion"
             }

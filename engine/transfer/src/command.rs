@@ -122,11 +122,6 @@ impl Command {
         }
     }
 
-    /// How long requests took.
-    pub(crate) fn latency_us(&self) -> Histogram<u64> {
-        self.latency_us.borrow().clone()
-    }
-
     /// The error of a command whose request failed. What stopped the command counts, not what was given up for it.
     pub(crate) fn failed(&self, gave_up: GaveUp) -> CommandError {
         let mut failure = gave_up.for_object(&self.session, "");

@@ -28,6 +28,8 @@ pub(crate) enum Found {
     Special(RelPath),
     /// A blob.
     Blob(Box<BlobItem>),
+    /// A stream, which is read once.
+    Stream,
 }
 
 impl Found {
@@ -38,13 +40,14 @@ impl Found {
             Self::Directory(path) if path.as_bytes().is_empty() => Cow::default(),
             Self::Directory(path) => [path.as_bytes(), b"/"].concat().into(),
             Self::Blob(blob) => blob.entry.name.as_bytes().into(),
+            Self::Stream => Cow::default(),
         }
     }
 
     /// What kind of object it is.
     pub(crate) fn entity(&self) -> Entity {
         match self {
-            Self::File(_) | Self::Special(_) => Entity::File,
+            Self::File(_) | Self::Special(_) | Self::Stream => Entity::File,
             Self::Link(_) => Entity::Symlink,
             Self::Directory(_) => Entity::Folder,
             Self::Blob(blob) if blob.entry.facts.metadata.is_empty() && !blob.entry.is_directory => {

@@ -24,7 +24,7 @@ use crate::queue::WorkQueue;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::source::Finder;
-use crate::task::Task;
+use crate::task::{Origin, Task, Upload};
 use crate::verdict::{StopHandle, Verdict};
 use crate::{read_back, settle, threads};
 
@@ -93,6 +93,16 @@ impl Job {
         JobBuilder::upload(source.as_ref(), destination, credential)
     }
 
+    /// A job that uploads what `input` gives, however long that is, as the one blob at `destination`. It is read on a
+    /// thread of its own, which ends when `input` does. Nothing is kept of it, so it cannot be resumed.
+    pub fn upload_from(
+        input: impl std::io::Read + Send + 'static,
+        destination: BlobUrl,
+        credential: Credential,
+    ) -> JobBuilder {
+        JobBuilder::upload_from(Box::new(input), destination, credential)
+    }
+
     /// A job that downloads `source`, a blob, a virtual directory, a container, or what is in one (`/*`). Into
     /// `/dev/null` it is read and verified, and nothing is kept.
     pub fn download(source: BlobUrl, credential: Credential, destination: impl AsRef<Path>) -> JobBuilder {
@@ -145,7 +155,7 @@ impl Job {
             queue: Arc::new(WorkQueue::new(lanes)),
             lines: match &self.finder {
                 Finder::Remote(source) if source.list.is_some() => Some(Lines::new(source.expands())),
-                Finder::Remote(_) | Finder::Local(_) => None,
+                Finder::Remote(_) | Finder::Local(_) | Finder::Stream => None,
             },
             durable: self.durable,
             again,
@@ -223,9 +233,11 @@ impl Job {
     /// When no lane could be started, or the job is no upload.
     pub fn read_back(self) -> std::io::Result<read_back::ReadBack> {
         let lanes = self.plan.lanes;
-        let (Task::Upload(upload), Finder::Local(finder)) = (self.task, self.finder) else {
-            return Err(std::io::Error::other("only uploads are read back"));
+        let (Task::Upload(Upload { origin: Origin::Tree(tree), .. }), Finder::Local(finder)) =
+            (self.task, self.finder)
+        else {
+            return Err(std::io::Error::other("only uploads of files are read back"));
         };
-        read_back::run(*finder, &upload, &self.target, self.tls.as_ref(), &self.options, lanes)
+        read_back::run(*finder, &tree, &self.target, self.tls.as_ref(), &self.options, lanes)
     }
 }

@@ -107,6 +107,7 @@ mod source;
 mod task;
 mod threads;
 mod upload;
+mod upload_from;
 mod verdict;
 mod verify;
 
@@ -144,7 +145,7 @@ pub use outcome::{
 };
 pub use progress::{Progress, ProgressView};
 pub use public::is_public;
-pub use upload::upload_from;
+pub use upload_from::upload_from;
 pub use verdict::StopHandle;
 
 pub mod read_back;

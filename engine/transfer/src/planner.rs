@@ -21,7 +21,7 @@ use crate::task::Task;
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
     // However this ends, the lanes must not wait for more.
     let _closing = Closing(shared);
-    let is_local = matches!(finder, Finder::Local(_));
+    let is_local = !matches!(finder, Finder::Remote(_));
     let mut planner = Planner::new(shared, messages, is_local);
     match finder {
         Finder::Local(finder) => {
@@ -30,6 +30,10 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
             }
             planner.end();
             while planner.next_pass() {}
+        }
+        Finder::Stream => {
+            planner.push(Found::Stream);
+            planner.end();
         }
         Finder::Remote(source) => remote::plan(&source, &mut planner),
     }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::options::JobOptions;
 use crate::source::{LocalFinder, Names};
-use crate::task::Upload;
+use crate::task::Tree;
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,14 +56,14 @@ impl ReadBack {
 
 pub(crate) fn run(
     finder: LocalFinder,
-    upload: &Upload,
+    tree: &Tree,
     target: &Target,
     tls: Option<&TlsSetup>,
     options: &JobOptions,
     lanes: usize,
 ) -> std::io::Result<ReadBack> {
-    let root_path = Path::new(&upload.root_path);
-    let naming = &upload.naming;
+    let root_path = Path::new(&tree.root_path);
+    let naming = &tree.naming;
     let finder = Arc::new(Mutex::new(FilesOf::new(finder)?));
     let io = IoPath::Threads { reason: String::new() };
     let (http, stall) = (options.http, options.retry.stall);

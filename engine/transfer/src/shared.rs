@@ -94,9 +94,12 @@ impl Shared {
 
     /// What a transfer that failed comes to; `None`: nothing yet, since it counts as not started, or is tried again.
     pub(crate) fn not_done(&self, entry: Entry, failure: Box<Failure>) -> Option<Outcome> {
-        // Nothing of it was sent before the job stopped.
+        // Nothing of it was sent before the job stopped. (A stream is read once.)
         if failure.kind == FailureKind::Interrupted && failure.tries == 0 {
             return None;
+        }
+        if matches!(entry.found, Found::Stream) {
+            return Some(self.failed(entry, failure));
         }
         let (entry, failure) = self.again.take(entry, failure).err()?;
         Some(self.failed(entry, failure))

@@ -33,6 +33,8 @@ use crate::remote::RemoteSource;
 pub(crate) enum Finder {
     /// Those of a local source.
     Local(Box<LocalFinder>),
+    /// The one stream.
+    Stream,
     /// Those of a remote source.
     Remote(Arc<RemoteSource>),
 }

@@ -19,6 +19,7 @@ use crate::failure::{Blocked, Failure};
 use crate::in_order::Held;
 use crate::outcome::{Action, Planned, Transfer, TransferId};
 use crate::session::Session;
+use crate::upload::Stream;
 
 /// What is done with every object of a job.
 pub(crate) enum Task {
@@ -28,12 +29,9 @@ pub(crate) enum Task {
     SetProperties(SetProperties),
 }
 
-/// Local files become blobs.
+/// Local files, or a stream, become blobs.
 pub(crate) struct Upload {
-    pub(crate) root: SourceDir,
-    pub(crate) naming: Naming,
-    /// The root's path as the user named it.
-    pub(crate) root_path: PathBuf,
+    pub(crate) origin: Origin,
     /// Bytes that wait for their turn to be summed.
     pub(crate) held: Arc<Held>,
     /// One question at a time.
@@ -42,6 +40,40 @@ pub(crate) struct Upload {
     pub(crate) visible: Mutex<HashSet<TransferId>>,
     /// Set when the server turns out not to know leases.
     pub(crate) no_leases: AtomicBool,
+}
+
+/// Where an upload has its bytes from.
+pub(crate) enum Origin {
+    /// Files of a tree.
+    Tree(Tree),
+    /// A stream.
+    Stream(Stream),
+}
+
+/// The local tree that is uploaded.
+pub(crate) struct Tree {
+    pub(crate) root: SourceDir,
+    pub(crate) naming: Naming,
+    /// The root's path as the user named it.
+    pub(crate) root_path: PathBuf,
+}
+
+impl Origin {
+    /// The tree. Only for what the planner has found in one.
+    pub(crate) fn tree(&self) -> &Tree {
+        match self {
+            Self::Tree(tree) => tree,
+            Self::Stream(_) => unreachable!("files are found in trees"),
+        }
+    }
+
+    /// The stream. Only for [`Found::Stream`].
+    pub(crate) fn stream(&self) -> &Stream {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::Tree(_) => unreachable!("a tree has no stream"),
+        }
+    }
 }
 
 impl Task {
@@ -85,7 +117,12 @@ impl Task {
             (
                 Self::Upload(upload),
                 Found::File(path) | Found::Link(path) | Found::Directory(path) | Found::Special(path),
-            ) => upload.transfer(session, path.as_bytes()),
+            ) => upload.origin.tree().transfer(session, path.as_bytes()),
+            (Self::Upload(upload), Found::Stream) => {
+                let stream = upload.origin.stream();
+                let destination = blob_url(session, &stream.name);
+                Transfer { object: stream.object(), source: String::new(), destination }
+            }
             (task, Found::Blob(blob)) => {
                 let destination = match task {
                     Self::Download(download) => download.destination_of(&blob.entry.name),
@@ -103,7 +140,8 @@ impl Task {
     pub(crate) fn length(&self, found: &Found) -> u64 {
         match (self, found) {
             (Self::Upload(upload), Found::File(path)) => {
-                std::fs::symlink_metadata(upload.root_path.join(path.as_path())).map_or(0, |meta| meta.len())
+                std::fs::symlink_metadata(upload.origin.tree().root_path.join(path.as_path()))
+                    .map_or(0, |meta| meta.len())
             }
             (_, Found::Blob(blob)) => blob.entry.facts.len,
             _ => 0,
@@ -136,7 +174,7 @@ impl Task {
     }
 }
 
-impl Upload {
+impl Tree {
     fn transfer(&self, session: &Session, path: &[u8]) -> Transfer {
         let name = self.naming.blob_name_for(path);
         let source = match path {

@@ -62,6 +62,7 @@ pub(crate) fn describe<'a>(found: &'a Found, below: bool, facts: &mut Vec<u8>) -
             }
             blob.entry.name.as_bytes()
         }
+        Found::Stream => unreachable!("a stream is read once: its job keeps no journal"),
     }
 }
 

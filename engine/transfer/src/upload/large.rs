@@ -165,7 +165,7 @@ pub(super) async fn share<R: FileRing>(lane: &Rc<Lane<R>>, large: LargeFile, fil
 /// Sends pieces of a large file that another lane has begun.
 pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Upload, large: &Arc<LargeFile>) {
     // Where it cannot be opened any more, the lane that began it has it open and goes on.
-    if let Ok(open) = lane.ring.open(&task.root, &large.path).await {
+    if let Ok(open) = lane.ring.open(&task.origin.tree().root, &large.path).await {
         send_pieces(lane, large, open).await;
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn link<R: FileRing>(
     path: &[u8],
 ) -> Result<Ended, Box<Failure>> {
     let place = Place::new(lane, task, id, path)?;
-    let text = rustix::fs::readlinkat(&task.root, &*place.c_path, Vec::new());
+    let text = rustix::fs::readlinkat(&task.origin.tree().root, &*place.c_path, Vec::new());
     let text = text.map_err(|error| place.not_read(&error.into()))?;
     marked(lane, task, &place, Bytes::from(text.into_bytes()), PosixType::Symlink).await
 }
@@ -49,7 +49,7 @@ async fn marked<R: FileRing>(
     content: Bytes,
     kind: PosixType,
 ) -> Result<Ended, Box<Failure>> {
-    let found = properties(&task.root, place, OFlags::NOFOLLOW)?;
+    let found = properties(&task.origin.tree().root, place, OFlags::NOFOLLOW)?;
     let metadata = match lane.session().options.preserve_posix {
         Some(style) => found.to_metadata(style),
         None => PosixProperties { kind: Some(kind), ..PosixProperties::default() }

@@ -7,7 +7,6 @@
 mod append;
 mod blocks;
 mod hold;
-mod input;
 mod large;
 mod look;
 mod marks;
@@ -15,6 +14,7 @@ mod pages;
 mod put;
 mod read;
 mod resume;
+mod stream;
 mod visible;
 
 use std::ffi::CString;
@@ -37,11 +37,11 @@ use crate::outcome::TransferId;
 use crate::patience::patiently;
 use crate::task::Upload;
 
-pub use input::upload_from;
 pub(crate) use large::{LargeFile, help};
 pub(crate) use look::{Agree, Look};
 use put::Verdict;
 pub(crate) use read::read_range;
+pub(crate) use stream::Stream;
 
 /// An object and its blob.
 struct Place<'a> {
@@ -65,7 +65,8 @@ impl<'a> Place<'a> {
         path: &'a [u8],
     ) -> Result<Self, Box<Failure>> {
         let object = || escape(path);
-        let mut name = task.naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
+        let mut name =
+            task.origin.tree().naming.blob_name_for(path).map_err(|e| Failure::name(&object(), &e))?;
         if path.is_empty() {
             // The source itself, for its stub: what the names below it begin with, without the slash between.
             name.truncate(name.strip_suffix('/').unwrap_or(&name).len());
@@ -100,6 +101,7 @@ pub(crate) async fn object<R: FileRing>(
         Found::File(path) => file(lane, task, id, path.as_bytes()).await,
         Found::Link(path) => marks::link(lane, task, id, path.as_bytes()).await,
         Found::Directory(path) | Found::Special(path) => marks::stub(lane, task, id, path.as_bytes()).await,
+        Found::Stream => stream::object(lane, task.origin.stream()).await,
         Found::Blob(_) => unreachable!("the source of an upload is local"),
     }
 }
@@ -118,8 +120,10 @@ async fn file<R: FileRing>(
         BlobTypeChoice::Append => BlobType::Append,
     };
     if kind != BlobType::Block {
-        let opened =
-            patiently(lane.client.links(), async || lane.ring.open(&task.root, &place.c_path).await).await;
+        let opened = patiently(lane.client.links(), async || {
+            lane.ring.open(&task.origin.tree().root, &place.c_path).await
+        })
+        .await;
         let file = opened.map_err(|error| place.not_read(&error))?;
         return match kind {
             BlobType::Append => append::file(lane, task, id, &place, file).await,
@@ -128,14 +132,14 @@ async fn file<R: FileRing>(
     }
     let loaded = patiently(lane.client.links(), async || {
         let lease = lane.pool.acquire_one(SlotClass::Small).await?;
-        lane.ring.load(&task.root, &place.c_path, lease).await
+        lane.ring.load(&task.origin.tree().root, &place.c_path, lease).await
     });
     match loaded.await.map_err(|error| place.not_read(&error))? {
         Loaded::Whole(lease, meta) => {
             let payload = Payload::from(lease.freeze());
             let crc64 = lane.session().options.crc64.then(|| Crc64::of(&payload));
             let metadata = match lane.session().options.preserve_posix {
-                Some(style) => marks::of_file(&task.root, &place, &meta)?.to_metadata(style),
+                Some(style) => marks::of_file(&task.origin.tree().root, &place, &meta)?.to_metadata(style),
                 None => Vec::new(),
             };
             put::Whole { payload, crc64, mtime_ns: meta.mtime_ns, metadata, sniff: true }

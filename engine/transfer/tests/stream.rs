@@ -1,12 +1,16 @@
+//! Streams of unknown length become blobs.
+#![allow(clippy::unwrap_used)]
+
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use azsim::{DEVSTORE_KEY, Fault, Faults, NameMatch, Operation, Rule, Seed, Server};
-use azuring_azure::{AccountKey, DEVSTORE_ACCOUNT, Secret};
-use azuring_plan::blocks::BlockRules;
-
-use super::*;
-use crate::in_order::md5_of_parts;
+use azuring_azure::{AccountKey, Secret};
+use azuring_transfer::{
+    BlobTypeChoice, BlobUrl, BlockRules, CommandError, Credential, DEVSTORE_ACCOUNT, FailureKind, JobOptions,
+    Overwrite, Report, StopHandle, upload_from,
+};
+use md5::{Digest, Md5};
 
 const MIB: usize = 1 << 20;
 
@@ -63,7 +67,7 @@ fn a_stream_becomes_one_request_or_as_many_blocks_as_it_needs() {
         let blobs = server.blobs(DEVSTORE_ACCOUNT, "cont");
         assert_eq!(server.content(DEVSTORE_ACCOUNT, "cont", "x").unwrap(), bytes, "{len}");
         assert_eq!((blobs.len(), blobs[0].blocks.len()), (1, blocks), "{len}");
-        assert_eq!(blobs[0].content_md5, Some(md5_of_parts([&bytes[..]])));
+        assert_eq!(blobs[0].content_md5, Some(Md5::digest(&bytes).into()));
         let requests = if blocks == 0 { 1 } else { blocks as u64 + 1 };
         assert_eq!((report.counts.done, report.counts.bytes), (1, len as u64));
         assert_eq!((report.counts.requests, server.stats().requests), (requests, requests));
@@ -149,15 +153,6 @@ fn pages_and_nameless_blobs_are_refused() {
     let error = send(&server, "", io::empty(), &JobOptions::default(), &StopHandle::new()).unwrap_err();
     assert_eq!(error.to_string(), "the blob name is empty");
     assert_eq!(server.stats().requests, 0);
-}
-
-#[test]
-fn blocks_grow_before_there_are_too_many() {
-    assert_eq!(block_size(8, 1000, 0), 8);
-    assert_eq!(block_size(8, 1000, 9_999), 8);
-    assert_eq!(block_size(8, 1000, 10_000), 16);
-    assert_eq!(block_size(8, 1000, 49_999), 128);
-    assert_eq!(block_size(8, 100, 49_999), 100);
 }
 
 /// Somebody else makes the blob before the stream has ended.
