@@ -132,7 +132,7 @@ fn nine_hundred_requests_fit_into_a_limit_of_1024() {
     fixture.hold(Operation::PutBlob, "", 0);
     let args = fixture.upload_args(&fixture.path().join("tree"), &GREEDY);
     let running = fixture.azuring().start(args);
-    // `engine/transfer/src/descriptors.rs` says how many there are.
+    // `engine/lane/src/descriptors.rs` says how many there are.
     fixture.wait_for_held(440);
     fixture.release();
     let outcome = running.wait().unwrap();

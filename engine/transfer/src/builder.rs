@@ -7,7 +7,21 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, UrlError, Wanted};
+use azuring_job::choices::{ListOfFiles, PropertyChange, Symlinks};
+use azuring_job::durable::{Before, Durable};
+use azuring_job::job_error::JobError;
+use azuring_job::options::{ContentTypePolicy, JobOptions};
+use azuring_job::progress::Progress;
 use azuring_journal::{JobId, Jobs};
+use azuring_lane::budget;
+use azuring_lane::change::{Remove, SetProperties};
+use azuring_lane::descriptors::{Needs, Opens, Split};
+use azuring_lane::download;
+use azuring_lane::download::Download;
+use azuring_lane::in_order::Held;
+use azuring_lane::lane::LaneShare;
+use azuring_lane::task::{Origin, Task, Tree, Upload};
+use azuring_lane::upload::Stream;
 use azuring_local::Destination;
 use azuring_plan::PlanError;
 use azuring_plan::destination::NamingOptions;
@@ -16,23 +30,10 @@ use azuring_plan::filter::Filter;
 use azuring_plan::name::check;
 use azuring_ring::probe;
 
-use crate::change::{Remove, SetProperties};
-use crate::choices::{ListOfFiles, PropertyChange, Symlinks};
-use crate::descriptors::{Needs, Opens, Split};
-use crate::download::Download;
-use crate::durable::{Before, Durable};
-use crate::in_order::Held;
 use crate::job::{Job, JobPlan, Verb};
-use crate::job_error::JobError;
-use crate::lane::LaneShare;
 use crate::list::check_state;
-use crate::options::{ContentTypePolicy, JobOptions};
-use crate::progress::Progress;
 use crate::remote::RemoteSource;
 use crate::source::{Finder, LocalOptions, Source};
-use crate::task::{Origin, Task, Tree, Upload};
-use crate::upload::Stream;
-use crate::{budget, download};
 
 /// Collects what a job needs; made by [`Job::upload`] and its sisters.
 pub struct JobBuilder {

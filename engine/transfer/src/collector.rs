@@ -1,11 +1,10 @@
 //! Brings what the lanes report to the caller, and counts.
 
+use azuring_job::failure::FailureKind;
+use azuring_job::messages::Message;
+use azuring_job::outcome::{Counts, Done, Entity, Event, SkippedKind};
+use azuring_lane::shared::Shared;
 use crossbeam::channel::Receiver;
-
-use crate::failure::FailureKind;
-use crate::messages::Message;
-use crate::outcome::{Counts, Done, Entity, Event, SkippedKind};
-use crate::shared::Shared;
 
 /// Reads messages until every sender is gone; calls `tell` for each event; returns the exact counts, those of earlier runs
 /// included; `kinds` are those of failures that are counted there. What it reads is in the journal before it is told.
@@ -62,7 +61,7 @@ pub(crate) fn collect(
                     }
                     Event::Skipped { kind: SkippedKind::Symlink, .. } => counts.skipped_symlinks += 1,
                     Event::Skipped { .. } => counts.skipped_special += 1,
-                    Event::Done(_) | Event::Notice(_) | Event::Planned(_) => {}
+                    _ => {}
                 }
                 tell(event);
             }

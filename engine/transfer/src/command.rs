@@ -4,19 +4,18 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use azuring_azure::{Access, BlobClient, BlobUrl, Credential, RequestError, Target};
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::job_error::JobError;
+use azuring_job::options::JobOptions;
+use azuring_job::progress::Progress;
+use azuring_job::verdict::{StopHandle, Verdict};
+use azuring_lane::descriptors;
+use azuring_lane::lane::new_histogram;
+use azuring_lane::request::{Begin, Cut, GaveUp, Sender, request};
+use azuring_lane::session::Session;
 use azuring_ring::{IoPath, LaneRuntime};
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
-
-use crate::descriptors;
-use crate::failure::{Failure, FailureKind};
-use crate::job_error::JobError;
-use crate::lane::new_histogram;
-use crate::options::JobOptions;
-use crate::progress::Progress;
-use crate::request::{Begin, Cut, GaveUp, Sender, request};
-use crate::session::Session;
-use crate::verdict::{StopHandle, Verdict};
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]

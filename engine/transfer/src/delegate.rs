@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UserDelegationKey};
+use azuring_job::options::JobOptions;
+use azuring_job::verdict::StopHandle;
 
 use crate::command::{Command, CommandError};
-use crate::options::JobOptions;
-use crate::verdict::StopHandle;
 
 /// Gets a user delegation key of the URL's account, for SAS between `start` and `expiry`, at most 7 days later. The
 /// credential has to be a token.

@@ -6,27 +6,29 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use azuring_azure::{BlobUrl, Credential, Target};
+use azuring_job::again::Again;
+use azuring_job::choices::PropertyChange;
+use azuring_job::durable::{Before, Durable};
+use azuring_job::messages;
+use azuring_job::options::JobOptions;
+use azuring_job::outcome::{Event, Report};
+use azuring_job::progress::Progress;
+use azuring_job::verdict::{StopHandle, Verdict};
+use azuring_lane::lane::{LaneShare, new_histogram};
+use azuring_lane::lines::Lines;
+use azuring_lane::queue::WorkQueue;
+use azuring_lane::session::Session;
+use azuring_lane::settle;
+use azuring_lane::shared::Shared;
+use azuring_lane::task::{Origin, Task, Upload};
 use azuring_link::TlsSetup;
 use azuring_ring::IoPath;
 
-use crate::again::Again;
 use crate::builder::JobBuilder;
-use crate::choices::PropertyChange;
 use crate::collector;
-use crate::durable::{Before, Durable};
-use crate::lane::{LaneShare, new_histogram};
-use crate::lines::Lines;
-use crate::messages;
-use crate::options::JobOptions;
-use crate::outcome::{Event, Report};
-use crate::progress::Progress;
-use crate::queue::WorkQueue;
-use crate::session::Session;
-use crate::shared::Shared;
+use crate::read_back;
 use crate::source::Finder;
-use crate::task::{Origin, Task, Upload};
-use crate::verdict::{StopHandle, Verdict};
-use crate::{read_back, settle, threads};
+use crate::threads;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

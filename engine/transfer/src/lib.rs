@@ -1,7 +1,8 @@
 //! # azuring-transfer: the engine
 //!
-//! **Purpose.** Runs a job: finds what is to be moved, moves it on many lanes at once within fixed budgets, retries
-//! what can be retried, and reports the outcome of every object.
+//! **Purpose.** Runs a job: finds what is to be moved, hands it to the lanes (`azuring-lane`), which move it within fixed
+//! budgets and retry what can be retried, and reports the outcome of every object. What all of them speak of is in
+//! `azuring-job`.
 //!
 //! ```text
 //!   planner thread                     lanes, one thread each                        caller's thread
@@ -63,89 +64,56 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod again;
-mod budget;
 mod builder;
-mod change;
-mod choices;
 mod collector;
 mod command;
-mod control;
 mod delegate;
-mod descriptors;
-mod download;
-mod durable;
-mod entry;
-mod failure;
-mod in_order;
 mod job;
-mod job_error;
-mod join;
-mod lane;
-mod lines;
 mod list;
 mod list_reader;
-mod machine;
 mod make;
-mod messages;
-mod options;
-mod outcome;
-mod patience;
-mod pieces;
 mod planner;
-mod progress;
 mod public;
-mod queue;
-mod rate;
 mod remote;
-mod request;
-mod retry;
-mod session;
-mod settle;
-mod shared;
 mod source;
-mod task;
 mod threads;
-mod upload;
 mod upload_from;
-mod verdict;
-mod verify;
 
 #[doc(hidden)]
 pub use azuring_azure::Clock;
 pub use azuring_azure::{
     BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
 };
+pub use azuring_job::choices::{
+    BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
+    PermanentDelete, PosixStyle, PropertyChange, RehydratePriority, Symlinks,
+};
+pub use azuring_job::durable::{RecordedJob, RecordedState, RecordedTransfer};
+pub use azuring_job::failure::{Blocked, Failure, FailureKind};
+pub use azuring_job::job_error::JobError;
+#[doc(hidden)]
+pub use azuring_job::options::Boundary;
+pub use azuring_job::options::{ContentTypePolicy, JobOptions, Limits, RetryPolicy};
+pub use azuring_job::outcome::{
+    Action, Counts, Done, Entity, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer,
+    TransferId,
+};
+pub use azuring_job::progress::{Progress, ProgressView};
+pub use azuring_job::verdict::StopHandle;
 pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
+pub use azuring_lane::download::remove_unfinished;
 pub use azuring_link::{HttpChoice, Proxies, ProxyError, TlsError, TlsSetup};
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
 pub use azuring_ring::{IoChoice, IoPath, check_close};
 pub use builder::JobBuilder;
-pub use choices::{
-    BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
-    PermanentDelete, PosixStyle, PropertyChange, RehydratePriority, Symlinks,
-};
 pub use command::CommandError;
 pub use delegate::user_delegation_key;
-pub use download::remove_unfinished;
-pub use durable::{RecordedJob, RecordedState, RecordedTransfer};
-pub use failure::{Blocked, Failure, FailureKind};
 pub use job::{Job, JobPlan, Verb};
-pub use job_error::JobError;
 pub use list::{ListOptions, ListTotals, ListedBlob, list};
 pub use make::make_container;
-#[doc(hidden)]
-pub use options::Boundary;
-pub use options::{ContentTypePolicy, JobOptions, Limits, RetryPolicy};
-pub use outcome::{
-    Action, Counts, Done, Entity, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer,
-    TransferId,
-};
-pub use progress::{Progress, ProgressView};
 pub use public::is_public;
 pub use upload_from::upload_from;
-pub use verdict::StopHandle;
 
 pub mod read_back;

@@ -32,15 +32,15 @@ use azuring_azure::{
     Access, BlobClient, BlobEntry, BlobUrl, Course, Credential, ListInclude, ListItem, ListPage, ListRequest,
     UrlError, Wanted, Which,
 };
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::job_error::JobError;
+use azuring_job::options::JobOptions;
+use azuring_job::verdict::StopHandle;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::{directory_prefix, encode_path};
 use tokio::sync::Notify;
 
 use crate::command::{Command, CommandError};
-use crate::failure::{Failure, FailureKind};
-use crate::job_error::JobError;
-use crate::options::JobOptions;
-use crate::verdict::StopHandle;
 use seen::Seen;
 
 /// Requests in flight. Each may have a page of 4 to 5 MB on its way, and all of them share 64 MB.

@@ -3,12 +3,11 @@
 use std::io::Read;
 use std::time::Duration;
 
+use azuring_job::choices::ListOfFiles;
+use azuring_job::failure::{Failure, FailureKind};
 use azuring_plan::PlanError;
 use azuring_plan::list_of_files::{ListEntry, ListOfFiles as Lines};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
-
-use crate::choices::ListOfFiles;
-use crate::failure::{Failure, FailureKind};
 
 /// Bytes read at a time.
 const PIECE_BYTES: usize = 16 << 10;

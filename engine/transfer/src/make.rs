@@ -1,11 +1,11 @@
 //! Making a container.
 
 use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UrlError};
+use azuring_job::job_error::JobError;
+use azuring_job::options::JobOptions;
+use azuring_job::verdict::StopHandle;
 
 use crate::command::{Command, CommandError};
-use crate::job_error::JobError;
-use crate::options::JobOptions;
-use crate::verdict::StopHandle;
 
 /// Makes the container that `url` names.
 ///

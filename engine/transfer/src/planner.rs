@@ -2,20 +2,20 @@
 
 use std::sync::atomic::Ordering;
 
+use azuring_job::durable::{Before, FoundAgain, Key, LocalPosition, Notes, RemotePosition, Resumed, With};
+use azuring_job::entry::Entry;
+use azuring_job::entry::Found;
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::messages::Message;
+use azuring_job::outcome::{Entity, Event, Outcome, SkippedKind, Transfer, TransferId};
+use azuring_job::progress::add;
+use azuring_lane::queue::BATCH_FILES;
+use azuring_lane::shared::Shared;
+use azuring_lane::task::Task;
 use crossbeam::channel::Sender;
 
-use crate::durable::{Before, FoundAgain, Key, LocalPosition, Notes, RemotePosition, Resumed, With};
-use crate::entry::Entry;
-use crate::entry::Found;
-use crate::failure::{Failure, FailureKind};
-use crate::messages::Message;
-use crate::outcome::{Entity, Event, Outcome, SkippedKind, Transfer, TransferId};
-use crate::progress::add;
-use crate::queue::BATCH_FILES;
 use crate::remote;
-use crate::shared::Shared;
 use crate::source::Finder;
-use crate::task::Task;
 
 /// Runs to the end of the source, or until the job stops; then closes the queue.
 pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {

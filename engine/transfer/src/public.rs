@@ -1,13 +1,13 @@
 //! Whether a container can be read by everybody.
 
 use azuring_azure::{Access, BlobUrl, Course, Credential, ListRequest};
+use azuring_job::job_error::JobError;
+use azuring_job::options::{JobOptions, RetryPolicy};
+use azuring_job::verdict::StopHandle;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
 
 use crate::command::{Command, CommandError};
-use crate::job_error::JobError;
-use crate::options::{JobOptions, RetryPolicy};
-use crate::verdict::StopHandle;
 
 /// Asks, without a credential, whether what is at `url` can be read: the container's list, and else the blob itself, where the
 /// URL names one. One or two requests, sent once; no answer counts as no.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use azuring_azure::{BlobClient, Get, RequestError, Target};
+use azuring_job::options::JobOptions;
+use azuring_lane::task::Tree;
 use azuring_link::{LinkSettings, Links, TlsSetup};
 use azuring_local::{Found, RelPath, WalkStream};
 use azuring_plan::destination::Naming;
@@ -15,9 +17,7 @@ use azuring_plan::name::{encode_path, escape};
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::task::JoinSet;
 
-use crate::options::JobOptions;
 use crate::source::{LocalFinder, Names};
-use crate::task::Tree;
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,23 +14,24 @@ use std::rc::Rc;
 use azuring_azure::{
     Access, BlobClient, BlobEntry, Course, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which,
 };
+use azuring_job::choices::{ListOfFiles, PermanentDelete};
+use azuring_job::durable::RemotePosition;
+use azuring_job::entry::{BlobItem, Found, Known};
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::outcome::{SkippedKind, TransferId};
+use azuring_lane::descriptors::LINES_AT_ONCE;
+use azuring_lane::lane::new_histogram;
+use azuring_lane::lines::Lines;
+use azuring_lane::request::{Begin, Cut, GaveUp, Sender, request};
+use azuring_lane::shared::Shared;
+use azuring_lane::task::Task;
 use azuring_plan::download::{RemotePath, RemoteShape};
 use azuring_plan::filter::Filter;
 use azuring_plan::name::{directory_prefix, encode_path};
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::sync::Semaphore;
 
-use crate::choices::{ListOfFiles, PermanentDelete};
-use crate::durable::RemotePosition;
-use crate::entry::{BlobItem, Found, Known};
-use crate::failure::{Failure, FailureKind};
-use crate::lane::new_histogram;
-use crate::lines::Lines;
-use crate::outcome::{SkippedKind, TransferId};
 use crate::planner::Planner;
-use crate::request::{Begin, Cut, GaveUp, Sender, request};
-use crate::shared::Shared;
-use crate::task::Task;
 
 use names::Names;
 use tree::Tree;
@@ -101,9 +102,6 @@ enum Single {
     /// It may not be asked.
     Unknown(Box<Failure>),
 }
-
-/// Lines of a list that are asked about at a time.
-pub(crate) const LINES_AT_ONCE: usize = 64;
 
 /// A blob as a listing gives it.
 type Listed = Box<BlobEntry>;
@@ -440,7 +438,8 @@ impl Remote<'_> {
             // A credential that may list and not read: what is below can be found all the same.
             Err(gave_up) if gave_up.forbidden() => {
                 let error = gave_up.error.expect("it was just seen");
-                let failure = Failure::request("", &error, 1, &planner.shared.session, Access::Read);
+                let failure =
+                    Failure::request("", &error, 1, planner.shared.session.target.credential(), Access::Read);
                 Ok(Single::Unknown(Box::new(failure)))
             }
             Err(gave_up) => Err(gave_up.for_object(&planner.shared.session, "").into()),

@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
+use azuring_job::choices::{ListOfFiles, Symlinks};
+use azuring_job::durable::LocalPosition;
+use azuring_job::entry::Found;
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::job_error::JobError;
+use azuring_job::outcome::SkippedKind;
+use azuring_lane::queue::BATCH_FILES;
 use azuring_local::{
     self as local, LocalError, RelPath, SourceKind, SymlinkMode, Walk, base_name, stat_source,
 };
@@ -18,15 +25,8 @@ use azuring_plan::name::escape;
 use azuring_plan::source::{LocalSource, Segment};
 use azuring_ring::SourceDir;
 
-use crate::choices::{ListOfFiles, Symlinks};
-use crate::durable::LocalPosition;
-use crate::entry::Found;
-use crate::failure::{Failure, FailureKind};
-use crate::job_error::JobError;
 use crate::list_reader::ListReader;
-use crate::outcome::SkippedKind;
 use crate::planner::Planner;
-use crate::queue::BATCH_FILES;
 use crate::remote::RemoteSource;
 
 /// Gives out the objects of a job.

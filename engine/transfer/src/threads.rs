@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::messages;
+use azuring_lane::lane::{self, LaneShare};
+use azuring_lane::settle;
+use azuring_lane::shared::Shared;
 use azuring_ring::IoPath;
 use crossbeam::sync::WaitGroup;
 
-use crate::failure::{Failure, FailureKind};
-use crate::lane::{self, LaneShare};
-use crate::shared::Shared;
+use crate::planner;
 use crate::source::Finder;
-use crate::{messages, planner, settle};
 
 type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
 type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);

@@ -3,13 +3,13 @@
 use std::io::Read;
 
 use azuring_azure::{BlobUrl, Credential};
+use azuring_job::failure::Failure;
+use azuring_job::options::JobOptions;
+use azuring_job::outcome::{Event, Report};
+use azuring_job::verdict::StopHandle;
 
 use crate::command::CommandError;
-use crate::failure::Failure;
 use crate::job::Job;
-use crate::options::JobOptions;
-use crate::outcome::{Event, Report};
-use crate::verdict::StopHandle;
 
 /// Uploads what `input` gives as the blob at `url`: [`Job::upload_from`] with its one outcome as the result.
 ///

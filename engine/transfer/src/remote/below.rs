@@ -7,14 +7,14 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use azuring_azure::{Course, ListInclude, ListItem, ListPage, ListRequest};
+use azuring_job::durable::With;
+use azuring_job::entry::{BlobItem, Entry, Found, Known};
+use azuring_job::failure::Failure;
+use azuring_job::outcome::TransferId;
+use azuring_lane::request::GaveUp;
+use azuring_lane::shared::Shared;
 
-use crate::durable::With;
-use crate::entry::{BlobItem, Entry, Found, Known};
-use crate::failure::Failure;
-use crate::outcome::TransferId;
 use crate::planner::Planner;
-use crate::request::GaveUp;
-use crate::shared::Shared;
 
 use super::{Halt, Remote, going};
 

@@ -1,19 +1,20 @@
 //! Blobs that a list names.
 
 use azuring_azure::BlobEntry;
+use azuring_job::choices::ListOfFiles;
+use azuring_job::entry::{BlobItem, Known};
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_lane::descriptors::LINES_AT_ONCE;
+use azuring_lane::join::join_all;
+use azuring_lane::task::Task;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::{check, escape};
 
-use crate::choices::ListOfFiles;
-use crate::entry::{BlobItem, Known};
-use crate::failure::{Failure, FailureKind};
-use crate::join::join_all;
 use crate::list_reader::ListReader;
 use crate::planner::Planner;
-use crate::task::Task;
 
 use super::names::Names;
-use super::{Halt, LINES_AT_ONCE, Remote, Single, going};
+use super::{Halt, Remote, Single, going};
 
 /// A line of a list that may be a blob: which line, and the blob's name.
 type Line = (u64, String);

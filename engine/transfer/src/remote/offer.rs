@@ -1,14 +1,14 @@
 //! Which of the listed blobs are handed over, and as what.
 
 use azuring_azure::{BlobEntry, Course, Disorder};
+use azuring_job::entry::{BlobItem, Found, Known};
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_lane::download::Claim;
+use azuring_lane::task::Task;
 use azuring_plan::name::{directory_prefix, escape};
 use azuring_plan::order::OrderKey;
 
-use crate::download::Claim;
-use crate::entry::{BlobItem, Found, Known};
-use crate::failure::{Failure, FailureKind};
 use crate::planner::Planner;
-use crate::task::Task;
 
 use super::names::{Fate, Names};
 use super::tree::Page;

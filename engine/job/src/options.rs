@@ -1,0 +1,261 @@
+//! What a job can be told.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use azuring_azure::{BlobProperties, Clock};
+use azuring_link::{Endpoint, HttpChoice, Proxies, TlsError, TlsSetup};
+use azuring_plan::blocks::BlockRules;
+use azuring_plan::content_type::{self, ContentTypes};
+use azuring_ring::IoChoice;
+
+use crate::choices::{
+    BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, Overwrite, PermanentDelete,
+    PosixStyle, Symlinks,
+};
+use crate::machine;
+
+/// The bounds a job keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory for everything, in bytes. Most of it is the lanes' buffers.
+    pub memory_bytes: u64,
+    /// Requests in flight, all lanes together.
+    pub concurrency: usize,
+    /// Lanes, each a thread.
+    pub lanes: usize,
+}
+
+/// Least memory a job can be given: the walk's names, the links, and two blocks.
+pub const MIN_MEMORY_BYTES: u64 = 64 << 20;
+/// More lanes than this gain nothing: the account is the limit long before.
+pub const MAX_LANES: usize = 16;
+/// Requests in flight that can be asked for.
+pub const MAX_CONCURRENCY: usize = 4096;
+
+impl Limits {
+    /// The defaults for a machine: a quarter of its memory and at most 1 GiB; 16 requests per core and
+    /// at least 64; a lane per core, at most 16.
+    pub fn for_machine(cores: usize, memory_bytes: u64) -> Self {
+        Self {
+            memory_bytes: (memory_bytes / 4).clamp(MIN_MEMORY_BYTES, 1 << 30),
+            concurrency: (cores * 16).clamp(64, MAX_CONCURRENCY),
+            lanes: cores.clamp(1, MAX_LANES),
+        }
+    }
+
+    /// The defaults for the machine this runs on, as far as the process may use it: its affinity, and the least memory
+    /// limit of the cgroups it is in.
+    pub fn here() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::for_machine(cores, machine::memory_bytes(Path::new("/")))
+    }
+}
+
+/// How failed requests are repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts per request, the first included.
+    pub max_tries: u32,
+    /// The first pause; each further one is twice as long.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub max_pause: Duration,
+    /// An exchange on which no byte moves for this long is cut and repeated.
+    pub stall: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// 20 attempts as AzCopy has them, from half a second to a minute apart: 14 minutes of patience.
+    fn default() -> Self {
+        Self {
+            max_tries: 20,
+            first_pause: Duration::from_millis(500),
+            max_pause: Duration::from_secs(60),
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where a blob's content type comes from.
+#[derive(Clone, Debug)]
+pub enum ContentTypePolicy {
+    /// By the file's name, otherwise by its first 512 bytes.
+    Guess(ContentTypes),
+    /// The same for all.
+    Fixed(String),
+    /// Not sent; the service says `application/octet-stream`.
+    None,
+}
+
+/// Everything else a job can be told. `Default` is what `azuring copy` does without flags.
+#[derive(Clone, Debug)]
+pub struct JobOptions {
+    /// Bounds.
+    pub limits: Limits,
+    /// Repeats.
+    pub retry: RetryPolicy,
+    /// HTTP version.
+    pub http: HttpChoice,
+    /// How files are read.
+    pub io: IoChoice,
+    /// Sizes of blocks and of the largest Put Blob.
+    pub blocks: BlockRules,
+    /// Properties of all blobs.
+    pub properties: BlobProperties,
+    /// Content types.
+    pub content_type: ContentTypePolicy,
+    /// Send the CRC64 of every body, for the service to compare.
+    pub crc64: bool,
+    /// A PEM file of further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// The proxies that lead to the service; none by default, whatever the environment says.
+    pub proxies: Option<Arc<Proxies>>,
+    /// What happens to objects the destination already has.
+    pub overwrite: Overwrite,
+    /// Say what would be done ([`crate::outcome::Event::Planned`]) and do nothing.
+    pub dry_run: bool,
+    /// In a dry run, look up the length of local files and all properties of blobs.
+    pub plan_facts: bool,
+    /// Name the object in every [`crate::outcome::Outcome`]; costs an allocation each.
+    pub report_objects: bool,
+    /// Store the MD5 of each file with its blob.
+    pub put_md5: bool,
+    /// What a stored MD5 means for a download.
+    pub check_md5: CheckMd5,
+    /// Compare lengths after the transfer.
+    pub check_length: CheckLength,
+    /// Whether page and append blobs that are there may be replaced. They are written in place: what was there is gone
+    /// as soon as the upload begins, also if it fails. Otherwise [`Overwrite::Always`] fails them.
+    pub overwrite_in_place: bool,
+    /// Remove what is there where a blob of another type, or blocks that nobody has committed, stand in the way.
+    pub delete_destination: bool,
+    /// Read back what was transferred and compare it.
+    pub verify: bool,
+    /// Unpack blobs whose content encoding is gzip or deflate.
+    pub decompress: bool,
+    /// Give downloaded files the blob's time of modification.
+    pub preserve_last_modified_time: bool,
+    /// Keep owner, mode and times as metadata, and restore them.
+    pub preserve_posix: Option<PosixStyle>,
+    /// Set-user and set-group of downloaded files are restored with their mode: whoever writes to the container decides who
+    /// their programs run as.
+    pub preserve_setuid: bool,
+    /// What symbolic links in a local source are.
+    pub symlinks: Symlinks,
+    /// Transfer the stubs that stand for directories.
+    pub directory_stubs: bool,
+    /// The kind of blob an upload makes.
+    pub blob_type: BlobTypeChoice,
+    /// Tier of page blobs.
+    pub page_blob_tier: Option<String>,
+    /// Most bytes per second on all links together.
+    pub cap_bytes_per_second: Option<f64>,
+    /// Most requests per second.
+    pub cap_requests_per_second: Option<f64>,
+    /// What the blobs are encrypted with, and read with; `None`: the account's key.
+    pub encryption: Option<Encryption>,
+    /// Which snapshots a removal takes along.
+    pub delete_snapshots: Option<DeleteSnapshots>,
+    /// What a removal removes for good.
+    pub permanent_delete: Option<PermanentDelete>,
+    /// Put before the `User-Agent` of every request.
+    pub user_agent_prefix: Option<String>,
+    /// Passes over what failed and may succeed when it is tried again, after everything else is done.
+    pub retry_failed: u32,
+    /// Called by tests that end the process at one of these moments.
+    #[doc(hidden)]
+    pub boundary: Option<Boundary>,
+    /// The time that leases live in, which tests move.
+    #[doc(hidden)]
+    pub clock: Clock,
+}
+
+/// What a test does before each request, after each answer, and before and after a file gets its name.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Boundary(pub Arc<dyn Fn(&'static str) + Send + Sync>);
+
+impl std::fmt::Debug for Boundary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Boundary")
+    }
+}
+
+impl JobOptions {
+    /// The TLS configuration for connections to `endpoint`, where they need one.
+    pub fn tls(&self, endpoint: &Endpoint) -> Result<Option<TlsSetup>, TlsError> {
+        let proxied = self.proxies.as_ref().is_some_and(|proxies| proxies.need_tls(endpoint));
+        (endpoint.tls || proxied).then(|| TlsSetup::new(self.ca_file.as_deref())).transpose()
+    }
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::here(),
+            retry: RetryPolicy::default(),
+            http: HttpChoice::Auto,
+            io: IoChoice::Auto,
+            blocks: BlockRules::default(),
+            properties: BlobProperties::default(),
+            content_type: ContentTypePolicy::Guess(system_content_types()),
+            crc64: true,
+            ca_file: None,
+            proxies: None,
+            overwrite: Overwrite::Always,
+            dry_run: false,
+            plan_facts: false,
+            report_objects: false,
+            put_md5: false,
+            check_md5: CheckMd5::default(),
+            check_length: CheckLength::default(),
+            overwrite_in_place: false,
+            delete_destination: false,
+            verify: false,
+            decompress: false,
+            preserve_last_modified_time: false,
+            preserve_posix: None,
+            preserve_setuid: false,
+            symlinks: Symlinks::default(),
+            directory_stubs: false,
+            blob_type: BlobTypeChoice::default(),
+            page_blob_tier: None,
+            cap_bytes_per_second: None,
+            cap_requests_per_second: None,
+            encryption: None,
+            delete_snapshots: None,
+            permanent_delete: None,
+            user_agent_prefix: None,
+            retry_failed: 0,
+            boundary: None,
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// The content types this machine's tables name, read the way Go's `mime` package (and so AzCopy) does.
+pub(crate) fn system_content_types() -> ContentTypes {
+    match azuring_local::read_first_existing(content_type::GLOBS2_PATHS) {
+        Some(globs) => ContentTypes::new().with_globs2(&globs),
+        None => {
+            let types = azuring_local::read_all_existing(content_type::MIME_TYPES_PATHS);
+            ContentTypes::new().with_mime_types(&types)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_follow_the_machine_within_bounds() {
+        let small = Limits::for_machine(1, 128 << 20);
+        assert_eq!(small, Limits { memory_bytes: MIN_MEMORY_BYTES, concurrency: 64, lanes: 1 });
+        let large = Limits::for_machine(64, 512 << 30);
+        assert_eq!(large, Limits { memory_bytes: 1 << 30, concurrency: 1024, lanes: 16 });
+        assert_eq!(Limits::for_machine(2, 2 << 30).memory_bytes, 512 << 20);
+    }
+}

@@ -1,0 +1,255 @@
+//! What a job reports: one event type, which progress, summaries and tests all consume.
+
+use std::time::Duration;
+
+use azuring_azure::BlobFacts;
+use hdrhistogram::Histogram;
+
+use crate::failure::{Failure, FailureKind};
+
+/// Which transfer of the job: its part and its place in it. The same when the job is resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferId {
+    /// The part, from 0.
+    pub part: u32,
+    /// The place in the part, from 0 to 9,999.
+    pub index: u32,
+}
+
+const PART: u64 = azuring_journal::PART_TRANSFERS as u64;
+
+impl TransferId {
+    /// The `n`th transfer of a job, from 0.
+    pub fn nth(n: u64) -> Self {
+        Self { part: (n / PART) as u32, index: (n % PART) as u32 }
+    }
+
+    /// Its number in the job, from 0.
+    pub fn number(self) -> u64 {
+        u64::from(self.part) * PART + u64::from(self.index)
+    }
+}
+
+/// An object and its ways: full paths and URLs, percent-encoded and without SAS. Empty where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its path below the source, escaped to one line.
+    pub object: String,
+    /// Where it comes from; of a removal or a change the object itself.
+    pub source: String,
+    /// Where it goes.
+    pub destination: String,
+}
+
+/// What kind of object a transfer is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entity {
+    /// A file, or a blob with content.
+    #[default]
+    File,
+    /// A directory, or the stub of one.
+    Folder,
+    /// A symbolic link, or the stub of one.
+    Symlink,
+}
+
+/// How one transfer ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Which.
+    pub id: TransferId,
+    /// What kind of object it is.
+    pub entity: Entity,
+    /// Bytes that were transferred.
+    pub bytes: u64,
+    /// Length of the object, as far as it is known.
+    pub length: u64,
+    /// The object, when [`crate::options::JobOptions::report_objects`] asks for it.
+    pub object: Option<Box<Transfer>>,
+    /// Done, or why not.
+    pub result: Result<Done, Box<Failure>>,
+}
+
+/// What a transfer that did not fail has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The object was transferred, removed or changed.
+    Whole,
+    /// It stayed as it was, for this reason.
+    Skipped(SkippedKind),
+}
+
+/// Why something was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SkippedKind {
+    /// A symbolic link.
+    Symlink,
+    /// A socket, a pipe or a device.
+    Special,
+    /// The destination has it, and it is not to be overwritten.
+    Exists,
+    /// The destination's was modified later, or at the same time.
+    NotNewer,
+    /// It is to be removed, has snapshots, and nothing was said of these ([`crate::choices::DeleteSnapshots`]).
+    HasSnapshots,
+}
+
+/// What a dry run would do with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Transfer it.
+    Copy,
+    /// Remove it.
+    Remove,
+    /// Change its properties.
+    SetProperties,
+}
+
+/// One object of a dry run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What would be done.
+    pub action: Action,
+    /// Which, from where to where.
+    pub transfer: Transfer,
+    /// Its length: of a blob that a listing tells of, and with [`crate::options::JobOptions::plan_facts`] of a local file.
+    pub bytes: Option<u64>,
+    /// When it was modified, seconds since 1970, where that is known.
+    pub modified_s: Option<i64>,
+    /// What a listing tells of a blob; its content properties only with [`crate::options::JobOptions::plan_facts`].
+    pub facts: Option<Box<BlobFacts>>,
+}
+
+/// Something that happened in a job.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A transfer was done. (Failed ones come as [`Event::Failed`].)
+    Done(Outcome),
+    /// An object was not transferred, or a directory could not be read.
+    Failed(Failure),
+    /// An object was left out.
+    Skipped {
+        /// Which.
+        transfer: Box<Transfer>,
+        /// Its length, as far as it is known.
+        bytes: u64,
+        /// Why.
+        kind: SkippedKind,
+    },
+    /// What a dry run would do, in batches.
+    Planned(Vec<Planned>),
+    /// Something a person should know.
+    Notice(String),
+}
+
+/// What a job did, counted over all of its runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Objects found.
+    pub found: u64,
+    /// Of these, directories.
+    pub found_folders: u64,
+    /// Of these, symbolic links.
+    pub found_links: u64,
+    /// Files and links transferred.
+    pub done: u64,
+    /// Files and links that failed.
+    pub failed: u64,
+    /// Directories transferred.
+    pub folders_done: u64,
+    /// Directories that failed.
+    pub folders_failed: u64,
+    /// Of the objects found, those that the destination keeps as they are.
+    pub skipped_existing: u64,
+    /// Directories that could not be read, and other problems that are no file's.
+    pub problems: u64,
+    /// Symbolic links left out.
+    pub skipped_symlinks: u64,
+    /// Sockets, pipes and devices left out.
+    pub skipped_special: u64,
+    /// Bytes of the files that were transferred.
+    pub bytes: u64,
+    /// Bytes of all files that were found, as far as they are known.
+    pub bytes_found: u64,
+    /// Bytes sent in request bodies, repeats included.
+    pub bytes_sent: u64,
+    /// Requests sent, repeats included.
+    pub requests: u64,
+    /// Repeats.
+    pub retries: u64,
+}
+
+impl Counts {
+    /// Objects found that were not transferred, did not fail and were not skipped: the job stopped first.
+    pub fn not_started(&self) -> u64 {
+        let ended = self.done + self.failed + self.folders_done + self.folders_failed + self.skipped_existing;
+        self.found.saturating_sub(ended)
+    }
+}
+
+/// How a job ended, in AzCopy's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobStatus {
+    /// Everything that was found was transferred, or there was nothing.
+    Completed,
+    /// Everything but links and special files.
+    CompletedWithSkipped,
+    /// Some files failed.
+    CompletedWithErrors,
+    /// Some failed, some were left out.
+    CompletedWithErrorsAndSkipped,
+    /// Nothing was transferred although something should have been, or the job gave up.
+    Failed,
+    /// The job was interrupted.
+    Cancelled,
+}
+
+impl std::fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Counted over all runs of the job.
+    pub counts: Counts,
+    /// What was counted before this run; of a job that was not resumed, nothing.
+    pub before: Counts,
+    /// From start to end of this run.
+    pub elapsed: Duration,
+    /// Why the whole job stopped, if it did.
+    pub fatal: Option<Failure>,
+    /// Whether it was told to stop.
+    pub interrupted: bool,
+    /// Which kinds of failure occurred.
+    pub kinds: Vec<FailureKind>,
+    /// From handing over a request to its answer, microseconds.
+    pub latency_us: Histogram<u64>,
+    /// Connections made.
+    pub links_opened: u64,
+    /// Buffer memory mapped, bytes.
+    pub pool_bytes: u64,
+}
+
+impl Report {
+    /// The job's state in AzCopy's words.
+    pub fn status(&self) -> JobStatus {
+        let counts = &self.counts;
+        let skipped = counts.skipped_symlinks + counts.skipped_special + counts.skipped_existing > 0;
+        // Whatever the reason is: a job that has left something is not completed.
+        let left = counts.not_started();
+        let errors = counts.failed + counts.folders_failed + counts.problems + left > 0;
+        match () {
+            () if self.interrupted => JobStatus::Cancelled,
+            () if self.fatal.is_some() || (errors && counts.done == 0) => JobStatus::Failed,
+            () if errors && skipped => JobStatus::CompletedWithErrorsAndSkipped,
+            () if errors => JobStatus::CompletedWithErrors,
+            () if skipped => JobStatus::CompletedWithSkipped,
+            () => JobStatus::Completed,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The state of a running job: counters that each lane keeps for itself, summed up by whoever looks.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam::utils::CachePadded;
+
+use crate::outcome::Counts;
+
+/// Counters of one lane. It alone writes them, so they cost a store each.
+#[derive(Debug, Default)]
+pub struct LaneCounters {
+    /// Transfers done.
+    pub done: AtomicU64,
+    /// Transfers failed.
+    pub failed: AtomicU64,
+    /// Transfers whose object stays as it was.
+    pub skipped: AtomicU64,
+    /// Bytes that are where they belong.
+    pub bytes: AtomicU64,
+    /// Bytes of request bodies, repeats included.
+    pub bytes_sent: AtomicU64,
+    /// Requests sent, repeats included.
+    pub requests: AtomicU64,
+    /// Repeats.
+    pub retries: AtomicU64,
+    /// Repeats that the service asked for.
+    pub throttled: AtomicU64,
+    /// Bytes of large files that were begun, and of these what is accepted or given up.
+    pub large_begun: AtomicU64,
+    /// Bytes of large objects that were moved, or given up.
+    pub large_ended: AtomicU64,
+    /// Requests that wait for their answers.
+    pub in_flight: AtomicU64,
+}
+
+/// Adds to a counter that only the calling thread writes.
+pub fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+/// The state of a running job, readable from any thread at any time.
+#[derive(Debug)]
+pub struct Progress {
+    lanes: Vec<CachePadded<LaneCounters>>,
+    /// Objects found.
+    pub found: AtomicU64,
+    /// Of these, directories.
+    pub found_folders: AtomicU64,
+    /// Of these, symbolic links.
+    pub found_links: AtomicU64,
+    /// Whether everything was found.
+    pub scanned: AtomicBool,
+}
+
+/// A look at a running job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgressView {
+    /// Files found so far.
+    pub found: u64,
+    /// Whether all have been found.
+    pub scanned: bool,
+    /// Files transferred.
+    pub done: u64,
+    /// Files failed.
+    pub failed: u64,
+    /// Files that the destination keeps as they are.
+    pub skipped: u64,
+    /// Bytes the service has accepted.
+    pub bytes: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Requests repeated.
+    pub retries: u64,
+    /// Bytes of large files that are being sent and not yet accepted.
+    pub large_left_bytes: u64,
+}
+
+impl Progress {
+    /// Nothing yet, of so many lanes.
+    pub fn new(lanes: usize) -> Self {
+        Self {
+            // One more for the planner's own requests.
+            lanes: (0..=lanes).map(|_| CachePadded::default()).collect(),
+            found: AtomicU64::new(0),
+            found_folders: AtomicU64::new(0),
+            found_links: AtomicU64::new(0),
+            scanned: AtomicBool::new(false),
+        }
+    }
+
+    /// Begins with what earlier runs of the job have counted.
+    pub fn go_on_from(&self, before: &Counts) {
+        let planner = self.planner();
+        for (counter, n) in [
+            (&self.found, before.found),
+            (&self.found_folders, before.found_folders),
+            (&self.found_links, before.found_links),
+            (&planner.done, before.done + before.folders_done),
+            (&planner.skipped, before.skipped_existing),
+            (&planner.bytes, before.bytes),
+            (&planner.bytes_sent, before.bytes_sent),
+            (&planner.requests, before.requests),
+            (&planner.retries, before.retries),
+        ] {
+            counter.store(n, Ordering::SeqCst);
+        }
+    }
+
+    /// The counters of the planner, which asks for listings.
+    pub fn planner(&self) -> &LaneCounters {
+        self.lanes.last().expect("the planner's counters are always there")
+    }
+
+    /// The counters of one lane.
+    pub fn lane(&self, index: usize) -> &LaneCounters {
+        &self.lanes[index]
+    }
+
+    fn sum(&self, of: impl Fn(&LaneCounters) -> &AtomicU64) -> u64 {
+        self.lanes.iter().map(|lane| of(lane).load(Ordering::Relaxed)).sum()
+    }
+
+    /// Sets what is counted here and not by outcomes: what was found, sent and asked for.
+    pub fn count(&self, counts: &mut Counts) {
+        counts.found = self.found.load(Ordering::SeqCst);
+        counts.found_folders = self.found_folders.load(Ordering::SeqCst);
+        counts.found_links = self.found_links.load(Ordering::SeqCst);
+        counts.bytes_sent = self.sum(|lane| &lane.bytes_sent);
+        counts.requests = self.sum(|lane| &lane.requests);
+        counts.retries = self.sum(|lane| &lane.retries);
+    }
+
+    /// How it stands now. The numbers are read one after the other, not at one instant.
+    pub fn view(&self) -> ProgressView {
+        ProgressView {
+            found: self.found.load(Ordering::Relaxed),
+            scanned: self.scanned.load(Ordering::Relaxed),
+            done: self.sum(|lane| &lane.done),
+            failed: self.sum(|lane| &lane.failed),
+            skipped: self.sum(|lane| &lane.skipped),
+            bytes: self.sum(|lane| &lane.bytes),
+            in_flight: self.sum(|lane| &lane.in_flight),
+            retries: self.sum(|lane| &lane.retries),
+            large_left_bytes: self
+                .sum(|lane| &lane.large_begun)
+                .saturating_sub(self.sum(|lane| &lane.large_ended)),
+        }
+    }
+}

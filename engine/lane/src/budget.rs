@@ -1,0 +1,61 @@
+//! How a job's bounds are split over its lanes.
+
+use azuring_job::job_error::JobError;
+use azuring_job::options::{JobOptions, Limits, MAX_CONCURRENCY, MAX_LANES, MIN_MEMORY_BYTES};
+use azuring_ring::CHUNK_BYTES;
+
+use crate::lane::{LaneShare, tasks_for};
+
+/// Memory that is not buffers: the program itself, the walk's names, the queues.
+const BASE_BYTES: u64 = 24 << 20;
+/// Memory of a job's journal: 2 MiB that wait for the disk, the part that is packed and what packing it needs (zstd's
+/// tables), and the names and causes of what has failed.
+const JOURNAL_BYTES: u64 = 16 << 20;
+/// Memory of a link with TLS: records and hyper's buffers.
+const LINK_BYTES: u64 = 96 << 10;
+
+/// Checks that the bounds are in their ranges.
+pub fn check(limits: &Limits) -> Result<(), JobError> {
+    if limits.memory_bytes < MIN_MEMORY_BYTES {
+        let least = MIN_MEMORY_BYTES >> 20;
+        return Err(JobError::Limit(format!("a job needs at least {least} MiB of memory")));
+    }
+    if !(1..=MAX_CONCURRENCY).contains(&limits.concurrency) {
+        return Err(JobError::Limit(format!("concurrency is from 1 to {MAX_CONCURRENCY}")));
+    }
+    Ok(())
+}
+
+/// Memory for the walk's names.
+pub fn names_bytes(limits: &Limits) -> usize {
+    (limits.memory_bytes / 16).min(azuring_local::walk::NAMES_BUDGET as u64) as usize
+}
+
+/// Splits the budgets over lanes; `journal`: whether the job keeps one.
+///
+/// Fewer lanes when the memory would not give each of them the largest block and a little
+/// more.
+pub fn shares(options: &JobOptions, journal: bool) -> Result<Vec<LaneShare>, JobError> {
+    let limits = &options.limits;
+    let default = azuring_plan::blocks::DEFAULT_BLOCK_SIZE;
+    let block = options.blocks.block_size.unwrap_or(default);
+    let largest = block.max(options.blocks.put_blob_size.unwrap_or(block));
+    let journal = if journal { JOURNAL_BYTES } else { 0 };
+    let fixed = BASE_BYTES + journal + limits.concurrency as u64 * LINK_BYTES + names_bytes(limits) as u64;
+    let pool = limits.memory_bytes.saturating_sub(fixed);
+    let least = largest + 2 * CHUNK_BYTES as u64;
+    if pool < least {
+        let needed = (least + fixed).div_ceil(15 << 16).max(MIN_MEMORY_BYTES >> 20);
+        return Err(JobError::Limit(format!(
+            "blocks of {} MiB and {} requests in flight need more memory: --memory {needed}M would do",
+            largest.div_ceil(1 << 20),
+            limits.concurrency,
+        )));
+    }
+    let lanes = limits.lanes.clamp(1, MAX_LANES).min(limits.concurrency).min((pool / least) as usize).max(1);
+    let pool_bytes = (pool / lanes as u64) as usize;
+    // What does not divide goes to the first lanes.
+    let in_flight = |lane| limits.concurrency / lanes + usize::from(lane < limits.concurrency % lanes);
+    let share = |in_flight| LaneShare { pool_bytes, in_flight, tasks: tasks_for(in_flight) };
+    Ok((0..lanes).map(|lane| share(in_flight(lane))).collect())
+}

@@ -1,0 +1,207 @@
+//! What the lanes do with the objects the planner finds.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use azuring_azure::Access;
+use azuring_job::entry::{Found, Known};
+use azuring_job::failure::{Blocked, Failure};
+use azuring_job::outcome::{Action, Planned, Transfer, TransferId};
+use azuring_plan::destination::Naming;
+use azuring_plan::name::{encode_path_for_people, escape};
+use azuring_ring::SourceDir;
+
+use crate::change::{MAX_BATCH, Remove, SetProperties};
+use crate::download::Download;
+use crate::in_order::Held;
+use crate::session::Session;
+use crate::upload::Stream;
+
+/// What is done with every object of a job.
+pub enum Task {
+    /// Files, or a stream, become blobs.
+    Upload(Upload),
+    /// Blobs become files, or go into a pipe.
+    Download(Box<Download>),
+    /// Blobs are removed.
+    Remove(Remove),
+    /// Blobs get other properties.
+    SetProperties(SetProperties),
+}
+
+/// Local files, or a stream, become blobs.
+pub struct Upload {
+    /// Where the bytes come from.
+    pub origin: Origin,
+    /// Bytes that wait for their turn to be summed.
+    pub held: Arc<Held>,
+    /// One question at a time.
+    pub asking: Mutex<()>,
+    /// Transfers whose blobs this run has begun to make, and that are visible before they are complete.
+    pub visible: Mutex<HashSet<TransferId>>,
+    /// Set when the server turns out not to know leases.
+    pub no_leases: AtomicBool,
+}
+
+/// Where an upload has its bytes from.
+pub enum Origin {
+    /// Files of a tree.
+    Tree(Tree),
+    /// A stream.
+    Stream(Stream),
+}
+
+/// The local tree that is uploaded.
+pub struct Tree {
+    /// Paths start here.
+    pub root: SourceDir,
+    /// Makes the blobs' names.
+    pub naming: Naming,
+    /// The root's path as the user named it.
+    pub root_path: PathBuf,
+}
+
+impl Origin {
+    /// The tree. Only for what the planner has found in one.
+    pub(crate) fn tree(&self) -> &Tree {
+        match self {
+            Self::Tree(tree) => tree,
+            Self::Stream(_) => unreachable!("files are found in trees"),
+        }
+    }
+
+    /// The stream. Only for [`Found::Stream`].
+    pub(crate) fn stream(&self) -> &Stream {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::Tree(_) => unreachable!("a tree has no stream"),
+        }
+    }
+}
+
+impl Task {
+    /// Objects that a lane takes at once, where that is not the usual number.
+    pub fn batch_size(&self) -> Option<usize> {
+        self.takes_batches().then_some(MAX_BATCH)
+    }
+
+    /// Whether a task of a lane takes all of a batch, and not one object after the other.
+    pub(crate) fn takes_batches(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::SetProperties(_))
+    }
+
+    /// What its requests do to the objects. `tags`: blobs that are made get tags.
+    pub fn access(&self, tags: bool) -> Access {
+        match self {
+            Self::Upload(_) if tags => Access::Tag,
+            Self::Upload(_) => Access::Write,
+            Self::Download(_) => Access::Read,
+            Self::Remove(_) => Access::Delete,
+            Self::SetProperties(task) if task.changes_tags() => Access::Tag,
+            Self::SetProperties(_) => Access::Write,
+        }
+    }
+
+    /// Whether the job has stopped because nothing can be written, before this object met the same. Stops it, if this one is
+    /// the last of a few.
+    pub(crate) fn is_blocked(&self, session: &Session, found: &Found, failure: &Failure) -> bool {
+        let (Self::Download(task), Found::Blob(item), Some(blocked)) = (self, found, failure.blocked) else {
+            return false;
+        };
+        if blocked == Blocked::Denied && !task.is_root_denied(item) {
+            return false;
+        }
+        session.verdict.blocked(blocked, || failure.of_all(&task.destination.display().to_string()))
+    }
+
+    /// The object's names for messages and lists.
+    pub fn transfer(&self, session: &Session, found: &Found) -> Transfer {
+        match (self, found) {
+            (
+                Self::Upload(upload),
+                Found::File(path) | Found::Link(path) | Found::Directory(path) | Found::Special(path),
+            ) => upload.origin.tree().transfer(session, path.as_bytes()),
+            (Self::Upload(upload), Found::Stream) => {
+                let stream = upload.origin.stream();
+                let destination = blob_url(session, &stream.name);
+                Transfer { object: stream.object(), source: String::new(), destination }
+            }
+            (task, Found::Blob(blob)) => {
+                let destination = match task {
+                    Self::Download(download) => download.destination_of(&blob.entry.name),
+                    // AzCopy's word for where a blob goes that goes nowhere.
+                    _ => blob.relative().to_owned(),
+                };
+                let source = blob_url(session, &blob.entry.name);
+                Transfer { object: blob.object(), source, destination }
+            }
+            _ => Transfer::default(),
+        }
+    }
+
+    /// The length of an object that was not transferred, as far as it can be known without a request.
+    pub(crate) fn length(&self, found: &Found) -> u64 {
+        match (self, found) {
+            (Self::Upload(upload), Found::File(path)) => {
+                std::fs::symlink_metadata(upload.origin.tree().root_path.join(path.as_path()))
+                    .map_or(0, |meta| meta.len())
+            }
+            (_, Found::Blob(blob)) => blob.entry.facts.len,
+            _ => 0,
+        }
+    }
+
+    /// What a dry run says of the object.
+    pub fn planned(&self, session: &Session, found: Found) -> Planned {
+        let action = match self {
+            Self::Upload(_) | Self::Download(_) => Action::Copy,
+            Self::Remove(_) => Action::Remove,
+            Self::SetProperties(_) => Action::SetProperties,
+        };
+        let mut transfer = self.transfer(session, &found);
+        if matches!(self, Self::Remove(_) | Self::SetProperties(_)) {
+            transfer.destination.clear();
+        }
+        let bytes = match &found {
+            Found::File(_) => session.options.plan_facts.then(|| self.length(&found)),
+            _ => None,
+        };
+        match found {
+            Found::Blob(blob) if blob.known == Known::Listed => {
+                let facts = blob.entry.facts;
+                let (bytes, modified_s) = (Some(facts.len), Some(facts.last_modified));
+                Planned { action, transfer, bytes, modified_s, facts: Some(Box::new(facts)) }
+            }
+            _ => Planned { action, transfer, bytes, modified_s: None, facts: None },
+        }
+    }
+}
+
+impl Tree {
+    fn transfer(&self, session: &Session, path: &[u8]) -> Transfer {
+        let name = self.naming.blob_name_for(path);
+        let source = match path {
+            b"" => self.root_path.to_string_lossy().into_owned(),
+            path => self.root_path.join(OsStr::from_bytes(path)).to_string_lossy().into_owned(),
+        };
+        Transfer {
+            object: escape(path),
+            source,
+            destination: name.map(|name| blob_url(session, &name)).unwrap_or_default(),
+        }
+    }
+}
+
+/// The blob's full URL without its SAS.
+pub(crate) fn blob_url(session: &Session, name: &str) -> String {
+    let container = session.target.url().container_url();
+    let mut url = String::with_capacity(container.len() + 1 + name.len() + 16);
+    url.push_str(&container);
+    url.push('/');
+    encode_path_for_people(name, &mut url);
+    url
+}
