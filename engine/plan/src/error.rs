@@ -191,11 +191,6 @@ pub enum PlanError {
         /// What was given, escaped for display.
         text: String,
     },
-    /// Source and destination do not tell what kind of transfer this is (AzCopy's words). Give `--from-to`.
-    #[error(
-        "the inferred source/destination combination could not be identified, or is currently not supported"
-    )]
-    UnknownFromTo,
     /// The destination, or a name made from it, cannot be a blob name.
     #[error(transparent)]
     Name(#[from] NameError),

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::from_to::Location;
+use crate::location::Location;
+
+/// The account of Azure's emulators. With it as its first segment a path names the account, whatever the host is.
+pub const EMULATOR_ACCOUNT: &str = "devstoreaccount1";
 
 /// Azure's endpoints have their service's name as a label behind the account's, in every cloud:
 /// `ACCOUNT.blob.core.windows.net`, `ACCOUNT.z01.blob.storage.azure.net`, `ACCOUNT.privatelink.dfs.core.windows.net`.
@@ -16,14 +19,25 @@ const SUFFIXES: [(&str, Location); 3] = [
     ("storage.cloud.google.com", Location::Gcp),
 ];
 
+/// Names of this machine, and what is below them: what answers there is an emulator or a gateway. Container engines have
+/// names of their own for it.
+const EMULATORS: [&str; 3] = ["localhost", "host.docker.internal", "host.containers.internal"];
+
+/// The domains of the storage service in all clouds; the public one first.
+pub const CLOUDS: [&str; 5] = [
+    "core.windows.net",
+    "core.chinacloudapi.cn",
+    "core.cloudapi.de",
+    "core.usgovcloudapi.net",
+    "storage.azure.net",
+];
+
 /// The service that `host` (lower case, no port) belongs to; `None`: a custom domain, a gateway, an emulator.
 #[must_use]
 pub fn service_of(host: &str) -> Option<Location> {
-    let is_below =
-        |suffix: &str| host.strip_suffix(suffix).is_some_and(|it| it.is_empty() || it.ends_with('.'));
-    azure_of(host)
-        .map(|(_, service)| service)
-        .or_else(|| SUFFIXES.iter().find(|(suffix, _)| is_below(suffix)).map(|&(_, service)| service))
+    azure_of(host).map(|(_, service)| service).or_else(|| {
+        SUFFIXES.iter().find(|(suffix, _)| is_at_or_below(host, suffix)).map(|&(_, service)| service)
+    })
 }
 
 /// The account's name in a host of Azure's; its second location is the same account.
@@ -32,12 +46,18 @@ pub fn account_of(host: &str) -> Option<&str> {
     azure_of(host).map(|(account, _)| account.trim_end_matches("-secondary"))
 }
 
-/// Whether it is told by its name alone that no service of Azure's is there: an address, a name without a dot (`localhost`,
-/// a container on a private network), a name below `.localhost`. An emulator keeps every name as it is; the service does
-/// not, under whatever domain it is reached.
+/// Whether it is told by its name alone that no service of Azure's is there: an address, a name without a dot (a container
+/// on a private network), a name of this machine. An emulator keeps every name as it is; the service does not, under
+/// whatever domain it is reached.
 #[must_use]
 pub fn is_emulator(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok() || !host.contains('.') || host.ends_with(".localhost")
+    host.parse::<IpAddr>().is_ok()
+        || !host.contains('.')
+        || EMULATORS.iter().any(|name| is_at_or_below(host, name))
+}
+
+fn is_at_or_below(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|it| it.is_empty() || it.ends_with('.'))
 }
 
 fn azure_of(host: &str) -> Option<(&str, Location)> {
@@ -72,6 +92,9 @@ mod tests {
             ("::1", None, None, true),
             ("localhost", None, None, true),
             ("azurite", None, None, true),
+            ("host.docker.internal", None, None, true),
+            ("notlocalhost.com", None, None, false),
+            ("localhost.contoso.com", None, None, false),
         ] {
             assert_eq!(
                 (service_of(host), account_of(host), is_emulator(host)),

@@ -19,7 +19,9 @@
 //!   stat ◄──► posix::PosixProperties ◄──► metadata
 //! ```
 //!
-//! What the user writes is read in [`date`], [`from_to`], [`host`], [`list_of_files`], [`metadata`], [`tags`] and [`blob_type`].
+//! What the user writes is read in [`place`], [`date`], [`list_of_files`], [`metadata`], [`tags`] and [`blob_type`]. Three tables
+//! say what there is: [`host`] (which host is which service), [`pairs`] (from where to where, and what is done),
+//! [`flags`] (which flag means something for which pair).
 //!
 //! # Invariants
 //!
@@ -49,13 +51,16 @@ pub mod destination;
 pub mod download;
 mod error;
 pub mod filter;
-pub mod from_to;
+pub mod flags;
 mod go_regex;
 pub mod host;
 pub mod list_of_files;
+pub mod location;
 pub mod metadata;
 pub mod name;
 pub mod order;
+pub mod pairs;
+pub mod place;
 pub mod posix;
 mod sniff;
 pub mod source;

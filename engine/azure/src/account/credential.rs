@@ -1,5 +1,7 @@
 //! Which credential a request carries, and where it is found.
 
+use azuring_plan::host::CLOUDS;
+
 use crate::account::bearer::Bearer;
 use crate::account::emulator::{DEVSTORE_ACCOUNT, DEVSTORE_KEY};
 use crate::account::error::CredentialError;
@@ -60,14 +62,7 @@ pub struct TrustedSuffixes(Vec<String>);
 
 impl Default for TrustedSuffixes {
     fn default() -> Self {
-        let known = [
-            "*.core.windows.net",
-            "*.core.chinacloudapi.cn",
-            "*.core.cloudapi.de",
-            "*.core.usgovcloudapi.net",
-            "*.storage.azure.net",
-        ];
-        Self(known.map(str::to_owned).to_vec())
+        Self(CLOUDS.map(|domain| format!("*.{domain}")).to_vec())
     }
 }
 
@@ -196,7 +191,7 @@ fn from_connection_string(text: &str, url: &BlobUrl) -> Result<Credential, Crede
     let emulator = part("UseDevelopmentStorage").is_some_and(|v| v.eq_ignore_ascii_case("true"));
     if let Some(sas) = part("SharedAccessSignature") {
         // It may only go where the string says.
-        let suffix = part("EndpointSuffix").unwrap_or("core.windows.net");
+        let suffix = part("EndpointSuffix").unwrap_or(CLOUDS[0]);
         let of_name = part("AccountName").map(|name| format!("https://{name}.blob.{suffix}"));
         let endpoints = [part("BlobEndpoint").map(str::to_owned), of_name];
         let place = url.to_string();

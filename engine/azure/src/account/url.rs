@@ -3,45 +3,24 @@
 use std::borrow::Cow;
 
 use azuring_link::Endpoint;
-use azuring_plan::host::{account_of, is_emulator};
+use azuring_plan::location::Location;
 use azuring_plan::name::stored_as;
-use http::Uri;
+use azuring_plan::place::{NameRules, PlaceError, Remote};
 use percent_encoding::percent_decode_str;
 
-use crate::account::emulator::DEVSTORE_ACCOUNT;
 use crate::account::error::UrlError;
 use crate::account::sas::Sas;
 use crate::account::which::Which;
 
-/// How a URL names its account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    /// `https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH`, and custom domains of an account.
-    Host,
-    /// `http://127.0.0.1:PORT/ACCOUNT/CONTAINER/PATH`.
-    Path,
-}
-
-/// A container, or a place in it, on one account.
+/// A container of Blob storage, or a place in it: what the URL says, and the SAS in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobUrl {
-    tls: bool,
-    host: String,
-    port: u16,
-    style: Style,
-    account: Option<String>,
+    place: Remote,
+    /// Decoded.
     container: String,
+    /// Decoded.
     path: String,
-    raw_path: String,
-    state: State,
     sas: Option<Sas>,
-}
-
-/// The state of a blob that a URL names: at most one of the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct State {
-    snapshot: Option<String>,
-    version: Option<String>,
 }
 
 const SHAPE: &str =
@@ -54,102 +33,58 @@ impl BlobUrl {
         lower.starts_with("http://") || lower.starts_with("https://")
     }
 
-    /// Reads a URL.
-    ///
-    /// The account stands in the path when the host is an IP address, `localhost`, or a name without a dot
-    /// (a container on a private network), or when the first segment is the emulator's `devstoreaccount1`;
-    /// otherwise it is the first label of the host.
+    /// Reads a URL ([`Remote::parse`]). Whatever its host says, what is spoken there is the Blob service.
     ///
     /// # Errors
     /// [`UrlError`]; none of its texts contains the query.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let (bare, query) = match text.split_once('?') {
-            Some((bare, query)) => (bare, query),
-            None => (text, ""),
-        };
-        let fault = |reason: &str| UrlError::Malformed { url: bare.to_owned(), reason: reason.to_owned() };
-        let (scheme, rest) = bare.split_once("://").ok_or_else(|| fault("there is no https:// in front"))?;
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "https" => true,
-            "http" => false,
-            _ => return Err(fault("only https:// and http:// are known")),
-        };
-        let (authority, raw_path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.contains('@') {
-            return Err(fault("a user name in the URL is not supported"));
+        let bare = || text.split('?').next().unwrap_or_default().to_owned();
+        let fault = |reason: String| UrlError::Malformed { url: bare(), reason };
+        let (place, sas) = Remote::parse(text, Some(Location::Blob)).map_err(|error| match error {
+            PlaceError::Malformed { url, reason } => UrlError::Malformed { url, reason: reason.to_owned() },
+            PlaceError::State { reason } => UrlError::State { reason },
+            other => fault(other.to_string()),
+        })?;
+        if place.bucket().is_empty() {
+            return Err(UrlError::NoContainer { url: bare(), shape: SHAPE });
         }
-        let uri: Uri =
-            format!("{scheme}://{authority}/").parse().map_err(|_| fault("its host is not valid"))?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fault("it has no host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        let port = match uri.port() {
-            Some(port) => port.as_u16(),
-            None if authority.rsplit(']').next().is_some_and(|tail| tail.contains(':')) => {
-                return Err(fault("its port is not a number from 1 to 65535"));
-            }
-            None if tls => 443,
-            None => 80,
-        };
-
-        let mut segments = raw_path.splitn(2, '/');
-        let first = segments.next().unwrap_or_default();
-        let style = style_of(&host, first);
-        let (account, after) = match style {
-            Style::Path => (Some(first.to_owned()), segments.next().unwrap_or_default()),
-            Style::Host => (account_of(&host).map(str::to_owned), raw_path),
-        };
-        let (container, path) = after.split_once('/').unwrap_or((after, ""));
-        if query.is_empty() && after.contains("&sig=") {
-            // Not shown: the signature is in it.
-            let url = format!("{scheme}://{authority}/...");
-            let reason = "a SAS stands in its path: it begins with `?`, not with `&`".to_owned();
-            return Err(UrlError::Malformed { url, reason });
-        }
-        if container.is_empty() {
-            return Err(UrlError::NoContainer { url: bare.to_owned(), shape: SHAPE });
-        }
-        let (state, sas) = query_of(query)?;
         let decode = |part: &str| {
             percent_decode_str(part)
                 .decode_utf8()
                 .map(|text| text.into_owned())
-                .map_err(|_| fault("its path is not UTF-8 after decoding"))
+                .map_err(|_| fault("its path is not UTF-8 after decoding".to_owned()))
         };
-        let container = decode(container)?;
-        check_container(&container).map_err(|reason| fault(&reason))?;
-        Ok(Self {
-            tls,
-            host,
-            port,
-            style,
-            account,
-            container,
-            raw_path: path.to_owned(),
-            path: decode(path)?,
-            state,
-            sas: if sas.is_empty() { None } else { Some(Sas::parse(&sas)?) },
-        })
+        let container = decode(place.bucket())?;
+        check_container(&container).map_err(fault)?;
+        let path = decode(place.path())?;
+        let sas = if sas.is_empty() { None } else { Some(Sas::parse(&sas)?) };
+        Ok(Self { place, container, path, sas })
     }
 
     /// The snapshot or version that the URL names; by default the blob as it is now.
     pub fn which(&self) -> Which<'_> {
-        Which { snapshot: self.state.snapshot.as_deref(), version: self.state.version.as_deref() }
+        Which { snapshot: self.place.snapshot(), version: self.place.version() }
     }
 
     /// Whether the URL names a snapshot or a version.
     pub fn names_state(&self) -> bool {
-        self.state != State::default()
+        self.which() != Which::default()
     }
 
     /// Where to connect to.
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint { tls: self.tls, host: self.host.clone(), port: self.port }
+        let (tls, port) = (self.place.tls(), self.place.port());
+        Endpoint { tls, host: self.place.host().to_owned(), port }
     }
 
-    /// Whether names have to follow the service's own rules: it stores some of them under another name. So it is under every
-    /// domain that is not known to be an emulator's; `http://data.contoso.com/CONTAINER` may well be the service.
+    /// The same without the SAS, as any service has it.
+    pub fn place(&self) -> &Remote {
+        &self.place
+    }
+
+    /// Whether names have to follow the service's own rules: it stores some of them under another name.
     pub fn is_service(&self) -> bool {
-        self.style == Style::Host && !is_emulator(&self.host)
+        self.place.names() == NameRules::Azure
     }
 
     /// The name that the server would take `name` for, where that is another one. No request may name such a blob: what it
@@ -160,7 +95,7 @@ impl BlobUrl {
 
     /// The account's name, where the URL tells it. A custom domain does not.
     pub fn account(&self) -> Option<&str> {
-        self.account.as_deref()
+        self.place.account()
     }
 
     /// The container's name.
@@ -175,7 +110,7 @@ impl BlobUrl {
 
     /// The path below the container as it was given, percent-encoded: a `*` in it is a wildcard, `%2A` is none.
     pub fn raw_path(&self) -> &str {
-        &self.raw_path
+        self.place.path()
     }
 
     /// The SAS in the query.
@@ -185,23 +120,23 @@ impl BlobUrl {
 
     /// `host` or `host:port` as the `Host` header has it.
     pub(crate) fn authority(&self) -> String {
-        let endpoint = self.endpoint();
-        match (self.tls, self.port) {
-            (true, 443) | (false, 80) if self.host.contains(':') => format!("[{}]", self.host),
-            (true, 443) | (false, 80) => self.host.clone(),
-            _ => endpoint.to_string(),
+        let host = self.place.host();
+        match (self.place.tls(), self.place.port()) {
+            (true, 443) | (false, 80) if host.contains(':') => format!("[{host}]"),
+            (true, 443) | (false, 80) => host.to_owned(),
+            _ => self.endpoint().to_string(),
         }
     }
 
     pub(crate) fn scheme(&self) -> &'static str {
-        if self.tls { "https" } else { "http" }
+        if self.place.tls() { "https" } else { "http" }
     }
 
     /// The path of a request to the container: `/CONTAINER` or `/ACCOUNT/CONTAINER`.
     pub(crate) fn container_path(&self) -> String {
-        match (&self.style, &self.account) {
-            (Style::Path, Some(account)) => format!("/{account}/{}", self.container),
-            _ => format!("/{}", self.container),
+        match self.place.account_in_path() {
+            Some(account) => format!("/{account}/{}", self.container),
+            None => format!("/{}", self.container),
         }
     }
 }
@@ -221,38 +156,6 @@ impl std::fmt::Display for BlobUrl {
             write!(f, "/{}", self.path)?;
         }
         Ok(())
-    }
-}
-
-/// Takes a query apart: the snapshot or version that it names, and the rest, a SAS or nothing.
-fn query_of(query: &str) -> Result<(State, String), UrlError> {
-    let (mut state, mut sas) = (State::default(), Vec::new());
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let place = match name.to_ascii_lowercase().as_str() {
-            "snapshot" => &mut state.snapshot,
-            "versionid" => &mut state.version,
-            _ => {
-                sas.push(pair);
-                continue;
-            }
-        };
-        let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
-        if value.is_empty() || place.replace(value).is_some() {
-            return Err(UrlError::State { reason: "has one value" });
-        }
-    }
-    if state.snapshot.is_some() && state.version.is_some() {
-        return Err(UrlError::State { reason: "is named, and both are" });
-    }
-    Ok((state, sas.join("&")))
-}
-
-fn style_of(host: &str, first_segment: &str) -> Style {
-    if first_segment == DEVSTORE_ACCOUNT || (is_emulator(host) && account_of(host).is_none()) {
-        Style::Path
-    } else {
-        Style::Host
     }
 }
 
@@ -281,7 +184,7 @@ mod tests {
 
     fn parts(text: &str) -> (String, Option<String>, String, String) {
         let url = BlobUrl::parse(text).unwrap();
-        (url.endpoint().to_string(), url.account.clone(), url.container_path(), url.path)
+        (url.endpoint().to_string(), url.account().map(str::to_owned), url.container_path(), url.path)
     }
 
     #[test]
