@@ -79,7 +79,8 @@ const ONE: &str = "--{flag}: a pipe carries one blob: there is nothing to choose
 const NO_DIRECTORIES: &str = "--{flag}: a pipe carries one blob: there are no directories";
 const NO_PROPERTIES: &str = "--{flag}: a pipe has no properties of a file";
 const NO_LINK: &str = "--{flag}: a pipe is no symbolic link";
-const NOTHING_KEPT: &str = "--{flag}: /dev/null keeps nothing: blobs are read and verified as they are stored";
+const NOTHING_KEPT: &str =
+    "--{flag}: /dev/null keeps nothing: blobs are read and verified as they are stored";
 const SHARES_ONLY: &str = "--{flag}={value} is only for Azure Files";
 const WINDOWS_ONLY: &str = "--{flag} is for Windows only";
 const REPLACED: &str = "the include and exclude parameters have been replaced by include-pattern; include-path; \
@@ -258,10 +259,7 @@ pub const FLAGS: &[Flag] = {
         flag(
             "put-blob-size-mb",
             &[FromFiles],
-            &[(
-                FromPipe,
-                "--{flag}: what fits into one block is sent in one request: use --block-size-mb",
-            )],
+            &[(FromPipe, "--{flag}: what fits into one block is sent in one request: use --block-size-mb")],
         ),
         flag(
             "delete-destination-file",

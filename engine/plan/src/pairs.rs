@@ -97,7 +97,8 @@ pub struct Pair {
 }
 
 const OTHER_SERVICES: &str = "this version moves between local files and Blob storage";
-const BETWEEN: &str = "the source is a URL and so is the destination: copies between accounts are not in this version";
+const BETWEEN: &str =
+    "the source is a URL and so is the destination: copies between accounts are not in this version";
 const NAME_ALONE: &str = "AzCopy has a name for this and does not do it either";
 const CHANGES_BLOBS: &str = "this version works on Blob storage";
 const LISTS_BLOBS: &str = "this version lists Blob storage";
@@ -357,7 +358,10 @@ mod tests {
                 (false, _) => Verb::Put,
             };
             assert_eq!(row.verb, verb, "{pair}");
-            assert_eq!(row.flags.contains(&Group::Tree), row.support != Support::Never && !row.is_from_pipe() && !row.is_to_pipe());
+            assert_eq!(
+                row.flags.contains(&Group::Tree),
+                row.support != Support::Never && !row.is_from_pipe() && !row.is_to_pipe()
+            );
         }
         let to_null = TO_NULL.from_to().and_then(Pair::of).unwrap();
         assert!(to_null.keeps && to_null.verb == TO_NULL.verb && to_null.flags.len() > TO_NULL.flags.len());
@@ -370,7 +374,9 @@ mod tests {
             assert_eq!(told(name, "copy"), None, "{name}");
         }
         assert_eq!((told("BlobTrash", "remove"), told("BlobNone", "set-properties")), (None, None));
-        assert!(told("BlobBlob", "copy").unwrap().contains("copies between accounts are not in this version"));
+        assert!(
+            told("BlobBlob", "copy").unwrap().contains("copies between accounts are not in this version")
+        );
         assert!(told("LocalFile", "copy").unwrap().contains("between local files and Blob storage"));
         assert_eq!(told("BlobTrash", "copy").unwrap(), "BlobTrash is what `azuring remove` does");
         let unnamed = FromTo { from: Location::S3, to: Location::Trash };

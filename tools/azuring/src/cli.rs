@@ -9,6 +9,7 @@ pub(crate) mod global;
 pub(crate) mod jobs;
 pub(crate) mod login;
 pub(crate) mod other;
+pub(crate) mod pairs;
 pub(crate) mod remove;
 pub(crate) mod sas;
 pub(crate) mod set_properties;
@@ -25,6 +26,7 @@ use login::{LoginArgs, LogoutArgs};
 use other::{
     CompletionArgs, DemoArgs, DemoServerArgs, DocArgs, EnvArgs, LaterArgs, ListArgs, MakeArgs, ManArgs,
 };
+use pairs::Given;
 use remove::RemoveArgs;
 use sas::SasArgs;
 use set_properties::SetPropertiesArgs;
@@ -46,6 +48,10 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// What was given, as the table of flags looks at it.
+    #[arg(skip)]
+    pub(crate) given: Given,
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,15 +133,17 @@ pub(crate) enum Command {
 
 /// The whole definition.
 pub(crate) fn definition() -> clap::Command {
-    value::complete(Cli::command())
+    pairs::explain(value::complete(Cli::command()))
 }
 
 /// Takes a command line apart.
 pub(crate) fn parse<T: Into<OsString> + Clone>(
     line: impl IntoIterator<Item = T>,
 ) -> Result<Cli, clap::Error> {
-    let matches = definition().try_get_matches_from(line)?;
-    Cli::from_arg_matches(&matches)
+    let mut definition = definition();
+    let matches = definition.try_get_matches_from_mut(line)?;
+    let given = Given::of(&definition, &matches);
+    Ok(Cli { given, ..Cli::from_arg_matches(&matches)? })
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use azuring_plan::flags::Flag;
+use azuring_plan::pairs::{ALONE, PAIRS, Pair, Support};
 use clap::{Arg, Command};
 use serde::Deserialize;
 
@@ -22,7 +24,7 @@ const PAGE: &str = "engine/COMPATIBILITY.md";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
-    /// `command`, `command subcommand`, `command.flag`, `global.flag`, `engine.flag` or `variable.NAME`.
+    /// `command`, `command subcommand`, `pair.NAME`, `command.flag`, `global.flag`, `engine.flag` or `variable.NAME`.
     item: String,
     status: Status,
     note: String,
@@ -86,6 +88,7 @@ fn defined() -> BTreeSet<String> {
         below.for_each(|below| add(&mut items, below, &format!("{name} {}", below.get_name())));
     }
     items.extend(VARIABLES.iter().map(|variable| format!("variable.{}", variable.name)));
+    items.extend(PAIRS.iter().filter_map(Pair::from_to).map(|pair| format!("pair.{pair}")));
     items
 }
 
@@ -164,6 +167,50 @@ fn what_is_refused_says_why() {
 }
 
 #[test]
+fn rows_and_pairs_agree() {
+    let rows = rows();
+    let row = |item: &str| rows.iter().find(|row| row.item == item).unwrap();
+    for pair in PAIRS {
+        let name = pair.from_to().unwrap();
+        let row = row(&format!("pair.{name}"));
+        let agree = match pair.support {
+            Support::Now => matches!(row.status, Status::Same | Status::Superset),
+            Support::Later => row.status == Status::Later,
+            Support::Never => row.status == Status::Refused,
+        };
+        assert!(agree, "{name} is {:?} and its row says {:?}", pair.support, row.status);
+        assert!(pair.is_possible() || row.note == pair.why, "{name}: {} and {}", pair.why, row.note);
+    }
+    // The row of a command names each place where it will work, and where it works.
+    for pair in PAIRS.iter().chain(ALONE) {
+        let (command, place) = (pair.verb.command(), pair.from.title());
+        let note = &row(command).note;
+        let place = place.trim_start_matches("a ").trim_start_matches("Azure ");
+        let place = place.split(" by ").next().unwrap_or_default();
+        assert!(note.contains(place) || note.contains(&format!("{place}s")), "{command}: {place}: {note}");
+    }
+}
+
+#[test]
+fn rows_and_flags_agree() {
+    for row in rows() {
+        let Some((command, name)) = row.item.split_once('.') else { continue };
+        let Some(flag) = Flag::named(name) else { continue };
+        let possible = || {
+            let all = PAIRS.iter().chain(ALONE).filter(|pair| pair.verb.command() == command);
+            all.filter(|pair| pair.is_possible())
+        };
+        if possible().next().is_none() {
+            continue;
+        }
+        let is_there = matches!(row.status, Status::Same | Status::Superset);
+        let says = is_there && !row.note.starts_with("refused");
+        let applies = possible().any(|pair| flag.applies(pair));
+        assert_eq!(says, applies, "{}: {:?}: {}", row.item, row.status, row.note);
+    }
+}
+
+#[test]
 fn rows_and_variables_agree() {
     for row in rows() {
         let Some(name) = row.item.strip_prefix("variable.") else { continue };
@@ -204,6 +251,7 @@ fn render(rows: &[Row]) -> String {
         Some(("global", _)) => "Flags of every command".to_owned(),
         Some(("engine", _)) => "Flags of every command that sends requests".to_owned(),
         Some(("variable", _)) => "Environment variables".to_owned(),
+        Some(("pair", _)) => "From where to where (`--from-to`)".to_owned(),
         Some((command, _)) => format!("Flags of `{command}`"),
     };
     let mut last = String::new();
@@ -215,7 +263,7 @@ fn render(rows: &[Row]) -> String {
         }
         let name = match row.item.split_once('.') {
             None => format!("`{}`", row.item),
-            Some(("variable", name)) => format!("`{name}`"),
+            Some(("variable" | "pair", name)) => format!("`{name}`"),
             Some((_, flag)) => format!("`--{flag}`"),
         };
         let (file, test) = row.test.split_once("::").unwrap_or_default();

@@ -8,7 +8,9 @@ use std::path::Path;
 use azuring_azure::SasOperation;
 use azuring_plan::blob_type::BlobType;
 use azuring_plan::filter::Filter;
-use azuring_plan::from_to::{FromTo, Location};
+use azuring_plan::location::Location;
+use azuring_plan::pairs::{FromTo, Verb};
+use azuring_plan::place::PIPE;
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{
     BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckLength, CheckMd5, ContentTypePolicy,
@@ -19,6 +21,7 @@ use azuring_transfer::{
 use crate::access::{self, Purpose};
 use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg};
 use crate::cli::global::GlobalArgs;
+use crate::cli::pairs::Given;
 use crate::exit::{self, Exit};
 use crate::jobs::{self, Origin};
 use crate::options::{self, BLOCK_TIERS, PAGE_TIERS};
@@ -29,12 +32,9 @@ use crate::run;
 use crate::stdin::{self, Lines};
 use crate::view::Facts;
 
-/// Where stdin or stdout stand for a file.
-const PIPE: &str = "-";
-
-pub(crate) fn run(global: &GlobalArgs, args: &CopyArgs, origin: &Origin) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, given: &Given, args: &CopyArgs, origin: &Origin) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    match prepare(global, args, origin, &stop) {
+    match prepare((global, given), args, origin, &stop) {
         Ok(Prepared::Job(job, facts)) => run::run(*job, &stop, facts),
         Ok(Prepared::Input { url, credential, options }) => upload(&url, &credential, &options, &stop),
         Err(refused) => refused.tell(),
@@ -109,10 +109,7 @@ fn places(args: &CopyArgs) -> Result<Places<'_>, Refused> {
 }
 
 fn infer(source: &Path, destination: &Path) -> Result<FromTo, Refused> {
-    let of = |path: &Path| match path.to_string_lossy() {
-        text if text == PIPE => Location::Pipe,
-        text => Location::of(&text),
-    };
+    let of = |path: &Path| Location::of(&path.to_string_lossy());
     let from_to = FromTo { from: of(source), to: of(destination) };
     if !from_to.from.is_remote() && !from_to.to.is_remote() {
         return Err(usage(
@@ -124,17 +121,17 @@ fn infer(source: &Path, destination: &Path) -> Result<FromTo, Refused> {
 }
 
 fn prepare(
-    global: &GlobalArgs,
+    (global, given): (&GlobalArgs, &Given),
     args: &CopyArgs,
     origin: &Origin,
     stop: &StopHandle,
 ) -> Result<Prepared, Refused> {
     let places = places(args)?;
-    refused::check_places(places.from_to)?;
-    for text in refused::check_copy(args, places.from_to)? {
+    let pair = refused::check_places(places.from_to, places.destination)?;
+    for text in refused::check_copy(args, pair, given)? {
         notice(&text);
     }
-    let downloads = places.from_to.is_download();
+    let downloads = pair.verb == Verb::Get;
     for text in options::notices_of_variables(downloads) {
         notice(&text);
     }
@@ -150,7 +147,7 @@ fn prepare(
     let lists = downloads && args.names.list_of_files.is_none() && args.which.list_of_versions.is_none();
     let purpose = Purpose { operations: &operations, lists, reads: downloads };
     let (url, access) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;
-    if places.from_to.from == Location::Pipe {
+    if pair.is_from_pipe() {
         if matches!(options.content_type, ContentTypePolicy::Guess(_)) {
             // AzCopy does not guess what comes through a pipe.
             options.content_type = ContentTypePolicy::None;
@@ -158,13 +155,13 @@ fn prepare(
         let credential = access.now()?;
         return Ok(Prepared::Input { url, credential, options: Box::new(options) });
     }
-    let mut job = match (places.from_to.from, places.from_to.to) {
-        (Location::Local, _) => Job::upload(local, url, access.known()),
-        (_, Location::Local) => Job::download(url, access.known(), local),
-        (_, Location::Pipe) => {
+    let mut job = match pair.verb {
+        Verb::Put => Job::upload(local, url, access.known()),
+        Verb::Get if pair.is_to_pipe() => {
             output::stdout_is_data();
             Job::download_to(url, access.known(), Stdout(stdout()?))
         }
+        Verb::Get => Job::download(url, access.known(), local),
         _ => return Err(usage(format!("{}: not in this version", places.from_to))),
     };
     job = job.recursive(args.recursive.0).as_subdir(args.as_subdir.0);

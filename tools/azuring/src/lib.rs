@@ -65,6 +65,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use cli::Command;
 use cli::global::{GlobalArgs, LogLevel, OutputLevel, OutputType};
+use cli::pairs::Given;
 use exit::Exit;
 use jobs::Origin;
 use output::{Output, notice, tell, tell_lines};
@@ -102,7 +103,7 @@ fn command() -> Exit {
     };
     output_of(&cli.global).set();
     match prepare(&cli.global) {
-        Ok(()) => dispatch(&cli.global, cli.command, &origin),
+        Ok(()) => dispatch(&cli.global, &cli.given, cli.command, &origin),
         Err(refused) => refused.tell(),
     }
 }
@@ -122,13 +123,13 @@ fn prepare(global: &GlobalArgs) -> Result<(), Refused> {
     Ok(())
 }
 
-fn dispatch(global: &GlobalArgs, command: Command, origin: &Origin) -> Exit {
+fn dispatch(global: &GlobalArgs, given: &Given, command: Command, origin: &Origin) -> Exit {
     match command {
-        Command::Copy(args) => copy::run(global, &args, origin),
-        Command::List(args) => output::complete(list::run(global, &args)),
-        Command::Make(args) => make::run(global, &args),
-        Command::Remove(args) => remove::run(global, &args, origin),
-        Command::SetProperties(args) => set_properties::run(global, &args, origin),
+        Command::Copy(args) => copy::run(global, given, &args, origin),
+        Command::List(args) => output::complete(list::run(global, given, &args)),
+        Command::Make(args) => make::run(global, given, &args),
+        Command::Remove(args) => remove::run(global, given, &args, origin),
+        Command::SetProperties(args) => set_properties::run(global, given, &args, origin),
         Command::Sas(args) => output::complete(sas::run(global, &args)),
         Command::Env(args) => output::complete(environment::run(&args)),
         Command::Completion(args) => output::complete(pages::completion(&args)),

@@ -2,12 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use azuring_plan::from_to::Location;
+use azuring_plan::location::Location;
+use azuring_plan::pairs::{Pair, Verb};
 use azuring_transfer::{CommandError, FailureKind, ListOptions, ListTotals, StopHandle};
 
 use crate::access::{self, Purpose};
 use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::other::ListArgs;
+use crate::cli::pairs::Given;
 use crate::exit::{self, Exit};
 use crate::listing::Listing;
 use crate::output::{self, Output, Sink, notice, say, tell};
@@ -15,9 +17,9 @@ use crate::refused::{self, Refused, usage};
 use crate::view::json;
 use crate::{options, remove, run};
 
-pub(crate) fn run(global: &GlobalArgs, args: &ListArgs) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, given: &Given, args: &ListArgs) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    let (listing, listed) = match listed(global, args, &stop) {
+    let (listing, listed) = match listed((global, given), args, &stop) {
         Ok(listed) => listed,
         Err(refused) => return refused.tell(),
     };
@@ -55,9 +57,12 @@ pub(crate) fn run(global: &GlobalArgs, args: &ListArgs) -> Exit {
 
 type Listed = (Listing, Result<ListTotals, CommandError>);
 
-fn listed(global: &GlobalArgs, args: &ListArgs, stop: &StopHandle) -> Result<Listed, Refused> {
-    check_location(args)?;
-    refused::check_trailing_dot(args.trailing_dot.as_deref())?;
+fn listed(
+    (global, given): (&GlobalArgs, &Given),
+    args: &ListArgs,
+    stop: &StopHandle,
+) -> Result<Listed, Refused> {
+    refused::check_flags(row(args)?, given)?;
     remove::listen(global, None, stop)?;
     let (listing, unknown) = Listing::new(args);
     if !unknown.is_empty() {
@@ -86,19 +91,17 @@ fn listed(global: &GlobalArgs, args: &ListArgs, stop: &StopHandle) -> Result<Lis
     Ok((listing, totals))
 }
 
-fn check_location(args: &ListArgs) -> Result<(), Refused> {
-    let is_blob = match &args.location {
-        Some(location) => location.eq_ignore_ascii_case("blob"),
-        None => match Location::of(&args.target) {
-            Location::Blob => true,
-            Location::Local => {
-                return Err(usage(format!(
-                    "{} is not a URL: it looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS",
-                    args.target
-                )));
-            }
-            _ => false,
-        },
+/// What is listed, and that this version can.
+fn row(args: &ListArgs) -> Result<&'static Pair, Refused> {
+    let at = match &args.location {
+        Some(word) => Location::of_word(word),
+        None => Some(Location::of(&args.target)),
     };
-    if is_blob { Ok(()) } else { Err(usage("list: this version lists Blob storage")) }
+    if args.location.is_none() && at.is_some_and(|at| !at.is_remote()) {
+        return Err(usage(format!(
+            "{} is not a URL: it looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS",
+            args.target
+        )));
+    }
+    refused::check_alone(Verb::List, at)
 }

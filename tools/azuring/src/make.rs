@@ -1,34 +1,31 @@
 //! `azuring make`.
 
-use azuring_plan::from_to::Location;
+use azuring_plan::location::Location;
+use azuring_plan::pairs::Verb;
 use azuring_transfer::make_container;
 use serde_json::json;
 
 use crate::access::{self, Purpose};
 use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::other::MakeArgs;
+use crate::cli::pairs::Given;
 use crate::exit::{self, Exit};
 use crate::options;
 use crate::output::{self, Output, say};
-use crate::refused::{Refused, usage};
+use crate::refused::{self, Refused};
 use crate::run;
 use crate::view::{json, ndjson};
 
 /// AzCopy's words.
 const MADE: &str = "Successfully created the resource.";
 
-pub(crate) fn run(global: &GlobalArgs, args: &MakeArgs) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, given: &Given, args: &MakeArgs) -> Exit {
     run::stop_on_signals(|| {});
-    run::before_it_begins(|| make(global, args)).unwrap_or_else(|refused| refused.tell())
+    run::before_it_begins(|| make(global, given, args)).unwrap_or_else(|refused| refused.tell())
 }
 
-fn make(global: &GlobalArgs, args: &MakeArgs) -> Result<Exit, Refused> {
-    if args.quota_gb != 0 {
-        return Err(usage("--quota-gb is only for Azure Files"));
-    }
-    if Location::of(&args.target) != Location::Blob {
-        return Err(usage("make: this version makes containers of Blob storage"));
-    }
+fn make(global: &GlobalArgs, given: &Given, args: &MakeArgs) -> Result<Exit, Refused> {
+    refused::check_flags(refused::check_alone(Verb::Make, Some(Location::of(&args.target)))?, given)?;
     let (url, access) = access::open(&args.target, &Purpose::MAKE, global, &args.engine)?;
     let credential = access.now()?;
     if let Err(error) = make_container(&url, &credential, &options::common(global, &args.engine)?) {

@@ -1,13 +1,17 @@
 //! Why a command cannot be carried out, and the flags that are refused.
 
-mod pipe;
+use std::path::Path;
 
 use azuring_azure::EncryptionError;
-use azuring_plan::from_to::{FromTo, Location};
+use azuring_plan::flags::FLAGS;
+use azuring_plan::location::Location;
+use azuring_plan::pairs::{ALONE, FromTo, Pair, TO_NULL, Verb};
+use azuring_plan::place::NULL;
 use azuring_transfer::JobError;
 
-use crate::cli::copy::{CopyArgs, HardlinksArg, OverwriteArg, RefusedArgs};
+use crate::cli::copy::{CopyArgs, HardlinksArg, OverwriteArg};
 use crate::cli::global::GlobalArgs;
+use crate::cli::pairs::Given;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::redact::redact;
@@ -59,11 +63,6 @@ pub(crate) fn key(error: &EncryptionError) -> Refused {
     Refused { text: error.to_string(), exit: Exit::Authentication }
 }
 
-/// AzCopy's word for the direction.
-fn direction(from_to: FromTo) -> &'static str {
-    if from_to.is_upload() { "uploading" } else { "downloading" }
-}
-
 /// Checks the flags of every command. What is left is the notices of flags that have no effect.
 ///
 /// # Errors
@@ -95,15 +94,24 @@ pub(crate) fn check_global(global: &GlobalArgs) -> Result<Vec<String>, Refused> 
     Ok(notices)
 }
 
-/// Checks what `copy` is asked for against its direction, in AzCopy's words where it has some.
+/// Checks what was given against what is done, by the table of flags.
 ///
 /// # Errors
-/// The first flag that cannot be honoured.
-pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>, Refused> {
-    if args.upload.delete_destination_file.0 && !from_to.is_upload() {
-        return Err(usage("--delete-destination-file is for uploads: the destination has no blobs"));
+/// The first flag of the table that means nothing there.
+pub(crate) fn check_flags(pair: &Pair, given: &Given) -> Result<(), Refused> {
+    match FLAGS.iter().find_map(|flag| flag.refusal(pair, given.value(flag.name)?)) {
+        Some(text) => Err(usage(text)),
+        None => Ok(()),
     }
-    let notices = check_refused(&args.refused, from_to)?;
+}
+
+/// Checks what `copy` is asked for: each flag by itself, then what does not go together. What is left is the notices of
+/// flags that have no effect.
+///
+/// # Errors
+/// The first that cannot be honoured.
+pub(crate) fn check_copy(args: &CopyArgs, pair: &Pair, given: &Given) -> Result<Vec<String>, Refused> {
+    check_flags(pair, given)?;
     if args.upload.verify.0 && args.download.decompress.0 {
         return Err(usage("--verify compares bytes, and --decompress writes others: use one of them"));
     }
@@ -115,152 +123,51 @@ pub(crate) fn check_copy(args: &CopyArgs, from_to: FromTo) -> Result<Vec<String>
             "the --hardlinks option, when downloading, is only supported from a NFS file share",
         ));
     }
-    if from_to.is_upload() {
-        check_upload(args)?;
-    } else {
-        check_download(args)?;
-    }
-    pipe::check_pipe(args, from_to)?;
     if args.upload.preserve_setuid.0 && !args.upload.preserve_posix_properties.0 {
         return Err(usage("--preserve-setuid adds to --preserve-posix-properties: give that too"));
     }
-    Ok(notices)
-}
-
-fn check_upload(args: &CopyArgs) -> Result<(), Refused> {
-    if args.download.check_md5.is_some() {
-        return Err(usage("check-md5 is set but the job is not a download"));
-    }
-    if args.download.preserve_last_modified_time.0 {
-        return Err(usage("preserve-last-modified-time is not supported while uploading to Blob Storage"));
-    }
-    let only_down = [
-        ("decompress", args.download.decompress.0),
-        ("preserve-setuid", args.upload.preserve_setuid.0),
-        ("exclude-blob-type", args.which.exclude_blob_type.is_some()),
-        ("list-of-versions", args.which.list_of_versions.is_some()),
-    ];
-    refuse_set(&only_down, "uploading")
-}
-
-fn check_download(args: &CopyArgs) -> Result<(), Refused> {
-    let blob = &args.blob;
-    let only_up = [
-        ("follow-symlinks flag", args.upload.follow_symlinks.0),
-        ("blob-tier", blob.block_blob_tier.is_some() || blob.page_blob_tier.is_some()),
-        ("no-guess-mime-type", blob.no_guess_mime_type.0),
-        ("content-type", blob.content_type.is_some()),
-        ("content-encoding", blob.content_encoding.is_some()),
-        ("content-language", blob.content_language.is_some()),
-        ("content-disposition", blob.content_disposition.is_some()),
-        ("cache-control", blob.cache_control.is_some()),
-        ("metadata", blob.metadata.is_some()),
-        ("blob-tags", blob.blob_tags.is_some()),
-        ("put-md5", blob.put_md5.0),
-        ("put-blob-size-mb", blob.put_blob_size_mb.is_some()),
-        ("blob-type", blob.blob_type != crate::cli::copy::BlobTypeArg::Detect),
-    ];
-    refuse_set(&only_up, "downloading")
-}
-
-fn refuse_set(flags: &[(&str, bool)], while_what: &str) -> Result<(), Refused> {
-    match flags.iter().find(|(_, set)| *set) {
-        Some((flag, _)) => Err(usage(format!("{flag} is not supported while {while_what}"))),
-        None => Ok(()),
-    }
-}
-
-/// AzCopy's flags for other places and other systems.
-fn check_refused(args: &RefusedArgs, from_to: FromTo) -> Result<Vec<String>, Refused> {
-    let windows = [
-        ("include-attributes", args.include_attributes.is_some()),
-        ("exclude-attributes", args.exclude_attributes.is_some()),
-        ("backup", args.backup.0),
-    ];
-    if let Some((flag, _)) = windows.iter().find(|(_, set)| *set) {
-        return Err(usage(format!("--{flag} is for Windows only")));
-    }
-    if args.include.is_some() || args.exclude.is_some() {
-        return Err(usage(
-            "the include and exclude parameters have been replaced by include-pattern; include-path; \
-             exclude-pattern and exclude-path. For info, run: azuring copy --help",
-        ));
-    }
-    if args.exclude_container.is_some() {
-        return Err(usage(
-            "--exclude-container: accounts as a whole are not in this version; name a container",
-        ));
-    }
-    if args.force_if_read_only.0 {
-        return Err(usage(FORCE_IF_READ_ONLY));
-    }
-    if args.preserve_permissions.0 {
-        return Err(usage(
-            "preserve-permissions is set but the job is not between permission-aware resources",
-        ));
-    }
-    if args.preserve_info.0 {
-        return Err(usage(
-            "preserve-info is set but the job is not between resources that have such properties",
-        ));
-    }
-    if args.preserve_owner.is_some() && from_to.is_upload() {
-        return Err(usage("flag --preserve-owner can only be used on downloads"));
-    }
-    if args.flush_threshold.is_some() {
-        return Err(usage("--flush-threshold is only for Data Lake Storage's own endpoint"));
-    }
-    check_trailing_dot(args.trailing_dot.as_deref())?;
-    let s2s = [
-        ("s2s-preserve-access-tier", args.s2s_preserve_access_tier.is_some()),
-        ("s2s-preserve-properties", args.s2s_preserve_properties.is_some()),
-        ("s2s-get-properties-in-backend", args.s2s_get_properties_in_backend.is_some()),
-        ("s2s-detect-source-changed", args.s2s_detect_source_changed.is_some()),
-        ("s2s-handle-invalid-metadata", args.s2s_handle_invalid_metadata.is_some()),
-        ("s2s-preserve-blob-tags", args.s2s_preserve_blob_tags.is_some()),
-    ];
-    refuse_set(&s2s, direction(from_to))?;
     let mut notices = Vec::new();
-    if args.disable_auto_decoding.0 {
+    if args.refused.disable_auto_decoding.0 {
         notices.push(
             "--disable-auto-decoding has no effect between Linux and Blob storage, as in AzCopy".to_owned(),
         );
     }
-    if args.preserve_owner.is_some() {
+    if args.refused.preserve_owner.is_some() {
         notices
             .push("--preserve-owner has no effect without --preserve-permissions, as in AzCopy".to_owned());
     }
     Ok(notices)
 }
 
-/// AzCopy's words.
-pub(crate) const FORCE_IF_READ_ONLY: &str =
-    "force-if-read-only is only supported when the target is Azure Files or a Windows file system";
-
-/// Blob names keep their dots: only the default is right here.
+/// The row of a copy.
 ///
 /// # Errors
-/// Any other value.
-pub(crate) fn check_trailing_dot(value: Option<&str>) -> Result<(), Refused> {
-    match value {
-        None => Ok(()),
-        Some(value) if value.eq_ignore_ascii_case("enable") => Ok(()),
-        Some(value) => Err(usage(format!("--trailing-dot={value} is only for Azure Files"))),
+/// What this version does not copy, with the reason.
+pub(crate) fn check_places(from_to: FromTo, destination: &Path) -> Result<&'static Pair, Refused> {
+    match (Pair::of(from_to), from_to.refusal(Verb::Get.command())) {
+        (Some(pair), None) if pair.to == Some(Location::Local) && destination == Path::new(NULL) => {
+            Ok(&TO_NULL)
+        }
+        (Some(pair), None) => Ok(pair),
+        (_, why) => Err(usage(why.unwrap_or_default())),
     }
 }
 
-/// What this version moves: between local files, pipes and Blob storage.
+/// The row of a command that has one place; `None`: a word that is no place.
 ///
 /// # Errors
-/// Any other pair, with what to do instead.
-pub(crate) fn check_places(from_to: FromTo) -> Result<(), Refused> {
-    use Location::{Blob, Local, Pipe};
-    match (from_to.from, from_to.to) {
-        (Local | Pipe, Blob) | (Blob, Local | Pipe) => Ok(()),
-        (Blob, Blob) => Err(usage(format!(
-            "{from_to}: the source is a URL and so is the destination: copies between accounts are not in this version"
-        ))),
-        _ => Err(usage(format!("{from_to}: this version moves between local files and Blob storage"))),
+/// What this version does not do there, with the reason.
+pub(crate) fn check_alone(verb: Verb, at: Option<Location>) -> Result<&'static Pair, Refused> {
+    let why = |pair: &Pair| usage(format!("{}: {}", verb.command(), pair.why));
+    match at.and_then(|at| Pair::alone(verb, at)) {
+        Some(pair) if pair.is_possible() => Ok(pair),
+        Some(pair) => Err(why(pair)),
+        // Whatever it is, it is less than what a later version will do.
+        None => Err(ALONE
+            .iter()
+            .filter(|pair| pair.verb == verb)
+            .find(|pair| !pair.is_possible())
+            .map_or_else(|| usage(format!("{}: not there", verb.command())), why)),
     }
 }
 

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use azuring_azure::SasOperation;
 use azuring_plan::filter::Filter;
-use azuring_plan::from_to::{FromTo, Location};
+use azuring_plan::location::Location;
+use azuring_plan::pairs::{FromTo, Pair, Verb};
 use azuring_transfer::{DeleteSnapshots, Job, JobOptions, PermanentDelete, StopHandle};
 
 use crate::access::{self, Purpose};
 use crate::cli::filter::RegexArgs;
 use crate::cli::global::GlobalArgs;
+use crate::cli::pairs::{Given, possible};
 use crate::cli::remove::{DeleteSnapshotsArg, PermanentDeleteArg, RemoveArgs};
 use crate::exit::Exit;
 use crate::jobs::{self, Origin, Places};
@@ -20,26 +22,27 @@ use crate::run;
 use crate::stdin::{self, Lines};
 use crate::view::Facts;
 
-pub(crate) fn run(global: &GlobalArgs, args: &RemoveArgs, origin: &Origin) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, given: &Given, args: &RemoveArgs, origin: &Origin) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    match prepare(global, args, origin, &stop) {
+    match prepare((global, given), args, origin, &stop) {
         Ok((job, facts)) => run::run(job, &stop, facts),
         Err(refused) => refused.tell(),
     }
 }
 
-/// What a URL that is given alone is, and that it is in Blob storage.
-pub(crate) fn target(url: &str, from_to: Option<&str>, to: Location) -> Result<FromTo, Refused> {
+/// What a URL that is given alone is, and that this version can do with it what leads `to` there.
+pub(crate) fn target(url: &str, from_to: Option<&str>, to: Location) -> Result<&'static Pair, Refused> {
     let from_to = match from_to {
         Some(name) => FromTo::parse(name)?,
         None => FromTo { from: Location::of(url), to },
     };
-    match from_to {
-        FromTo { from: Location::Blob, to: given } if given == to => Ok(from_to),
-        FromTo { from: Location::Local, .. } => Err(usage(format!(
+    let command = if to == Location::Trash { Verb::Remove.command() } else { Verb::SetProperties.command() };
+    match (Pair::of(from_to), from_to.refusal(command)) {
+        (Some(pair), None) => Ok(pair),
+        _ if !from_to.from.is_remote() => Err(usage(format!(
             "{url} is not a URL: it looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS"
         ))),
-        other => Err(usage(format!("{other}: this version works on Blob storage (Blob{to})"))),
+        (_, why) => Err(usage(format!("{} ({})", why.unwrap_or_default(), possible(command)))),
     }
 }
 
@@ -64,16 +67,13 @@ pub(crate) fn listen(
 }
 
 fn prepare(
-    global: &GlobalArgs,
+    (global, given): (&GlobalArgs, &Given),
     args: &RemoveArgs,
     origin: &Origin,
     stop: &StopHandle,
 ) -> Result<(Job, Facts), Refused> {
-    let from_to = target(&args.target, args.from_to.as_deref(), Location::Trash)?;
-    if args.force_if_read_only.0 {
-        return Err(usage(refused::FORCE_IF_READ_ONLY));
-    }
-    refused::check_trailing_dot(args.trailing_dot.as_deref())?;
+    let pair = target(&args.target, args.from_to.as_deref(), Location::Trash)?;
+    refused::check_flags(pair, given)?;
     listen(global, args.names.list_of_files.as_deref(), stop)?;
     let permanent_delete = match args.permanent_delete {
         PermanentDeleteArg::None => None,
@@ -118,7 +118,7 @@ fn prepare(
     }
     let facts = Facts {
         dry_run: args.dry_run.0,
-        from_to: Some(from_to),
+        from_to: pair.from_to(),
         blob_type: "Detect".to_owned(),
         resume_flags: places.resume_flags(),
         ..Facts::default()
@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn the_target_is_in_blob_storage() {
         let url = "https://a.blob.core.windows.net/c";
-        let told = |url, from_to| target(url, from_to, Location::Trash).map_err(|refused| refused.text);
+        let told = |url, from_to| {
+            let pair = target(url, from_to, Location::Trash).map_err(|refused| refused.text)?;
+            Ok::<_, String>(pair.from_to().unwrap())
+        };
         assert_eq!(told(url, None).unwrap().to_string(), "BlobTrash");
         assert_eq!(told(url, Some("blobtrash")).unwrap().to_string(), "BlobTrash");
         assert!(told(url, Some("FileTrash")).unwrap_err().contains("this version works on Blob storage"));

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use azuring_azure::SasOperation;
 use azuring_plan::filter::Filter;
-use azuring_plan::from_to::Location;
+use azuring_plan::location::Location;
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{Job, JobOptions, PropertyChange, RehydratePriority, StopHandle};
 
 use crate::access::{self, Purpose};
 use crate::cli::filter::{RegexArgs, TimeArgs};
 use crate::cli::global::GlobalArgs;
+use crate::cli::pairs::Given;
 use crate::cli::set_properties::{RehydratePriorityArg, SetPropertiesArgs};
 use crate::exit::Exit;
 use crate::jobs::{self, Origin, Places};
@@ -24,22 +25,22 @@ use crate::view::Facts;
 /// AzCopy's word for "remove what there is".
 const CLEAR: &str = "clear";
 
-pub(crate) fn run(global: &GlobalArgs, args: &SetPropertiesArgs, origin: &Origin) -> Exit {
+pub(crate) fn run(global: &GlobalArgs, given: &Given, args: &SetPropertiesArgs, origin: &Origin) -> Exit {
     let stop = run::stop_on_signals(|| {});
-    match prepare(global, args, origin, &stop) {
+    match prepare((global, given), args, origin, &stop) {
         Ok((job, facts)) => run::run(job, &stop, facts),
         Err(refused) => refused.tell(),
     }
 }
 
 fn prepare(
-    global: &GlobalArgs,
+    (global, given): (&GlobalArgs, &Given),
     args: &SetPropertiesArgs,
     origin: &Origin,
     stop: &StopHandle,
 ) -> Result<(Job, Facts), Refused> {
-    let from_to = target(&args.target, args.from_to.as_deref(), Location::None)?;
-    refused::check_trailing_dot(args.trailing_dot.as_deref())?;
+    let pair = target(&args.target, args.from_to.as_deref(), Location::None)?;
+    refused::check_flags(pair, given)?;
     listen(global, args.names.list_of_files.as_deref(), stop)?;
     let change = change(args)?;
     if args.metadata.as_deref() == Some(CLEAR) {
@@ -56,7 +57,7 @@ fn prepare(
         dry_run: args.dry_run.0,
         pipe: false,
         asks: false,
-        from_to: Some(from_to),
+        from_to: pair.from_to(),
         blob_type: "Detect".to_owned(),
         tags: change.tags.clone().unwrap_or_default(),
         metadata: change.metadata.clone().unwrap_or_default(),

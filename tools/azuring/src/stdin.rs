@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use azuring_plan::from_to::{FromTo, Location};
+use azuring_plan::location::Location;
+use azuring_plan::pairs::FromTo;
 use azuring_transfer::StopHandle;
 use rustix::fs::OFlags;
 

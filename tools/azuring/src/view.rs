@@ -7,7 +7,7 @@ pub(crate) mod text;
 use std::path::Path;
 use std::sync::Arc;
 
-use azuring_plan::from_to::FromTo;
+use azuring_plan::pairs::FromTo;
 use azuring_transfer::{Event, JobPlan, Progress, Report};
 
 use crate::cli::global::OutputType;

@@ -27,8 +27,13 @@ pub(crate) fn complete(command: Command) -> Command {
     command.mut_subcommands(complete)
 }
 
+/// Whether a flag is a [`Switch`].
+pub(super) fn is_switch(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == std::any::TypeId::of::<Switch>()
+}
+
 fn switch(arg: Arg) -> Arg {
-    if arg.get_value_parser().type_id() != std::any::TypeId::of::<Switch>() {
+    if !is_switch(&arg) {
         return arg;
     }
     let arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL");

@@ -8,9 +8,13 @@ fn checked(line: &str) -> Result<Vec<String>, String> {
     let destination = args.destination.as_deref().unwrap();
     let from_to = match &args.from_to {
         Some(name) => FromTo::parse(name).unwrap(),
-        None => FromTo::infer(args.source.to_str().unwrap(), destination.to_str().unwrap()).unwrap(),
+        None => {
+            let of = |path: &Path| Location::of(path.to_str().unwrap());
+            FromTo { from: of(&args.source), to: of(destination) }
+        }
     };
-    notices.extend(check_copy(&args, from_to).map_err(|refused| refused.text)?);
+    let pair = check_places(from_to, destination).unwrap();
+    notices.extend(check_copy(&args, pair, &cli.given).map_err(|refused| refused.text)?);
     Ok(notices)
 }
 
@@ -41,7 +45,11 @@ fn flags_that_cannot_be_honoured_are_refused_with_the_reason() {
             "--delete-destination-file",
             "--delete-destination-file is for uploads: the destination has no blobs",
         ),
-        (DOWN, "--force-if-read-only", FORCE_IF_READ_ONLY),
+        (
+            DOWN,
+            "--force-if-read-only",
+            "force-if-read-only is only supported when the target is Azure Files or a Windows file system",
+        ),
         (UP, "--preserve-owner=false", "flag --preserve-owner can only be used on downloads"),
         (
             UP,
@@ -205,6 +213,6 @@ fn places_that_are_not_in_this_version() {
         ("S3Blob", false),
         ("BlobTrash", false),
     ] {
-        assert_eq!(check_places(FromTo::parse(name).unwrap()).is_ok(), want, "{name}");
+        assert_eq!(check_places(FromTo::parse(name).unwrap(), Path::new("x")).is_ok(), want, "{name}");
     }
 }

@@ -110,7 +110,7 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
         dry_run: true,
         pipe: false,
         asks: false,
-        from_to: Some(azuring_plan::from_to::FromTo::parse(name).unwrap()),
+        from_to: Some(azuring_plan::pairs::FromTo::parse(name).unwrap()),
         blob_type: "Detect".to_owned(),
         tags: pairs("k", "v"),
         metadata: pairs("a", "1"),
