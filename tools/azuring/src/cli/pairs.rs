@@ -41,7 +41,7 @@ fn value_of(arg: &Arg, matches: &ArgMatches) -> Option<String> {
     if is_switch(arg) {
         return matches.get_one::<Switch>(id).map(|switch| switch.0.to_string());
     }
-    matches.get_raw(id)?.last().map(|value| value.to_string_lossy().into_owned())
+    matches.get_raw(id)?.next_back().map(|value| value.to_string_lossy().into_owned())
 }
 
 /// The names of the pairs that a command does.
