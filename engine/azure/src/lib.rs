@@ -4,8 +4,8 @@
 //! operation, and what its answers and errors mean.
 //!
 //! ```text
-//!   blob ─────────────> exchange ───────────────────> account        three rooms; an arrow is "imports"
-//!   └────────────────────────────────────────────────────^           and none runs the other way
+//!   blob ─────────────> exchange ───────────────────> account        three rooms; an arrow says "imports":
+//!   └────────────────────────────────────────────────────^           none runs the other way (tests/house)
 //!
 //!   account    BlobUrl: where    Credential: may I    Sas, SasBuilder    AccountKey    Bearer: tokens
 //!   exchange   BlobProperties, Encryption ─> Target: rendered once ─> BlobClient ─> azuring-link
