@@ -3,10 +3,9 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use azuring_azure::{BlobProperties, BlobUrl, Credential, Target, UrlError, Wanted};
+use azuring_azure::{BlobProperties, BlobUrl, Credential, UrlError, Wanted};
 use azuring_job::choices::{ListOfFiles, PropertyChange, Symlinks};
 use azuring_job::durable::{Before, Durable};
 use azuring_job::job_error::JobError;
@@ -18,9 +17,8 @@ use azuring_lane::change::{Remove, SetProperties};
 use azuring_lane::descriptors::{Needs, Opens, Split};
 use azuring_lane::download;
 use azuring_lane::download::Download;
-use azuring_lane::in_order::Held;
 use azuring_lane::lane::LaneShare;
-use azuring_lane::task::{Origin, Task, Tree, Upload};
+use azuring_lane::task::{Origin, Task, Tree};
 use azuring_lane::upload::Stream;
 use azuring_local::Destination;
 use azuring_plan::PlanError;
@@ -30,6 +28,7 @@ use azuring_plan::filter::Filter;
 use azuring_plan::name::check;
 use azuring_ring::probe;
 
+use crate::frame;
 use crate::job::{Job, JobPlan, Verb};
 use crate::list::check_state;
 use crate::remote::RemoteSource;
@@ -222,15 +221,7 @@ impl JobBuilder {
             What::Stream(given) => input = given.take(),
             _ => {}
         }
-        let upload = |origin| {
-            Task::Upload(Upload {
-                origin,
-                held: held(&shares),
-                asking: Mutex::new(()),
-                visible: Mutex::default(),
-                no_leases: AtomicBool::new(false),
-            })
-        };
+        let upload = |origin| frame::upload(origin, &shares);
         let (verb, source, destination, is_pattern, task, finder) = match &self.what {
             What::Upload(source) => {
                 let found = Source::resolve(source, self.url.path(), &self.local_options(&split))?;
@@ -273,23 +264,13 @@ impl JobBuilder {
                 )
             }
         };
-        let endpoint = self.url.endpoint();
-        let tls = self.options.tls(&endpoint)?;
-        self.options.properties.check()?;
-        let credential = match self.find {
-            Some(find) => find().map_err(JobError::Login)?,
-            None => self.credential,
+        let change = match &self.what {
+            What::SetProperties(change) => Some(change),
+            _ => None,
         };
-        let mut target = Target::new(self.url, credential, &self.options.properties)?;
-        if let Some(prefix) = &self.options.user_agent_prefix {
-            target = target.with_user_agent_prefix(prefix)?;
-        }
-        if let Some(encryption) = &self.options.encryption {
-            target = target.with_encryption(encryption)?;
-        }
-        if let What::SetProperties(PropertyChange { metadata: Some(metadata), .. }) = &self.what {
-            target = target.spelling(metadata);
-        }
+        let (find, given) = (self.find, self.credential);
+        let find = || find.map_or(Ok(given), |find| find().map_err(JobError::Login));
+        let (target, tls) = frame::target(self.url, find, &self.options, change)?;
         let lanes = shares.len();
         let settles = matches!(&task, Task::Download(task) if !task.is_null());
         let durable = Self::open_journal(self.keep, id, settles)?;
@@ -368,12 +349,9 @@ impl JobBuilder {
         job: uuid::Uuid,
         split: &Split,
     ) -> Result<Download, JobError> {
-        let (range_bytes, dry_run) = (self.range_bytes(), self.options.dry_run);
-        let mode = 0o666 & !azuring_local::umask();
         let place = Destination::resolve(destination).map_err(JobError::Destination)?;
-        let (naming, held, job) = (self.naming, held(shares), job.into_bytes());
-        let task = Download::new((destination, place), naming, dry_run, range_bytes, held, mode, job);
-        Ok(task.holding(split.directories))
+        let job = job.into_bytes();
+        Ok(frame::download((destination, place), self.naming, &self.options, shares, job, split))
     }
 
     fn remote(&self, stubs: bool, split: &Split) -> Result<Finder, JobError> {
@@ -394,14 +372,4 @@ impl JobBuilder {
             at_once: split.lines,
         })))
     }
-
-    /// Bytes of a range of a download: what was asked for, or the largest with a checksum.
-    fn range_bytes(&self) -> u64 {
-        self.options.blocks.block_size.unwrap_or(azuring_azure::MAX_CRC64_RANGE_BYTES)
-    }
-}
-
-/// What may wait to be summed: a quarter of the smallest lane's buffers, so that no lane is ever without.
-fn held(shares: &[LaneShare]) -> Arc<Held> {
-    Held::new(shares.iter().map(|share| share.pool_bytes as u64 / 4).min().unwrap_or_default())
 }

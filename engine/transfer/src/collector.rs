@@ -2,17 +2,18 @@
 
 use azuring_job::failure::FailureKind;
 use azuring_job::messages::Message;
-use azuring_job::outcome::{Counts, Done, Entity, Event, SkippedKind};
+use azuring_job::outcome::{Counts, Done, Entity, Event, Outcome, SkippedKind};
 use azuring_lane::shared::Shared;
 use crossbeam::channel::Receiver;
 
-/// Reads messages until every sender is gone; calls `tell` for each event; returns the exact counts, those of earlier runs
-/// included; `kinds` are those of failures that are counted there. What it reads is in the journal before it is told.
+/// Reads messages until every sender is gone; calls `listen` with outcomes and `tell` for each event; returns the exact
+/// counts, those of earlier runs included; `kinds` are those of failures that are counted there. What it reads is in the
+/// journal before it is told.
 pub(crate) fn collect(
     messages: &Receiver<Message>,
     shared: &Shared,
-    before: Counts,
-    mut kinds: Vec<FailureKind>,
+    (before, mut kinds): (Counts, Vec<FailureKind>),
+    listen: &mut dyn FnMut(&[Outcome]),
     mut tell: impl FnMut(Event),
 ) -> (Counts, Vec<FailureKind>) {
     let progress = &shared.session.progress;
@@ -31,6 +32,7 @@ pub(crate) fn collect(
                     // Whoever goes on with the job does them again.
                     shared.session.verdict.stop_for(&failure);
                 }
+                listen(&outcomes);
                 for outcome in outcomes {
                     let is_folder = outcome.entity == Entity::Folder;
                     counts.bytes_found += outcome.length;

@@ -9,9 +9,10 @@ use azuring_azure::{BlobUrl, Credential, Target};
 use azuring_job::again::Again;
 use azuring_job::choices::PropertyChange;
 use azuring_job::durable::{Before, Durable};
+use azuring_job::entry::Entry;
 use azuring_job::messages;
 use azuring_job::options::JobOptions;
-use azuring_job::outcome::{Event, Report};
+use azuring_job::outcome::{Event, Outcome, Report};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::{StopHandle, Verdict};
 use azuring_lane::lane::{LaneShare, new_histogram};
@@ -143,6 +144,17 @@ impl Job {
     /// Runs the job on threads of its own and returns when it has ended. `tell` is called on this thread for
     /// every event; a slow `tell` slows the job.
     pub fn run(self, stop: &StopHandle, mut tell: impl FnMut(Event)) -> Report {
+        self.go(stop, &mut |_| {}, &mut tell).0
+    }
+
+    /// The same; `listen` is called with every outcome before it is told. Returns also the lines of a list that are no blobs
+    /// and that nobody has expanded.
+    pub(crate) fn go(
+        self,
+        stop: &StopHandle,
+        listen: &mut dyn FnMut(&[Outcome]),
+        mut tell: &mut dyn FnMut(Event),
+    ) -> (Report, Vec<Entry>) {
         let begun = Instant::now();
         let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
         let verdict = Verdict::new(stop.clone());
@@ -180,7 +192,7 @@ impl Job {
         let settler = threads::settle(&shared);
         let (messages, inbox) = messages::channel(shared.session.options.dry_run);
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
-        let (counts, kinds) = collector::collect(&inbox, &shared, before, known, &mut tell);
+        let (counts, kinds) = collector::collect(&inbox, &shared, (before, known), listen, &mut tell);
         let verdict = &shared.session.verdict;
         let mut report = Report {
             counts,
@@ -222,11 +234,12 @@ impl Job {
         {
             report.fatal.get_or_insert(*failure);
         }
+        let missing = shared.lines.as_ref().map(Lines::take).unwrap_or_default();
         // The threads are gone, but for one that waits for a disk: nobody else holds it.
         if let Some(durable) = Arc::into_inner(shared).and_then(|shared| shared.durable) {
             durable.close();
         }
-        report
+        (report, missing)
     }
 
     /// Reads every blob of this upload's source back and compares it with its file. See [`read_back`].

@@ -68,6 +68,7 @@ mod builder;
 mod collector;
 mod command;
 mod delegate;
+mod frame;
 mod job;
 mod list;
 mod list_reader;
