@@ -1,7 +1,10 @@
-//! Commands that are no jobs: one thread, no files, no lanes.
+//! Commands that are no jobs: one thread of their own, no files, no lanes.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
 
 use azuring_azure::{Access, BlobClient, BlobUrl, Credential, RequestError, Target};
 use azuring_job::failure::{Failure, FailureKind};
@@ -15,7 +18,9 @@ use azuring_lane::request::{Begin, Cut, GaveUp, Sender, request};
 use azuring_lane::session::Session;
 use azuring_ring::{IoPath, LaneRuntime};
 use hdrhistogram::Histogram;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::wait::wait_for;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -84,16 +89,24 @@ impl Command {
         Ok(Self { session, permits: Semaphore::new(at_once), latency_us, cut: Cut::default() })
     }
 
-    /// Runs `work` with a client on the calling thread.
-    pub(crate) fn run<T>(
+    /// Runs `work` with a client on a thread of its own: the calling one may be a runtime's, in which no other can run.
+    pub(crate) fn start<T: Send + 'static>(
+        self,
+        work: impl AsyncFnOnce(&Self, BlobClient) -> Result<T, CommandError> + Send + 'static,
+    ) -> Answer<T> {
+        let (send, answer) = oneshot::channel();
+        let run = move || drop(send.send(self.run(work)));
+        let thread = std::thread::Builder::new().name("command".to_owned()).spawn(run);
+        Answer { answer, thread: Some(thread), given_up: None }
+    }
+
+    fn run<T>(
         &self,
-        work: impl AsyncFnOnce(BlobClient) -> Result<T, CommandError>,
+        work: impl AsyncFnOnce(&Self, BlobClient) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
-        let runtime = LaneRuntime::new(&IoPath::Threads { reason: String::new() }).map_err(|error| {
-            let text = format!("the command could not be started: {error}");
-            CommandError::failed(Failure::new(FailureKind::Limit, "", text))
-        })?;
-        let work = async { work(self.session.client()).await };
+        let runtime = LaneRuntime::new(&IoPath::Threads { reason: String::new() })
+            .map_err(|error| not_started(&error))?;
+        let work = async { work(self, self.session.client()).await };
         let (cut, verdict) = (&self.cut, &self.session.verdict);
         match self.session.access {
             Access::Read | Access::List => runtime.block_on(cut.watch_reading(verdict, work)),
@@ -133,5 +146,59 @@ impl Command {
             failure.kind = FailureKind::Missing;
         }
         CommandError::Failed(failure)
+    }
+}
+
+fn not_started(error: &std::io::Error) -> CommandError {
+    let text = format!("the command could not be started: {error}");
+    CommandError::failed(Failure::new(FailureKind::Limit, "", text))
+}
+
+/// What a command that runs has to say at its end.
+pub(crate) struct Answer<T> {
+    answer: oneshot::Receiver<Result<T, CommandError>>,
+    /// `None` once it has ended.
+    thread: Option<std::io::Result<JoinHandle<()>>>,
+    /// Used when nobody waits for the answer any more.
+    given_up: Option<StopHandle>,
+}
+
+impl<T> Answer<T> {
+    /// Cuts the command short, by the handle that it was made with, when nobody waits for its answer any more.
+    pub(crate) fn or_give_up(mut self, stop: StopHandle) -> Self {
+        self.given_up = Some(stop);
+        self
+    }
+
+    /// Blocks until it is there.
+    pub(crate) fn wait(self) -> Result<T, CommandError> {
+        wait_for(self)
+    }
+}
+
+impl<T> Future for Answer<T> {
+    type Output = Result<T, CommandError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(context) else { return Poll::Pending };
+        self.given_up = None;
+        let thread = self.thread.take().expect("nobody polls what was ready");
+        Poll::Ready(match (answer, thread) {
+            (Ok(answer), _) => answer,
+            (Err(_), Err(error)) => Err(not_started(&error)),
+            // It has ended without an answer.
+            (Err(_), Ok(thread)) => match thread.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => unreachable!("a command that ends has an answer"),
+            },
+        })
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.given_up {
+            stop.cut_short();
+        }
     }
 }

@@ -6,7 +6,7 @@ use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UserDelegationKey};
 use azuring_job::options::JobOptions;
 use azuring_job::verdict::StopHandle;
 
-use crate::command::{Command, CommandError};
+use crate::command::{Answer, Command, CommandError};
 
 /// Gets a user delegation key of the URL's account, for SAS between `start` and `expiry`, at most 7 days later. The
 /// credential has to be a token.
@@ -19,9 +19,20 @@ pub fn user_delegation_key(
     options: &JobOptions,
     (start, expiry): (SystemTime, SystemTime),
 ) -> Result<UserDelegationKey, CommandError> {
-    let command = Command::new(url, (credential, Access::Delegate), options, &StopHandle::new(), 1)?;
-    command.run(async |client: BlobClient| {
+    begin(url, credential, options, &StopHandle::new(), (start, expiry))?.wait()
+}
+
+/// Begins to get it.
+pub(crate) fn begin(
+    url: &BlobUrl,
+    credential: &Credential,
+    options: &JobOptions,
+    stop: &StopHandle,
+    (start, expiry): (SystemTime, SystemTime),
+) -> Result<Answer<UserDelegationKey>, CommandError> {
+    let command = Command::new(url, (credential, Access::Delegate), options, stop, 1)?;
+    Ok(command.start(async move |command: &Command, client: BlobClient| {
         let got = command.ask(async || client.user_delegation_key(start, expiry).await).await;
         got.map_err(|gave_up| command.failed(gave_up))
-    })
+    }))
 }

@@ -79,6 +79,7 @@ mod remote;
 mod source;
 mod threads;
 mod upload_from;
+mod wait;
 
 #[doc(hidden)]
 pub use azuring_azure::Clock;
@@ -112,9 +113,10 @@ pub use builder::JobBuilder;
 pub use command::CommandError;
 pub use delegate::user_delegation_key;
 pub use job::{Job, JobPlan, Verb};
-pub use list::{ListOptions, ListTotals, ListedBlob, list};
+pub use list::{ListOptions, ListTotals, ListedBlob, Listing, list};
 pub use make::make_container;
 pub use public::is_public;
 pub use upload_from::upload_from;
 
+pub mod nonblocking;
 pub mod read_back;

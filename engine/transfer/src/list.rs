@@ -38,13 +38,17 @@ use azuring_job::options::JobOptions;
 use azuring_job::verdict::StopHandle;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::{directory_prefix, encode_path};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
-use crate::command::{Command, CommandError};
+use crate::command::{Answer, Command, CommandError};
+use crate::wait::wait_for;
 use seen::Seen;
 
 /// Requests in flight. Each may have a page of 4 to 5 MB on its way, and all of them share 64 MB.
 const AT_ONCE: usize = 8;
+/// Blobs that are handed over at a time, and such batches that wait for whoever reads them: then the listing waits.
+const BATCH: usize = 256;
+const WAITING: usize = 4;
 /// Directories of one level that are listed each for itself. Where there are more, they are small, or one page after the
 /// other is as good.
 const MAX_PREFIXES: usize = 256;
@@ -101,30 +105,100 @@ pub fn list(
     credential: &Credential,
     options: &ListOptions,
     stop: &StopHandle,
-    tell: impl FnMut(ListedBlob) -> ControlFlow<()>,
+    mut tell: impl FnMut(ListedBlob) -> ControlFlow<()>,
 ) -> Result<ListTotals, CommandError> {
-    let path = RemotePath::parse(url.raw_path()).map_err(JobError::from)?;
-    check_state(url, &path).map_err(JobError::from)?;
-    let at_once = if options.parallel { AT_ONCE } else { 1 };
-    let command = Command::new(url, (credential, Access::List), &options.engine, stop, at_once)?;
-    let mut totals = command.run(async |client| {
-        let listing = Listing {
-            command: &command,
-            client,
-            options,
-            base: String::new(),
-            tell: RefCell::new(tell),
-            enough: Cell::new(false),
-            totals: Cell::default(),
-            found: Cell::new(false),
-            waiting: RefCell::default(),
-            working: Cell::new(0),
-            changed: Notify::new(),
-        };
-        listing.run(&path, at_once).await
-    })?;
-    totals.requests = command.session.progress.planner().requests.load(Ordering::Relaxed);
-    Ok(totals)
+    let mut listing = Listing::begin(url, credential, options, stop)?;
+    while let Some(blob) = wait_for(listing.next()) {
+        if tell(blob?).is_break() {
+            break;
+        }
+    }
+    let totals = listing.totals;
+    match listing.end() {
+        // The caller has had enough.
+        Some(answer) => Ok(ListTotals { requests: answer.wait()?, ..totals }),
+        None => Ok(totals),
+    }
+}
+
+/// A listing that goes on on a thread of its own. It waits while nobody reads it; dropping it ends it.
+pub struct Listing {
+    batches: mpsc::Receiver<Vec<ListedBlob>>,
+    batch: std::vec::IntoIter<ListedBlob>,
+    /// The number of requests; `None` once it was read.
+    answer: Option<Answer<u64>>,
+    totals: ListTotals,
+}
+
+impl Listing {
+    pub(crate) fn begin(
+        url: &BlobUrl,
+        credential: &Credential,
+        options: &ListOptions,
+        stop: &StopHandle,
+    ) -> Result<Self, CommandError> {
+        let path = RemotePath::parse(url.raw_path()).map_err(JobError::from)?;
+        check_state(url, &path).map_err(JobError::from)?;
+        let at_once = if options.parallel { AT_ONCE } else { 1 };
+        let command = Command::new(url, (credential, Access::List), &options.engine, stop, at_once)?;
+        let (out, batches) = mpsc::channel(WAITING);
+        let options = options.clone();
+        let answer = command.start(async move |command: &Command, client: BlobClient| {
+            let lister = Lister {
+                command,
+                client,
+                options: &options,
+                base: String::new(),
+                outbox: RefCell::default(),
+                out,
+                found: Cell::new(false),
+                waiting: RefCell::default(),
+                working: Cell::new(0),
+                changed: Notify::new(),
+            };
+            lister.run(&path, at_once).await?;
+            Ok(command.session.progress.planner().requests.load(Ordering::Relaxed))
+        });
+        let (batch, totals) = (Vec::new().into_iter(), ListTotals::default());
+        Ok(Self { batches, batch, answer: Some(answer), totals })
+    }
+
+    /// Cuts it short by its handle when it is dropped.
+    pub(crate) fn or_give_up(mut self, stop: StopHandle) -> Self {
+        self.answer = self.answer.map(|answer| answer.or_give_up(stop));
+        self
+    }
+
+    /// The next blob; `None` at the end. An error is the last that comes. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<ListedBlob, CommandError>> {
+        loop {
+            if let Some(blob) = self.batch.next() {
+                self.totals.files += 1;
+                self.totals.bytes += blob.entry.facts.len;
+                return Some(Ok(blob));
+            }
+            if let Some(batch) = self.batches.recv().await {
+                self.batch = batch.into_iter();
+                continue;
+            }
+            let ended = self.answer.as_mut()?.await;
+            self.answer = None;
+            match ended {
+                Ok(requests) => self.totals.requests = requests,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// The sum of what has come so far; the requests are known at the end.
+    pub fn totals(&self) -> ListTotals {
+        self.totals
+    }
+
+    /// Ends it; the number of its requests.
+    fn end(self) -> Option<Answer<u64>> {
+        self.answer
+    }
 }
 
 /// Refuses a snapshot or version where `path` does not name one blob.
@@ -168,16 +242,14 @@ struct Level {
     course: Course,
 }
 
-struct Listing<'a, F> {
+struct Lister<'a> {
     command: &'a Command,
     client: BlobClient,
     options: &'a ListOptions,
     /// What the paths leave out.
     base: String,
-    tell: RefCell<F>,
-    /// The caller wants no more.
-    enough: Cell<bool>,
-    totals: Cell<ListTotals>,
+    outbox: RefCell<Vec<ListedBlob>>,
+    out: mpsc::Sender<Vec<ListedBlob>>,
     /// Whether there was anything at all.
     found: Cell<bool>,
     waiting: RefCell<VecDeque<Piece>>,
@@ -186,8 +258,8 @@ struct Listing<'a, F> {
     changed: Notify,
 }
 
-impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
-    async fn run(mut self, path: &RemotePath, at_once: usize) -> Result<ListTotals, CommandError> {
+impl Lister<'_> {
+    async fn run(mut self, path: &RemotePath, at_once: usize) -> Result<(), CommandError> {
         let mut unseen = None;
         match path {
             RemotePath::Container => {}
@@ -195,7 +267,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
             RemotePath::Object { name } => {
                 if !name.ends_with('/') {
                     match self.single(name).await {
-                        Ok(true) => return Ok(self.totals.get()),
+                        Ok(true) => return Ok(()),
                         Ok(false) => {}
                         // It would be the same for the listing.
                         Err(error) if self.command.session.verdict.stopping() => return Err(error),
@@ -211,7 +283,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
             Err(End::Failed(error)) => return Err(error),
         }
         if self.found.get() || !matches!(path, RemotePath::Object { .. }) {
-            return Ok(self.totals.get());
+            return Ok(());
         }
         Err(unseen.unwrap_or_else(|| {
             let url = self.command.session.target.url();
@@ -233,8 +305,9 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                 }
                 let name = name.to_owned();
                 let entry = BlobEntry { name, is_current_version: true, facts, ..BlobEntry::default() };
+                self.tell(String::new(), Box::new(entry));
                 // There is nothing more to be told anyway.
-                let _ = self.tell(String::new(), Box::new(entry));
+                let _ = self.hand_over().await;
                 Ok(true)
             }
             Err(gave_up) if gave_up.not_found() && which != Which::default() => {
@@ -298,14 +371,14 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
             && course.disorder().is_none()
             && let Some((seen, kept_back)) = Seen::of(&mut page.items, &told)
         {
-            self.tell_all(std::mem::take(&mut page.items), &told)?;
+            self.tell_all(std::mem::take(&mut page.items), &told).await?;
             if self.cut(&prefix, seen).await? {
                 return Ok(());
             }
             page.items = kept_back;
         }
         loop {
-            self.tell_all(page.items, &told)?;
+            self.tell_all(page.items, &told).await?;
             let Some(marker) = page.next else { return Ok(()) };
             page = self.page(&prefix, false, Some(&marker), &mut course).await?;
         }
@@ -332,7 +405,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
                 [only] if page.next.is_none() && !blobs => prefix = only.clone(),
                 _ if open.len() > MAX_PREFIXES => return Ok(false),
                 _ => {
-                    self.level(prefix, page, Rc::new(seen), course)?;
+                    self.level(prefix, page, Rc::new(seen), course).await?;
                     return Ok(true);
                 }
             }
@@ -342,16 +415,16 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
     async fn further(&self, level: Level) -> Result<(), End> {
         let Level { prefix, marker, seen, mut course } = level;
         let page = self.page(&prefix, true, Some(&marker), &mut course).await?;
-        self.level(prefix, page, seen, course)
+        self.level(prefix, page, seen, course).await
     }
 
     /// Tells the blobs of a page of a level, and takes its directories for pieces.
-    fn level(&self, prefix: String, page: ListPage, seen: Rc<Seen>, course: Course) -> Result<(), End> {
+    async fn level(&self, prefix: String, page: ListPage, seen: Rc<Seen>, course: Course) -> Result<(), End> {
         let mut pieces = Vec::new();
         for item in page.items {
             match item {
                 ListItem::Blob(entry) if seen.has(&entry.name) => {}
-                ListItem::Blob(entry) => self.offer(entry)?,
+                ListItem::Blob(entry) => self.offer(entry).await?,
                 ListItem::Prefix(below) if seen.is_open(&below) => {
                     let told = seen.below(&below).to_vec();
                     pieces.push(Piece::All { prefix: below, told });
@@ -362,7 +435,7 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
         pieces.extend(page.next.map(|marker| Piece::Level(Box::new(Level { prefix, marker, seen, course }))));
         self.waiting.borrow_mut().extend(pieces);
         self.changed.notify_waiters();
-        Ok(())
+        self.hand_over().await
     }
 
     async fn page(
@@ -385,40 +458,38 @@ impl<F: FnMut(ListedBlob) -> ControlFlow<()>> Listing<'_, F> {
         Ok(page)
     }
 
-    fn tell_all(&self, items: Vec<ListItem>, told: &[Box<str>]) -> Result<(), End> {
+    async fn tell_all(&self, items: Vec<ListItem>, told: &[Box<str>]) -> Result<(), End> {
         for item in items {
             if let ListItem::Blob(entry) = item
                 && (told.is_empty() || told.binary_search_by(|name| (**name).cmp(&entry.name)).is_err())
             {
-                self.offer(entry)?;
+                self.offer(entry).await?;
             }
         }
-        Ok(())
+        self.hand_over().await
     }
 
-    fn offer(&self, entry: Box<BlobEntry>) -> Result<(), End> {
+    async fn offer(&self, entry: Box<BlobEntry>) -> Result<(), End> {
         if entry.is_folder() {
             return Ok(());
         }
         // What is called as the directory itself has no name below it, and is told by its whole one.
         let below = entry.name.strip_prefix(&self.base).filter(|below| !below.is_empty());
         let path = below.unwrap_or(&entry.name).to_owned();
-        self.tell(path, entry)
+        self.tell(path, entry);
+        if self.outbox.borrow().len() < BATCH { Ok(()) } else { self.hand_over().await }
     }
 
-    fn tell(&self, path: String, entry: Box<BlobEntry>) -> Result<(), End> {
-        if self.enough.get() {
-            // Another piece was being read when the caller had enough.
-            return Err(End::Enough);
+    fn tell(&self, path: String, entry: Box<BlobEntry>) {
+        self.outbox.borrow_mut().push(ListedBlob { path, entry });
+    }
+
+    /// Hands over what was told; waits while too much waits for the reader.
+    async fn hand_over(&self) -> Result<(), End> {
+        let batch = self.outbox.take();
+        if batch.is_empty() {
+            return Ok(());
         }
-        let ListTotals { files, bytes, requests } = self.totals.get();
-        self.totals.set(ListTotals { files: files + 1, bytes: bytes + entry.facts.len, requests });
-        match (self.tell.borrow_mut())(ListedBlob { path, entry }) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => {
-                self.enough.set(true);
-                Err(End::Enough)
-            }
-        }
+        self.out.send(batch).await.map_err(|_| End::Enough)
     }
 }

@@ -1,13 +1,13 @@
 //! Whether a container can be read by everybody.
 
-use azuring_azure::{Access, BlobUrl, Course, Credential, ListRequest};
+use azuring_azure::{Access, BlobClient, BlobUrl, Course, Credential, ListRequest};
 use azuring_job::job_error::JobError;
 use azuring_job::options::{JobOptions, RetryPolicy};
 use azuring_job::verdict::StopHandle;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
 
-use crate::command::{Command, CommandError};
+use crate::command::{Answer, Command, CommandError};
 
 /// Asks, without a credential, whether what is at `url` can be read: the container's list, and else the blob itself, where the
 /// URL names one. One or two requests, sent once; no answer counts as no.
@@ -15,25 +15,34 @@ use crate::command::{Command, CommandError};
 /// # Errors
 /// [`JobError`]: it cannot be asked with this URL or these options.
 pub fn is_public(url: &BlobUrl, options: &JobOptions) -> Result<bool, JobError> {
+    let Some(asked) = begin(url, options, &StopHandle::new())? else { return Ok(false) };
+    Ok(asked.wait().unwrap_or(false))
+}
+
+/// Begins to ask; `None`: it cannot be asked here and now, which is a no.
+pub(crate) fn begin(
+    url: &BlobUrl,
+    options: &JobOptions,
+    stop: &StopHandle,
+) -> Result<Option<Answer<bool>>, JobError> {
     let path = RemotePath::parse(url.raw_path())?;
     let retry = RetryPolicy { max_tries: 1, ..options.retry.clone() };
     let options = JobOptions { retry, ..options.clone() };
-    let command = Command::new(url, (&Credential::Anonymous, Access::Read), &options, &StopHandle::new(), 1);
-    let command = match command {
+    let command = match Command::new(url, (&Credential::Anonymous, Access::Read), &options, stop, 1) {
         Ok(command) => command,
         Err(CommandError::Start(error)) => return Err(error),
-        Err(_) => return Ok(false),
+        Err(_) => return Ok(None),
     };
-    let public = command.run(async |client| {
+    Ok(Some(command.start(async move |command: &Command, client: BlobClient| {
         let first = ListRequest { max_results: Some(1), ..ListRequest::default() };
         if command.ask(async || client.list_blobs(&first, &mut Course::default()).await).await.is_ok() {
             return Ok(true);
         }
         let RemotePath::Object { name } = &path else { return Ok(false) };
         let name = encode_path(name);
-        let asked = command.ask(async || client.head_blob(&name, url.which()).await).await;
+        let which = command.session.target.url().which();
+        let asked = command.ask(async || client.head_blob(&name, which).await).await;
         // What is below a directory is found by listing it.
         Ok(asked.is_ok_and(|facts| !facts.hdi_isfolder()))
-    });
-    Ok(public.unwrap_or(false))
+    })))
 }
