@@ -104,11 +104,11 @@ pub(crate) enum OverwriteArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which objects")]
 pub(crate) struct WhichArgs {
-    /// No blobs of these types: `PageBlob;AppendBlob` (downloads)
+    /// No blobs of these types: `PageBlob;AppendBlob`
     #[arg(long, value_name = "TYPES")]
     pub(crate) exclude_blob_type: Option<String>,
 
-    /// Only the versions of the source blob whose ids stand in this file, one a line (downloads)
+    /// Only the versions of the source blob whose ids stand in this file, one a line
     #[arg(long, value_name = "FILE")]
     pub(crate) list_of_versions: Option<PathBuf>,
 
@@ -225,7 +225,7 @@ pub(crate) struct UploadArgs {
     #[arg(long, default_value = "false")]
     pub(crate) verify: Switch,
 
-    /// Uploads: remove what is there where a blob of another type, or blocks that nobody has committed, stand in the way;
+    /// Remove what is there where a blob of another type, or blocks that nobody has committed, stand in the way;
     /// never with --overwrite=false
     #[arg(long, default_value = "false")]
     pub(crate) delete_destination_file: Switch,

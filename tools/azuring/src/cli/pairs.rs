@@ -72,10 +72,15 @@ fn explained(command: &str, arg: Arg) -> Arg {
     if arg.is_hide_set() || all().all(|pair| flag.applies(pair)) {
         return arg;
     }
-    let names = all().filter(|pair| flag.applies(pair)).filter_map(Pair::from_to);
-    let names: Vec<_> = names.map(|pair| pair.to_string()).collect();
+    let is_of_pipe = |pair: &Pair| pair.is_from_pipe() || pair.is_to_pipe();
+    let where_ = if all().all(|pair| flag.applies(pair) != is_of_pipe(pair)) {
+        "not with pipes".to_owned()
+    } else {
+        let names = all().filter(|pair| flag.applies(pair)).filter_map(Pair::from_to);
+        format!("only with {}", names.map(|pair| pair.to_string()).collect::<Vec<_>>().join(", "))
+    };
     let help = arg.get_long_help().map_or(help, ToString::to_string);
-    arg.long_help(format!("{help} [only with {}]", names.join(", ")))
+    arg.long_help(format!("{help} [{where_}]"))
 }
 
 #[cfg(test)]
@@ -176,6 +181,7 @@ mod tests {
             if verb == Verb::Get {
                 assert_eq!(all, "LocalBlob, BlobLocal, BlobPipe, PipeBlob");
                 assert!(help.contains("[only with BlobLocal, BlobPipe]"), "{help}");
+                assert!(help.contains("all that is below them [not with pipes]"), "{help}");
             }
         }
     }
