@@ -46,6 +46,22 @@ pub fn account_of(host: &str) -> Option<&str> {
     azure_of(host).map(|(account, _)| account.trim_end_matches("-secondary"))
 }
 
+/// The bucket in a host of Amazon's: `BUCKET.s3.REGION.amazonaws.com`. A bucket's name may have dots.
+#[must_use]
+pub fn bucket_of(host: &str) -> Option<&str> {
+    if service_of(host) != Some(Location::S3) {
+        return None;
+    }
+    let labels = host.split('.').scan(0, |at, label| {
+        let here = *at;
+        *at += label.len() + 1;
+        Some((here, label))
+    });
+    // A bucket may have the name as well; the service's is the last.
+    let service = labels.filter(|(_, label)| *label == "s3" || label.starts_with("s3-")).last();
+    service.and_then(|(at, _)| host[..at].strip_suffix('.')).filter(|bucket| !bucket.is_empty())
+}
+
 /// Whether it is told by its name alone that no service of Azure's is there: an address, a name without a dot (a container
 /// on a private network), a name of this machine. An emulator keeps every name as it is; the service does not, under
 /// whatever domain it is reached.
@@ -69,6 +85,25 @@ fn azure_of(host: &str) -> Option<(&str, Location)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_stand_in_hosts() {
+        for (host, bucket) in [
+            ("s3.amazonaws.com", None),
+            ("s3.eu-west-1.amazonaws.com", None),
+            ("s3-eu-west-1.amazonaws.com", None),
+            ("bucket.s3.amazonaws.com", Some("bucket")),
+            ("my.bucket.s3.eu-west-1.amazonaws.com", Some("my.bucket")),
+            ("bucket.s3-eu-west-1.amazonaws.com", Some("bucket")),
+            ("bucket.s3.dualstack.eu-west-1.amazonaws.com", Some("bucket")),
+            ("s3.s3.amazonaws.com", Some("s3")),
+            ("amazonaws.com", None),
+            ("bucket.s3.example.com", None),
+            (".s3.amazonaws.com", None),
+        ] {
+            assert_eq!(bucket_of(host), bucket, "{host}");
+        }
+    }
 
     #[test]
     fn hosts_tell_service_and_account() {

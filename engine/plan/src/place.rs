@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use thiserror::Error;
 
-use crate::host::{EMULATOR_ACCOUNT, account_of, is_emulator, service_of};
+use crate::host::{EMULATOR_ACCOUNT, account_of, bucket_of, is_emulator, service_of};
 use crate::location::Location;
 
 /// Where stdin or stdout stand for a file.
@@ -56,6 +56,8 @@ enum Style {
     Host,
     /// `http://127.0.0.1:PORT/ACCOUNT/CONTAINER/PATH`.
     Path,
+    /// `https://BUCKET.s3.REGION.amazonaws.com/PATH`: there is no account, and the bucket stands in the host.
+    Bucket,
 }
 
 /// Whose rules the names of objects follow.
@@ -154,12 +156,14 @@ impl Remote {
         }
         let (host, port) = host_and_port(authority).map_err(fault)?;
         let port = port.unwrap_or(if tls { 443 } else { 80 });
+        let service = service.or_else(|| service_of(&host)).unwrap_or(Location::Blob);
+        let in_host = bucket_of(&host).filter(|_| service == Location::S3).map(str::to_owned);
         let (first, behind) = raw_path.split_once('/').unwrap_or((raw_path, ""));
         let is_in_path = first == EMULATOR_ACCOUNT || (is_emulator(&host) && account_of(&host).is_none());
-        let (style, account, after) = if is_in_path {
-            (Style::Path, Some(first.to_owned()), behind)
-        } else {
-            (Style::Host, account_of(&host).map(str::to_owned), raw_path)
+        let (style, account, after) = match in_host {
+            Some(_) => (Style::Bucket, None, raw_path),
+            None if is_in_path => (Style::Path, Some(first.to_owned()), behind),
+            None => (Style::Host, account_of(&host).map(str::to_owned), raw_path),
         };
         if query.is_empty() && after.contains("&sig=") {
             // Not shown: the signature is in it.
@@ -167,9 +171,12 @@ impl Remote {
             let reason = "a SAS stands in its path: it begins with `?`, not with `&`";
             return Err(PlaceError::Malformed { url, reason });
         }
-        let (bucket, path) = after.split_once('/').unwrap_or((after, ""));
+        let (bucket, path) = match &in_host {
+            Some(bucket) => (&**bucket, after),
+            None => after.split_once('/').unwrap_or((after, "")),
+        };
         let mut place = Self {
-            service: service.or_else(|| service_of(&host)).unwrap_or(Location::Blob),
+            service,
             tls,
             port,
             style,
@@ -295,7 +302,9 @@ impl fmt::Display for Remote {
         if let Some(account) = self.account_in_path() {
             write!(f, "/{account}")?;
         }
-        write!(f, "/{}", self.bucket)?;
+        if self.style != Style::Bucket {
+            write!(f, "/{}", self.bucket)?;
+        }
         if !self.path.is_empty() {
             write!(f, "/{}", self.path)?;
         }

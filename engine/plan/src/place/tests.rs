@@ -44,6 +44,7 @@ fn a_url_is_taken_apart() {
         ("http://gw.corp/devstoreaccount1/cont", Some("devstoreaccount1"), "cont", "", NameRules::Exact),
         ("http://acc.blob.localhost/cont", Some("acc"), "cont", "", NameRules::Exact),
         ("https://s3.eu-west-1.amazonaws.com/bucket/a\\b", None, "bucket", "a\\b", NameRules::Exact),
+        ("https://my.bucket.s3.eu-west-1.amazonaws.com/a/b", None, "my.bucket", "a/b", NameRules::Exact),
         ("https://acc.blob.core.windows.net", Some("acc"), "", "", NameRules::Azure),
     ] {
         let place = parsed(url);
@@ -123,7 +124,8 @@ impl Chance {
     }
 }
 
-const HOSTS: [&str; 12] = [
+const HOSTS: [&str; 13] = [
+    "my.bucket.s3.eu-west-1.amazonaws.com",
     "acc.blob.core.windows.net",
     "ACC-secondary.Blob.core.windows.net",
     "acc.dfs.core.windows.net",

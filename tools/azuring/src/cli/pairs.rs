@@ -170,6 +170,47 @@ mod tests {
         assert!(refused > 300, "{refused}");
     }
 
+    /// The table of `engine/SEMANTICS.md`: a row for each place that things come from.
+    fn matrix() -> String {
+        use azuring_plan::location::Location::{self, *};
+        use azuring_plan::pairs::Support;
+        let word = |pair: Option<&Pair>| match pair.map(|pair| pair.support) {
+            Some(Support::Now) => "**now**",
+            Some(Support::Later) => "later",
+            Some(Support::Never) | Option::None => "-",
+        };
+        let columns: Vec<(&str, Option<Verb>, Location)> = vec![
+            ("files", Option::None, Local),
+            ("pipe", Option::None, Pipe),
+            ("Blob", Option::None, Blob),
+            ("BlobFS", Option::None, BlobFs),
+            ("File", Option::None, File),
+            ("FileNFS", Option::None, FileNfs),
+            ("removed", Option::None, Trash),
+            ("changed", Option::None, Location::None),
+            ("listed", Some(Verb::List), Blob),
+            ("made", Some(Verb::Make), Blob),
+        ];
+        let titles: Vec<_> = columns.iter().map(|(title, ..)| *title).collect();
+        let mut text = format!("| from | {} |\n|---|{}\n", titles.join(" | "), "---|".repeat(titles.len()));
+        for from in [Local, Pipe, Blob, BlobFs, File, FileNfs, S3, Gcp] {
+            let cell = |(_, verb, to): &(&str, Option<Verb>, Location)| match verb {
+                Some(verb) => word(Pair::alone(*verb, from)),
+                Option::None => word(Pair::of(FromTo { from, to: *to })),
+            };
+            let cells: Vec<_> = columns.iter().map(cell).collect();
+            text += &format!("| {} (`{from}`) | {} |\n", from.title(), cells.join(" | "));
+        }
+        text
+    }
+
+    #[test]
+    fn the_semantics_have_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../engine/SEMANTICS.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        assert!(page.contains(&matrix()), "engine/SEMANTICS.md has another table than:\n{}", matrix());
+    }
+
     #[test]
     fn the_help_names_the_pairs_that_can_be_and_for_which_a_flag_is() {
         for verb in [Verb::Get, Verb::Remove, Verb::SetProperties] {
