@@ -23,9 +23,9 @@ use copy::CopyArgs;
 use global::GlobalArgs;
 use jobs::JobsArgs;
 use login::{LoginArgs, LogoutArgs};
-use other::{
-    CompletionArgs, DemoArgs, DemoServerArgs, DocArgs, EnvArgs, LaterArgs, ListArgs, MakeArgs, ManArgs,
-};
+use other::{CompletionArgs, DocArgs, EnvArgs, LaterArgs, ListArgs, MakeArgs, ManArgs};
+#[cfg(feature = "demo")]
+use other::{DemoArgs, DemoServerArgs};
 use pairs::Given;
 use remove::RemoveArgs;
 use sas::SasArgs;
@@ -111,7 +111,9 @@ pub(crate) enum Command {
     /// Write the commands and flags as Markdown
     Doc(DocArgs),
     /// Try it without an account: upload a tree to a built-in server, read it back, show figures
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoServer(DemoServerArgs),
     /// Not in this version

@@ -9,6 +9,10 @@
 //!              └─> pages, compatibility     └─> env, completion, man, doc, demo
 //! ```
 //!
+//! **Features.**
+//! - `demo` (default): `azuring demo`, with the server that it starts and what makes its tree (`azsim`, `azuring-bench`).
+//!   A build without it (`--no-default-features`) has neither, and says so when it is asked for a demo.
+//!
 //! A job's log goes to a file (`log`, in the directories of `state`).
 //!
 //! Data and summaries go to stdout, as text, as AzCopy's JSON or as flat JSON; progress, notices and failures to stderr; a
@@ -22,9 +26,11 @@
 
 mod access;
 mod cli;
-#[cfg(test)]
+// The ledger is of the whole program.
+#[cfg(all(test, feature = "demo"))]
 mod compatibility;
 mod copy;
+#[cfg(feature = "demo")]
 mod demo;
 mod environment;
 mod exit;
@@ -33,6 +39,7 @@ mod failures;
 pub mod hooks;
 mod jobs;
 mod learn;
+#[cfg(feature = "demo")]
 mod leftovers;
 mod list;
 mod listing;
@@ -135,7 +142,9 @@ fn dispatch(global: &GlobalArgs, given: &Given, command: Command, origin: &Origi
         Command::Completion(args) => output::complete(pages::completion(&args)),
         Command::Man(args) => output::complete(pages::man(&args)),
         Command::Doc(args) => pages::doc(&args),
+        #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "demo")]
         Command::DemoServer(args) => demo::serve(&args),
         Command::Sync(_) => later("sync"),
         Command::Jobs(args) => jobs::run(&args.command),
@@ -189,6 +198,17 @@ fn asked_output(line: &[OsString]) -> Option<OutputType> {
     asked
 }
 
+/// What is said of a command that there is, but not in this build.
+fn not_built_in(error: &clap::Error) -> Option<&'static str> {
+    let asked = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(command)) => command.as_str(),
+        _ => return None,
+    };
+    (asked == "demo" && !cfg!(feature = "demo")).then_some(
+        "demo: this build has none; `cargo build --release -p azuring` makes one that has (feature `demo`, on by default)",
+    )
+}
+
 /// Prints the help that was asked for, or what is wrong with the arguments.
 fn refuse(mut error: clap::Error, line: &[OsString]) -> Exit {
     match error.kind() {
@@ -211,8 +231,11 @@ fn refuse(mut error: clap::Error, line: &[OsString]) -> Exit {
         }
         _ => {}
     }
-    // What was typed may be a URL with its signature in the wrong place.
-    let text = redact(error.render().to_string().trim_end());
+    let text = match not_built_in(&error) {
+        Some(text) => text.to_owned(),
+        // What was typed may be a URL with its signature in the wrong place.
+        None => redact(error.render().to_string().trim_end()),
+    };
     tell_lines(&text);
     let kind = asked_output(line).unwrap_or(OutputType::Text);
     Output { kind, level: OutputLevel::Default, log: LogLevel::None }.set();
@@ -223,6 +246,24 @@ fn refuse(mut error: clap::Error, line: &[OsString]) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Help, completion and pages are made of the definition.
+    #[test]
+    fn a_build_without_the_demo_says_so_and_shows_it_nowhere() {
+        let has_demo = cfg!(feature = "demo");
+        let mut definition = cli::definition();
+        assert_eq!(definition.find_subcommand("demo").is_some(), has_demo);
+        assert_eq!(definition.render_long_help().to_string().contains("demo"), has_demo);
+        match cli::parse(["azuring", "demo", "--files=1", "dir"]) {
+            Ok(_) => assert!(has_demo),
+            Err(error) => {
+                let text = not_built_in(&error).unwrap();
+                assert!(text.contains("this build has none") && text.lines().count() == 1, "{text}");
+            }
+        }
+        let unknown = cli::parse(["azuring", "demos"]).unwrap_err();
+        assert_eq!(not_built_in(&unknown), None);
+    }
 
     #[test]
     fn a_panic_has_an_exit_code_of_its_own() {

@@ -97,6 +97,7 @@ pub(crate) fn called() -> OsString {
 }
 
 /// Takes SIGINT without acting on it, for a helper process that ends with its parent.
+#[cfg(feature = "demo")]
 pub(crate) fn ignore_interrupts() {
     if let Ok(mut signals) = Signals::new([SIGINT]) {
         // Without the thread the helper ends with the signal; its parent says so.

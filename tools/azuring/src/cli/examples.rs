@@ -1,16 +1,32 @@
 //! The examples at the end of the long help and of the man pages.
 
-pub(crate) const TOP: &str = "\
+#[cfg(feature = "demo")]
+macro_rules! demo {
+    () => {
+        "  azuring demo\n"
+    };
+}
+#[cfg(not(feature = "demo"))]
+macro_rules! demo {
+    () => {
+        ""
+    };
+}
+
+pub(crate) const TOP: &str = concat!(
+    "\
 Examples:
   azuring copy photos 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive
   azuring list 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS'
-  azuring demo
-
+",
+    demo!(),
+    "
 `azuring copy --help` has more. A SAS is the part of a URL behind the `?`; put URLs in quotes, `&` means something to a
 shell. Without SAS the account's key is taken from AZURE_STORAGE_KEY or AZURE_STORAGE_CONNECTION_STRING.
 
 Exit codes: 0 done; 1 done, with failures; 2 wrong arguments; 3 not authorized; 4 no such source; 5 the service did not
-answer; 6 interrupted; 7 bytes differ; 8 a limit was reached; 10 a fault of azuring. Called by the name azcopy: 0 or 1.";
+answer; 6 interrupted; 7 bytes differ; 8 a limit was reached; 10 a fault of azuring. Called by the name azcopy: 0 or 1."
+);
 
 pub(crate) const LOGIN: &str = "\
 Examples:
@@ -148,7 +164,7 @@ mod tests {
     #[test]
     fn every_example_is_a_command_line() {
         for (text, least) in [
-            (TOP, 3),
+            (TOP, 2 + usize::from(cfg!(feature = "demo"))),
             (COPY, 7),
             (LIST, 2),
             (REMOVE, 4),

@@ -97,6 +97,7 @@ pub(crate) struct LaterArgs {
     pub(crate) rest: Vec<OsString>,
 }
 
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// The tree to upload instead of a generated one
@@ -111,6 +112,7 @@ pub(crate) struct DemoArgs {
     pub(crate) large_mib: u64,
 }
 
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub(crate) struct DemoServerArgs {
     /// Where blobs are kept; in memory when it is not given
