@@ -262,6 +262,33 @@ fn what_the_service_takes_for_another_blob_is_not_read_changed_or_removed() {
 }
 
 #[test]
+fn what_a_listing_names_and_the_service_would_take_for_another_is_left_alone() {
+    // A server that keeps every name, under a host that may be the service's.
+    let fixture = Fixture::new(azuring!());
+    for name in ["a%5Cb", "a/b", "dot", "dot."] {
+        let to = fixture.url_of(CONTAINER, name);
+        let file = fixture.file("x", name.as_bytes());
+        fixture.run(["copy", file.to_str().unwrap(), &to]).expect_code(0);
+    }
+    let azuring = azuring!().env("HTTP_PROXY", format!("http://{}", fixture.server().addr()));
+    let sas = fixture.url().split_once('?').unwrap().1.to_owned();
+    let url = format!("http://{DEVSTORE_ACCOUNT}.contoso.com/{CONTAINER}?{sas}");
+    let target = fixture.path().join("target");
+    std::fs::create_dir(&target).unwrap();
+    let downloaded = azuring.run(["copy", &url, target.to_str().unwrap(), "--recursive"]);
+    let removed = azuring.run(["remove", &url, "--recursive"]);
+    for (outcome, what) in [(downloaded, "download"), (removed, "removal")] {
+        outcome.expect_code(1);
+        let told = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert_eq!(told.matches("would store this name as").count(), 2, "{what}: {told}");
+    }
+    let read = |name: &str| std::fs::read(target.join(CONTAINER).join(name)).unwrap();
+    assert_eq!((read("a/b"), read("dot")), (b"a/b".to_vec(), b"dot".to_vec()));
+    assert!(!target.join(CONTAINER).join("dot.").exists());
+    assert_eq!(fixture.names(), ["a\\b", "dot."]);
+}
+
+#[test]
 fn the_same_server_under_another_name_shows_what_the_service_does() {
     // As an emulator it gets the names as they are: without the guard they take the place of others.
     let (fixture, ..) = at_the_service();

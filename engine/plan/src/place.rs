@@ -3,7 +3,7 @@
 //! The service is told by the host ([`crate::host`]) or by the user (`--from-to`), once, when the place is read. Nobody looks at a
 //! host again to find out what it might be.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -118,6 +118,16 @@ impl Place {
                 Remote::parse(&text, Some(service)).map(|(remote, _)| Self::Remote(remote))
             }
             _ => Ok(Self::Local(argument.into())),
+        }
+    }
+
+    /// How it is written: with [`Self::location`] beside it, the same place is read from it.
+    #[must_use]
+    pub fn to_os_string(&self) -> OsString {
+        match self {
+            Self::Local(path) => path.as_os_str().to_owned(),
+            Self::Pipe => PIPE.into(),
+            Self::Remote(remote) => remote.to_string().into(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Why a URL or a credential cannot be used.
 
+use azuring_plan::place::PlaceError;
+
 /// Why a URL cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +44,17 @@ pub enum UrlError {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl From<PlaceError> for UrlError {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Malformed { url, reason } => Self::Malformed { url, reason: reason.to_owned() },
+            PlaceError::State { reason } => Self::State { reason },
+            // Of a kind that this crate does not know yet.
+            other => Self::Malformed { url: "the URL".to_owned(), reason: other.to_string() },
+        }
+    }
 }
 
 /// Why no usable credential was found.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use azuring_link::Endpoint;
 use azuring_plan::location::Location;
 use azuring_plan::name::stored_as;
-use azuring_plan::place::{NameRules, PlaceError, Remote};
+use azuring_plan::place::{NameRules, Remote};
 use percent_encoding::percent_decode_str;
 
 use crate::account::error::UrlError;
@@ -38,16 +38,19 @@ impl BlobUrl {
     /// # Errors
     /// [`UrlError`]; none of its texts contains the query.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let bare = || text.split('?').next().unwrap_or_default().to_owned();
-        let fault = |reason: String| UrlError::Malformed { url: bare(), reason };
-        let (place, sas) = Remote::parse(text, Some(Location::Blob)).map_err(|error| match error {
-            PlaceError::Malformed { url, reason } => UrlError::Malformed { url, reason: reason.to_owned() },
-            PlaceError::State { reason } => UrlError::State { reason },
-            other => fault(other.to_string()),
-        })?;
+        let (place, sas) = Remote::parse(text, Some(Location::Blob))?;
+        Self::of(place, &sas)
+    }
+
+    /// A place, and what the rest of the query was: a SAS, or nothing.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of(place: Remote, sas: &str) -> Result<Self, UrlError> {
         if place.bucket().is_empty() {
-            return Err(UrlError::NoContainer { url: bare(), shape: SHAPE });
+            return Err(UrlError::NoContainer { url: place.to_string(), shape: SHAPE });
         }
+        let fault = |reason: String| UrlError::Malformed { url: place.to_string(), reason };
         let decode = |part: &str| {
             percent_decode_str(part)
                 .decode_utf8()
@@ -57,7 +60,7 @@ impl BlobUrl {
         let container = decode(place.bucket())?;
         check_container(&container).map_err(fault)?;
         let path = decode(place.path())?;
-        let sas = if sas.is_empty() { None } else { Some(Sas::parse(&sas)?) };
+        let sas = if sas.is_empty() { None } else { Some(Sas::parse(sas)?) };
         Ok(Self { place, container, path, sas })
     }
 

@@ -68,6 +68,22 @@ fn the_user_may_say_what_a_place_is() {
 }
 
 #[test]
+fn a_place_is_written_and_read_whatever_it_looks_like() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = OsStr::from_bytes(b"/data/\xff");
+    for place in [
+        Place::Pipe,
+        Place::Local("-".into()),
+        Place::Local("https://a.blob.core.windows.net/c".into()),
+        Place::Local(bytes.into()),
+        Place::Local("".into()),
+    ] {
+        assert_eq!(Place::parse(&place.to_os_string(), Some(place.location())), Ok(place));
+    }
+    assert_eq!(Place::parse(bytes, None), Ok(Place::Local(bytes.into())));
+}
+
+#[test]
 fn a_query_gives_its_snapshot_and_the_rest() {
     let url = "https://a.blob.core.windows.net/c/b?sv=1&SnapShot=2026%2D01&sig=s%3D";
     let (place, rest) = Remote::parse(url, None).unwrap();
@@ -158,7 +174,9 @@ fn what_is_written_is_read_again() {
         let service = service[chance.below(4)];
         let (place, rest) = Remote::parse(&url, service).unwrap_or_else(|error| panic!("{url}: {error}"));
         let again = Remote::parse(&place.to_string(), Some(place.service())).unwrap();
-        assert_eq!(again, (place, String::new()), "{url}");
+        assert_eq!(again, (place.clone(), String::new()), "{url}");
+        let place = Place::Remote(place);
+        assert_eq!(Place::parse(&place.to_os_string(), Some(place.location())), Ok(place), "{url}");
         assert!(rest.is_empty() || rest == "sv=1&sig=s", "{url}: {rest}");
         places += 1;
     }
