@@ -50,24 +50,27 @@ pub use account::secret::Secret;
 pub use account::shared_key::AccountKey;
 pub use account::url::BlobUrl;
 pub use account::version::SERVICE_VERSION;
-pub use account::which::Which;
 pub use azuring_link::secrets;
+pub use azuring_store::{
+    AccessTier, BlobType, Class, ContentFacts, Course, Crc64, Crc64Digest, Disorder, Entry as BlobEntry,
+    Facts as BlobFacts, Include as ListInclude, Item as ListItem, List as ListRequest, MAX_EMPTY_PAGES,
+    MAX_PAGE_ENTRIES, Page as ListPage, State as BlobState, Wanted, Which,
+};
 pub use blob::append_blob::MAX_APPEND_BYTES;
 pub use blob::block_list::{BlockLists, ListedBlock};
 pub use blob::change::{RehydratePriority, SetTier};
-pub use blob::course::{Course, Disorder, MAX_EMPTY_PAGES};
 pub use blob::delete::{Delete, DeleteSnapshots};
-pub use blob::facts::{AccessTier, BlobFacts, BlobState, BlobType, ContentFacts, Wanted};
+pub use blob::facts::Told;
 pub use blob::get_blob::{Get, MAX_CRC64_RANGE_BYTES};
 pub use blob::lease::LEASE_SECONDS;
-pub use blob::listing::{BlobEntry, ListInclude, ListItem, ListPage, ListRequest, MAX_PAGE_ENTRIES};
 pub use blob::page_blob::{MAX_PUT_PAGE_BYTES, PAGE_BYTES, PageRanges};
 pub use blob::put_blob::{Body, Written};
+pub use blob::store::{BlobBody, BlobStore};
 pub use exchange::advice::Access;
 pub use exchange::batch::MAX_BATCH;
-pub use exchange::checksum::{Crc64, Crc64Digest};
+pub use exchange::checksum::crc64_of;
 pub use exchange::client::BlobClient;
 pub use exchange::encryption::{Cpk, Encryption, EncryptionError};
-pub use exchange::error::{Class, RequestError, ServiceError};
+pub use exchange::error::{RequestError, ServiceError};
 pub use exchange::properties::{BlobProperties, PropertyError};
 pub use exchange::target::{Target, TargetError};

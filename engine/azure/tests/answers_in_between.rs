@@ -142,7 +142,7 @@ async fn each_operation(client: &BlobClient) -> Vec<(&'static str, Result<(), Re
     let ids = || ["QQ==".to_owned()].into_iter();
     let tier = azuring_azure::SetTier { tier: "Cool", priority: None, which: Which::default() };
     vec![
-        ("Put Blob", client.put_blob("b", one(), body).await),
+        ("Put Blob", client.put_blob("b", one(), body).await.map(drop)),
         ("Put Block", client.put_block("b", "QQ==", one(), body).await),
         ("Put Block List", client.put_block_list("b", ids(), body, false).await.map(drop)),
         ("Put Blob", client.create_append_blob("b", body).await.map(drop)),

@@ -42,6 +42,13 @@ pub(crate) enum Head {
 }
 
 impl Head {
+    fn to_map(&self) -> HeaderMap {
+        match self {
+            Head::Raw(raw) => raw.to_map(),
+            Head::Parsed(_, headers) => headers.clone(),
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Head::Raw(raw) => raw.status,
@@ -101,10 +108,7 @@ impl Answer {
 
     /// All headers.
     pub fn headers(&self) -> HeaderMap {
-        match &self.head {
-            Head::Raw(raw) => raw.to_map(),
-            Head::Parsed(_, headers) => headers.clone(),
-        }
+        self.head.to_map()
     }
 }
 
@@ -117,6 +121,11 @@ impl Reply {
     /// The first header of this name, which is given in lower case.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.head.header(name)
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> HeaderMap {
+        self.head.to_map()
     }
 
     /// Whether there is a header of each of these names, which are given in lower case. Looks through the head once.

@@ -6,11 +6,11 @@ use azuring_link::Endpoint;
 use azuring_plan::location::Location;
 use azuring_plan::name::stored_as;
 use azuring_plan::place::{NameRules, Remote};
+use azuring_store::Which;
 use percent_encoding::percent_decode_str;
 
 use crate::account::error::UrlError;
 use crate::account::sas::Sas;
-use crate::account::which::Which;
 
 /// A container of Blob storage, or a place in it: what the URL says, and the SAS in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,18 +1,9 @@
-//! The state of a blob that a URL or a request names.
+//! How a request names a state of a blob.
 
-/// Which state of a blob is meant: by default the current one. A snapshot and a version exclude each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Which<'a> {
-    /// A snapshot, by its time as the service writes it.
-    pub snapshot: Option<&'a str>,
-    /// A version, by its id.
-    pub version: Option<&'a str>,
-}
+use azuring_store::Which;
 
-impl<'a> Which<'a> {
-    /// The query parameters that name it.
-    pub(crate) fn query(self) -> impl Iterator<Item = (&'static str, &'a str)> {
-        let snapshot = self.snapshot.map(|snapshot| ("snapshot", snapshot));
-        snapshot.into_iter().chain(self.version.map(|version| ("versionid", version)))
-    }
+/// The query parameters that name it.
+pub(crate) fn query_of(which: Which<'_>) -> impl Iterator<Item = (&'static str, &str)> {
+    let snapshot = which.snapshot.map(|snapshot| ("snapshot", snapshot));
+    snapshot.into_iter().chain(which.version.map(|version| ("versionid", version)))
 }

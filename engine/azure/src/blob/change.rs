@@ -1,10 +1,11 @@
 //! Changing a blob that is there: tier, metadata, properties.
 
 use azuring_link::Payload;
+use azuring_store::Which;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::account::which::Which;
+use crate::account::which::query_of;
 use crate::blob::put_blob::{Body, Written};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::{RequestError, ServiceError};
@@ -44,7 +45,7 @@ impl<'a> SetTier<'a> {
             };
             headers.insert(X_MS_REHYDRATE_PRIORITY, HeaderValue::from_static(word));
         }
-        let query = std::iter::once(("comp", "tier")).chain(self.which.query()).collect();
+        let query = std::iter::once(("comp", "tier")).chain(query_of(self.which)).collect();
         Ok(Head { operation: Operation::SetBlobTier, method: Method::PUT, name, query, headers })
     }
 }

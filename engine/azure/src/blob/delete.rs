@@ -1,10 +1,11 @@
 //! Delete Blob.
 
 use azuring_link::Payload;
+use azuring_store::Which;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::account::which::Which;
+use crate::account::which::query_of;
 use crate::blob::condition::{add_if_match, add_lease};
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::{RequestError, ServiceError};
@@ -51,7 +52,7 @@ impl<'a> Delete<'a> {
         add_if_match(&mut headers, self.if_match)?;
         add_lease(&mut headers, self.lease)?;
         let permanent = self.permanent.then_some(("deletetype", "permanent"));
-        let query = self.which.query().chain(permanent).collect();
+        let query = query_of(self.which).chain(permanent).collect();
         Ok(Head { operation: Operation::DeleteBlob, method: Method::DELETE, name, query, headers })
     }
 }

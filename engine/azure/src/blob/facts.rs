@@ -1,176 +1,12 @@
-//! What is known about a blob: from the headers of Get Blob and Get Blob Properties, or from a listing.
+//! What the service tells about a blob: in the headers of Get Blob and Get Blob Properties, or in a listing.
 
 use std::time::SystemTime;
 
 use azuring_link::{Answer, Reply};
+use azuring_store::{AccessTier, BlobType, Facts as BlobFacts, Wanted};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-
-/// Which properties are read beside length, time of change, type, tier and metadata. Each costs memory for every blob
-/// of a listing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// [`BlobFacts::etag`].
-    pub etag: bool,
-    /// [`BlobFacts::content_md5`].
-    pub content_md5: bool,
-    /// [`BlobFacts::created`].
-    pub created: bool,
-    /// [`BlobFacts::content`].
-    pub content: bool,
-    /// [`BlobFacts::state`].
-    pub state: bool,
-    /// All metadata of listed blobs. Otherwise only those that say what a blob's file is
-    /// ([`PosixType::is_told_by`](azuring_plan::posix::PosixType::is_told_by)): a blob may have 8 KiB of others.
-    pub all_metadata: bool,
-}
-
-impl Wanted {
-    /// Everything.
-    pub const ALL: Self =
-        Self { etag: true, content_md5: true, created: true, content: true, state: true, all_metadata: true };
-}
-
-/// The three types of blobs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BlobType {
-    /// `BlockBlob`.
-    #[default]
-    Block,
-    /// `AppendBlob`.
-    Append,
-    /// `PageBlob`.
-    Page,
-}
-
-impl BlobType {
-    /// Reads the service's word.
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Block, Self::Append, Self::Page].into_iter().find(|kind| kind.name() == text)
-    }
-
-    /// The service's word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Block => "BlockBlob",
-            Self::Append => "AppendBlob",
-            Self::Page => "PageBlob",
-        }
-    }
-}
-
-/// Access tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessTier {
-    /// Hot.
-    Hot,
-    /// Cool.
-    Cool,
-    /// Cold.
-    Cold,
-    /// Archive: has to be rehydrated before it can be read.
-    Archive,
-    /// Another one: those of page blobs (P4 to P80), Premium.
-    Other(Box<str>),
-}
-
-impl AccessTier {
-    /// Reads the service's word.
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "Hot" => Self::Hot,
-            "Cool" => Self::Cool,
-            "Cold" => Self::Cold,
-            "Archive" => Self::Archive,
-            other => Self::Other(other.into()),
-        }
-    }
-
-    /// The service's word.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Hot => "Hot",
-            Self::Cool => "Cool",
-            Self::Cold => "Cold",
-            Self::Archive => "Archive",
-            Self::Other(name) => name,
-        }
-    }
-}
-
-/// What the service answers a browser with; empty ones are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ContentFacts {
-    /// `Content-Type`.
-    pub content_type: Option<String>,
-    /// `Content-Encoding`.
-    pub encoding: Option<String>,
-    /// `Content-Language`.
-    pub language: Option<String>,
-    /// `Content-Disposition`.
-    pub disposition: Option<String>,
-    /// `Cache-Control`.
-    pub cache_control: Option<String>,
-}
-
-/// What few callers ask for. Words as the service writes them; `None` where it says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlobState {
-    /// `rehydrate-pending-to-hot` and the like.
-    pub archive_status: Option<String>,
-    /// `High` or `Standard`, while the blob leaves the archive.
-    pub rehydrate_priority: Option<String>,
-    /// `available`, `leased`, `expired`, `breaking`, `broken`.
-    pub lease_state: Option<String>,
-    /// `locked` or `unlocked`.
-    pub lease_status: Option<String>,
-    /// `infinite` or `fixed`, for a leased blob.
-    pub lease_duration: Option<String>,
-    /// `pending`, `success`, `aborted`, `failed`, for a blob that was copied.
-    pub copy_status: Option<String>,
-    /// Number of index tags.
-    pub tag_count: u32,
-    /// Encrypted at rest.
-    pub server_encrypted: bool,
-    /// Encryption scope.
-    pub encryption_scope: Option<String>,
-    /// SHA-256 of the customer's key, in base64.
-    pub key_sha256: Option<String>,
-    /// An append blob that takes no more.
-    pub sealed: bool,
-}
-
-/// What is known about a blob beside its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlobFacts {
-    /// Length of the whole blob in bytes, also where the answer is a range of it. Means nothing where
-    /// [`len_is_unknown`](Self::len_is_unknown).
-    pub len: u64,
-    /// Nobody told the length: the body came in chunks, or a listing leaves it out. It is not an empty blob.
-    pub len_is_unknown: bool,
-    /// When it was last changed, in seconds since 1970.
-    pub last_modified: i64,
-    /// When it was made, in seconds since 1970.
-    pub created: Option<i64>,
-    /// ETag without its quotes.
-    pub etag: Option<Box<str>>,
-    /// Its type.
-    pub blob_type: BlobType,
-    /// Access tier; not for append blobs, nor in the answers of Get Blob.
-    pub tier: Option<AccessTier>,
-    /// MD5 of the whole blob, as its writer declared it or the service computed it.
-    pub content_md5: Option<[u8; 16]>,
-    /// What is stored as its MD5 is none: the service keeps there whatever it is given.
-    pub md5_is_none: bool,
-    /// Content type and its kin.
-    pub content: Option<Box<ContentFacts>>,
-    /// Lease, copy, rehydration, encryption.
-    pub state: Option<Box<BlobState>>,
-    /// The version this is, where the account keeps versions.
-    pub version_id: Option<Box<str>>,
-    /// Metadata. Names keep their case in a listing; in headers they are in lower case.
-    pub metadata: Vec<(String, String)>,
-}
+use http::HeaderMap;
 
 /// The properties, by whatever name a source calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,14 +97,31 @@ impl Property {
     }
 }
 
-impl BlobFacts {
+/// How the service tells what is known of a blob.
+pub trait Told: Sized {
     /// Reads the head of a Get Blob whose body is still to come: what is `wanted`, and the metadata of these names
     /// (in lower case).
     ///
     /// # Errors
     /// What is wrong with the headers.
-    pub fn of_reply(reply: &Reply, wanted: &Wanted, metadata: &[&str]) -> Result<Self, String> {
-        let mut facts = Self::of_headers(reply.status().as_u16(), |name| reply.header(name), wanted)?;
+    fn of_reply(reply: &Reply, wanted: &Wanted, metadata: &[&str]) -> Result<Self, String>;
+
+    /// The same with all metadata.
+    ///
+    /// # Errors
+    /// What is wrong with the headers.
+    fn of_head(reply: &Reply, wanted: &Wanted) -> Result<Self, String>;
+
+    /// Reads the headers of an answer, all metadata included.
+    ///
+    /// # Errors
+    /// What is wrong with the headers.
+    fn of_answer(answer: &Answer, wanted: &Wanted) -> Result<Self, String>;
+}
+
+impl Told for BlobFacts {
+    fn of_reply(reply: &Reply, wanted: &Wanted, metadata: &[&str]) -> Result<Self, String> {
+        let mut facts = of_headers(reply.status().as_u16(), |name| reply.header(name), wanted)?;
         for name in metadata {
             if let Some(value) = reply.header(&format!("x-ms-meta-{name}")) {
                 facts.metadata.push(((*name).to_owned(), String::from_utf8_lossy(value).into_owned()));
@@ -277,109 +130,95 @@ impl BlobFacts {
         Ok(facts)
     }
 
-    /// Reads the headers of an answer, all metadata included.
-    ///
-    /// # Errors
-    /// What is wrong with the headers.
-    pub fn of_answer(answer: &Answer, wanted: &Wanted) -> Result<Self, String> {
-        let mut facts = Self::of_headers(answer.status().as_u16(), |name| answer.header(name), wanted)?;
-        for (name, value) in &answer.headers() {
-            if let Some(name) = name.as_str().strip_prefix("x-ms-meta-") {
-                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                facts.metadata.push((name.to_owned(), value));
-            }
-        }
+    fn of_head(reply: &Reply, wanted: &Wanted) -> Result<Self, String> {
+        let mut facts = of_headers(reply.status().as_u16(), |name| reply.header(name), wanted)?;
+        facts.metadata = metadata_of(&reply.headers());
         Ok(facts)
     }
 
-    fn of_headers<'a>(
-        status: u16,
-        header: impl Fn(&str) -> Option<&'a [u8]>,
-        wanted: &Wanted,
-    ) -> Result<Self, String> {
-        let mut facts = Self { len_is_unknown: true, ..Self::default() };
-        for (property, name, _) in PROPERTIES {
-            // The headers of a range are about the range.
-            let value = match property {
-                _ if !property.is_wanted(wanted) => None,
-                Property::Length if status == 206 => header("content-range").and_then(total),
-                Property::Md5 if status == 206 => header("x-ms-blob-content-md5"),
-                _ => header(name),
-            };
-            if let Some(value) = value {
-                facts.set(property, &String::from_utf8_lossy(value))?;
-            }
-        }
+    fn of_answer(answer: &Answer, wanted: &Wanted) -> Result<Self, String> {
+        let mut facts = of_headers(answer.status().as_u16(), |name| answer.header(name), wanted)?;
+        facts.metadata = metadata_of(&answer.headers());
         Ok(facts)
     }
+}
 
-    /// Takes one property.
-    pub(crate) fn set(&mut self, property: Property, text: &str) -> Result<(), String> {
-        if text.is_empty() {
-            return Ok(());
+fn metadata_of(headers: &HeaderMap) -> Vec<(String, String)> {
+    let named =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str().strip_prefix("x-ms-meta-")?, value)));
+    named
+        .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect()
+}
+
+fn of_headers<'a>(
+    status: u16,
+    header: impl Fn(&str) -> Option<&'a [u8]>,
+    wanted: &Wanted,
+) -> Result<BlobFacts, String> {
+    let mut facts = BlobFacts { len_is_unknown: true, ..BlobFacts::default() };
+    for (property, name, _) in PROPERTIES {
+        // The headers of a range are about the range.
+        let value = match property {
+            _ if !property.is_wanted(wanted) => None,
+            Property::Length if status == 206 => header("content-range").and_then(total),
+            Property::Md5 if status == 206 => header("x-ms-blob-content-md5"),
+            _ => header(name),
+        };
+        if let Some(value) = value {
+            set(&mut facts, property, &String::from_utf8_lossy(value))?;
         }
-        let word = || Some(text.to_owned());
-        let wrong = |what: &str| format!("`{}` is no {what}", text.escape_debug());
-        match property {
-            Property::Length => {
-                self.len = text.parse().map_err(|_| wrong("length"))?;
-                self.len_is_unknown = false;
-            }
-            Property::Modified => self.last_modified = seconds(text).ok_or_else(|| wrong("date"))?,
-            Property::Created => self.created = Some(seconds(text).ok_or_else(|| wrong("date"))?),
-            Property::Etag => self.etag = Some(text.trim_matches('"').into()),
-            Property::Type => self.blob_type = BlobType::parse(text).ok_or_else(|| wrong("type of blob"))?,
-            Property::Tier => self.tier = Some(AccessTier::parse(text)),
-            Property::Md5 => {
-                self.content_md5 = BASE64_STANDARD.decode(text).ok().and_then(|b| b.try_into().ok());
-                self.md5_is_none = self.content_md5.is_none();
-            }
-            Property::Version => self.version_id = Some(text.into()),
-            Property::ContentType => self.content_mut().content_type = word(),
-            Property::Encoding => self.content_mut().encoding = word(),
-            Property::Language => self.content_mut().language = word(),
-            Property::Disposition => self.content_mut().disposition = word(),
-            Property::CacheControl => self.content_mut().cache_control = word(),
-            Property::ArchiveStatus => self.state_mut().archive_status = word(),
-            Property::RehydratePriority => self.state_mut().rehydrate_priority = word(),
-            Property::LeaseState => self.state_mut().lease_state = word(),
-            Property::LeaseStatus => self.state_mut().lease_status = word(),
-            Property::LeaseDuration => self.state_mut().lease_duration = word(),
-            Property::CopyStatus => self.state_mut().copy_status = word(),
-            Property::TagCount => {
-                self.state_mut().tag_count = text.parse().map_err(|_| wrong("number of tags"))?;
-            }
-            Property::ServerEncrypted => self.state_mut().server_encrypted = text == "true",
-            Property::Scope => self.state_mut().encryption_scope = word(),
-            Property::KeySha256 => self.state_mut().key_sha256 = word(),
-            Property::Sealed => self.state_mut().sealed = text == "true",
+    }
+    Ok(facts)
+}
+
+/// Takes one property.
+pub(crate) fn set(facts: &mut BlobFacts, property: Property, text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let word = || Some(text.to_owned());
+    let wrong = |what: &str| format!("`{}` is no {what}", text.escape_debug());
+    match property {
+        Property::Length => {
+            facts.len = text.parse().map_err(|_| wrong("length"))?;
+            facts.len_is_unknown = false;
         }
-        Ok(())
+        Property::Modified => facts.last_modified = seconds(text).ok_or_else(|| wrong("date"))?,
+        Property::Created => facts.created = Some(seconds(text).ok_or_else(|| wrong("date"))?),
+        Property::Etag => facts.etag = Some(text.trim_matches('"').into()),
+        Property::Type => facts.blob_type = blob_type(text).ok_or_else(|| wrong("type of blob"))?,
+        Property::Tier => facts.tier = Some(AccessTier::parse(text)),
+        Property::Md5 => {
+            facts.content_md5 = BASE64_STANDARD.decode(text).ok().and_then(|b| b.try_into().ok());
+            facts.md5_is_none = facts.content_md5.is_none();
+        }
+        Property::Version => facts.version_id = Some(text.into()),
+        Property::ContentType => facts.content.get_or_insert_default().content_type = word(),
+        Property::Encoding => facts.content.get_or_insert_default().encoding = word(),
+        Property::Language => facts.content.get_or_insert_default().language = word(),
+        Property::Disposition => facts.content.get_or_insert_default().disposition = word(),
+        Property::CacheControl => facts.content.get_or_insert_default().cache_control = word(),
+        Property::ArchiveStatus => facts.state.get_or_insert_default().archive_status = word(),
+        Property::RehydratePriority => facts.state.get_or_insert_default().rehydrate_priority = word(),
+        Property::LeaseState => facts.state.get_or_insert_default().lease_state = word(),
+        Property::LeaseStatus => facts.state.get_or_insert_default().lease_status = word(),
+        Property::LeaseDuration => facts.state.get_or_insert_default().lease_duration = word(),
+        Property::CopyStatus => facts.state.get_or_insert_default().copy_status = word(),
+        Property::TagCount => {
+            facts.state.get_or_insert_default().tag_count =
+                text.parse().map_err(|_| wrong("number of tags"))?;
+        }
+        Property::ServerEncrypted => facts.state.get_or_insert_default().server_encrypted = text == "true",
+        Property::Scope => facts.state.get_or_insert_default().encryption_scope = word(),
+        Property::KeySha256 => facts.state.get_or_insert_default().key_sha256 = word(),
+        Property::Sealed => facts.state.get_or_insert_default().sealed = text == "true",
     }
+    Ok(())
+}
 
-    fn content_mut(&mut self) -> &mut ContentFacts {
-        self.content.get_or_insert_default()
-    }
-
-    fn state_mut(&mut self) -> &mut BlobState {
-        self.state.get_or_insert_default()
-    }
-
-    /// The value of metadata; names are compared without case, as the service does.
-    pub fn metadata(&self, name: &str) -> Option<&str> {
-        let found = self.metadata.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// Whether the blob stands for a directory: `hdi_isfolder` is true.
-    pub fn hdi_isfolder(&self) -> bool {
-        self.metadata("hdi_isfolder").is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    }
-
-    /// Whether the blob stands for a symbolic link, with its target as content: `is_symlink` is true.
-    pub fn is_symlink(&self) -> bool {
-        self.metadata("is_symlink").is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    }
+fn blob_type(text: &str) -> Option<BlobType> {
+    [BlobType::Block, BlobType::Append, BlobType::Page].into_iter().find(|kind| kind.name() == text)
 }
 
 /// The length behind the slash of `bytes 0-9/100`; none in `bytes 0-9/*` (RFC 9110 section 14.4).
@@ -417,7 +256,7 @@ mod tests {
     fn a_length_that_nobody_tells_is_not_zero() {
         let told = |status, headers: &[(&str, &'static str)]| {
             let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, v)| v.as_bytes());
-            let facts = BlobFacts::of_headers(status, header, &Wanted::ALL).unwrap();
+            let facts = of_headers(status, header, &Wanted::ALL).unwrap();
             (!facts.len_is_unknown).then_some(facts.len)
         };
         assert_eq!(told(200, &[("content-length", "0")]), Some(0));
@@ -430,7 +269,7 @@ mod tests {
 
     fn read(status: u16, wanted: &Wanted) -> BlobFacts {
         let header = |name: &str| HEADERS.iter().find(|(key, _)| *key == name).map(|(_, v)| v.as_bytes());
-        BlobFacts::of_headers(status, header, wanted).unwrap()
+        of_headers(status, header, wanted).unwrap()
     }
 
     #[test]
@@ -458,7 +297,7 @@ mod tests {
             ("", None, false),
         ] {
             let mut facts = BlobFacts::default();
-            facts.set(Property::Md5, text).unwrap();
+            set(&mut facts, Property::Md5, text).unwrap();
             assert_eq!((facts.content_md5, facts.md5_is_none), (md5, is_none), "{text}");
         }
     }
@@ -473,21 +312,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_an_error() {
         let mut facts = BlobFacts::default();
-        assert_eq!(facts.set(Property::Length, "-1").unwrap_err(), "`-1` is no length");
-        assert_eq!(facts.set(Property::Modified, "soon").unwrap_err(), "`soon` is no date");
-        assert_eq!(facts.set(Property::Type, "Blob\n").unwrap_err(), "`Blob\\n` is no type of blob");
+        assert_eq!(set(&mut facts, Property::Length, "-1").unwrap_err(), "`-1` is no length");
+        assert_eq!(set(&mut facts, Property::Modified, "soon").unwrap_err(), "`soon` is no date");
+        assert_eq!(set(&mut facts, Property::Type, "Blob\n").unwrap_err(), "`Blob\\n` is no type of blob");
         assert_eq!(facts, BlobFacts::default());
-    }
-
-    #[test]
-    fn stubs_are_known_by_their_metadata_without_case() {
-        let with = |name: &str, value: &str| BlobFacts {
-            metadata: vec![(name.to_owned(), value.to_owned())],
-            ..Default::default()
-        };
-        assert!(with("HDI_IsFolder", "True").hdi_isfolder());
-        assert!(!with("hdi_isfolder", "false").hdi_isfolder());
-        assert!(with("is_symlink", "true").is_symlink());
-        assert!(!with("symlink", "true").is_symlink());
     }
 }

@@ -1,12 +1,14 @@
 //! Reading blobs.
 
 use azuring_link::{Payload, Reply};
+use azuring_store::Which;
+use azuring_store::{Facts as BlobFacts, Wanted};
 use http::header::{HeaderName, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::account::which::Which;
+use crate::account::which::query_of;
 use crate::blob::condition::add_if_match;
-use crate::blob::facts::{BlobFacts, Wanted};
+use crate::blob::facts::Told;
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
@@ -49,7 +51,7 @@ impl BlobClient {
             headers.insert(X_MS_RANGE_GET_CONTENT_CRC64, HeaderValue::from_static("true"));
         }
         add_if_match(&mut headers, get.if_match)?;
-        let query = get.which.query().collect();
+        let query = query_of(get.which).collect();
         let head = Head { operation: Operation::GetBlob, method: Method::GET, name, query, headers };
         // How much there is of a whole blob nobody knows: it may be much.
         let answer_len = get.range.map(|(first, last)| last.saturating_sub(first) + 1).or(get.len);
@@ -65,7 +67,7 @@ impl BlobClient {
     /// # Errors
     /// [`RequestError`].
     pub async fn head_blob(&self, name: &str, which: Which<'_>) -> Result<BlobFacts, RequestError> {
-        let query = which.query().collect();
+        let query = query_of(which).collect();
         let (operation, headers) = (Operation::GetBlobProperties, self.read_headers());
         let head = Head { operation, method: Method::HEAD, name, query, headers };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;

@@ -1,11 +1,12 @@
 //! List Blobs.
 
 use azuring_link::{LinkError, Payload};
+use azuring_store::{
+    Course, Include as ListInclude, List as ListRequest, MAX_PAGE_ENTRIES, Page as ListPage,
+};
 use http::Method;
 
-use crate::blob::course::Course;
 use crate::blob::list_page::{ENTRY_LIMIT_BYTES, PageReader};
-use crate::blob::listing::{ListPage, ListRequest, MAX_PAGE_ENTRIES};
 use crate::exchange::client::{BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
@@ -25,7 +26,7 @@ impl BlobClient {
         list: &ListRequest<'_>,
         course: &mut Course,
     ) -> Result<ListPage, RequestError> {
-        let (include, max) = (list.include.text(), list.max_results.map(|max| max.to_string()));
+        let (include, max) = (include_text(list.include), list.max_results.map(|max| max.to_string()));
         let mut query = vec![("restype", "container"), ("comp", "list")];
         let optional = [
             ("prefix", Some(list.prefix)),
@@ -67,5 +68,32 @@ impl BlobClient {
         let mut page = reader.finish().map_err(wrong)?;
         course.take(list, &mut page).map_err(wrong)?;
         Ok(page)
+    }
+}
+
+/// The value of the parameter `include`.
+fn include_text(include: ListInclude) -> String {
+    let names = [
+        (include.metadata, "metadata"),
+        (include.tags, "tags"),
+        (include.snapshots, "snapshots"),
+        (include.versions, "versions"),
+        (include.deleted, "deleted"),
+        (include.uncommitted, "uncommittedblobs"),
+    ];
+    let chosen: Vec<&str> = names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+    chosen.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_included_is_one_parameter() {
+        assert_eq!(include_text(ListInclude::default()), "");
+        let include =
+            ListInclude { metadata: true, snapshots: true, uncommitted: true, ..Default::default() };
+        assert_eq!(include_text(include), "metadata,snapshots,uncommittedblobs");
     }
 }

@@ -1,10 +1,11 @@
 //! Reading a page of List Blobs. Half of what listing a million blobs costs is spent here.
 
 use azuring_plan::posix::PosixType;
+use azuring_store::Wanted;
+use azuring_store::{Entry as BlobEntry, Item as ListItem, MAX_PAGE_ENTRIES, Page as ListPage};
 use percent_encoding::percent_decode_str;
 
-use crate::blob::facts::{Property, Wanted};
-use crate::blob::listing::{BlobEntry, ListItem, ListPage, MAX_PAGE_ENTRIES};
+use crate::blob::facts::{Property, set};
 use crate::blob::tags::tag_set;
 use crate::exchange::xml::{Element, Step, Xml};
 
@@ -260,7 +261,7 @@ fn properties<'a>(
     xml.each(parent, |xml, child| match Property::of_element(child.name(), wanted) {
         Some(property) => {
             let text = xml.text(&child)?;
-            entry.facts.set(property, &text)
+            set(&mut entry.facts, property, &text)
         }
         None if child.name() == b"ResourceType" => {
             entry.is_directory = xml.text(&child)? == "directory";

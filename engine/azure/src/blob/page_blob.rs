@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use azuring_link::Payload;
+use azuring_store::Which;
 use http::header::HeaderName;
 use http::{HeaderValue, Method};
 
-use crate::account::which::Which;
+use crate::account::which::query_of;
 use crate::blob::change::X_MS_ACCESS_TIER;
 use crate::blob::condition::add_if_match;
 use crate::blob::put_blob::{Body, Written, X_MS_BLOB_TYPE};
@@ -93,7 +94,7 @@ impl BlobClient {
         marker: Option<&str>,
     ) -> Result<PageRanges, RequestError> {
         let marker = marker.map(|marker| ("marker", marker));
-        let query = std::iter::once(("comp", "pagelist")).chain(which.query()).chain(marker).collect();
+        let query = std::iter::once(("comp", "pagelist")).chain(query_of(which)).chain(marker).collect();
         let (operation, mut headers) = (Operation::GetPageRanges, self.target().common.clone());
         add_if_match(&mut headers, if_match)?;
         let head = Head { operation, method: Method::GET, name, query, headers };

@@ -1,6 +1,7 @@
 //! Writing block blobs.
 
 use azuring_link::{Answer, Payload};
+use azuring_store::Crc64;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use http::header::{HeaderName, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 
 use crate::blob::condition::{add_if_match, add_lease};
-use crate::exchange::checksum::{Crc64, X_MS_CONTENT_CRC64};
+use crate::exchange::checksum::X_MS_CONTENT_CRC64;
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
@@ -59,11 +60,15 @@ impl BlobClient {
     ///
     /// # Errors
     /// [`RequestError`]. The blob that was there before is untouched by an error the service answered with.
-    pub async fn put_blob(&self, name: &str, payload: Payload, body: Body<'_>) -> Result<(), RequestError> {
+    pub async fn put_blob(
+        &self,
+        name: &str,
+        payload: Payload,
+        body: Body<'_>,
+    ) -> Result<Written, RequestError> {
         let mut headers = self.blob_headers(&body)?;
         headers.insert(X_MS_BLOB_TYPE, HeaderValue::from_static("BlockBlob"));
-        self.send_body(Head::put(Operation::PutBlob, name, vec![], headers), payload, body.crc64).await?;
-        Ok(())
+        self.write(Head::put(Operation::PutBlob, name, vec![], headers), payload, body.crc64).await
     }
 
     /// Put Blob of a block blob without content and without the job's properties.

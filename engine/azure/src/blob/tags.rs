@@ -1,11 +1,12 @@
 //! Index tags.
 
 use azuring_link::Payload;
+use azuring_store::Which;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
-use crate::account::which::Which;
+use crate::account::which::query_of;
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
@@ -26,7 +27,7 @@ impl BlobClient {
         let mut headers = self.target().common.clone();
         // Required, unlike a checksum of the body, which not every emulator knows here.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=UTF-8"));
-        let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
+        let query = std::iter::once(("comp", "tags")).chain(query_of(which)).collect();
         let head = Head::put(Operation::SetBlobTags, name, query, headers);
         self.write(head, Payload::from(Bytes::from(tags_document(tags))), None).await?;
         Ok(())
@@ -41,7 +42,7 @@ impl BlobClient {
         name: &str,
         which: Which<'_>,
     ) -> Result<Vec<(String, String)>, RequestError> {
-        let query = std::iter::once(("comp", "tags")).chain(which.query()).collect();
+        let query = std::iter::once(("comp", "tags")).chain(query_of(which)).collect();
         let operation = Operation::GetBlobTags;
         let headers = self.target().common.clone();
         let head = Head { operation, method: Method::GET, name, query, headers };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use azuring_link::LinkError;
+use azuring_store::Class;
 
 use crate::account::bearer::TokenError;
 use crate::exchange::properties::PropertyError;
@@ -10,19 +11,6 @@ use crate::exchange::properties::PropertyError;
 mod read;
 
 pub(crate) use read::first_line_of;
-
-/// What a failed request means for the work it was part of. Decided here and nowhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Try again after a pause.
-    Retry,
-    /// Try again after a pause, and do less at a time: the service is at its limit.
-    Throttle,
-    /// This object cannot be transferred; others can.
-    Skip,
-    /// The same would happen to every object of the job, unless some have already succeeded.
-    Fatal,
-}
 
 /// An error that the service itself answered with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

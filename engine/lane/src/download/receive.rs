@@ -1,6 +1,6 @@
 //! One range of a blob into memory.
 
-use azuring_azure::{BlobFacts, Crc64, Crc64Digest, Get, RequestError, Which};
+use azuring_azure::{BlobFacts, Crc64Digest, Get, RequestError, Told, Which, crc64_of};
 use azuring_job::failure::Failure;
 use azuring_job::progress::add;
 use azuring_link::Reply;
@@ -129,7 +129,7 @@ async fn receive(
         wanted_len = wanted_len.min(there);
         facts = Some(told);
     }
-    let sent = Crc64::of_reply(&reply).filter(|_| !is_beginning);
+    let sent = crc64_of(&reply).filter(|_| !is_beginning);
     let mut digest = sent.is_some().then(Crc64Digest::new);
     let mut left = wanted_len;
     for lease in leases {
@@ -178,7 +178,7 @@ async fn unmeasured(
             "it tells neither its length nor its end, so that nobody knows whether all of it came",
         ));
     }
-    let sent = Crc64::of_reply(&reply);
+    let sent = crc64_of(&reply);
     let mut digest = Crc64Digest::new();
     let mut ended = false;
     told.len = 0;

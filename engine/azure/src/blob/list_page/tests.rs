@@ -1,5 +1,6 @@
+use azuring_store::{AccessTier, BlobType};
+
 use super::*;
-use crate::blob::facts::{AccessTier, BlobType};
 
 /// Reads a whole document, put into the window in pieces of this length.
 fn parse_in(pieces: usize, document: &[u8], wanted: &Wanted) -> Result<ListPage, String> {

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use azuring_plan::order::Rising;
 
-use crate::blob::listing::{ListItem, ListPage, ListRequest};
+use crate::listing::{Item, List, Page};
 
 /// Pages without an entry that may follow each other. The service sends some where much was deleted, has expired, or lies
 /// on another of its servers ("may return zero results and a continuation token"); nothing documents how many, and its
@@ -72,9 +72,9 @@ impl Course {
     ///
     /// # Errors
     /// The listing does not go on. Then nothing has changed: the page may be asked for again.
-    pub(crate) fn take(&mut self, list: &ListRequest<'_>, page: &mut ListPage) -> Result<(), String> {
-        let standing = |item: &&ListItem| {
-            matches!(item, ListItem::Prefix(name)
+    pub fn take(&mut self, list: &List<'_>, page: &mut Page) -> Result<(), String> {
+        let standing = |item: &&Item| {
+            matches!(item, Item::Prefix(name)
                 if !name.starts_with(list.prefix) || name.len() <= list.prefix.len())
         };
         if let Some(item) = page.items.iter().find(standing) {
@@ -107,15 +107,15 @@ impl Course {
     }
 
     /// Leaves out what is the same as the entry before it, and looks at the order.
-    fn order(&mut self, page: &mut ListPage) {
+    fn order(&mut self, page: &mut Page) {
         let mut disorder = None;
         let (mut blob, mut prefix): (Option<usize>, Option<usize>) = (None, None);
         let mut kept = 0;
         for at in 0..page.items.len() {
             let item = &page.items[at];
             let (kind, before) = match item {
-                ListItem::Blob(_) => (&mut self.blobs, &mut blob),
-                ListItem::Prefix(_) => (&mut self.prefixes, &mut prefix),
+                Item::Blob(_) => (&mut self.blobs, &mut blob),
+                Item::Prefix(_) => (&mut self.prefixes, &mut prefix),
             };
             let last = match before {
                 Some(before) => Some((page.items[*before].name(), is_same(&page.items[*before], item))),
@@ -151,30 +151,30 @@ impl Course {
 }
 
 impl Last {
-    fn of(item: &ListItem) -> Self {
+    fn of(item: &Item) -> Self {
         let (snapshot, version) = state(item);
         Self { name: item.name().to_owned(), state: (snapshot.map(Into::into), version.map(Into::into)) }
     }
 
-    fn is(&self, item: &ListItem) -> bool {
+    fn is(&self, item: &Item) -> bool {
         self.name == item.name() && (self.state.0.as_deref(), self.state.1.as_deref()) == state(item)
     }
 }
 
-fn is_same(a: &ListItem, b: &ListItem) -> bool {
+fn is_same(a: &Item, b: &Item) -> bool {
     a.name() == b.name() && state(a) == state(b)
 }
 
 /// Which state of a blob an entry is.
-fn state(item: &ListItem) -> (Option<&str>, Option<&str>) {
+fn state(item: &Item) -> (Option<&str>, Option<&str>) {
     match item {
-        ListItem::Blob(entry) => (entry.snapshot.as_deref(), entry.facts.version_id.as_deref()),
-        ListItem::Prefix(_) => (None, None),
+        Item::Blob(entry) => (entry.snapshot.as_deref(), entry.facts.version_id.as_deref()),
+        Item::Prefix(_) => (None, None),
     }
 }
 
-fn identity(item: &ListItem) -> (bool, &str, (Option<&str>, Option<&str>)) {
-    (matches!(item, ListItem::Blob(_)), item.name(), state(item))
+fn identity(item: &Item) -> (bool, &str, (Option<&str>, Option<&str>)) {
+    (matches!(item, Item::Blob(_)), item.name(), state(item))
 }
 
 /// Of a few thousand of these two are the same once in 10^12 listings.
@@ -187,29 +187,29 @@ fn digest<T: Hash + ?Sized>(what: &T) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::listing::BlobEntry;
+    use crate::listing::Entry;
 
-    fn blob(name: &str) -> ListItem {
-        ListItem::Blob(Box::new(BlobEntry { name: name.to_owned(), ..BlobEntry::default() }))
+    fn blob(name: &str) -> Item {
+        Item::Blob(Box::new(Entry { name: name.to_owned(), ..Entry::default() }))
     }
 
-    fn version(name: &str, id: &str) -> ListItem {
-        let mut entry = BlobEntry { name: name.to_owned(), ..BlobEntry::default() };
+    fn version(name: &str, id: &str) -> Item {
+        let mut entry = Entry { name: name.to_owned(), ..Entry::default() };
         entry.facts.version_id = Some(id.into());
-        ListItem::Blob(Box::new(entry))
+        Item::Blob(Box::new(entry))
     }
 
-    fn page(items: impl IntoIterator<Item = ListItem>, next: &str) -> ListPage {
+    fn page(items: impl IntoIterator<Item = Item>, next: &str) -> Page {
         let next = (!next.is_empty()).then(|| next.to_owned());
-        ListPage { items: items.into_iter().collect(), next }
+        Page { items: items.into_iter().collect(), next }
     }
 
-    fn list<'a>(prefix: &'a str, marker: &'a str) -> ListRequest<'a> {
-        ListRequest { prefix, marker: (!marker.is_empty()).then_some(marker), ..ListRequest::default() }
+    fn list<'a>(prefix: &'a str, marker: &'a str) -> List<'a> {
+        List { prefix, marker: (!marker.is_empty()).then_some(marker), ..List::default() }
     }
 
-    fn names(page: &ListPage) -> Vec<&str> {
-        page.items.iter().map(ListItem::name).collect()
+    fn names(page: &Page) -> Vec<&str> {
+        page.items.iter().map(Item::name).collect()
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn empty_pages_are_followed_and_not_for_ever() {
         let mut course = Course::default();
-        let mut take = |n: u32, items: Option<ListItem>| {
+        let mut take = |n: u32, items: Option<Item>| {
             course.take(&list("", &n.to_string()), &mut page(items, &(n + 1).to_string()))
         };
         for n in 0..MAX_EMPTY_PAGES {
@@ -261,10 +261,10 @@ mod tests {
     fn nothing_leaves_its_prefix() {
         let mut course = Course::default();
         for prefix in ["d/", "d", "", "x/", "dir/"] {
-            let told = course.take(&list("d/", ""), &mut page([ListItem::Prefix(prefix.to_owned())], ""));
+            let told = course.take(&list("d/", ""), &mut page([Item::Prefix(prefix.to_owned())], ""));
             assert!(told.unwrap_err().contains("below its own prefix"), "{prefix}");
         }
-        assert!(course.take(&list("", ""), &mut page([ListItem::Prefix(String::new())], "")).is_err());
+        assert!(course.take(&list("", ""), &mut page([Item::Prefix(String::new())], "")).is_err());
         let mut mixed = page([blob("c"), blob("d"), blob("d/"), blob("d/a"), blob("da")], "");
         assert_eq!(course.take(&list("d/", ""), &mut mixed), Ok(()));
         assert_eq!(names(&mixed), ["d/", "d/a"]);
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(take(&[&["a/x", "a-"], &["\u{fffd}", "\u{10000}"]]), told("\u{fffd}", "\u{10000}"));
         // Blobs before prefixes, as Azurite has them.
         let mut course = Course::default();
-        let prefix = |name: &str| ListItem::Prefix(name.to_owned());
+        let prefix = |name: &str| Item::Prefix(name.to_owned());
         let mut mixed = page([blob("b"), blob("d"), prefix("a/"), prefix("c/")], "");
         course.take(&list("", ""), &mut mixed).unwrap();
         assert_eq!((mixed.items.len(), course.disorder()), (4, None));

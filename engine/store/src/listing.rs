@@ -1,13 +1,13 @@
 //! What is asked of a listing, and what a page of it has.
 
-use crate::blob::facts::{BlobFacts, Wanted};
+use crate::facts::{Facts, Wanted};
 
 /// Entries of a page when nothing else is asked for; the service gives no more.
 pub const MAX_PAGE_ENTRIES: u32 = 5_000;
 
 /// What a listing shows beside the blobs and their properties.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ListInclude {
+pub struct Include {
     /// Metadata.
     pub metadata: bool,
     /// Index tags. The credential needs the permission `t`.
@@ -22,33 +22,17 @@ pub struct ListInclude {
     pub uncommitted: bool,
 }
 
-impl ListInclude {
-    /// The value of the parameter `include`.
-    pub(crate) fn text(self) -> String {
-        let names = [
-            (self.metadata, "metadata"),
-            (self.tags, "tags"),
-            (self.snapshots, "snapshots"),
-            (self.versions, "versions"),
-            (self.deleted, "deleted"),
-            (self.uncommitted, "uncommittedblobs"),
-        ];
-        let chosen: Vec<&str> = names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
-        chosen.join(",")
-    }
-}
-
 /// Which page of which listing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ListRequest<'a> {
+pub struct List<'a> {
     /// Only names that begin with this; decoded.
     pub prefix: &'a str,
     /// Give what stands up to the next slash behind the prefix once, instead of all the blobs below it.
     pub delimiter: bool,
-    /// [`ListPage::next`] of the page before.
+    /// [`Page::next`] of the page before.
     pub marker: Option<&'a str>,
     /// What else to show.
-    pub include: ListInclude,
+    pub include: Include,
     /// Entries at most, up to [`MAX_PAGE_ENTRIES`], which is the default too. Of the page no more than its entries is in
     /// memory: some 0.4 KiB each; with the longest names 3 KiB, and with all metadata 8 KiB more.
     pub max_results: Option<u32>,
@@ -58,24 +42,24 @@ pub struct ListRequest<'a> {
 
 /// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListPage {
+pub struct Page {
     /// The entries, in the service's order: see [`azuring_plan::order`]. May be empty though there is a next page.
-    pub items: Vec<ListItem>,
+    pub items: Vec<Item>,
     /// Where the next page begins, to be handed back as it is; `None` after the last one.
     pub next: Option<String>,
 }
 
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListItem {
+pub enum Item {
     /// A blob, snapshot or version.
-    Blob(Box<BlobEntry>),
+    Blob(Box<Entry>),
     /// What several names have in common up to a slash, that slash included; only with
-    /// [`delimiter`](ListRequest::delimiter).
+    /// [`delimiter`](List::delimiter).
     Prefix(String),
 }
 
-impl ListItem {
+impl Item {
     /// The name of the blob, or what the names have in common.
     pub fn name(&self) -> &str {
         match self {
@@ -87,7 +71,7 @@ impl ListItem {
 
 /// A blob in a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlobEntry {
+pub struct Entry {
     /// Its name, decoded.
     pub name: String,
     /// The snapshot this is.
@@ -99,28 +83,15 @@ pub struct BlobEntry {
     /// A directory of an account with a hierarchical namespace.
     pub is_directory: bool,
     /// All else.
-    pub facts: BlobFacts,
+    pub facts: Facts,
     /// Index tags, when they were asked for.
     pub tags: Vec<(String, String)>,
 }
 
-impl BlobEntry {
+impl Entry {
     /// Whether it stands for a directory: one of a hierarchical namespace, or a stub with `hdi_isfolder`, for which
     /// metadata has to be included.
     pub fn is_folder(&self) -> bool {
         self.is_directory || self.facts.hdi_isfolder()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_included_is_one_parameter() {
-        assert_eq!(ListInclude::default().text(), "");
-        let include =
-            ListInclude { metadata: true, snapshots: true, uncommitted: true, ..Default::default() };
-        assert_eq!(include.text(), "metadata,snapshots,uncommittedblobs");
     }
 }

@@ -1,0 +1,233 @@
+//! The seam.
+
+use azuring_link::Payload;
+
+use crate::checksum::Crc64;
+use crate::error::StoreError;
+use crate::facts::{ContentFacts, Facts, Wanted};
+use crate::listing::{List, Page};
+use crate::traits::Traits;
+use crate::which::Which;
+
+/// One container, share, filesystem or bucket, as one lane reaches it.
+///
+/// **One call is one exchange.** Who calls repeats it, holds the permits and counts. A store knows no files, jobs or retries.
+/// Futures need not be `Send`: they run on the lane's thread. A future that is dropped may or may not have been carried out.
+///
+/// **Keys** are names as people write them, not percent-encoded, `/` between directories.
+///
+/// **Pieces.** [`begin`](Self::begin) gives a token, and each [`piece`](Self::piece) a receipt: bytes that mean something to
+/// the store alone, empty where it needs none. Both are kept in the job's journal. A piece may be sent again with the same
+/// number and bytes. What `content` stands for in [`Begin`] is always the same bytes: a store whose tokens follow from it
+/// finds the pieces of an earlier run again.
+///
+/// The conformance suite (`azuring_store::conformance`, feature `conformance`) says what a store has to do exactly.
+#[expect(async_fn_in_trait, reason = "a lane is one thread: its futures are not sent")]
+pub trait Store {
+    /// What is read of an object.
+    type Body: Body;
+
+    /// What the store can do. The same for all of a job.
+    fn traits(&self) -> &Traits;
+
+    /// A page of a listing.
+    async fn list(&self, list: &List<'_>) -> Result<Page, StoreError>;
+
+    /// What is known of an object. [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is none.
+    async fn stat(&self, key: &str, which: Which<'_>) -> Result<Facts, StoreError>;
+
+    /// Begins to read an object, or a range of it.
+    async fn read(&self, key: &str, read: &Read<'_>) -> Result<Reading<Self::Body>, StoreError>;
+
+    /// Writes an object in one request. Either all of it is there afterwards, or what was there before.
+    async fn put(&self, key: &str, payload: Payload, put: &Put<'_>) -> Result<Written, StoreError>;
+
+    /// Begins an object that is sent in pieces.
+    async fn begin(&self, key: &str, begin: &Begin<'_>) -> Result<Token, StoreError>;
+
+    /// Sends a piece. `crc64`: of its bytes, for a store that compares it.
+    async fn piece(
+        &self,
+        key: &str,
+        token: &[u8],
+        at: At,
+        payload: Payload,
+        crc64: Option<Crc64>,
+    ) -> Result<Receipt, StoreError>;
+
+    /// Which pieces of this token are there, with their receipts.
+    async fn pieces(&self, key: &str, token: &[u8]) -> Result<Vec<There>, StoreError>;
+
+    /// Makes an object of its pieces, one receipt each, in their order.
+    async fn commit(
+        &self,
+        key: &str,
+        token: &[u8],
+        receipts: &[Receipt],
+        put: &Put<'_>,
+    ) -> Result<Written, StoreError>;
+
+    /// Gives up an object that was begun, and frees what its pieces take up, as far as the store can do that without harm to
+    /// anybody else's.
+    async fn abort(&self, key: &str, token: &[u8]) -> Result<(), StoreError>;
+
+    /// Copies an object from another place, which the store reads itself.
+    async fn copy_from(&self, key: &str, from: &Grant<'_>, put: &Put<'_>) -> Result<Written, StoreError>;
+
+    /// Removes objects, at most [`Traits::remove_batch`]: an answer for each, in their order. The outer error: there are no
+    /// answers, and some may be removed all the same.
+    async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError>;
+
+    /// Changes what is known of an object, and not its bytes.
+    async fn change(&self, key: &str, which: Which<'_>, change: &Change<'_>) -> Result<(), StoreError>;
+
+    /// Makes the container, share or bucket. [`ErrorKind::Exists`](crate::ErrorKind::Exists) if it is there.
+    async fn make(&self) -> Result<(), StoreError>;
+}
+
+/// The bytes of an object that are still to come.
+#[expect(async_fn_in_trait, reason = "a lane is one thread: its futures are not sent")]
+pub trait Body {
+    /// Fills `out` as far as there is something; 0 at the end, and only there. An object that ends early is an error.
+    async fn read(&mut self, out: &mut [u8]) -> Result<usize, StoreError>;
+}
+
+/// What is to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Read<'a> {
+    /// First and last byte; all of the object otherwise. A range that goes beyond the end stops there.
+    pub range: Option<(u64, u64)>,
+    /// The length of the whole object, where it is known: another one is
+    /// [`ErrorKind::Changed`](crate::ErrorKind::Changed).
+    pub len: Option<u64>,
+    /// Only the object in this state ([`Facts::etag`]).
+    pub tag: Option<&'a str>,
+    /// A snapshot or version.
+    pub which: Which<'a>,
+    /// Have the CRC64 of the range told, where the store can ([`Checksums`](crate::Checksums)).
+    pub crc64: bool,
+    /// What is to be told of the object; nothing otherwise.
+    pub wanted: Option<Wanted>,
+}
+
+/// An object that is being read.
+#[derive(Debug)]
+pub struct Reading<B> {
+    /// What it is, where that was wanted.
+    pub facts: Option<Facts>,
+    /// The checksum of the bytes that come.
+    pub crc64: Option<Crc64>,
+    /// Its bytes.
+    pub body: B,
+}
+
+/// What an object is given with its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Put<'a> {
+    /// Content type and its kin.
+    pub content: Option<&'a ContentFacts>,
+    /// Its metadata.
+    pub metadata: &'a [(String, String)],
+    /// The CRC64 of the body, for the store to compare.
+    pub crc64: Option<Crc64>,
+    /// The MD5 of the whole object, for the store to keep.
+    pub md5: Option<[u8; 16]>,
+    /// When it is written.
+    pub condition: Condition<'a>,
+}
+
+/// When something is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// Always.
+    #[default]
+    Always,
+    /// Only if there is no object of this name: [`ErrorKind::Exists`](crate::ErrorKind::Exists).
+    New,
+    /// Only over the object in this state: [`ErrorKind::Changed`](crate::ErrorKind::Changed).
+    Tag(&'a str),
+}
+
+/// What is begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Begin<'a> {
+    /// Bytes of the whole object.
+    pub len: u64,
+    /// Bytes of each piece but the last.
+    pub piece_bytes: u64,
+    /// Stands for job, source and state of the source: the same bytes whenever it is the same.
+    pub content: [u8; 16],
+    /// Content type, metadata and condition, for stores that want them now.
+    pub put: Put<'a>,
+}
+
+/// What a store calls an object that was begun. For the journal: at most 1 KiB.
+pub type Token = Vec<u8>;
+/// What a store calls a piece that it has. For the journal: at most 64 bytes.
+pub type Receipt = Vec<u8>;
+
+/// Where a piece belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Its number, from 0.
+    pub piece: u32,
+    /// Where it begins.
+    pub offset: u64,
+}
+
+/// A piece that a store has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct There {
+    /// Its number.
+    pub piece: u32,
+    /// Its bytes.
+    pub len: u64,
+    /// What the store calls it.
+    pub receipt: Receipt,
+}
+
+/// What a store says of an object that it has written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The state that it is in now ([`Facts::etag`]); `None` where the store does not tell.
+    pub tag: Option<Box<str>>,
+}
+
+/// Access to an object of another place, for the store to read it.
+#[derive(Clone, Copy)]
+pub struct Grant<'a> {
+    /// Its URL. With a signature it is a secret: it must not be printed.
+    pub url: &'a str,
+    /// Only in this state.
+    pub tag: Option<&'a str>,
+    /// First and last byte; all of it otherwise.
+    pub range: Option<(u64, u64)>,
+}
+
+impl std::fmt::Debug for Grant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grant").field("tag", &self.tag).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+/// What is to be removed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Removal<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// One state of it alone.
+    pub which: Which<'a>,
+    /// Only in this state.
+    pub tag: Option<&'a str>,
+}
+
+/// What is to be changed. What is `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change<'a> {
+    /// The access tier.
+    pub tier: Option<&'a str>,
+    /// All metadata.
+    pub metadata: Option<&'a [(String, String)]>,
+    /// All tags.
+    pub tags: Option<&'a [(String, String)]>,
+}

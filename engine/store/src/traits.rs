@@ -1,0 +1,135 @@
+//! What a store can do, as data.
+
+use azuring_plan::order::OrderKey;
+use azuring_plan::place::NameRules;
+
+/// What a store can do and how it wants things. Movers and planners ask this, and never which store it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traits {
+    /// The store in a word or two, for messages: `Blob storage`.
+    pub name: &'static str,
+    /// Bytes of the largest object that goes in one request ([`put`](crate::Store::put)).
+    pub whole_max: u64,
+    /// How larger objects are sent; `None`: they cannot be.
+    pub pieces: Option<PieceTraits>,
+    /// When a piecewise object is seen by others.
+    pub visible: Visible,
+    /// The order of a listing.
+    pub order: ListOrder,
+    /// What a directory is.
+    pub directories: Directories,
+    /// Objects of one removal at most.
+    pub remove_batch: usize,
+    /// Checksums that it compares or tells.
+    pub checksums: Checksums,
+    /// Which conditions it keeps on writing.
+    pub conditions: Conditions,
+    /// What it can copy from by itself.
+    pub copies_from: CopySource,
+    /// Names that it refuses or changes.
+    pub names: NameRules,
+}
+
+impl Traits {
+    /// The least that a store can do: objects in one request, no conditions, no order. Set the rest.
+    pub fn new(name: &'static str, whole_max: u64) -> Self {
+        Self {
+            name,
+            whole_max,
+            pieces: None,
+            visible: Visible::OnCommit,
+            order: ListOrder::None,
+            directories: Directories::None,
+            remove_batch: 1,
+            checksums: Checksums::default(),
+            conditions: Conditions::default(),
+            copies_from: CopySource::Nothing,
+            names: NameRules::Exact,
+        }
+    }
+}
+
+/// How large objects are sent in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PieceTraits {
+    /// Bytes of a piece at least; the last one may have less.
+    pub min_bytes: u64,
+    /// Bytes of a piece at most.
+    pub max_bytes: u64,
+    /// Pieces of an object at most.
+    pub max_count: u32,
+    /// Pieces begin at multiples of this; 1: anywhere.
+    pub align: u64,
+    /// In which order they may come.
+    pub sequence: Sequence,
+}
+
+/// In which order pieces may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sequence {
+    /// Any, several at a time.
+    Any,
+    /// One after the other.
+    Appended,
+}
+
+/// When others see an object that is sent in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// All at once, when it is committed. What was there before stays until then.
+    OnCommit,
+    /// From its first piece on.
+    FromStart,
+}
+
+/// The order of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListOrder {
+    /// By this key.
+    By(OrderKey),
+    /// One of the known orders, which is found out while it is listed.
+    OneOf(&'static [OrderKey]),
+    /// None.
+    None,
+}
+
+/// What a directory is to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directories {
+    /// Nothing: names have slashes.
+    None,
+    /// The same, and some objects stand for directories.
+    Marks,
+    /// Real ones.
+    Real,
+}
+
+/// Checksums that a store compares or tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checksums {
+    /// It compares the CRC-64/NVME of what it is sent.
+    pub crc64_in: bool,
+    /// It tells the CRC-64/NVME of ranges up to this many bytes; 0: of none.
+    pub crc64_out_bytes: u64,
+    /// It keeps the MD5 of an object that it is given.
+    pub keeps_md5: bool,
+}
+
+/// Conditions that a store keeps on writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// Only what is not there yet.
+    pub only_new: bool,
+    /// Only what is still in this state.
+    pub only_tag: bool,
+}
+
+/// What a store can copy from without the client's bandwidth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopySource {
+    /// Nothing.
+    Nothing,
+    /// Places of the same kind of store, to which it is granted access by a URL.
+    GrantedUrls,
+}
