@@ -6,6 +6,7 @@
 //! ```text
 //!   options, choices ── what is wanted         entry ── one object            messages ── lanes and planner to the caller
 //!   verdict, retry, again ── does it go on?    outcome, failure ── its end    durable ── all of it, on the disk
+//!   spec, part ── the same as bytes, for a process that runs a part of the job
 //! ```
 //!
 //! **Invariants.**
@@ -28,6 +29,8 @@ pub mod machine;
 pub mod messages;
 pub mod options;
 pub mod outcome;
+pub mod part;
 pub mod progress;
 pub mod retry;
+pub mod spec;
 pub mod verdict;

@@ -193,6 +193,13 @@ impl JobOptions {
 
 impl Default for JobOptions {
     fn default() -> Self {
+        Self::with(ContentTypePolicy::Guess(system_content_types()))
+    }
+}
+
+impl JobOptions {
+    /// The default ones with these content types, without a look at this machine's tables.
+    pub(crate) fn with(content_type: ContentTypePolicy) -> Self {
         Self {
             limits: Limits::here(),
             retry: RetryPolicy::default(),
@@ -200,7 +207,7 @@ impl Default for JobOptions {
             io: IoChoice::Auto,
             blocks: BlockRules::default(),
             properties: BlobProperties::default(),
-            content_type: ContentTypePolicy::Guess(system_content_types()),
+            content_type,
             crc64: true,
             ca_file: None,
             proxies: None,

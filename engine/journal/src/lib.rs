@@ -91,6 +91,7 @@ pub use format::{COUNTERS, FORMAT, PART_TRANSFERS, PIECES_MAX, REASONS, STRING_M
 pub use id::JobId;
 pub use jobs::{Jobs, Listed};
 pub use journal::{COMMIT_EVERY, CommitBy, Entry, Journal};
+pub use names::{NamesReader, NamesWriter};
 pub use part::{Part, Transfer};
 pub use recover::{Counts, Cursor, Large, Recovered};
 pub use runs::Runs;

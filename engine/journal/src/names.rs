@@ -4,9 +4,9 @@ use crate::bytes::{Reader, put_number};
 use crate::format::BODY_MAX;
 use crate::packing::{Packer, Packing};
 
-/// Transfers being gathered for a record.
+/// Transfers being gathered for a record, or for whoever is handed a part of them.
 #[derive(Debug, Default)]
-pub(crate) struct NamesWriter {
+pub struct NamesWriter {
     /// Number of the first.
     pub(crate) first: u64,
     pub(crate) count: u32,
@@ -17,11 +17,13 @@ pub(crate) struct NamesWriter {
 }
 
 impl NamesWriter {
-    pub(crate) fn new(first: u64) -> Self {
+    /// Transfers from this number on.
+    pub fn new(first: u64) -> Self {
         Self { first, ..Self::default() }
     }
 
-    pub(crate) fn push(&mut self, name: &[u8], facts: &[u8]) {
+    /// Adds the next one.
+    pub fn push(&mut self, name: &[u8], facts: &[u8]) {
         let shared = self.last.iter().zip(name).take_while(|(a, b)| a == b).count();
         let tail = &name[shared..];
         put_number(&mut self.heads, shared as u64);
@@ -32,6 +34,11 @@ impl NamesWriter {
         self.last.truncate(shared);
         self.last.extend_from_slice(tail);
         self.count += 1;
+    }
+
+    /// Appends what [`NamesReader::new`] reads.
+    pub fn pack(self, out: &mut Vec<u8>) {
+        self.encode(&mut Packer::default(), out);
     }
 
     /// The item's content.
@@ -59,9 +66,9 @@ pub(crate) fn open(content: &[u8]) -> Option<(u64, u32, Reader<'_>)> {
     Some((first, count, reader))
 }
 
-/// Transfers of an item, being read.
+/// Transfers of an item, being read. Whatever the bytes are, nothing panics.
 #[derive(Debug)]
-pub(crate) struct NamesReader {
+pub struct NamesReader {
     raw: Vec<u8>,
     /// What comes next, and where it ends.
     heads: (usize, usize),
@@ -73,7 +80,7 @@ pub(crate) struct NamesReader {
 
 impl NamesReader {
     /// Reads an item's content; `None` when it cannot be one.
-    pub(crate) fn new(content: &[u8]) -> Option<Self> {
+    pub fn new(content: &[u8]) -> Option<Self> {
         let (_, left, mut reader) = open(content)?;
         let packing = Packing::of(reader.byte()?)?;
         let mut ends = [0_usize; 3];
@@ -98,12 +105,16 @@ impl NamesReader {
     }
 
     /// How many are still to come.
-    pub(crate) fn left(&self) -> u32 {
+    pub fn left(&self) -> u32 {
         self.left
     }
 
     /// Name and facts of the next one; `None` when the bytes cannot be right. Not called when none is left.
-    pub(crate) fn next(&mut self) -> Option<(&[u8], &[u8])> {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the name lies in a buffer that the next call overwrites"
+    )]
+    pub fn next(&mut self) -> Option<(&[u8], &[u8])> {
         let mut head = Reader(self.raw.get(self.heads.0..self.heads.1)?);
         let mut number = || usize::try_from(head.number()?).ok();
         let (shared, tail, facts) = (number()?, number()?, number()?);

@@ -15,6 +15,15 @@ use crate::queue::WorkQueue;
 use crate::session::Session;
 use crate::task::Task;
 
+/// What a part knows of runs before this one. They have left no journal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Earlier {
+    /// Whether there were some: they may have worked on any of its transfers.
+    pub tried: bool,
+    /// When the job was begun.
+    pub begun: Option<SystemTime>,
+}
+
 /// What all threads of a job share.
 pub struct Shared {
     /// The job's id.
@@ -31,6 +40,8 @@ pub struct Shared {
     pub lines: Option<Lines>,
     /// The job's journal, if it has one.
     pub durable: Option<Durable>,
+    /// Of a part: what is known of its earlier runs.
+    pub earlier: Earlier,
     /// What failed and is tried again.
     pub again: Again,
     /// Objects found by a job without a journal.
@@ -77,7 +88,7 @@ impl Shared {
     /// has found since its last commit is found again first.
     pub(crate) fn may_be_resumed(&self, id: TransferId) -> bool {
         let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
-        before.is_some_and(|before| before.may_have_found(id))
+        self.earlier.tried || before.is_some_and(|before| before.may_have_found(id))
     }
 
     /// Whether an attempt of which this one knows nothing may have made what is there.
@@ -88,7 +99,7 @@ impl Shared {
     /// Whether an object that was changed then, by the clock of this machine or give or take a quarter of an hour by
     /// another's (the most that the service allows), may be of this job.
     pub(crate) fn is_since_begun(&self, changed: SystemTime) -> bool {
-        let begun = self.durable.as_ref().and_then(Durable::begun);
+        let begun = self.durable.as_ref().map_or(self.earlier.begun, Durable::begun);
         begun.is_none_or(|begun| changed + Duration::from_secs(15 * 60) >= begun)
     }
 
@@ -139,6 +150,6 @@ impl Shared {
     /// Whether an earlier run of the job may have worked on the transfer.
     pub(crate) fn is_resumed(&self, id: TransferId) -> bool {
         let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
-        before.is_some_and(|before| before.knows(id))
+        self.earlier.tried || before.is_some_and(|before| before.knows(id))
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! The caller reads the files and passes their text. An option that sets the type comes before all of this.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub use crate::sniff::{SNIFF_LEN, sniff};
 
@@ -55,6 +55,17 @@ pub struct ContentTypes {
     exact: HashMap<Box<str>, Box<str>>,
     /// Extension with its dot in lower case.
     lower: HashMap<Box<str>, Box<str>>,
+}
+
+/// Tables of content types as data: each from an extension with its dot to a type.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContentTables {
+    /// What goes before everything; extensions in lower case.
+    pub overrides: BTreeMap<String, String>,
+    /// Extensions as the tables write them.
+    pub exact: BTreeMap<String, String>,
+    /// Extensions in lower case, where that is not what `exact` says of them.
+    pub lower: BTreeMap<String, String>,
 }
 
 impl ContentTypes {
@@ -120,6 +131,40 @@ impl ContentTypes {
         self
     }
 
+    /// All that the tables say, to be kept.
+    #[must_use]
+    pub fn to_tables(&self) -> ContentTables {
+        let owned = |(extension, content_type): (&Box<str>, &Box<str>)| {
+            (extension.to_string(), content_type.to_string())
+        };
+        let exact: BTreeMap<String, String> = self.exact.iter().map(owned).collect();
+        let differs =
+            |(extension, content_type): &(String, String)| exact.get(extension) != Some(content_type);
+        ContentTables {
+            overrides: self.overrides.iter().map(owned).collect(),
+            lower: self.lower.iter().map(owned).filter(differs).collect(),
+            exact,
+        }
+    }
+
+    /// The types that were kept so; `None` where one of them is none.
+    #[must_use]
+    pub fn from_tables(tables: ContentTables) -> Option<Self> {
+        let own = |table: BTreeMap<String, String>| -> Option<HashMap<Box<str>, Box<str>>> {
+            let is_type =
+                |(_, content_type): &(String, String)| essence(content_type).as_ref() == Some(content_type);
+            let count = table.len();
+            let own: HashMap<_, _> =
+                table.into_iter().filter(is_type).map(|(name, is)| (name.into(), is.into())).collect();
+            (own.len() == count).then_some(own)
+        };
+        let exact = own(tables.exact)?;
+        let is_lower = |(extension, _): &(&Box<str>, &Box<str>)| extension.to_lowercase() == ***extension;
+        let same = exact.iter().filter(is_lower).map(|(extension, is)| (extension.clone(), is.clone()));
+        let lower = same.chain(own(tables.lower)?).collect();
+        Some(Self { overrides: own(tables.overrides)?, lower, exact })
+    }
+
     /// The type that the name alone tells, without parameters; `None` where the content must decide. Only the
     /// last extension counts (`.gz` of `a.tar.gz`), and a name that is all extension has one (`.css`).
     #[must_use]
@@ -180,6 +225,24 @@ fn essence(content_type: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_come_back_and_hold_types_alone() {
+        let types = ContentTypes::new()
+            .with_globs2("90:text/x-one:*.C\n50:text/x-two:*.c\n50:x/y:*.zip\n")
+            .with_mime_types("x/last zip\nx/odd Odd\n")
+            .with_overrides([("txt", "x/own")]);
+        let tables = types.to_tables();
+        let back = ContentTypes::from_tables(tables.clone()).unwrap();
+        assert_eq!(
+            (&back.overrides, &back.exact, &back.lower),
+            (&types.overrides, &types.exact, &types.lower)
+        );
+        assert_eq!(back.to_tables(), tables);
+        let mut bad = tables;
+        bad.exact.insert(".x".into(), "a/b\r\nx-ms-meta-c: d".into());
+        assert!(ContentTypes::from_tables(bad).is_none());
+    }
 
     #[test]
     fn fixed_table_wins_over_the_system() {

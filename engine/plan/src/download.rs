@@ -137,6 +137,27 @@ enum Rule {
     Under { strip: String, below: String },
 }
 
+/// A rule of names in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DownloadRule {
+    /// One blob, one name.
+    Exact {
+        /// The name, without a slash at its end.
+        name: Vec<u8>,
+        /// Whether it is a directory's.
+        is_directory: bool,
+        /// Where it starts.
+        root: TargetRoot,
+    },
+    /// Each name without `strip` (empty, or ending in `/`), below `below` (the same).
+    Under {
+        /// What is left out of each name.
+        strip: String,
+        /// What is put before it.
+        below: String,
+    },
+}
+
 impl DownloadNaming {
     /// Decides the rule for a source of shape `source` copied to `destination`.
     ///
@@ -173,6 +194,40 @@ impl DownloadNaming {
                 let below = if options.as_subdir { holder(name)? } else { String::new() };
                 Rule::Under { strip: String::new(), below }
             }
+        };
+        Ok(Self { rule })
+    }
+
+    /// The rule in words that can be kept; [`DownloadNaming::of_rule`] takes them.
+    #[must_use]
+    pub fn rule(&self) -> DownloadRule {
+        match &self.rule {
+            Rule::Exact { name, root } => DownloadRule::Exact {
+                name: name.as_bytes().to_vec(),
+                is_directory: name.is_directory(),
+                root: *root,
+            },
+            Rule::Under { strip, below } => {
+                DownloadRule::Under { strip: strip.clone(), below: below.clone() }
+            }
+        }
+    }
+
+    /// The rule of these words.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`]: the one name leads out of the target, or is none.
+    pub fn of_rule(rule: DownloadRule) -> Result<Self, NameError> {
+        let rule = match rule {
+            DownloadRule::Exact { mut name, is_directory, root } => {
+                if is_directory {
+                    name.push(b'/');
+                }
+                Rule::Exact { name: LocalName::new(&name)?, root }
+            }
+            // Each name that is made of it is looked at by itself.
+            DownloadRule::Under { strip, below } => Rule::Under { strip, below },
         };
         Ok(Self { rule })
     }

@@ -50,6 +50,11 @@ impl Cpk {
         }
         Ok(Self { key: Secret::new(BASE64_STANDARD.encode(bytes)), sha256: own })
     }
+
+    /// The SHA-256 of the key, in base64: it tells keys apart, and is no secret.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
 }
 
 /// What the service encrypts a job's blobs with, instead of the account's key.

@@ -75,7 +75,7 @@ fn local<'a>(path: &'a RelPath, kind: u8, facts: &mut Vec<u8>) -> &'a [u8] {
 ///
 /// # Errors
 /// What a later version wrote.
-pub(super) fn restore(name: &[u8], facts: &[u8]) -> Result<Option<Found>, String> {
+pub(crate) fn restore(name: &[u8], facts: &[u8]) -> Result<Option<Found>, String> {
     let unknown =
         || format!("the journal has facts of {} that this version does not know", name.escape_ascii());
     let Some(&kind) = facts.first() else { return Ok(Some(Found::File(RelPath::new(name)))) };
@@ -87,6 +87,11 @@ pub(super) fn restore(name: &[u8], facts: &[u8]) -> Result<Option<Found>, String
         kind if kind & BLOB != 0 => blob(name, kind, &facts[1..]).ok_or_else(unknown)?,
         _ => return Err(unknown()),
     }))
+}
+
+/// Whether these facts are a blob's: then the name is a blob's, and no path.
+pub(crate) fn is_blob(facts: &[u8]) -> bool {
+    facts.first().is_some_and(|bits| bits & BLOB != 0)
 }
 
 fn blob(name: &[u8], bits: u8, facts: &[u8]) -> Option<Found> {
@@ -225,7 +230,7 @@ const KINDS: [FailureKind; 12] = [
     FailureKind::Interrupted,
 ];
 
-pub(super) fn kind_code(kind: FailureKind) -> u8 {
+pub(crate) fn kind_code(kind: FailureKind) -> u8 {
     KINDS.iter().position(|known| *known == kind).map_or(0, |n| n as u8 + 1)
 }
 
@@ -245,11 +250,11 @@ const SKIPPED: [SkippedKind; 5] = [
     SkippedKind::HasSnapshots,
 ];
 
-pub(super) fn skipped_code(kind: SkippedKind) -> u8 {
+pub(crate) fn skipped_code(kind: SkippedKind) -> u8 {
     SKIPPED.iter().position(|known| *known == kind).map_or(0, |n| n as u8 + 1)
 }
 
-pub(super) fn skipped_of(code: u8) -> SkippedKind {
+pub(crate) fn skipped_of(code: u8) -> SkippedKind {
     SKIPPED.get(usize::from(code).wrapping_sub(1)).copied().unwrap_or(SkippedKind::Exists)
 }
 
@@ -287,7 +292,7 @@ pub(super) fn texts(failure: &Failure) -> [&str; 7] {
 }
 
 /// A failure as the journal keeps it.
-pub(super) fn failure_text(failure: &Failure) -> Vec<u8> {
+pub(crate) fn failure_text(failure: &Failure) -> Vec<u8> {
     let mut out = Vec::new();
     for text in texts(failure) {
         string(&text.as_bytes()[..cut(text)], &mut out);
@@ -305,7 +310,7 @@ pub(super) fn failure_told(kind: u8, cause: Option<&[u8]>, text: Option<&[u8]>) 
 }
 
 /// The failure of this text; as far as it can be read.
-pub(super) fn failure_of(kind: u8, text: &[u8]) -> Failure {
+pub(crate) fn failure_of(kind: u8, text: &[u8]) -> Failure {
     let mut reader = Reader(text);
     let mut failure = Failure::new(kind_of(kind), "", "");
     let mut next = || reader.text().unwrap_or_default().to_owned();

@@ -11,7 +11,7 @@
 
 mod before;
 mod causes;
-mod codec;
+pub(crate) mod codec;
 mod counters;
 mod position;
 mod recorded;

@@ -28,19 +28,19 @@ pub(super) async fn pieces<R: FileRing>(
     meta: &FileMeta,
     pieces: Pieces,
 ) -> Result<(Pieces, Option<usize>), Box<Failure>> {
-    let Some(durable) = &lane.shared.durable else { return Ok((pieces, None)) };
-    let state = state_of(meta, pieces.size);
-    let was_found = lane.shared.is_resumed(id);
-    let before = durable.before.as_ref().and_then(|before| before.large(id));
-    if before.is_some_and(|before| before.facts != state) {
-        let text = format!(
-            "{}: the file was changed since the job was interrupted: it is sent from its beginning",
-            place.object()
-        );
-        (lane.sender().notice)(&text);
+    if let Some(durable) = &lane.shared.durable {
+        let state = state_of(meta, pieces.size);
+        let before = durable.before.as_ref().and_then(|before| before.large(id));
+        if before.is_some_and(|before| before.facts != state) {
+            let text = format!(
+                "{}: the file was changed since the job was interrupted: it is sent from its beginning",
+                place.object()
+            );
+            (lane.sender().notice)(&text);
+        }
+        durable.begin_large(id, &state).map_err(|failure| lane.shared.broken(&failure, &place.object()))?;
     }
-    durable.begin_large(id, &state).map_err(|failure| lane.shared.broken(&failure, &place.object()))?;
-    if !was_found {
+    if !lane.shared.is_resumed(id) {
         return Ok((pieces, None));
     }
     let ask = async |_| lane.client.get_block_list(&place.blob).await;
@@ -84,6 +84,10 @@ fn state_of(meta: &FileMeta, block_bytes: u64) -> Vec<u8> {
 /// Whether this job, in this run or an earlier one, may have made the blob that is there, which is not complete.
 pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, task: &Upload, id: TransferId) -> bool {
     if task.visible.lock().expect("nothing panics while the lock is held").contains(&id) {
+        return true;
+    }
+    if lane.shared.earlier.tried {
+        // It may have begun it: what is there tells.
         return true;
     }
     let before = lane.shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
