@@ -6,6 +6,8 @@ use azuring_link::TlsError;
 use azuring_local::LocalError;
 use azuring_plan::PlanError;
 
+use crate::spec::SpecError;
+
 /// Why a job cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -51,6 +53,12 @@ pub enum JobError {
         /// Descriptors that there are.
         free: u64,
     },
+    /// The job has no parts, or the part cannot be run here.
+    #[error("{0}")]
+    Part(String),
+    /// The spec of the job cannot be made, or not be used here.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// The job's journal cannot be made or read.
     #[error(transparent)]
     Journal(#[from] JournalError),

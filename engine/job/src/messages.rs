@@ -3,6 +3,7 @@
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::outcome::{Event, Outcome};
+use crate::part::Part;
 
 /// Messages that may wait for the caller. A lane that finds no room waits: a caller that cannot take events
 /// slows the job instead of filling the memory.
@@ -13,6 +14,8 @@ const WAITING_MESSAGES: usize = 192;
 pub enum Message {
     /// How transfers ended; recorded before it is told.
     Outcomes(Vec<Outcome>),
+    /// Transfers that somebody else does.
+    Part(Box<Part>),
     /// Anything else.
     Event(Event),
 }

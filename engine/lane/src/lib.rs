@@ -28,6 +28,7 @@ pub mod change;
 mod control;
 pub mod descriptors;
 pub mod download;
+pub mod gather;
 pub mod in_order;
 pub mod join;
 pub mod lane;

@@ -11,6 +11,7 @@ use azuring_azure::Access;
 use azuring_job::entry::{Found, Known};
 use azuring_job::failure::{Blocked, Failure};
 use azuring_job::outcome::{Action, Planned, Transfer, TransferId};
+use azuring_job::spec::SpecWork;
 use azuring_plan::destination::Naming;
 use azuring_plan::name::{encode_path_for_people, escape};
 use azuring_ring::SourceDir;
@@ -94,6 +95,40 @@ impl Task {
         matches!(self, Self::Remove(_) | Self::SetProperties(_))
     }
 
+    /// Whether a stream is read, or a pipe written to.
+    pub fn is_of_stream(&self) -> bool {
+        match self {
+            Self::Upload(upload) => matches!(upload.origin, Origin::Stream(_)),
+            Self::Download(download) => download.is_pipe(),
+            Self::Remove(_) | Self::SetProperties(_) => false,
+        }
+    }
+
+    /// What is done with each object.
+    pub(crate) fn action(&self) -> Action {
+        match self {
+            Self::Upload(_) | Self::Download(_) => Action::Copy,
+            Self::Remove(_) => Action::Remove,
+            Self::SetProperties(_) => Action::SetProperties,
+        }
+    }
+
+    /// What is done, as a spec has it: paths begin at the root of the file system. Only when it has begun, and not for a stream.
+    ///
+    /// # Errors
+    /// A path that cannot be told so.
+    pub fn work(&self) -> std::io::Result<SpecWork> {
+        Ok(match self {
+            Self::Upload(upload) => {
+                let tree = upload.origin.tree();
+                SpecWork::Upload { root: std::path::absolute(&tree.root_path)?, naming: tree.naming.clone() }
+            }
+            Self::Download(download) => download.work()?,
+            Self::Remove(_) => SpecWork::Remove,
+            Self::SetProperties(task) => SpecWork::SetProperties(task.change().clone()),
+        })
+    }
+
     /// What its requests do to the objects. `tags`: blobs that are made get tags.
     pub fn access(&self, tags: bool) -> Access {
         match self {
@@ -157,11 +192,7 @@ impl Task {
 
     /// What a dry run says of the object.
     pub fn planned(&self, session: &Session, found: Found) -> Planned {
-        let action = match self {
-            Self::Upload(_) | Self::Download(_) => Action::Copy,
-            Self::Remove(_) => Action::Remove,
-            Self::SetProperties(_) => Action::SetProperties,
-        };
+        let action = self.action();
         let mut transfer = self.transfer(session, &found);
         if matches!(self, Self::Remove(_) | Self::SetProperties(_)) {
             transfer.destination.clear();

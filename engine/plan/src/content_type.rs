@@ -134,17 +134,12 @@ impl ContentTypes {
     /// All that the tables say, to be kept.
     #[must_use]
     pub fn to_tables(&self) -> ContentTables {
-        let owned = |(extension, content_type): (&Box<str>, &Box<str>)| {
-            (extension.to_string(), content_type.to_string())
+        let owned = |table: &HashMap<Box<str>, Box<str>>| -> BTreeMap<String, String> {
+            table.iter().map(|(extension, is)| (extension.to_string(), is.to_string())).collect()
         };
-        let exact: BTreeMap<String, String> = self.exact.iter().map(owned).collect();
-        let differs =
-            |(extension, content_type): &(String, String)| exact.get(extension) != Some(content_type);
-        ContentTables {
-            overrides: self.overrides.iter().map(owned).collect(),
-            lower: self.lower.iter().map(owned).filter(differs).collect(),
-            exact,
-        }
+        let (exact, mut lower) = (owned(&self.exact), owned(&self.lower));
+        lower.retain(|extension, is| exact.get(extension) != Some(is));
+        ContentTables { overrides: owned(&self.overrides), exact, lower }
     }
 
     /// The types that were kept so; `None` where one of them is none.
@@ -159,9 +154,9 @@ impl ContentTypes {
             (own.len() == count).then_some(own)
         };
         let exact = own(tables.exact)?;
-        let is_lower = |(extension, _): &(&Box<str>, &Box<str>)| extension.to_lowercase() == ***extension;
-        let same = exact.iter().filter(is_lower).map(|(extension, is)| (extension.clone(), is.clone()));
-        let lower = same.chain(own(tables.lower)?).collect();
+        let mut lower = exact.clone();
+        lower.retain(|extension, _| extension.to_lowercase() == **extension);
+        lower.extend(own(tables.lower)?);
         Some(Self { overrides: own(tables.overrides)?, lower, exact })
     }
 

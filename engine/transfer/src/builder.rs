@@ -18,6 +18,7 @@ use azuring_lane::descriptors::{Needs, Opens, Split};
 use azuring_lane::download;
 use azuring_lane::download::Download;
 use azuring_lane::lane::LaneShare;
+use azuring_lane::shared::Earlier;
 use azuring_lane::task::{Origin, Task, Tree};
 use azuring_lane::upload::Stream;
 use azuring_local::Destination;
@@ -299,6 +300,7 @@ impl JobBuilder {
             progress: Arc::new(Progress::new(lanes)),
             options: self.options,
             durable,
+            earlier: Earlier::default(),
         })
     }
 

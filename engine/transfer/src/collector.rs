@@ -3,17 +3,36 @@
 use azuring_job::failure::FailureKind;
 use azuring_job::messages::Message;
 use azuring_job::outcome::{Counts, Done, Entity, Event, Outcome, SkippedKind};
+use azuring_job::part::Part;
 use azuring_lane::shared::Shared;
 use crossbeam::channel::Receiver;
 
-/// Reads messages until every sender is gone; calls `listen` with outcomes and `tell` for each event; returns the exact
+/// Who does what is found.
+pub(crate) enum Crew<'a> {
+    /// The lanes; whoever listens hears how each transfer ended, before it is told.
+    Lanes(&'a mut dyn FnMut(&[Outcome])),
+    /// Others, who are handed parts of so many transfers at most.
+    Parts(usize, &'a mut dyn FnMut(&Shared, Part)),
+}
+
+impl Crew<'_> {
+    /// Transfers of a part at most; `None`: there are no parts.
+    pub(crate) fn most(&self) -> Option<usize> {
+        match self {
+            Self::Lanes(_) => None,
+            Self::Parts(most, _) => Some(*most),
+        }
+    }
+}
+
+/// Reads messages until every sender is gone; hands outcomes and parts to `crew`, calls `tell` for each event; returns the exact
 /// counts, those of earlier runs included; `kinds` are those of failures that are counted there. What it reads is in the
 /// journal before it is told.
 pub(crate) fn collect(
     messages: &Receiver<Message>,
     shared: &Shared,
     (before, mut kinds): (Counts, Vec<FailureKind>),
-    listen: &mut dyn FnMut(&[Outcome]),
+    crew: &mut Crew<'_>,
     mut tell: impl FnMut(Event),
 ) -> (Counts, Vec<FailureKind>) {
     let progress = &shared.session.progress;
@@ -32,7 +51,9 @@ pub(crate) fn collect(
                     // Whoever goes on with the job does them again.
                     shared.session.verdict.stop_for(&failure);
                 }
-                listen(&outcomes);
+                if let Crew::Lanes(listen) = crew {
+                    listen(&outcomes);
+                }
                 for outcome in outcomes {
                     let is_folder = outcome.entity == Entity::Folder;
                     counts.bytes_found += outcome.length;
@@ -53,6 +74,11 @@ pub(crate) fn collect(
                             tell(Event::Failed(*failure));
                         }
                     }
+                }
+            }
+            Message::Part(part) => {
+                if let Crew::Parts(_, take) = crew {
+                    take(shared, *part);
                 }
             }
             Message::Event(event) => {

@@ -10,9 +10,10 @@ use azuring_job::again::Again;
 use azuring_job::choices::PropertyChange;
 use azuring_job::durable::{Before, Durable};
 use azuring_job::entry::Entry;
+use azuring_job::failure::Failure;
 use azuring_job::messages;
 use azuring_job::options::JobOptions;
-use azuring_job::outcome::{Event, Outcome, Report};
+use azuring_job::outcome::{Event, Report};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::{StopHandle, Verdict};
 use azuring_lane::lane::{LaneShare, new_histogram};
@@ -20,13 +21,13 @@ use azuring_lane::lines::Lines;
 use azuring_lane::queue::WorkQueue;
 use azuring_lane::session::Session;
 use azuring_lane::settle;
-use azuring_lane::shared::Shared;
+use azuring_lane::shared::{Earlier, Shared};
 use azuring_lane::task::{Origin, Task, Upload};
 use azuring_link::TlsSetup;
 use azuring_ring::IoPath;
 
 use crate::builder::JobBuilder;
-use crate::collector;
+use crate::collector::{self, Crew};
 use crate::read_back;
 use crate::source::Finder;
 use crate::threads;
@@ -76,6 +77,15 @@ pub struct JobPlan {
     pub resumed: bool,
 }
 
+/// What is left when a job has run.
+pub(crate) struct Gone {
+    pub(crate) report: Report,
+    /// Lines of a list that are no blobs, and that nobody has expanded.
+    pub(crate) missing: Vec<Entry>,
+    /// Why what a job without a journal has written may be damaged.
+    pub(crate) not_kept: Option<Failure>,
+}
+
 /// A job that can be run.
 pub struct Job {
     pub(crate) plan: JobPlan,
@@ -88,6 +98,8 @@ pub struct Job {
     pub(crate) progress: Arc<Progress>,
     pub(crate) options: JobOptions,
     pub(crate) durable: Option<Durable>,
+    /// Of a part: what is known of its earlier runs.
+    pub(crate) earlier: Earlier,
 }
 
 impl Job {
@@ -144,17 +156,11 @@ impl Job {
     /// Runs the job on threads of its own and returns when it has ended. `tell` is called on this thread for
     /// every event; a slow `tell` slows the job.
     pub fn run(self, stop: &StopHandle, mut tell: impl FnMut(Event)) -> Report {
-        self.go(stop, &mut |_| {}, &mut tell).0
+        self.go(stop, Crew::Lanes(&mut |_| {}), &mut tell).report
     }
 
-    /// The same; `listen` is called with every outcome before it is told. Returns also the lines of a list that are no blobs
-    /// and that nobody has expanded.
-    pub(crate) fn go(
-        self,
-        stop: &StopHandle,
-        listen: &mut dyn FnMut(&[Outcome]),
-        mut tell: &mut dyn FnMut(Event),
-    ) -> (Report, Vec<Entry>) {
+    /// The same by `crew`.
+    pub(crate) fn go(self, stop: &StopHandle, mut crew: Crew<'_>, mut tell: &mut dyn FnMut(Event)) -> Gone {
         let begun = Instant::now();
         let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
         let verdict = Verdict::new(stop.clone());
@@ -167,11 +173,9 @@ impl Job {
             task: self.task,
             session: Session::new(self.options, (self.target, access), self.tls, verdict, progress),
             queue: Arc::new(WorkQueue::new(lanes)),
-            lines: match &self.finder {
-                Finder::Remote(source) if source.list.is_some() => Some(Lines::new(source.expands())),
-                Finder::Remote(_) | Finder::Local(_) | Finder::Stream => None,
-            },
+            lines: self.finder.directories_among_lines().map(Lines::new),
             durable: self.durable,
+            earlier: self.earlier,
             again,
             found: AtomicU64::new(0),
             not_kept: OnceLock::new(),
@@ -191,8 +195,9 @@ impl Job {
         }
         let settler = threads::settle(&shared);
         let (messages, inbox) = messages::channel(shared.session.options.dry_run);
-        let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages);
-        let (counts, kinds) = collector::collect(&inbox, &shared, (before, known), listen, &mut tell);
+        let most = crew.most();
+        let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages, most);
+        let (counts, kinds) = collector::collect(&inbox, &shared, (before, known), &mut crew, &mut tell);
         let verdict = &shared.session.verdict;
         let mut report = Report {
             counts,
@@ -234,12 +239,13 @@ impl Job {
         {
             report.fatal.get_or_insert(*failure);
         }
+        let not_kept = shared.not_kept.get().cloned();
         let missing = shared.lines.as_ref().map(Lines::take).unwrap_or_default();
         // The threads are gone, but for one that waits for a disk: nobody else holds it.
         if let Some(durable) = Arc::into_inner(shared).and_then(|shared| shared.durable) {
             durable.close();
         }
-        (report, missing)
+        Gone { report, missing, not_kept }
     }
 
     /// Reads every blob of this upload's source back and compares it with its file. See [`read_back`].

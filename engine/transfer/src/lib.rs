@@ -73,6 +73,7 @@ mod job;
 mod list;
 mod list_reader;
 mod make;
+mod parts;
 mod planner;
 mod public;
 mod remote;
@@ -100,7 +101,9 @@ pub use azuring_job::outcome::{
     Action, Counts, Done, Entity, Event, JobStatus, Outcome, Planned, Report, SkippedKind, Transfer,
     TransferId,
 };
+pub use azuring_job::part::{MAX_TRANSFERS, Part, PartEnd, PartError, PartOutcome, PartOutcomes};
 pub use azuring_job::progress::{Progress, ProgressView};
+pub use azuring_job::spec::{Spec, SpecError};
 pub use azuring_job::verdict::StopHandle;
 pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
 pub use azuring_lane::download::remove_unfinished;
@@ -115,6 +118,7 @@ pub use delegate::user_delegation_key;
 pub use job::{Job, JobPlan, Verb};
 pub use list::{ListOptions, ListTotals, ListedBlob, Listing, list};
 pub use make::make_container;
+pub use parts::{PartRun, run_part};
 pub use public::is_public;
 pub use upload_from::upload_from;
 

@@ -36,6 +36,12 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
             planner.end();
         }
         Finder::Remote(source) => remote::plan(&source, &mut planner),
+        Finder::Part { entries, .. } => {
+            planner.count(entries.iter().map(|entry| &entry.found));
+            planner.hand_on(Ok(entries));
+            planner.end();
+            while planner.next_pass() {}
+        }
     }
     planner.give_up_the_rest();
     planner.finish_directories();
@@ -305,18 +311,22 @@ impl<'a> Planner<'a> {
         self.hand_over(found, stands)
     }
 
+    /// Counts objects before they are handed over, so that nobody sees more done than found.
+    fn count<'f>(&self, found: impl Iterator<Item = &'f Found> + Clone) {
+        let progress = &self.shared.session.progress;
+        let of = |kind| found.clone().filter(|found| found.entity() == kind).count() as u64;
+        progress.found_folders.fetch_add(of(Entity::Folder), Ordering::SeqCst);
+        progress.found_links.fetch_add(of(Entity::Symlink), Ordering::SeqCst);
+        progress.found.fetch_add(found.count() as u64, Ordering::SeqCst);
+    }
+
     /// Gives the objects their numbers and hands them to the lanes.
     fn hand_over(&mut self, found: Vec<Found>, stands: Option<&[u8]>) -> bool {
         if found.is_empty() && stands.is_none() {
             return true;
         }
         let session = &self.shared.session;
-        // Counted before it is handed over, so that nobody sees more done than found.
-        let progress = &session.progress;
-        let of = |kind| found.iter().filter(|found| found.entity() == kind).count() as u64;
-        progress.found_folders.fetch_add(of(Entity::Folder), Ordering::SeqCst);
-        progress.found_links.fetch_add(of(Entity::Symlink), Ordering::SeqCst);
-        progress.found.fetch_add(found.len() as u64, Ordering::SeqCst);
+        self.count(found.iter());
         if session.options.dry_run {
             let planned = found.into_iter().map(|found| self.shared.task.planned(session, found)).collect();
             return self.tell(Event::Planned(planned));

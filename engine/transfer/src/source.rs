@@ -10,7 +10,7 @@ use std::thread::{self, ThreadId};
 
 use azuring_job::choices::{ListOfFiles, Symlinks};
 use azuring_job::durable::LocalPosition;
-use azuring_job::entry::Found;
+use azuring_job::entry::{Entry, Found};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::job_error::JobError;
 use azuring_job::outcome::SkippedKind;
@@ -37,6 +37,19 @@ pub(crate) enum Finder {
     Stream,
     /// Those of a remote source.
     Remote(Arc<RemoteSource>),
+    /// Those of a part, which somebody else has found. `lines`: names that somebody gave may be directories.
+    Part { lines: bool, entries: Vec<Entry> },
+}
+
+impl Finder {
+    /// Whether names may turn out to be directories; `None`: nobody gave any.
+    pub(crate) fn directories_among_lines(&self) -> Option<bool> {
+        match self {
+            Self::Remote(source) if source.list.is_some() => Some(source.expands()),
+            Self::Part { lines, .. } => Some(*lines),
+            Self::Remote(_) | Self::Local(_) | Self::Stream => None,
+        }
+    }
 }
 
 /// Gives out local files.

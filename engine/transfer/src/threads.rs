@@ -5,8 +5,8 @@ use std::sync::Arc;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::messages;
 use azuring_lane::lane::{self, LaneShare};
-use azuring_lane::settle;
 use azuring_lane::shared::Shared;
+use azuring_lane::{gather, settle};
 use azuring_ring::IoPath;
 use crossbeam::sync::WaitGroup;
 
@@ -16,7 +16,7 @@ use crate::source::Finder;
 type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
 type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
 
-/// Starts the lanes and the planner. They end by themselves when the source is done or the job stops; it stops at once
+/// Starts the lanes, or with `parts` (so many transfers each) who makes parts in their place, and the planner. They end by themselves when the source is done or the job stops; it stops at once
 /// if the system refuses a thread.
 pub(crate) fn start(
     finder: Finder,
@@ -24,6 +24,7 @@ pub(crate) fn start(
     io: &IoPath,
     shared: &Arc<Shared>,
     messages: crossbeam::channel::Sender<messages::Message>,
+    parts: Option<usize>,
 ) -> Threads {
     let refused = |error: std::io::Error| {
         let text = format!("the system refuses to start a thread: {error}");
@@ -38,7 +39,13 @@ pub(crate) fn start(
     for (index, &share) in shares.iter().enumerate() {
         let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
         let ready = ready.clone();
-        let lane = move || lane::run(index, share, &io, shared, messages, ready);
+        let lane = move || match parts {
+            None => lane::run(index, share, &io, shared, messages, ready),
+            Some(most) => {
+                drop(ready);
+                gather::run(&shared, most, messages)
+            }
+        };
         match std::thread::Builder::new().name(format!("lane-{index}")).spawn(lane) {
             Ok(lane) => lanes.push(lane),
             Err(error) => refused(error),

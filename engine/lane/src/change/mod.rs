@@ -49,6 +49,11 @@ impl SetProperties {
         Self { change, batches: Batches::default() }
     }
 
+    /// What is changed.
+    pub(crate) fn change(&self) -> &PropertyChange {
+        &self.change
+    }
+
     /// Whether tags are among what changes.
     pub(crate) fn changes_tags(&self) -> bool {
         self.change.tags.is_some()

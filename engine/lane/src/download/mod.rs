@@ -28,6 +28,7 @@ use azuring_azure::Wanted;
 use azuring_job::entry::BlobItem;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::TransferId;
+use azuring_job::spec::SpecWork;
 use azuring_link::Links;
 use azuring_local::{Destination, KNOWN_DIRECTORIES, LocalError, TargetTree};
 use azuring_plan::destination::NamingOptions;
@@ -181,6 +182,11 @@ impl Download {
         self.pipe.lock().expect("nothing panics while the lock is held").take()
     }
 
+    /// Whether the bytes go into a pipe.
+    pub fn is_pipe(&self) -> bool {
+        self.to_pipe
+    }
+
     /// Whether nothing is kept.
     pub fn is_null(&self) -> bool {
         self.place == Destination::Null
@@ -227,6 +233,25 @@ impl Download {
     /// The same for versions of one blob, which go into the destination as a directory.
     pub fn begin_versions(&self) -> Result<(), Box<Failure>> {
         self.set(Rule::Versions, self.destination.clone())
+    }
+
+    /// The same with names and root decided, by whoever planned the job; `None`: versions of one blob.
+    pub fn begin_as(&self, naming: Option<DownloadNaming>, root: PathBuf) -> Result<(), Box<Failure>> {
+        self.set(naming.map_or(Rule::Versions, Rule::Names), root)
+    }
+
+    /// What is done, as a spec has it. Only when it has begun, and not for a pipe.
+    pub(crate) fn work(&self) -> std::io::Result<SpecWork> {
+        let begun = self.begun();
+        Ok(SpecWork::Download {
+            destination: std::path::absolute(&self.destination)?,
+            root: std::path::absolute(&begun.root)?,
+            is_null: self.is_null(),
+            naming: match &begun.naming {
+                Rule::Names(naming) => Some(naming.clone()),
+                Rule::Versions => None,
+            },
+        })
     }
 
     fn set(&self, naming: Rule, root: PathBuf) -> Result<(), Box<Failure>> {

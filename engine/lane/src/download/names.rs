@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use azuring_azure::{Course, ListRequest};
 use azuring_job::entry::BlobItem;
+use azuring_job::failure::{Failure, FailureKind};
 use azuring_plan::NameError;
 use azuring_plan::download::LocalName;
 use azuring_ring::FileRing;
@@ -40,8 +41,18 @@ impl Download {
         if taken.insert(local) { Claim::Collapsed } else { Claim::Taken }
     }
 
+    /// Why a blob may not have its local name, where another one has that.
+    pub(crate) fn refuses(&self, item: &BlobItem) -> Option<Box<Failure>> {
+        let local = self.local_name(item).ok()?;
+        self.is_taken(item, &local).then(|| {
+            let text = "another blob has the same name on this file system, where empty segments disappear";
+            let failure = Failure::new(FailureKind::Name, &item.object(), text);
+            Box::new(failure.advise("rename one of them"))
+        })
+    }
+
     /// Whether the local name belongs to a blob whose empty segments have disappeared.
-    pub(super) fn is_taken(&self, item: &BlobItem, local: &LocalName) -> bool {
+    fn is_taken(&self, item: &BlobItem, local: &LocalName) -> bool {
         self.any_collapsed.load(Ordering::SeqCst)
             && !is_collapsed(item)
             && self.collapsed.lock().expect("nothing panics while the lock is held").contains(local)

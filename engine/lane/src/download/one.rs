@@ -65,9 +65,8 @@ pub(super) async fn anew<R: FileRing>(
         }
         &asked
     };
-    if task.is_taken(item, &local) {
-        let text = "another blob has the same name on this file system, where empty segments disappear";
-        return Err(Box::new(Failure::new(FailureKind::Name, &object, text).advise("rename one of them")));
+    if let Some(failure) = task.refuses(item) {
+        return Err(failure);
     }
     let is_listed = matches!(item.known, Known::Listed | Known::Before);
     let is_empty = item.entry.facts.len == 0 && !item.entry.facts.len_is_unknown;
@@ -229,7 +228,10 @@ async fn get<R: FileRing>(
 ) -> Result<Ended, Box<Failure>> {
     let object = item.object();
     let blob = encode_path(&item.entry.name);
-    let mut first_bytes = FIRST_BYTES.min(task.range_bytes);
+    // How long one was that an earlier run, or another process, has listed tells how much to ask for at once.
+    let expected = if item.known == Known::Before { item.entry.facts.len } else { 0 };
+    let expected = if expected > task.range_bytes { 0 } else { expected };
+    let mut first_bytes = FIRST_BYTES.max(expected).min(task.range_bytes);
     let mut told;
     // What a listing leaves out is told by the first answer: the length, and the ETag that all ranges are to have.
     let mut listed = (item.known == Known::Listed)
