@@ -152,7 +152,9 @@ pub(super) fn all() -> Vec<Scene> {
         .mend(|stage| stage.faults(Vec::new())),
         Scene::new("up-torn", not_text, |scene, program| {
             let words = ["copy", "s{FF}c/*", "{URL}", "--lanes=1"];
-            cut(scene, program, &words, |_, it| it.cut_off() > 0 && it.counts().found > 0)
+            cut(scene, program, &words, |_, it| {
+                it.cut_off() > 0 && it.counts().found > 0 && it.counts().done == 0
+            })
         }),
         Scene::new("up-format-1", names, |scene, program| {
             let stage = scene.stage(program);
