@@ -1,13 +1,12 @@
 //! The choices a job can be given beyond its bounds.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 pub use azuring_azure::{DeleteSnapshots, Encryption, RehydratePriority};
 pub use azuring_plan::posix::PosixStyle;
 
 /// What happens to an object that the destination already has.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overwrite {
     /// It is replaced.
     #[default]
@@ -16,20 +15,8 @@ pub enum Overwrite {
     Never,
     /// It is replaced when the source was modified later.
     IfSourceNewer,
-    /// Whoever runs the job is asked, with the destination's full name; `true` replaces it. Called on the lanes'
-    /// threads, one question at a time.
-    Ask(Arc<dyn Fn(&str) -> bool + Send + Sync>),
-}
-
-impl std::fmt::Debug for Overwrite {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Always => "Always",
-            Self::Never => "Never",
-            Self::IfSourceNewer => "IfSourceNewer",
-            Self::Ask(_) => "Ask",
-        })
-    }
+    /// Whoever runs the job is asked. Where nobody answers it stays.
+    Ask,
 }
 
 /// What a stored MD5 means for a download.

@@ -36,14 +36,56 @@ pub fn names_bytes(limits: &Limits) -> usize {
 /// Fewer lanes when the memory would not give each of them the largest block and a little
 /// more.
 pub fn shares(options: &JobOptions, journal: bool) -> Result<Vec<LaneShare>, JobError> {
-    let limits = &options.limits;
+    split(options, &options.limits, beside(&options.limits, journal))
+}
+
+/// Memory that is neither buffers nor links.
+fn beside(limits: &Limits, journal: bool) -> u64 {
+    BASE_BYTES + if journal { JOURNAL_BYTES } else { 0 } + names_bytes(limits) as u64
+}
+
+/// The largest body of a request.
+fn largest(options: &JobOptions) -> u64 {
     let default = azuring_plan::blocks::DEFAULT_BLOCK_SIZE;
     let block = options.blocks.block_size.unwrap_or(default);
-    let largest = block.max(options.blocks.put_blob_size.unwrap_or(block));
-    let journal = if journal { JOURNAL_BYTES } else { 0 };
-    let fixed = BASE_BYTES + journal + limits.concurrency as u64 * LINK_BYTES + names_bytes(limits) as u64;
+    block.max(options.blocks.put_blob_size.unwrap_or(block))
+}
+
+/// Buffers that a lane has at least.
+fn least_pool(options: &JobOptions) -> u64 {
+    largest(options) + 2 * CHUNK_BYTES as u64
+}
+
+/// The least memory with which a job can run that was made for `options.limits`.
+pub fn least(options: &JobOptions, journal: bool) -> u64 {
+    (beside(&options.limits, journal) + LINK_BYTES + least_pool(options)).max(MIN_MEMORY_BYTES)
+}
+
+/// The same job with `memory_bytes`, [`least`] or more, and no more of anything than `shares`: fewer requests in flight where
+/// their links would leave no buffers, and fewer lanes.
+pub fn smaller(
+    options: &JobOptions,
+    journal: bool,
+    shares: &[LaneShare],
+    memory_bytes: u64,
+) -> Result<Vec<LaneShare>, JobError> {
+    let beside = beside(&options.limits, journal);
+    let links = memory_bytes.saturating_sub(beside + least_pool(options)) / LINK_BYTES;
+    let in_flight: usize = shares.iter().map(|share| share.in_flight).sum();
+    let concurrency = in_flight.min(usize::try_from(links).unwrap_or(usize::MAX)).max(1);
+    let limits = Limits { memory_bytes, concurrency, lanes: shares.len() };
+    let mut smaller = split(options, &limits, beside)?;
+    for (share, made_for) in smaller.iter_mut().zip(shares) {
+        share.tasks = share.tasks.min(made_for.tasks);
+    }
+    Ok(smaller)
+}
+
+/// `beside`: memory that is neither buffers nor links.
+fn split(options: &JobOptions, limits: &Limits, beside: u64) -> Result<Vec<LaneShare>, JobError> {
+    let (largest, least) = (largest(options), least_pool(options));
+    let fixed = beside + limits.concurrency as u64 * LINK_BYTES;
     let pool = limits.memory_bytes.saturating_sub(fixed);
-    let least = largest + 2 * CHUNK_BYTES as u64;
     if pool < least {
         let needed = (least + fixed).div_ceil(15 << 16).max(MIN_MEMORY_BYTES >> 20);
         return Err(JobError::Limit(format!(

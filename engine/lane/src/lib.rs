@@ -23,8 +23,10 @@
 //! **Does not know** how entries are found or numbered, nor the caller. Not for embedders: they use `azuring-transfer`.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod budget;
 pub mod change;
+pub mod commons;
 mod control;
 pub mod descriptors;
 pub mod download;

@@ -219,11 +219,22 @@ pub async fn request<T>(
             // What completes something does not wait any more when the job stops.
             rate.wait(|| begin == Begin::Ahead || session.verdict.stopping()).await;
         }
+        if let Some(rate) = session.commons.as_ref().and_then(|commons| commons.rate.as_ref()) {
+            rate.wait(|| begin == Begin::Ahead || session.verdict.stopping()).await;
+        }
         let with_crc64 = session.sends_crc64();
         let attempt = {
             let _permit = match begin {
                 Begin::Ahead => None,
                 _ => Some(sender.permits.acquire().await.expect("the semaphore is never closed")),
+            };
+            // Those of other jobs may take long: whoever is cut short does not wait for them.
+            let _shared = match &session.commons {
+                Some(commons) if begin != Begin::Ahead => tokio::select! {
+                    permit = commons.requests.acquire() => permit.ok(),
+                    () = sender.cut.0.notified() => None,
+                },
+                _ => None,
             };
             if session.verdict.is_cut_short() || (begin != Begin::Always && session.verdict.stopping()) {
                 return Err(GaveUp { error: None, tries, stop_job: false, maybe_done });

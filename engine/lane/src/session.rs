@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use azuring_azure::{Access, BlobClient, Target};
+use azuring_job::failure::Failure;
 use azuring_job::options::{Boundary, JobOptions};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::Verdict;
 use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
 
+use crate::ask::Asker;
+use crate::commons::Commons;
 use crate::rate::RequestRate;
 
 /// Where requests go, within which bounds, and how it has gone so far. Shared by all threads.
@@ -25,6 +28,10 @@ pub struct Session {
     pub verdict: Verdict,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// What it shares with other jobs.
+    pub(crate) commons: Option<Arc<Commons>>,
+    /// Who is asked what is replaced.
+    pub asker: Option<Asker>,
     /// The limit of bytes per second.
     pacer: Option<Arc<Pacer>>,
     /// Exchanges of all clients, which share the least rate.
@@ -62,12 +69,23 @@ impl Session {
             tls,
             verdict,
             progress,
+            asker: None,
+            commons: None,
             pacer,
             under_way,
             rate,
             crc64,
             crc64_taken,
         }
+    }
+
+    /// Shares with other jobs. What the job itself is limited to counts all the same.
+    pub fn share(&mut self, commons: Arc<Commons>) {
+        if let Some(shared) = &commons.pacer {
+            let own = self.options.cap_bytes_per_second;
+            self.pacer = Some(own.map_or_else(|| Arc::clone(shared), |own| Pacer::below(own, shared)));
+        }
+        self.commons = Some(commons);
     }
 
     /// A client with links of its own, for the calling thread. Needs a lane's runtime.
@@ -82,6 +100,13 @@ impl Session {
         };
         let links = Links::new(self.target.url().endpoint(), settings);
         BlobClient::new(Rc::new(self.target.clone()), links)
+    }
+
+    /// Whether what `object` would replace at `destination` is replaced, says whoever runs the job. Others go on meanwhile.
+    pub(crate) async fn replaces(&self, destination: String, object: &str) -> Result<bool, Box<Failure>> {
+        let Some(asker) = &self.asker else { return Ok(false) };
+        let answer = asker.ask(destination, || self.verdict.stopping()).await;
+        answer.ok_or_else(|| Box::new(Failure::interrupted(object)))
     }
 
     /// A moment at which a test may end the process.

@@ -40,8 +40,6 @@ pub struct Upload {
     pub origin: Origin,
     /// Bytes that wait for their turn to be summed.
     pub held: Arc<Held>,
-    /// One question at a time.
-    pub asking: Mutex<()>,
     /// Transfers whose blobs this run has begun to make, and that are visible before they are complete.
     pub visible: Mutex<HashSet<TransferId>>,
     /// Set when the server turns out not to know leases.

@@ -25,13 +25,24 @@ pub struct Pacer {
     piece: usize,
     /// When everything handed out so far has passed.
     free: Mutex<Option<Instant>>,
+    /// A limit that counts as well.
+    above: Option<Arc<Pacer>>,
 }
 
 impl Pacer {
     /// A limit of so many bytes per second, more than 0, sent and received together. Bytes of TLS itself are not counted.
     pub fn new(bytes_per_second: f64) -> Arc<Self> {
+        Arc::new(Self::with(bytes_per_second, None))
+    }
+
+    /// The same within a limit that others share.
+    pub fn below(bytes_per_second: f64, above: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self::with(bytes_per_second, Some(Arc::clone(above))))
+    }
+
+    fn with(bytes_per_second: f64, above: Option<Arc<Self>>) -> Self {
         let piece = (bytes_per_second * PIECE.as_secs_f64()).clamp(PIECE_BYTES.0, PIECE_BYTES.1) as usize;
-        Arc::new(Self { bytes_per_second, piece, free: Mutex::new(None) })
+        Self { bytes_per_second, piece, free: Mutex::new(None), above }
     }
 
     /// Hands out `bytes`: when those handed out before have passed, and when these will have.
@@ -43,7 +54,10 @@ impl Pacer {
         // A rate so low that it reaches past the end of time.
         let end = begin.checked_add(takes).unwrap_or(begin);
         *free = Some(end);
-        (begin, end)
+        drop(free);
+        let Some(above) = &self.above else { return (begin, end) };
+        let (later, last) = above.hand_out(bytes, now);
+        (begin.max(later), end.max(last))
     }
 }
 
@@ -129,6 +143,18 @@ mod tests {
         assert_eq!(pacer.hand_out(1000, at(5000)), (at(5000), at(6000)));
         // Nothing overflows.
         Pacer::new(f64::MIN_POSITIVE).hand_out(usize::MAX, begin);
+    }
+
+    #[test]
+    fn a_limit_within_a_limit_keeps_both() {
+        let shared = Pacer::new(1000.0);
+        let (slow, fast) = (Pacer::below(100.0, &shared), Pacer::below(10_000.0, &shared));
+        let begin = Instant::now();
+        let at = |ms| begin + Duration::from_millis(ms);
+        assert_eq!(slow.hand_out(50, begin), (begin, at(500)));
+        // Its own would have passed after 10 ms, and what all share after 50 and 100 more.
+        assert_eq!(fast.hand_out(100, begin), (at(50), at(150)));
+        assert_eq!(slow.hand_out(10, begin), (at(500), at(600)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,6 +29,7 @@ use azuring_plan::filter::Filter;
 use azuring_plan::name::check;
 use azuring_ring::probe;
 
+use crate::engine::Engine;
 use crate::frame;
 use crate::job::{Job, JobPlan, Verb};
 use crate::list::check_state;
@@ -48,6 +49,7 @@ pub struct JobBuilder {
     list_of_versions: Option<PathBuf>,
     options: JobOptions,
     keep: Keep,
+    engine: Option<Engine>,
 }
 
 type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send>;
@@ -84,6 +86,7 @@ impl JobBuilder {
             list_of_versions: None,
             options: JobOptions::default(),
             keep: Keep::Nothing,
+            engine: None,
         }
     }
 
@@ -175,6 +178,13 @@ impl JobBuilder {
         self
     }
 
+    /// Lets it share the budgets of an engine: it begins when there is room for it. The limits in its options are what it
+    /// wants of them at most.
+    pub fn in_engine(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
     /// Opens the journal. The last step of building: a job that cannot be built leaves nothing.
     fn open_journal(keep: Keep, id: uuid::Uuid, settles: bool) -> Result<Option<Durable>, JobError> {
         Ok(match keep {
@@ -196,6 +206,9 @@ impl JobBuilder {
     /// [`JobError`].
     pub fn build(mut self) -> Result<Job, JobError> {
         budget::check(&self.options.limits)?;
+        if let Some(engine) = &self.engine {
+            engine.bound(&mut self.options.limits);
+        }
         self.check_state()?;
         if matches!(self.what, What::Stream(_)) {
             check(self.url.path()).map_err(PlanError::from)?;
@@ -301,6 +314,8 @@ impl JobBuilder {
             options: self.options,
             durable,
             earlier: Earlier::default(),
+            ask: None,
+            engine: self.engine,
         })
     }
 

@@ -22,7 +22,6 @@ pub(crate) fn upload(origin: Origin, shares: &[LaneShare]) -> Task {
     Task::Upload(Upload {
         origin,
         held: held(shares),
-        asking: Mutex::new(()),
         visible: Mutex::default(),
         no_leases: AtomicBool::new(false),
     })
@@ -42,6 +41,15 @@ pub(crate) fn download(
     let mode = 0o666 & !azuring_local::umask();
     Download::new((destination, place), naming, options.dry_run, range_bytes, held(shares), mode, job)
         .holding(split.directories)
+}
+
+/// Lets a task be done by lanes of these shares instead of those that it was made for.
+pub(crate) fn hold(task: &mut Task, shares: &[LaneShare]) {
+    match task {
+        Task::Upload(upload) => upload.held = held(shares),
+        Task::Download(download) => download.hold(held(shares)),
+        Task::Remove(_) | Task::SetProperties(_) => {}
+    }
 }
 
 /// What may wait to be summed: a quarter of the smallest lane's buffers, so that no lane is ever without.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use azuring_azure::{BlobUrl, Credential, Target};
 use azuring_job::again::Again;
-use azuring_job::choices::PropertyChange;
+use azuring_job::choices::{Overwrite, PropertyChange};
 use azuring_job::durable::{Before, Durable};
 use azuring_job::entry::Entry;
 use azuring_job::failure::Failure;
@@ -16,6 +16,7 @@ use azuring_job::options::JobOptions;
 use azuring_job::outcome::{Event, Report};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::{StopHandle, Verdict};
+use azuring_lane::ask::{Ask, Asker};
 use azuring_lane::lane::{LaneShare, new_histogram};
 use azuring_lane::lines::Lines;
 use azuring_lane::queue::WorkQueue;
@@ -28,7 +29,10 @@ use azuring_ring::IoPath;
 
 use crate::builder::JobBuilder;
 use crate::collector::{self, Crew};
+use crate::engine::Engine;
+use crate::frame;
 use crate::read_back;
+use crate::running::Running;
 use crate::source::Finder;
 use crate::threads;
 
@@ -100,6 +104,8 @@ pub struct Job {
     pub(crate) durable: Option<Durable>,
     /// Of a part: what is known of its earlier runs.
     pub(crate) earlier: Earlier,
+    pub(crate) ask: Option<Ask>,
+    pub(crate) engine: Option<Engine>,
 }
 
 impl Job {
@@ -153,6 +159,24 @@ impl Job {
         Arc::clone(&self.progress)
     }
 
+    /// Answers the questions of [`Overwrite::Ask`]: `ask` is told the full path or URL of what is there, and says whether it
+    /// is replaced. It is called on a thread of its own, with one question at a time, and may take as long as it likes: only
+    /// the object in question waits. When the job stops it does not wait for an answer any more.
+    ///
+    /// [`Overwrite::Ask`]: azuring_job::choices::Overwrite::Ask
+    pub fn asking(mut self, ask: impl FnMut(&str) -> bool + Send + 'static) -> Self {
+        self.ask = Some(Box::new(ask));
+        self
+    }
+
+    /// Begins to run the job on threads of its own.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(self) -> std::io::Result<Running> {
+        Running::start(self)
+    }
+
     /// Runs the job on threads of its own and returns when it has ended. `tell` is called on this thread for
     /// every event; a slow `tell` slows the job.
     pub fn run(self, stop: &StopHandle, mut tell: impl FnMut(Event)) -> Report {
@@ -160,18 +184,31 @@ impl Job {
     }
 
     /// The same by `crew`.
-    pub(crate) fn go(self, stop: &StopHandle, mut crew: Crew<'_>, mut tell: &mut dyn FnMut(Event)) -> Gone {
+    pub(crate) fn go(mut self, stop: &StopHandle, mut crew: Crew<'_>, mut tell: &mut dyn FnMut(Event)) -> Gone {
         let begun = Instant::now();
-        let (lanes, io) = (self.plan.lanes, self.plan.io.clone());
+        // Given back when everything else is.
+        let _lease = self.engine.as_ref().map(|engine| {
+            let (lease, shares) =
+                engine.begin(&self.options, self.durable.is_some(), &self.shares, || stop.is_stopped());
+            frame::hold(&mut self.task, &shares);
+            self.shares = shares;
+            lease
+        });
+        let (lanes, io) = (self.shares.len(), self.plan.io.clone());
         let verdict = Verdict::new(stop.clone());
         let progress = Arc::clone(&self.progress);
         let again = Again::new(self.options.retry_failed);
         let access = self.task.access(self.options.properties.tags.is_some());
+        let mut session = Session::new(self.options, (self.target, access), self.tls, verdict, progress);
+        if let Some(engine) = &self.engine {
+            session.share(engine.commons());
+        }
+        session.asker = self.ask.filter(|_| session.options.overwrite == Overwrite::Ask).map(Asker::start);
         let shared = Arc::new(Shared {
             id: self.id,
             lanes,
             task: self.task,
-            session: Session::new(self.options, (self.target, access), self.tls, verdict, progress),
+            session,
             queue: Arc::new(WorkQueue::new(lanes)),
             lines: self.finder.directories_among_lines().map(Lines::new),
             durable: self.durable,

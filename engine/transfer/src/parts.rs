@@ -250,5 +250,7 @@ fn job_of(spec: &Spec, part: Part, credential: Credential, here: JobOptions) -> 
         options,
         durable: None,
         earlier,
+        ask: None,
+        engine: None,
     })
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use azuring_transfer::{
-    BlockRules, DEVSTORE_ACCOUNT, Event, FailureKind, IoChoice, JobOptions, Overwrite, SkippedKind,
+    BlockRules, Credential, DEVSTORE_ACCOUNT, Event, FailureKind, IoChoice, Job, JobOptions, Overwrite,
+    SkippedKind,
 };
 
 use kit::{Bench, bytes, files, text};
@@ -119,21 +120,24 @@ fn what_is_there_is_overwritten_only_as_asked() {
     };
     let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
     let answers = Arc::clone(&asked);
-    let ask = Overwrite::Ask(Arc::new(move |path| {
+    let ask = move |path: &str| {
         answers.lock().unwrap().push(path.to_owned());
         false
-    }));
+    };
     let cases = [
         (Overwrite::Always, 0, true, None),
         (Overwrite::Never, 0, false, Some(SkippedKind::Exists)),
         (Overwrite::IfSourceNewer, 3_000_000_000, true, None),
         (Overwrite::IfSourceNewer, 0, false, Some(SkippedKind::NotNewer)),
-        (ask, 0, false, Some(SkippedKind::Exists)),
+        (Overwrite::Ask, 0, false, Some(SkippedKind::Exists)),
     ];
     for (overwrite, age_s, replaced, skipped) in cases {
         write(age_s.min(1_700_000_000));
         let options = JobOptions { overwrite, ..JobOptions::default() };
-        let (report, events) = bench.download("/*", to, options);
+        let url = bench.url("/*");
+        let credential = Credential::find(&url, |_| None).unwrap();
+        let job = Job::download(url, credential, to).recursive(true).options(options).build().unwrap();
+        let (report, events) = bench.run_download(job.asking(ask.clone()));
         assert_eq!(report.counts.skipped_existing, u64::from(skipped.is_some()));
         let kinds: Vec<_> = events
             .iter()

@@ -65,10 +65,15 @@ impl Bench {
 
     /// Uploads everything in the directory.
     fn upload(&self, options: JobOptions) -> Ran {
+        self.upload_asking(options, |_| unreachable!("nothing is asked"))
+    }
+
+    fn upload_asking(&self, options: JobOptions, ask: impl FnMut(&str) -> bool + Send + 'static) -> Ran {
         let credential = Credential::find(&self.url(), |_| None).unwrap();
         let job = Job::upload(self.dir.path(), self.url(), credential).recursive(true).as_subdir(false);
         let (mut failures, mut skipped) = (Vec::new(), Vec::new());
-        let report = job.options(options).build().unwrap().run(&StopHandle::new(), |event| match event {
+        let job = job.options(options).build().unwrap().asking(ask);
+        let report = job.run(&StopHandle::new(), |event| match event {
             Event::Failed(failure) => failures.push(failure),
             Event::Skipped { transfer, kind, .. } => skipped.push((transfer.object, kind)),
             _ => {}
@@ -179,7 +184,7 @@ fn whoever_runs_the_job_is_asked_for_what_is_there() {
         theirs.lock().unwrap().push(url.to_owned());
         url.ends_with("/yes")
     };
-    bench.upload(JobOptions { overwrite: Overwrite::Ask(Arc::new(ask)), ..options() });
+    bench.upload_asking(JobOptions { overwrite: Overwrite::Ask, ..options() }, ask);
     let mut asked = asked.lock().unwrap().clone();
     asked.sort();
     assert_eq!(asked, ["no", "yes"].map(|name| format!("{}/{name}", bench.url())));

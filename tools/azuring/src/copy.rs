@@ -138,7 +138,10 @@ fn prepare(
     stdin::check_streams(places.from_to, args.names.list_of_files.as_deref())?;
     let uses_stdin = stdin_users(global, args, places.from_to)?;
     let lines = uses_stdin.then(|| Lines::start(global.cancel_from_stdin.0.then(|| stop.clone())));
-    let mut options = job_options(global, args, lines, stop)?;
+    let asks = args.overwrite() == OverwriteArg::Prompt;
+    // Where only commands are read, their thread lives on without the handle.
+    let answers = lines.filter(|_| asks);
+    let mut options = job_options(global, args)?;
     let ends = jobs::Places { source: places.source, destination: Some(places.destination) };
     let facts = Facts { resume_flags: ends.resume_flags(), ..facts(args, places.from_to, &options)? };
     let (local, url) =
@@ -175,7 +178,11 @@ fn prepare(
     if !(args.dry_run.0 || facts.pipe || args.keep.no_journal.0) {
         job = origin.keep(job, "copy", &ends);
     }
-    Ok(Prepared::Job(Box::new(jobs::build(access.of(job.options(options)))?), facts))
+    let mut job = jobs::build(access.of(job.options(options)))?;
+    if let Some(lines) = answers {
+        job = job.asking(prompt::asker(lines, stop.clone()));
+    }
+    Ok(Prepared::Job(Box::new(job), facts))
 }
 
 /// What a SAS has to allow.
@@ -252,12 +259,7 @@ fn filter(args: &CopyArgs) -> Result<Filter, Refused> {
     Ok(Filter::new(&spec)?)
 }
 
-fn job_options(
-    global: &GlobalArgs,
-    args: &CopyArgs,
-    lines: Option<Lines>,
-    stop: &StopHandle,
-) -> Result<JobOptions, Refused> {
+fn job_options(global: &GlobalArgs, args: &CopyArgs) -> Result<JobOptions, Refused> {
     let mib = |text: &Option<String>| -> Result<Option<u64>, PlanError> {
         // Zero is AzCopy's word for the default.
         let is_zero = |text: &&str| text.trim().parse::<f64>() == Ok(0.0);
@@ -283,9 +285,7 @@ fn job_options(
         overwrite: match args.overwrite() {
             OverwriteArg::False => Overwrite::Never,
             OverwriteArg::IfSourceNewer => Overwrite::IfSourceNewer,
-            OverwriteArg::Prompt => {
-                lines.map_or(Overwrite::Never, |lines| prompt::overwrite(lines, stop.clone()))
-            }
+            OverwriteArg::Prompt => Overwrite::Ask,
             OverwriteArg::True | OverwriteArg::PosixProperties => Overwrite::Always,
         },
         dry_run: args.dry_run.0,

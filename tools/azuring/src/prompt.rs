@@ -1,8 +1,6 @@
 //! `--overwrite=prompt`: asks, in AzCopy's words, and keeps the answers that are for all.
 
-use std::sync::{Mutex, PoisonError};
-
-use azuring_transfer::{Overwrite, StopHandle};
+use azuring_transfer::StopHandle;
 
 use crate::cli::global::OutputType;
 use crate::output::{Output, notice, say, tell};
@@ -82,12 +80,9 @@ impl<N: FnMut() -> Result<String, NoLine>, Q: FnMut(&str)> Asker<N, Q> {
 }
 
 /// Asks on the terminal, or with a JSON message; reads answers from stdin, until `stop` is used.
-pub(crate) fn overwrite(lines: Lines, stop: StopHandle) -> Overwrite {
-    let asker = Asker { next_line: move || lines.next(&stop), question, for_all: None };
-    let asker = Mutex::new(asker);
-    Overwrite::Ask(std::sync::Arc::new(move |destination| {
-        asker.lock().unwrap_or_else(PoisonError::into_inner).ask(destination)
-    }))
+pub(crate) fn asker(lines: Lines, stop: StopHandle) -> impl FnMut(&str) -> bool + Send + 'static {
+    let mut asker = Asker { next_line: move || lines.next(&stop), question, for_all: None };
+    move |destination| asker.ask(destination)
 }
 
 fn question(destination: &str) {

@@ -205,7 +205,7 @@ impl Options {
                 Overwrite::Always => Existing::Always,
                 Overwrite::Never => Existing::Never,
                 Overwrite::IfSourceNewer => Existing::IfSourceNewer,
-                Overwrite::Ask(_) => Existing::Ask,
+                Overwrite::Ask => Existing::Ask,
             },
             put_md5: *put_md5,
             check_md5: word(&CHECKS_MD5, check_md5),
@@ -288,7 +288,7 @@ impl Options {
             (Existing::Never, _) => Overwrite::Never,
             (Existing::IfSourceNewer, _) => Overwrite::IfSourceNewer,
             // Whoever runs the part has somebody to ask.
-            (Existing::Ask, Overwrite::Ask(ask)) => Overwrite::Ask(ask.clone()),
+            (Existing::Ask, Overwrite::Ask) => Overwrite::Ask,
             (Existing::Ask, _) => {
                 let value = "ask, and this process has nobody to be asked".to_owned();
                 return Err(SpecError::Value { what: "what is there already", value });

@@ -62,7 +62,7 @@ fn options(random: &mut Rng) -> JobOptions {
             _ => ContentTypePolicy::None,
         },
         crc64: random.bool(),
-        overwrite: overwrite[random.usize(..3)].clone(),
+        overwrite: overwrite[random.usize(..3)],
         put_md5: random.bool(),
         check_md5: of(random, [CheckMd5::NoCheck, CheckMd5::LogOnly, CheckMd5::FailIfDifferentOrMissing]),
         check_length: of(random, [CheckLength::Unproven, CheckLength::Always, CheckLength::Never]),

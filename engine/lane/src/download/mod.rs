@@ -76,8 +76,6 @@ pub struct Download {
     any_collapsed: AtomicBool,
     /// Empty files that may have to be directories.
     empty: Mutex<HashSet<LocalName>>,
-    /// One question at a time.
-    asking: Mutex<()>,
     /// Directories that get their properties at the end.
     pub(crate) directories: Directories,
     /// Whether it was told that set-user bits are left out.
@@ -105,6 +103,11 @@ enum Rule {
 }
 
 impl Download {
+    /// Gives it other bounds of what may wait to be summed.
+    pub fn hold(&mut self, held: Arc<Held>) {
+        self.held = held;
+    }
+
     /// A download to `place`, to which `destination` leads. `naming`, `range_bytes` and `mode` as in the fields; `job`
     /// is part of temporary names.
     pub fn new(
@@ -132,7 +135,6 @@ impl Download {
             collapsed: Mutex::default(),
             any_collapsed: AtomicBool::new(false),
             empty: Mutex::default(),
-            asking: Mutex::new(()),
             directories: Directories::default(),
             setuid_told: AtomicBool::new(false),
             time_told: AtomicBool::new(false),

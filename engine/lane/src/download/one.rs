@@ -95,7 +95,14 @@ pub(super) async fn anew<R: FileRing>(
     let mut target = Target { id, local, names: None, replace: true };
     if task.begun().keeps && !lane.shared.is_lost(id) {
         let kept = patient(lane.client.links(), async || kept(lane, task, item, &mut target)).await;
-        if let Some(kind) = kept.map_err(|error| Failure::target(&object, &error))? {
+        let kept = match kept.map_err(|error| Failure::target(&object, &error))? {
+            Kept::Not => None,
+            Kept::Stays(kind) => Some(kind),
+            Kept::Asks(path) => {
+                (!lane.session().replaces(path, &object).await?).then_some(SkippedKind::Exists)
+            }
+        };
+        if let Some(kind) = kept {
             if is_made_before(lane, task, item, &mut target).await {
                 return Ok(Ended::Done { bytes: item.entry.facts.len });
             }
@@ -156,8 +163,7 @@ async fn is_made_before<R: FileRing>(
 ) -> bool {
     let (facts, id) = (&item.entry.facts, target.id);
     let options = &lane.session().options;
-    if !lane.shared.may_be_resumed(id) || matches!(options.overwrite, Overwrite::Ask(_)) || options.decompress
-    {
+    if !lane.shared.may_be_resumed(id) || options.overwrite == Overwrite::Ask || options.decompress {
         return false;
     }
     let object = item.object();
@@ -304,34 +310,38 @@ async fn get<R: FileRing>(
     }
 }
 
-/// Whether what the target has stays as it is, and why.
+/// Whether what the target has stays as it is.
+enum Kept {
+    Not,
+    /// It does, and why.
+    Stays(SkippedKind),
+    /// Whoever runs the job is asked about this path.
+    Asks(String),
+}
+
 fn kept<R: FileRing>(
     lane: &Lane<R>,
     task: &Download,
     item: &BlobItem,
     target: &mut Target,
-) -> Result<Option<SkippedKind>, LocalError> {
+) -> Result<Kept, LocalError> {
     let overwrite = &lane.session().options.overwrite;
     if matches!(overwrite, Overwrite::Always) {
-        return Ok(None);
+        return Ok(Kept::Not);
     }
-    let Some(tree) = task.tree()? else { return Ok(None) };
+    let Some(tree) = task.tree()? else { return Ok(Kept::Not) };
     let Some(there) = tree.stat(&target.local)? else {
         // Somebody else may make it while it is downloaded.
         target.replace = false;
-        return Ok(None);
+        return Ok(Kept::Not);
     };
     Ok(match overwrite {
-        Overwrite::Always => None,
-        Overwrite::Never => Some(SkippedKind::Exists),
+        Overwrite::Always => Kept::Not,
+        Overwrite::Never => Kept::Stays(SkippedKind::Exists),
         Overwrite::IfSourceNewer => {
             let modified_ns = i128::from(item.entry.facts.last_modified) * 1_000_000_000;
-            (modified_ns <= there.mtime_ns).then_some(SkippedKind::NotNewer)
+            if modified_ns <= there.mtime_ns { Kept::Stays(SkippedKind::NotNewer) } else { Kept::Not }
         }
-        Overwrite::Ask(ask) => {
-            let _one = task.asking.lock().expect("nothing panics while the lock is held");
-            let path = tree.path_of(&target.local).display().to_string();
-            (!ask(&path)).then_some(SkippedKind::Exists)
-        }
+        Overwrite::Ask => Kept::Asks(tree.path_of(&target.local).display().to_string()),
     })
 }

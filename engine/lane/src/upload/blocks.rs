@@ -52,7 +52,7 @@ pub(super) async fn file<R: FileRing>(
     count: u32,
 ) -> Result<Ended, Box<Failure>> {
     let len = file.meta.len;
-    let only_new = match put::verdict(lane, task, &place, file.meta.mtime_ns, len).await? {
+    let only_new = match put::verdict(lane, &place, file.meta.mtime_ns, len).await? {
         Verdict::Write { only_new } => only_new,
         Verdict::Keep { kind, there } => {
             // It may be the blob of an earlier run that could not record it.

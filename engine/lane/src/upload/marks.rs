@@ -58,7 +58,7 @@ async fn marked<R: FileRing>(
     let payload = Payload::from(content);
     let crc64 = lane.session().options.crc64.then(|| Crc64::of(&payload));
     let mtime_ns = found.mtime_ns.unwrap_or_default();
-    put::Whole { payload, crc64, mtime_ns, metadata, sniff: true }.send(lane, task, place).await
+    put::Whole { payload, crc64, mtime_ns, metadata, sniff: true }.send(lane, place).await
 }
 
 /// The properties of a file that was read and closed, as long as it is still the same.

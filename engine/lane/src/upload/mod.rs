@@ -143,7 +143,7 @@ async fn file<R: FileRing>(
                 None => Vec::new(),
             };
             put::Whole { payload, crc64, mtime_ns: meta.mtime_ns, metadata, sniff: true }
-                .send(lane, task, &place)
+                .send(lane, &place)
                 .await
         }
         Loaded::Larger(lease, file) => {
@@ -165,7 +165,7 @@ async fn larger<R: FileRing>(
         UploadShape::PutBlob => {
             let (len, mtime_ns) = (file.meta.len, file.meta.mtime_ns);
             // Asked before it is read.
-            let verdict = put::verdict(lane, task, &place, mtime_ns, len).await?;
+            let verdict = put::verdict(lane, &place, mtime_ns, len).await?;
             if let Verdict::Keep { kind, there } = &verdict
                 && !(there.len == len && look::is_recent(&lane.shared, id, there))
             {

@@ -15,7 +15,7 @@ use crate::in_order::md5_of_parts;
 use crate::lane::{Ended, Lane};
 use crate::request::{Begin, GaveUp, request};
 use crate::session::Session;
-use crate::task::{Upload, blob_url};
+use crate::task::blob_url;
 use crate::verify;
 
 use super::look::{Agree, Look, is_recent};
@@ -44,7 +44,6 @@ pub(super) enum Verdict {
 /// Decides whether a blob is written. Asks the service only where the answer depends on it.
 pub(super) async fn verdict<R: FileRing>(
     lane: &Lane<R>,
-    task: &Upload,
     place: &Place<'_>,
     mtime_ns: i128,
     len: u64,
@@ -54,7 +53,7 @@ pub(super) async fn verdict<R: FileRing>(
         Overwrite::Always => return Ok(Verdict::Write { only_new: false }),
         Overwrite::Never if len <= SENT_UNASKED_BYTES => return Ok(Verdict::Write { only_new: true }),
         Overwrite::Never => true,
-        Overwrite::IfSourceNewer | Overwrite::Ask(_) => false,
+        Overwrite::IfSourceNewer | Overwrite::Ask => false,
     };
     let there = match facts(lane, place, Begin::UnlessStopping).await {
         Ok(there) => there,
@@ -70,9 +69,10 @@ pub(super) async fn verdict<R: FileRing>(
             let modified_ns = i128::from(there.last_modified) * 1_000_000_000;
             (mtime_ns <= modified_ns).then_some(SkippedKind::NotNewer)
         }
-        Overwrite::Ask(ask) => {
-            let _one = task.asking.lock().expect("nothing panics while the lock is held");
-            (!ask(&blob_url(lane.session(), &place.name))).then_some(SkippedKind::Exists)
+        Overwrite::Ask => {
+            let url = blob_url(lane.session(), &place.name);
+            let replaces = lane.session().replaces(url, &place.object()).await?;
+            (!replaces).then_some(SkippedKind::Exists)
         }
     };
     Ok(match kept {
@@ -151,10 +151,9 @@ impl Whole {
     pub(super) async fn send<R: FileRing>(
         &self,
         lane: &Rc<Lane<R>>,
-        task: &Upload,
         place: &Place<'_>,
     ) -> Result<Ended, Box<Failure>> {
-        match verdict(lane, task, place, self.mtime_ns, self.payload.len()).await? {
+        match verdict(lane, place, self.mtime_ns, self.payload.len()).await? {
             Verdict::Write { only_new } => self.put(lane, place, only_new).await,
             Verdict::Keep { kind, there } => self.kept(lane, place, kind, &there).await,
         }

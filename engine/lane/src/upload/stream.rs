@@ -150,13 +150,14 @@ impl<R: FileRing> Input<R> {
             // A stream is of now.
             Overwrite::Always | Overwrite::IfSourceNewer => return Ok(Some(false)),
             Overwrite::Never => true,
-            Overwrite::Ask(_) => false,
+            Overwrite::Ask => false,
         };
         match self.facts().await {
-            Ok(_) => Ok(match &session.options.overwrite {
-                Overwrite::Ask(ask) if ask(&blob_url(session, &self.name)) => Some(false),
-                _ => None,
-            }),
+            Ok(_) if session.options.overwrite == Overwrite::Ask => {
+                let replaces = session.replaces(blob_url(session, &self.name), &self.object).await?;
+                Ok(replaces.then_some(false))
+            }
+            Ok(_) => Ok(None),
             Err(gave_up) if gave_up.not_found() => Ok(Some(only_new)),
             Err(gave_up) => Err(self.failed(gave_up)),
         }

@@ -78,7 +78,7 @@ impl<R: FileRing> Visible<'_, R> {
             return Ok(Ok(ours));
         }
         let options = &lane.session().options;
-        let over = match put::verdict(lane, task, place, self.file.meta.mtime_ns, u64::MAX).await? {
+        let over = match put::verdict(lane, place, self.file.meta.mtime_ns, u64::MAX).await? {
             Verdict::Keep { kind, .. } => return Ok(Err(kind)),
             Verdict::Write { only_new: true } => Over::Nothing,
             Verdict::Write { only_new: false } => match options.overwrite {

@@ -63,7 +63,10 @@ impl Bench {
     ) -> (Report, Vec<Event>) {
         let url = self.url(path);
         let credential = Credential::find(&url, |_| None).unwrap();
-        let job = set(Job::download(url, credential, to)).build().unwrap();
+        self.run_download(set(Job::download(url, credential, to)).build().unwrap())
+    }
+
+    pub(crate) fn run_download(&self, job: Job) -> (Report, Vec<Event>) {
         let mut events = Vec::new();
         let report = job.run(&StopHandle::new(), |event| events.push(event));
         (report, events)
