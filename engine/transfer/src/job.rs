@@ -184,7 +184,12 @@ impl Job {
     }
 
     /// The same by `crew`.
-    pub(crate) fn go(mut self, stop: &StopHandle, mut crew: Crew<'_>, mut tell: &mut dyn FnMut(Event)) -> Gone {
+    pub(crate) fn go(
+        mut self,
+        stop: &StopHandle,
+        mut crew: Crew<'_>,
+        mut tell: &mut dyn FnMut(Event),
+    ) -> Gone {
         let begun = Instant::now();
         // Given back when everything else is.
         let _lease = self.engine.as_ref().map(|engine| {
