@@ -30,7 +30,7 @@ fn events_come_one_by_one_and_then_the_outcome() {
     in_a_task(async move {
         let mut running = all.start().unwrap();
         let progress = running.progress();
-        assert_eq!(running.plan().journal, false);
+        assert!(!running.plan().journal);
         assert_eq!(done(&mut running).await, 3000);
         assert_eq!(running.outcome().await.counts.done, 3000);
         assert_eq!(progress.view().done, 3000);
