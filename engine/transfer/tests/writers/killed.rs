@@ -32,7 +32,7 @@ fn what_a_killed_run_has_made_is_not_told_as_skipped() {
     for overwrite in [Overwrite::Never, Overwrite::IfSourceNewer] {
         for len in [100, 3 * PIECE / 4, 3 * PIECE] {
             let state = tempfile::tempdir().unwrap();
-            let options = JobOptions { overwrite: overwrite.clone(), ..options() };
+            let options = JobOptions { overwrite, ..options() };
             let scene = cut_when_it_was_there(len, &options, state.path());
             let (report, failures) = resume(&scene, options, state.path());
             assert_eq!(counts(&report), (1, 0, 0), "{len} {overwrite:?} {failures:?}");
