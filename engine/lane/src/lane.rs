@@ -145,9 +145,9 @@ pub(crate) async fn one<R: FileRing>(lane: &Rc<Lane<R>>, Entry { id, found }: En
 async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
     match (&lane.shared.task, item) {
         (Task::Upload(_) | Task::Download(_), Item::One(entry, _busy)) => one(lane, entry).await,
-        (Task::Upload(task), Item::Help(Large::Up(file), _busy)) => upload::help(lane, task, &file).await,
+        (Task::Upload(task), Item::Help(Large::Up(file), _busy)) => upload::help(lane, task, file).await,
         (Task::Download(task), Item::Help(Large::Down(blob), _busy)) => {
-            download::help(lane, task, &blob).await;
+            download::help(lane, task, blob).await;
         }
         (Task::Remove(_) | Task::SetProperties(_), Item::Batch(entries, _busy)) => {
             change::blobs(lane, entries).await;

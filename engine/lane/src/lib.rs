@@ -30,6 +30,7 @@ pub mod commons;
 mod control;
 pub mod descriptors;
 pub mod download;
+mod driver;
 pub mod gather;
 pub mod in_order;
 pub mod join;

@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use azuring_azure::{BlobFacts, BlobType};
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::{Failure, FailureKind};
-use azuring_job::progress::add;
 use azuring_plan::name::encode_path;
 use azuring_ring::{FileRing, NewFile};
 use md5::Md5;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinSet;
 
+use crate::driver::{self, InPieces, drive};
 use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
 use crate::pieces::Pieces;
@@ -110,15 +109,10 @@ pub(super) async fn begin<R: FileRing>(
         md5,
         pipe,
     });
-    let mut before = 0;
-    for (at, len) in large.ranges.done_before() {
-        before += len;
-        if let Some(md5) = &large.md5 {
-            md5.take_from_disk(at, len);
-        }
+    if let Some(md5) = &large.md5 {
+        large.ranges.done_before().for_each(|(at, len)| md5.take_from_disk(at, len));
     }
-    add(&lane.counters().large_begun, large.ranges.len - before);
-    add(&lane.counters().bytes, before);
+    driver::begin(lane, &large.ranges);
     if large.ranges.is_complete() {
         complete(lane, task, &large).await;
         return Ok(Ended::Elsewhere);
@@ -126,7 +120,7 @@ pub(super) async fn begin<R: FileRing>(
     if !alone {
         lane.offer(&Large::Down(Arc::clone(&large)), count);
     }
-    help(lane, task, &large).await;
+    help(lane, task, large).await;
     Ok(Ended::Elsewhere)
 }
 
@@ -155,73 +149,51 @@ fn start_consumers(
     Ok((md5, pipe))
 }
 
-/// Reads ranges of `large` until none is left to claim; completes the file if this lane reports the last one.
-pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Arc<LargeBlob>) {
-    let mut tasks = JoinSet::new();
-    let mut last = false;
-    loop {
-        // One range at least, so that no blob waits for the others of its lane.
-        while (tasks.is_empty() || lane.has_room_for_block())
-            && let Some(range) = large.ranges.claim()
-        {
-            lane.blocks().update(|blocks| blocks + 1);
-            let (lane, large) = (Rc::clone(lane), Arc::clone(large));
-            tasks.spawn_local(async move {
-                if !large.ranges.is_lost() {
-                    if lane.session().verdict.stopping() {
-                        large.ranges.lose(Failure::interrupted(&large.object));
-                    } else {
-                        let done = read(&lane, &large, range).await;
-                        large.ranges.done(done.and_then(|()| kept(&lane, &large, range)));
-                    }
-                }
-                lane.blocks().update(|blocks| blocks - 1);
-                add(&lane.counters().large_ended, large.ranges.range(range).1);
-                large.ranges.report()
-            });
-        }
-        match tasks.join_next().await {
-            None => break,
-            Some(Ok(was_last)) => {
-                last |= was_last;
-                lane.sample_window(large.ranges.size);
+/// Reads ranges of `large`; completes the file if this lane reports the last one.
+pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: Arc<LargeBlob>) {
+    if drive(lane, &large).await {
+        complete(lane, task, &large).await;
+    }
+}
+
+impl<R: FileRing> InPieces<R> for Arc<LargeBlob> {
+    fn pieces(&self) -> &Pieces {
+        &self.ranges
+    }
+
+    fn object(&self) -> String {
+        self.object.clone()
+    }
+
+    async fn piece(&self, lane: &Lane<R>, n: u32) -> Result<(), Box<Failure>> {
+        let (offset, len) = self.ranges.range(n);
+        let wanted = receive::Range {
+            blob: &self.blob,
+            which: self.item.which(),
+            etag: self.facts.etag.as_deref(),
+            offset,
+            len,
+            whole: Some(self.facts.len),
+        };
+        let received = receive::range(lane, &wanted).await.map_err(|failed| match failed {
+            receive::NotReceived::Request(gave_up) if gave_up.precondition_failed() => {
+                self.is_changed.store(true, Ordering::SeqCst);
+                changed(&self.object)
             }
-            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-        }
-    }
-    if last {
-        complete(lane, task, large).await;
+            failed => failed.for_object(lane.session(), &self.object),
+        })?;
+        keep(lane, self, offset, received.parts).await?;
+        record(lane, self, n)
     }
 }
 
-async fn read<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<(), Box<Failure>> {
-    let (offset, len) = large.ranges.range(range);
-    let wanted = receive::Range {
-        blob: &large.blob,
-        which: large.item.which(),
-        etag: large.facts.etag.as_deref(),
-        offset,
-        len,
-        whole: Some(large.facts.len),
-    };
-    let received = receive::range(lane, &wanted).await.map_err(|failed| match failed {
-        receive::NotReceived::Request(gave_up) if gave_up.precondition_failed() => {
-            large.is_changed.store(true, Ordering::SeqCst);
-            changed(&large.object)
-        }
-        failed => failed.for_object(lane.session(), &large.object),
-    })?;
-    keep(lane, large, range, received.parts).await
-}
-
-/// Writes the bytes of a range to their place.
+/// Writes the bytes of a range to their place, from `offset` on.
 async fn keep<R: FileRing>(
     lane: &Lane<R>,
     large: &LargeBlob,
-    range: u32,
+    mut offset: u64,
     parts: Parts,
 ) -> Result<(), Box<Failure>> {
-    let (mut offset, _) = large.ranges.range(range);
     for part in parts {
         let at = offset;
         offset += part.len() as u64;
@@ -245,7 +217,7 @@ async fn keep<R: FileRing>(
 }
 
 /// Records a range that is in the file.
-fn kept<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<(), Box<Failure>> {
+fn record<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<(), Box<Failure>> {
     match &lane.shared.durable {
         Some(durable) if large.file.is_some() => {
             let recorded = durable.piece(large.target.id, range);

@@ -16,8 +16,8 @@ use azuring_local::RelPath;
 use azuring_ring::{FileMeta, FileRing, OpenFile};
 use bytes::Bytes;
 use md5::{Digest, Md5};
-use tokio::task::JoinSet;
 
+use crate::driver::{self, InPieces, drive};
 use crate::in_order::{InOrder, ReadAgain};
 use crate::lane::{Ended, Lane};
 use crate::pieces::Pieces;
@@ -151,93 +151,74 @@ pub(super) fn content_key(job: [u8; 16], meta: &FileMeta, piece_bytes: u64) -> [
     key.finalize().into()
 }
 
+/// A large file as one lane sends it.
+#[derive(Clone)]
+struct Sending {
+    large: Arc<LargeFile>,
+    file: Rc<OpenFile>,
+}
+
 /// Begins to send the pieces and asks the other lanes for help.
 pub(super) async fn share<R: FileRing>(lane: &Rc<Lane<R>>, large: LargeFile, file: OpenFile) -> Ended {
     let large = Arc::new(large);
-    let before: u64 = large.pieces.done_before().map(|(_, len)| len).sum();
-    add(&lane.counters().large_begun, large.meta.len - before);
-    add(&lane.counters().bytes, before);
+    driver::begin(lane, &large.pieces);
     lane.offer(&Large::Up(Arc::clone(&large)), large.pieces.count);
-    send_pieces(lane, &large, file).await;
+    send_pieces(lane, large, file).await;
     Ended::Elsewhere
 }
 
 /// Sends pieces of a large file that another lane has begun.
-pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Upload, large: &Arc<LargeFile>) {
+pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, task: &Upload, large: Arc<LargeFile>) {
     // Where it cannot be opened any more, the lane that began it has it open and goes on.
     if let Ok(open) = lane.ring.open(&task.origin.tree().root, &large.path).await {
         send_pieces(lane, large, open).await;
     }
 }
 
-/// Sends pieces of `large` until none is left to claim; completes the blob if this lane reports the last one.
-async fn send_pieces<R: FileRing>(lane: &Rc<Lane<R>>, large: &Arc<LargeFile>, file: OpenFile) {
+/// Sends pieces of `large`; completes the blob if this lane reports the last one.
+async fn send_pieces<R: FileRing>(lane: &Rc<Lane<R>>, large: Arc<LargeFile>, file: OpenFile) {
     if !file.meta.same_content(&large.meta) {
         let other = io::Error::other("the file was replaced or modified while it was read");
         large.pieces.lose(*large.not_read(&other));
     }
-    let file = Rc::new(file);
-    let mut tasks = JoinSet::new();
-    let mut last = false;
-    loop {
-        // One piece at least, so that no file waits for the others of its lane.
-        while (tasks.is_empty() || lane.has_room_for_block())
-            && let Some(piece) = large.pieces.claim()
-        {
-            lane.blocks().update(|blocks| blocks + 1);
-            let (lane, large, file) = (Rc::clone(lane), Arc::clone(large), Rc::clone(&file));
-            tasks.spawn_local(async move {
-                if !large.pieces.is_lost() {
-                    if lane.session().verdict.stopping() {
-                        large.pieces.lose(Failure::interrupted(&large.object()));
-                    } else {
-                        large.pieces.done(send_piece(&lane, &large, &file, piece).await);
-                    }
-                }
-                lane.blocks().update(|blocks| blocks - 1);
-                add(&lane.counters().large_ended, large.pieces.range(piece).1);
-                large.pieces.report()
-            });
-        }
-        match tasks.join_next().await {
-            None => break,
-            Some(Ok(was_last)) => {
-                last |= was_last;
-                lane.sample_window(large.pieces.size);
-            }
-            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-        }
-    }
-    if last {
-        let result = complete(lane, large, &file).await;
+    let sending = Sending { large, file: Rc::new(file) };
+    if drive(lane, &sending).await {
+        let Sending { large, file } = &sending;
+        let result = complete(lane, large, file).await;
         lane.finish(large.id, Found::File(RelPath::new(large.path.as_bytes())), result);
     }
 }
 
-async fn send_piece<R: FileRing>(
-    lane: &Lane<R>,
-    large: &LargeFile,
-    file: &OpenFile,
-    piece: u32,
-) -> Result<(), Box<Failure>> {
-    let (offset, len) = large.pieces.range(piece);
-    let read = read::read_range(lane, file, offset, len).await;
-    let (payload, crc64) = read.map_err(|error| large.not_read(&error))?;
-    if piece == 0 && large.content_type.get().is_none() {
-        let policy = &lane.session().options.content_type;
-        let found = content_type(policy, large.path.as_bytes(), first_of(&payload));
-        large.content_type.get_or_init(|| found.map(str::to_owned));
+impl<R: FileRing> InPieces<R> for Sending {
+    fn pieces(&self) -> &Pieces {
+        &self.large.pieces
     }
-    sum_up(large.md5.as_ref(), offset, payload.parts());
-    let body = Body { crc64, ..Body::default() };
-    match large.parts {
-        // They are zeros already.
-        Parts::Pages if payload.parts().iter().all(|part| is_zero(part)) => {}
-        Parts::Pages => pages::write(lane, large, offset, &payload, body).await?,
-        Parts::Blocks { .. } => blocks::put(lane, large, piece, &payload, body).await?,
+
+    fn object(&self) -> String {
+        self.large.object()
     }
-    add(&lane.counters().bytes, len);
-    Ok(())
+
+    async fn piece(&self, lane: &Lane<R>, n: u32) -> Result<(), Box<Failure>> {
+        let large = &*self.large;
+        let (offset, len) = large.pieces.range(n);
+        let read = read::read_range(lane, &self.file, offset, len).await;
+        let (payload, crc64) = read.map_err(|error| large.not_read(&error))?;
+        if n == 0 && large.content_type.get().is_none() {
+            let policy = &lane.session().options.content_type;
+            let found = content_type(policy, large.path.as_bytes(), first_of(&payload));
+            large.content_type.get_or_init(|| found.map(str::to_owned));
+        }
+        sum_up(large.md5.as_ref(), offset, payload.parts());
+        let body = Body { crc64, ..Body::default() };
+        match large.parts {
+            // They are zeros already.
+            Parts::Pages if payload.parts().iter().all(|part| is_zero(part)) => {}
+            Parts::Pages => pages::write(lane, large, offset, &payload, body).await?,
+            Parts::Blocks { .. } => blocks::put(lane, large, n, &payload, body).await?,
+        }
+        add(&lane.counters().bytes, len);
+        Ok(())
+    }
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
