@@ -8,7 +8,14 @@ use azsim::{Fault, Faults, NameMatch, Operation, Rule};
 use azuring_journal::Jobs;
 use azuring_tests::{Call, Outcome, Running, wait_until};
 
-use crate::scene::{EIO, Scene, noise, small, there};
+use crate::scene::{EIO, Files, Scene, noise, small, there};
+
+/// A file system that tells of an error only when it is asked to write back.
+const WRITEBACK: [&str; 2] = ["tmpfile", "writeback"];
+
+fn of(files: Files) -> Scene {
+    Scene::new(files, &WRITEBACK)
+}
 
 /// Runs the job with `flags`; while one of its blobs is not given, the file system loses something: its last error is the
 /// whole system's, and is told to everybody who watches.
@@ -88,9 +95,24 @@ fn damage(scene: &Scene) {
     }
 }
 
+/// Kills the job while the disk has not answered.
+fn kill_while_it_asks(scene: &Scene, running: Running, other: Other) {
+    running.kill();
+    scene.disk.refuse(EIO);
+    assert_eq!(running.wait().unwrap().signal, Some(9));
+    other.remove(scene);
+    scene.fixture.release();
+}
+
+/// The job downloads again what may be damaged, whatever is there.
+fn goes_on(scene: &Scene) {
+    damage(scene);
+    scene.heals();
+}
+
 #[test]
 fn what_was_written_before_the_error_has_failed_and_is_downloaded_again() {
-    let scene = Scene::new(small(20), &["tmpfile", "writeback"]);
+    let scene = of(small(20));
     let stopped = with_an_error_of_writing_back(&scene, &["--lanes=1"]);
     stopped.expect_code(1);
     assert!(stopped.stderr.contains("writing back failed: Input/output error"), "{}", stopped.stderr);
@@ -103,13 +125,12 @@ fn what_was_written_before_the_error_has_failed_and_is_downloaded_again() {
     // All but what the disk had before, when it was asked between two files.
     assert!(failed > 0 && failed + done <= 20, "{}", stopped.stdout);
     assert_eq!(stopped.field("Final Job Status"), Some("Failed"));
-    damage(&scene);
-    scene.heals();
+    goes_on(&scene);
 }
 
 #[test]
 fn without_a_journal_all_of_the_job_has_failed() {
-    let scene = Scene::new(small(20), &["tmpfile", "writeback"]);
+    let scene = of(small(20));
     let stopped = with_an_error_of_writing_back(&scene, &["--lanes=1", "--no-journal"]);
     stopped.expect_code(1);
     assert_eq!(stopped.field("Number of File Transfers Failed"), Some("20"), "{}", stopped.stdout);
@@ -120,20 +141,15 @@ fn without_a_journal_all_of_the_job_has_failed() {
 /// The kernel tells the error to the process that asked, once, and that one is gone.
 #[test]
 fn a_job_that_is_killed_while_it_asks_takes_nothing_for_done() {
-    let scene = Scene::new(small(20), &["tmpfile", "writeback"]);
+    let scene = of(small(20));
     let (running, other) = waiting_for_the_disk(&scene);
-    running.kill();
-    scene.disk.refuse(EIO);
-    assert_eq!(running.wait().unwrap().signal, Some(9));
-    other.remove(&scene);
-    scene.fixture.release();
-    damage(&scene);
-    scene.heals();
+    kill_while_it_asks(&scene, running, other);
+    goes_on(&scene);
 }
 
 #[test]
 fn a_job_that_is_killed_after_the_error_has_recorded_it() {
-    let scene = Scene::new(small(20), &["tmpfile", "writeback"]);
+    let scene = of(small(20));
     let (running, other) = waiting_for_the_disk(&scene);
     scene.disk.refuse(EIO);
     let job = scene.job();
@@ -145,13 +161,12 @@ fn a_job_that_is_killed_after_the_error_has_recorded_it() {
     assert_eq!(running.wait().unwrap().signal, Some(9));
     other.remove(&scene);
     scene.fixture.release();
-    damage(&scene);
-    scene.heals();
+    goes_on(&scene);
 }
 
 #[test]
 fn a_job_that_is_interrupted_while_it_asks_takes_nothing_for_done() {
-    let scene = Scene::new(small(20), &["tmpfile", "writeback"]);
+    let scene = of(small(20));
     let (running, other) = waiting_for_the_disk(&scene);
     running.interrupt_and_see();
     // It has told how it stands, and waits for nothing but the kernel.
@@ -163,13 +178,12 @@ fn a_job_that_is_interrupted_while_it_asks_takes_nothing_for_done() {
     assert!(journal.summary().is_some(), "how it ended is not recorded");
     other.remove(&scene);
     scene.fixture.release();
-    damage(&scene);
-    scene.heals();
+    goes_on(&scene);
 }
 
 #[test]
 fn a_disk_that_takes_long_at_the_end_is_told_of() {
-    let scene = Scene::new(small(20), &["tmpfile", "writeback"]);
+    let scene = of(small(20));
     let other = Other::start(&scene);
     scene.disk.hold("other");
     let running = scene.fixture.azuring().start(scene.command(&["--lanes=1"]));
@@ -185,7 +199,7 @@ fn a_disk_that_takes_long_at_the_end_is_told_of() {
 fn what_is_not_finished_is_begun_anew_after_an_error() {
     let mut files = small(20);
     files.insert("large".to_owned(), noise(7, 1 << 20));
-    let scene = Scene::new(files, &["tmpfile", "writeback"]);
+    let scene = of(files);
     let ranges = |skip| Rule {
         name: NameMatch::Contains("large".to_owned()),
         operation: Some(Operation::GetBlob),
@@ -200,11 +214,7 @@ fn what_is_not_finished_is_begun_anew_after_an_error() {
     let running = scene.fixture.azuring().start(scene.command(&flags));
     wait_until("a thread that waits for the disk", || scene.disk.held() > 0 && settles(running.id()));
     scene.fixture.wait_for_held(2);
-    running.kill();
-    scene.disk.refuse(EIO);
-    assert_eq!(running.wait().unwrap().signal, Some(9));
-    other.remove(&scene);
-    scene.fixture.release();
+    kill_while_it_asks(&scene, running, other);
     damage(&scene);
     // What of it was there.
     let unfinished = there(&scene.root).into_keys().find(|name| name.starts_with(".azuring-")).unwrap();
@@ -214,11 +224,10 @@ fn what_is_not_finished_is_begun_anew_after_an_error() {
 
 #[test]
 fn a_file_system_that_is_mounted_below_the_destination_is_asked_too() {
-    let scene = Scene::mounted_below(small(20), "dir 4", &["tmpfile", "writeback"]);
+    let scene = Scene::mounted_below(small(20), "dir 4", &WRITEBACK);
     let stopped = with_an_error_of_writing_back(&scene, &["--lanes=1"]);
     stopped.expect_code(1);
     assert!(stopped.stderr.contains("dir 4: writing back failed"), "{}", stopped.stderr);
     assert_eq!(stopped.field("Final Job Status"), Some("Failed"));
-    damage(&scene);
-    scene.heals();
+    goes_on(&scene);
 }

@@ -5,9 +5,29 @@
 //!
 //! ```text
 //!   queue ── entries ──> lane 0 .. n: one thread, one runtime, one ring, one pool, own links, own share of every budget
-//!                          tasks ── upload, download, change ── request ──> link
+//!                          tasks ── a mover ── request ──> link
 //!                          outcomes ──> messages
-//!   large objects: pieces, claimed by all lanes through one atomic counter
+//!   large objects: pieces, claimed by all lanes through one atomic counter, done by one driver for all movers
+//! ```
+//!
+//! **Rooms.** Each imports from those below it and never upwards; no files import each other in a circle.
+//!
+//! ```text
+//!   crew       the threads: each takes from the queue and hands it to a mover
+//!     │
+//!   put  get  change             the movers: what one object goes through
+//!     │
+//!   lane       what the tasks of a lane share, and what movers share: the driver of pieces, reading, comparing
+//!     │
+//!   common     what all threads of a job share: the queue, the journal, what is tried again
+//!     │
+//!   task       what is done with the objects of a job, as data: sources, targets, names
+//!     │
+//!   object     one object under way, as all lanes know it: its pieces, its lease, its bytes in order
+//!     │
+//!   requests   one request until it is answered for good
+//!     │
+//!   limits     how much at a time
 //! ```
 //!
 //! **Invariants.**
@@ -23,27 +43,21 @@
 //! **Does not know** how entries are found or numbered, nor the caller. Not for embedders: they use `azuring-transfer`.
 #![forbid(unsafe_code)]
 
-pub mod ask;
-pub mod budget;
-pub mod change;
-pub mod commons;
-mod control;
-pub mod descriptors;
-pub mod download;
-mod driver;
-pub mod gather;
-pub mod in_order;
-pub mod join;
-pub mod lane;
-pub mod lines;
-mod patience;
-mod pieces;
-pub mod queue;
-mod rate;
-pub mod request;
-pub mod session;
-pub mod settle;
-pub mod shared;
+mod change;
+mod common;
+mod crew;
+mod get;
+mod lane;
+mod limits;
+mod object;
+mod put;
+mod requests;
 pub mod task;
-pub mod upload;
-mod verify;
+
+pub use common::{lines, queue, settle, shared};
+pub use crew::gather;
+pub use crew::thread::run;
+pub use lane::context::LaneResult;
+pub use limits::{budget, commons, descriptors, join};
+pub use object::in_order;
+pub use requests::{ask, request, session};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use azuring_job::job_error::JobError;
 use azuring_job::options::{JobOptions, Limits, MIN_MEMORY_BYTES};
 use azuring_lane::budget;
+use azuring_lane::budget::LaneShare;
 use azuring_lane::commons::Commons;
-use azuring_lane::lane::LaneShare;
 
 /// A stop is noticed this soon by a job that waits for its turn.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

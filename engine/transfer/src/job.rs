@@ -17,13 +17,15 @@ use azuring_job::outcome::{Event, Report};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::{StopHandle, Verdict};
 use azuring_lane::ask::{Ask, Asker};
-use azuring_lane::lane::{LaneShare, new_histogram};
+use azuring_lane::budget::LaneShare;
 use azuring_lane::lines::Lines;
 use azuring_lane::queue::WorkQueue;
+use azuring_lane::request::new_histogram;
 use azuring_lane::session::Session;
 use azuring_lane::settle;
 use azuring_lane::shared::{Earlier, Shared};
-use azuring_lane::task::{Origin, Task, Upload};
+use azuring_lane::task::upload::{Origin, Upload};
+use azuring_lane::task::verb::Task;
 use azuring_link::TlsSetup;
 use azuring_ring::IoPath;
 

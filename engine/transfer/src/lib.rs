@@ -108,7 +108,7 @@ pub use azuring_job::progress::{Progress, ProgressView};
 pub use azuring_job::spec::{Spec, SpecError};
 pub use azuring_job::verdict::StopHandle;
 pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
-pub use azuring_lane::download::remove_unfinished;
+pub use azuring_lane::task::leftovers::remove_unfinished;
 pub use azuring_link::{HttpChoice, Proxies, ProxyError, TlsError, TlsSetup};
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};

@@ -11,7 +11,7 @@ use azuring_job::outcome::{Entity, Event, Outcome, SkippedKind, Transfer, Transf
 use azuring_job::progress::add;
 use azuring_lane::queue::BATCH_FILES;
 use azuring_lane::shared::Shared;
-use azuring_lane::task::Task;
+use azuring_lane::task::verb::Task;
 use crossbeam::channel::Sender;
 
 use crate::remote;

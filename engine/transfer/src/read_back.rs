@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use azuring_azure::{BlobClient, Get, RequestError, Target};
 use azuring_job::options::JobOptions;
-use azuring_lane::task::Tree;
+use azuring_lane::task::upload::Tree;
 use azuring_link::{LinkSettings, Links, TlsSetup};
 use azuring_local::{Found, RelPath, WalkStream};
 use azuring_plan::destination::Naming;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::messages;
-use azuring_lane::lane::{self, LaneShare};
+use azuring_lane::LaneResult;
+use azuring_lane::budget::LaneShare;
 use azuring_lane::shared::Shared;
 use azuring_lane::{gather, settle};
 use azuring_ring::IoPath;
@@ -13,7 +14,7 @@ use crossbeam::sync::WaitGroup;
 use crate::planner;
 use crate::source::Finder;
 
-type LaneThread = std::thread::JoinHandle<std::io::Result<lane::LaneResult>>;
+type LaneThread = std::thread::JoinHandle<std::io::Result<LaneResult>>;
 type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
 
 /// Starts the lanes, or with `parts` (so many transfers each) who makes parts in their place, and the planner. They end by themselves when the source is done or the job stops; it stops at once
@@ -40,7 +41,7 @@ pub(crate) fn start(
         let (io, shared, messages) = (io.clone(), Arc::clone(shared), messages.clone());
         let ready = ready.clone();
         let lane = move || match parts {
-            None => lane::run(index, share, &io, shared, messages, ready),
+            None => azuring_lane::run(index, share, &io, shared, messages, ready),
             Some(most) => {
                 drop(ready);
                 gather::run(&shared, most, messages)

@@ -166,22 +166,43 @@ mod tests {
 
     use super::super::{codec, counters};
 
+    const ID: JobId = JobId::from_bytes([7; 16]);
+
+    /// A job that has found so many files.
+    fn job_of(files: u8) -> (tempfile::TempDir, Jobs, Durable) {
+        let state = tempfile::tempdir().unwrap();
+        let jobs = Jobs::new(state.path());
+        let durable = Durable::new(jobs.clone(), jobs.create(ID, b"").unwrap(), None, true);
+        durable.go_on().unwrap();
+        let found: Vec<_> = (0..files).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
+        assert_eq!(durable.found(&found, &With::Nothing).unwrap(), 0);
+        (state, jobs, durable)
+    }
+
+    /// A file of 10 bytes that was written, or was not.
+    fn ended(n: u64, result: Result<Done, Box<Failure>>) -> Outcome {
+        let (id, entity) = (TransferId::nth(n), Entity::File);
+        Outcome { id, entity, bytes: 10, length: 10, object: None, result }
+    }
+
+    fn written(n: u64) -> Outcome {
+        ended(n, Ok(Done::Whole))
+    }
+
+    /// Has what was written so far settled.
+    fn settle(durable: &Durable) {
+        let written = durable.settling.take_written();
+        durable.asks().unwrap();
+        durable.settled(&written).unwrap();
+    }
+
     #[test]
     fn what_is_written_is_done_when_it_is_on_the_disk() {
-        let state = tempfile::tempdir().unwrap();
-        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
-        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
-        durable.go_on().unwrap();
-        let found: Vec<_> = (0..3u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
-        assert_eq!(durable.found(&found, &With::Nothing).unwrap(), 0);
-        let outcome = |n| {
-            let (id, entity, result) = (TransferId::nth(n), Entity::File, Ok(Done::Whole));
-            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
-        };
-        durable.ended(&[outcome(0), outcome(2)]).unwrap();
+        let (_state, jobs, durable) = job_of(3);
+        durable.ended(&[written(0), written(2)]).unwrap();
         durable.commit().unwrap();
         let look = || {
-            let recovered = jobs.read(id).unwrap();
+            let recovered = jobs.read(ID).unwrap();
             let (written, counts) = (State::Skipped(codec::WRITTEN), counters::counts(&recovered));
             assert_eq!(
                 (counts.done, counts.bytes, counts.bytes_found, counts.skipped_existing),
@@ -193,49 +214,36 @@ mod tests {
             )
         };
         assert_eq!(look(), (vec![0, 2], vec![]));
-        let written = durable.settling.take_written();
-        durable.asks().unwrap();
-        durable.settled(&written).unwrap();
+        settle(&durable);
         durable.commit().unwrap();
         assert_eq!(look(), (vec![], vec![0, 2]));
     }
 
     #[test]
     fn what_was_written_when_writing_back_failed_has_failed() {
-        let state = tempfile::tempdir().unwrap();
-        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
-        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
-        durable.go_on().unwrap();
-        let found: Vec<_> = (0..4u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
-        assert_eq!(durable.found(&found, &With::Nothing).unwrap(), 0);
-        let outcome = |n| {
-            let (id, entity, result) = (TransferId::nth(n), Entity::File, Ok(Done::Whole));
-            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
-        };
-        durable.ended(&[outcome(0)]).unwrap();
-        let first = durable.settling.take_written();
-        durable.asks().unwrap();
-        durable.settled(&first).unwrap();
-        durable.ended(&[outcome(1)]).unwrap();
+        let (_state, jobs, durable) = job_of(4);
+        durable.ended(&[written(0)]).unwrap();
+        settle(&durable);
+        durable.ended(&[written(1)]).unwrap();
         let second = durable.settling.take_written();
         // One that was written meanwhile, and one afterwards.
-        durable.ended(&[outcome(2)]).unwrap();
+        durable.ended(&[written(2)]).unwrap();
         durable.asks().unwrap();
         durable.settling.lose(second, Failure::new(FailureKind::Destination, "", "no disk"));
         durable.say_what_is_lost().unwrap();
-        durable.ended(&[outcome(3)]).unwrap();
+        durable.ended(&[written(3)]).unwrap();
         // At once: whoever is killed now has said it.
-        let counts = counters::counts(&jobs.read(id).unwrap());
+        let counts = counters::counts(&jobs.read(ID).unwrap());
         assert_eq!((counts.failed, counts.bytes), (2, 10));
         durable.say_what_is_lost().unwrap();
         let (lost, bytes, _) = durable.settling.take_lost().unwrap();
         assert_eq!((lost, bytes), (3, 30));
-        let recovered = jobs.read(id).unwrap();
+        let recovered = jobs.read(ID).unwrap();
         let counts = counters::counts(&recovered);
         assert_eq!((counts.done, counts.failed, counts.bytes, counts.bytes_found), (1, 3, 10, 40));
         drop(durable);
         // They are downloaded again, whatever is there.
-        let (recovered, _journal) = jobs.resume(id).unwrap();
+        let (recovered, _journal) = jobs.resume(ID).unwrap();
         let before = Before::new(recovered);
         assert_eq!((before.is_in_doubt(), before.doubts()), (true, 1));
         assert_eq!((before.counts().done, before.counts().failed, before.counts().bytes_found), (1, 0, 10));
@@ -244,27 +252,16 @@ mod tests {
 
     #[test]
     fn what_was_written_when_nobody_heard_the_answer_is_lost() {
-        let state = tempfile::tempdir().unwrap();
-        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
-        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
-        durable.go_on().unwrap();
-        let found: Vec<_> = (0..3u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
-        assert_eq!(durable.found(&found, &With::Nothing).unwrap(), 0);
-        let outcome = |n| {
-            let (id, entity, result) = (TransferId::nth(n), Entity::File, Ok(Done::Whole));
-            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
-        };
-        durable.ended(&[outcome(0)]).unwrap();
-        let first = durable.settling.take_written();
-        durable.asks().unwrap();
-        durable.settled(&first).unwrap();
-        durable.ended(&[outcome(1), outcome(2)]).unwrap();
+        let (_state, jobs, durable) = job_of(3);
+        durable.ended(&[written(0)]).unwrap();
+        settle(&durable);
+        durable.ended(&[written(1), written(2)]).unwrap();
         let era = durable.era();
         durable.asks().unwrap();
         drop(durable);
         // Whoever goes on, and whoever goes on after that one was killed as well.
         for run in 0..2 {
-            let (recovered, journal) = jobs.resume(id).unwrap();
+            let (recovered, journal) = jobs.resume(ID).unwrap();
             let before = Before::new(recovered);
             assert_eq!((before.is_in_doubt(), before.doubts()), (run == 0, 1));
             assert_eq!((before.counts().done, before.counts().bytes_found), (1, 10));
@@ -274,36 +271,27 @@ mod tests {
             durable.commit().unwrap();
             assert_ne!(durable.era(), era);
         }
-        let counts = counters::counts(&jobs.read(id).unwrap());
+        let counts = counters::counts(&jobs.read(ID).unwrap());
         assert_eq!((counts.done, counts.failed, counts.bytes), (1, 2, 10));
     }
 
     #[test]
     fn a_restart_takes_nothing_from_what_a_finished_job_has_counted() {
-        let state = tempfile::tempdir().unwrap();
-        let (jobs, id) = (Jobs::new(state.path()), JobId::from_bytes([7; 16]));
-        let durable = Durable::new(jobs.clone(), jobs.create(id, b"").unwrap(), None, true);
-        durable.go_on().unwrap();
-        let found: Vec<_> = (0..2u8).map(|n| Found::File(RelPath::new(&[b'a' + n][..]))).collect();
-        durable.found(&found, &With::Nothing).unwrap();
-        let outcome = |n, result| {
-            let (id, entity) = (TransferId::nth(n), Entity::File);
-            Outcome { id, entity, bytes: 10, length: 10, object: None, result }
-        };
+        let (_state, jobs, durable) = job_of(2);
         let failure = Box::new(Failure::new(FailureKind::Network, "b", "why"));
-        durable.ended(&[outcome(0, Ok(Done::Whole)), outcome(1, Err(failure))]).unwrap();
+        durable.ended(&[written(0), ended(1, Err(failure))]).unwrap();
         durable.scanned(&Notes::default()).unwrap();
         durable.journal.write().unwrap().summary(&[3]).unwrap();
         durable.commit().unwrap();
         drop(durable);
-        jobs.shrink(id).unwrap();
+        jobs.shrink(ID).unwrap();
         // Another run of the machine, each time.
         for _ in 0..2 {
-            let (recovered, journal) = jobs.resume(id).unwrap();
+            let (recovered, journal) = jobs.resume(ID).unwrap();
             journal.write().unwrap().count(counters::Counter::Boot as usize, 1);
             journal.commit().unwrap();
             drop((recovered, journal));
-            let (recovered, journal) = jobs.resume(id).unwrap();
+            let (recovered, journal) = jobs.resume(ID).unwrap();
             let before = Before::new(recovered);
             let counts = before.counts();
             assert_eq!((counts.done, counts.bytes, counts.failed), (1, 10, 0));
@@ -311,7 +299,7 @@ mod tests {
             durable.go_on().unwrap();
             durable.commit().unwrap();
         }
-        let counts = counters::counts(&jobs.read(id).unwrap());
+        let counts = counters::counts(&jobs.read(ID).unwrap());
         assert_eq!((counts.done, counts.bytes, counts.skipped_existing), (1, 10, 0));
     }
 }

@@ -1,7 +1,6 @@
 //! Many blobs in one request, as far as the server takes that.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use azuring_azure::{Class, RequestError, ServiceError};
@@ -11,29 +10,13 @@ use azuring_job::progress::add;
 use azuring_job::retry::{self, Next};
 use azuring_ring::FileRing;
 
-use super::{Part, Step, each, singly};
-use crate::lane::{Ended, Lane};
-use crate::request::{Begin, pause_for, request};
+use crate::lane::context::{Ended, Lane};
+use crate::requests::request::{Begin, pause_for, request};
+
+use super::part::{Part, Step, each, singly};
 
 /// Attempts at a directory that is not empty: other batches, under way at the same time, hold what is below it.
 const DIRECTORY_TRIES: u32 = 8;
-
-/// Whether the server takes batches.
-#[derive(Default)]
-pub(super) struct Batches {
-    refused: AtomicBool,
-}
-
-impl Batches {
-    fn refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// `true` for the first one to find out.
-    fn refuse(&self) -> bool {
-        !self.refused.swap(true, Ordering::SeqCst)
-    }
-}
 
 /// Whether a server, or a gateway in front of it, does not take batches, or the credential is not good for one (a SAS for
 /// single blobs). What it says of single requests may be another matter.

@@ -6,7 +6,7 @@ use azuring_job::entry::{BlobItem, Known};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_lane::descriptors::LINES_AT_ONCE;
 use azuring_lane::join::join_all;
-use azuring_lane::task::Task;
+use azuring_lane::task::verb::Task;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::{check, escape};
 

@@ -3,8 +3,8 @@
 use azuring_azure::{BlobEntry, Course, Disorder};
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::{Failure, FailureKind};
-use azuring_lane::download::Claim;
-use azuring_lane::task::Task;
+use azuring_lane::task::names::Claim;
+use azuring_lane::task::verb::Task;
 use azuring_plan::name::{directory_prefix, escape};
 use azuring_plan::order::OrderKey;
 

@@ -1,0 +1,218 @@
+//! One range of a blob into memory.
+
+use azuring_azure::{BlobFacts, Crc64Digest, Get, RequestError, Told, Which, crc64_of};
+use azuring_job::failure::Failure;
+use azuring_job::progress::add;
+use azuring_link::Reply;
+use azuring_ring::{FileRing, Lease, SlotClass};
+
+use crate::lane::context::Lane;
+use crate::requests::request::{Begin, GaveUp, request};
+use crate::requests::session::Session;
+
+use crate::task::download::wanted;
+
+/// The largest range: the service computes checksums of ranges up to this size.
+const RANGE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
+
+/// What is to be read.
+pub(crate) struct Range<'a> {
+    /// The blob's name, percent-encoded.
+    pub(crate) blob: &'a str,
+    pub(crate) which: Which<'a>,
+    /// Only this state of the blob.
+    pub(crate) etag: Option<&'a str>,
+    pub(crate) offset: u64,
+    /// Bytes wanted.
+    pub(crate) len: u64,
+    /// The length of the whole blob, within which the range lies. Where it is not known, the blob may end before, and what
+    /// it is has to be told.
+    pub(crate) whole: Option<u64>,
+}
+
+/// What came.
+pub(crate) struct Received {
+    /// The bytes in order.
+    pub(crate) parts: Vec<Lease>,
+    /// What the blob is, where that was not known.
+    pub(crate) facts: Option<BlobFacts>,
+}
+
+/// Why nothing came.
+pub(crate) enum NotReceived {
+    /// No memory.
+    Memory(std::io::Error),
+    /// The request failed.
+    Request(GaveUp),
+}
+
+impl NotReceived {
+    pub(crate) fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
+        match self {
+            Self::Memory(error) => Box::new(Failure::write(object, &error)),
+            Self::Request(gave_up) => gave_up.for_object(session, object),
+        }
+    }
+}
+
+/// Reads a range, verified where the service tells its checksum.
+pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Result<Received, NotReceived> {
+    let (class, slots) = slots_for(range.len);
+    let mut leases = lane.pool.acquire(class, slots).await.map_err(NotReceived::Memory)?;
+    let sender = lane.sender();
+    // Of a blob of which nothing is known the beginning is asked for; an empty one has none. One that is known to be empty
+    // is asked all the same: it may have been written to since, and then that is known by its length.
+    let mut is_empty = range.whole == Some(0);
+    let session = lane.session();
+    let facts = request(&sender, 0, Begin::UnlessStopping, async |_| {
+        let get = Get {
+            range: (!is_empty).then(|| (range.offset, range.offset + range.len.max(1) - 1)),
+            len: range.whole,
+            if_match: range.etag,
+            which: range.which,
+            range_crc64: session.asks_crc64() && range.len <= RANGE_BYTES && !is_empty,
+        };
+        let reply = match lane.client.get_blob(range.blob, &get).await {
+            Err(RequestError::Service(refusal))
+                if refusal.status == 416 && range.whole.is_none() && !is_empty =>
+            {
+                is_empty = true;
+                lane.client.get_blob(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
+            }
+            // Told once; every range that was refused for it is asked for again without.
+            Err(RequestError::Service(refusal)) if get.range_crc64 && refusal.refuses_crc64() => {
+                if session.asks_no_crc64() {
+                    (sender.notice)("the server does not compute CRC64 checksums: going on without them");
+                }
+                lane.client.get_blob(range.blob, &Get { range_crc64: false, ..get }).await?
+            }
+            reply => reply?,
+        };
+        receive(reply, range, &mut leases).await
+    })
+    .await
+    .map_err(NotReceived::Request)?;
+    leases.retain(|lease| !lease.is_empty());
+    add(&lane.counters().bytes, leases.iter().map(|lease| lease.len() as u64).sum());
+    Ok(Received { parts: leases, facts })
+}
+
+/// Slots for so many bytes.
+fn slots_for(len: u64) -> (SlotClass, usize) {
+    if len <= azuring_ring::SMALL_SLOT_BYTES as u64 {
+        (SlotClass::Small, usize::from(len > 0))
+    } else {
+        (SlotClass::Block, len.div_ceil(azuring_ring::BLOCK_SLOT_BYTES as u64) as usize)
+    }
+}
+
+/// The metadata that decides what a blob becomes.
+const METADATA: &[&str] = &[
+    "is_symlink",
+    "hdi_isfolder",
+    "permissions",
+    "modtime",
+    "posix_atime",
+    "posix_owner",
+    "posix_group",
+    "owner",
+    "group",
+];
+
+/// Reads the body into `leases`, whose lengths then say how much there was.
+async fn receive(
+    mut reply: Reply,
+    range: &Range<'_>,
+    leases: &mut [Lease],
+) -> Result<Option<BlobFacts>, RequestError> {
+    let wrong =
+        |reason: String| RequestError::Answer { request: "Get Blob".to_owned(), reason, passing: true };
+    let mut wanted_len = range.len;
+    let mut facts = None;
+    // The server knows no ranges and gives all there is, more than was asked for: what is behind is not waited for.
+    let mut is_beginning = false;
+    if range.whole.is_none() {
+        let told = BlobFacts::of_reply(&reply, &wanted(), METADATA).map_err(wrong)?;
+        if told.len_is_unknown {
+            return unmeasured(reply, told, range, leases).await.map(Some);
+        }
+        let there = told.len.saturating_sub(range.offset);
+        is_beginning = reply.status().as_u16() == 200 && there > wanted_len;
+        wanted_len = wanted_len.min(there);
+        facts = Some(told);
+    }
+    let sent = crc64_of(&reply).filter(|_| !is_beginning);
+    let mut digest = sent.is_some().then(Crc64Digest::new);
+    let mut left = wanted_len;
+    for lease in leases {
+        let room = lease.capacity().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut filled = 0;
+        while filled < room {
+            let got = reply.read(&mut lease.space_mut()[filled..room]).await?;
+            if got == 0 {
+                return Err(wrong(format!("its body ends {} bytes early", left - filled as u64)));
+            }
+            filled += got;
+        }
+        lease.set_len(filled);
+        left -= filled as u64;
+        if let Some(digest) = &mut digest {
+            digest.update(lease);
+        }
+    }
+    if is_beginning {
+        return Ok(facts);
+    }
+    // The end of the body frees the connection.
+    if reply.read(&mut [0]).await? != 0 {
+        return Err(wrong(format!("its body is longer than {wanted_len} bytes")));
+    }
+    match (sent, digest.map(Crc64Digest::finish)) {
+        (Some(sent), Some(got)) if sent != got => Err(RequestError::Integrity),
+        _ => Ok(facts),
+    }
+}
+
+/// Reads the beginning of a blob whose length nobody tells: it has to end within the range, and to say that it does.
+async fn unmeasured(
+    mut reply: Reply,
+    mut told: BlobFacts,
+    range: &Range<'_>,
+    leases: &mut [Lease],
+) -> Result<BlobFacts, RequestError> {
+    let refused = |reason: &str| RequestError::Answer {
+        request: "Get Blob".to_owned(),
+        reason: reason.to_owned(),
+        passing: false,
+    };
+    if !reply.tells_its_end() {
+        return Err(refused(
+            "it tells neither its length nor its end, so that nobody knows whether all of it came",
+        ));
+    }
+    let sent = crc64_of(&reply);
+    let mut digest = Crc64Digest::new();
+    let mut ended = false;
+    told.len = 0;
+    for lease in leases {
+        let room = lease.capacity().min(usize::try_from(range.len - told.len).unwrap_or(usize::MAX));
+        let mut filled = 0;
+        while filled < room && !ended {
+            let got = reply.read(&mut lease.space_mut()[filled..room]).await?;
+            ended = got == 0;
+            filled += got;
+        }
+        lease.set_len(filled);
+        told.len += filled as u64;
+        digest.update(lease);
+    }
+    if !ended && reply.read(&mut [0]).await? != 0 {
+        let text = format!("it tells no length, and the blob is longer than {} bytes", range.len);
+        return Err(refused(&text));
+    }
+    told.len_is_unknown = false;
+    match sent {
+        Some(sent) if sent != digest.finish() => Err(RequestError::Integrity),
+        _ => Ok(told),
+    }
+}

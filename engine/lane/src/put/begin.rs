@@ -1,0 +1,167 @@
+//! A large file before its first part is sent: what is there already, and what an earlier run has done.
+
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use azuring_azure::{BlobType as Kind, Delete, MAX_PUT_PAGE_BYTES, PAGE_BYTES};
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::outcome::TransferId;
+use azuring_ring::{FileRing, OpenFile};
+
+use crate::lane::context::{Ended, Lane};
+use crate::lane::{read, verify};
+use crate::object::file::{LargeFile, Parts, content_key};
+use crate::object::hold::Hold;
+use crate::object::pieces::Pieces;
+use crate::object::way::Way;
+use crate::task::upload::Upload;
+
+use super::place::{Place, content_type, metadata_of};
+use super::visible::{Made, Visible, another};
+use super::whole::{self, Verdict};
+use super::{large, resume, sums};
+
+/// Sends a file as blocks.
+pub(super) async fn blocks<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Upload,
+    id: TransferId,
+    place: Place<'_>,
+    file: OpenFile,
+    block_size: u64,
+    count: u32,
+) -> Result<Ended, Box<Failure>> {
+    let len = file.meta.len;
+    let only_new = match whole::verdict(lane, &place, file.meta.mtime_ns, len).await? {
+        Verdict::Write { only_new } => only_new,
+        Verdict::Keep { kind, there } => {
+            // It may be the blob of an earlier run that could not record it.
+            let content = content_key(lane.shared.id, &file.meta, block_size);
+            let usual = Way::default();
+            let ids = (0..count).map(|block| usual.block_id(content, block));
+            let is_ours = lane.shared.may_be_made(id)
+                && there.len == len
+                && lane.look(&place.blob).consists_of(ids).await.unwrap_or_default();
+            if !is_ours {
+                return Ok(Ended::Skipped(kind));
+            }
+            whole::check_length(lane, &place, len).await?;
+            if lane.session().options.verify {
+                verify::open_file(lane, &lane.look(&place.blob), &file, &place.object()).await?;
+            }
+            return Ok(Ended::Done { bytes: len });
+        }
+    };
+    let pieces = Pieces::new(len, block_size, count);
+    let (pieces, id_len) = resume::pieces(lane, id, &place, &file.meta, pieces).await?;
+    let large = new(lane, task, id, &place, &file, Parts::Blocks { only_new }, pieces).await?;
+    if let Some(id_len) = id_len {
+        large.way.id_len.get_or_init(|| id_len);
+    }
+    if large.pieces.is_done_before(0) {
+        let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
+        let found = content_type(&lane.session().options.content_type, place.path, &first);
+        large.content_type.get_or_init(|| found.map(str::to_owned));
+    }
+    if let Some(md5) = &large.md5 {
+        large.pieces.done_before().for_each(|(at, len)| md5.take_from_disk(at, len));
+    }
+    if large.pieces.is_complete() {
+        return large::complete(lane, &large, &file).await;
+    }
+    Ok(large::share(lane, large, file).await)
+}
+
+/// Sends a file as pages.
+pub(super) async fn pages<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    task: &Upload,
+    id: TransferId,
+    place: Place<'_>,
+    file: OpenFile,
+) -> Result<Ended, Box<Failure>> {
+    let len = file.meta.len;
+    let limit = |text: String| Failure::new(FailureKind::Limit, &place.object(), text);
+    if !len.is_multiple_of(PAGE_BYTES) {
+        let text =
+            format!("a page blob's length is a multiple of {PAGE_BYTES}, and the file has {len} bytes");
+        return Err(Box::new(limit(text).advise("use --blob-type=BlockBlob")));
+    }
+    let options = &lane.session().options;
+    let size = options.blocks.block_size.unwrap_or(MAX_PUT_PAGE_BYTES).min(MAX_PUT_PAGE_BYTES);
+    let size = (size / PAGE_BYTES).max(1) * PAGE_BYTES;
+    let count = u32::try_from(len.div_ceil(size)).map_err(|_| {
+        Box::new(limit(format!("{len} bytes are too many pieces of {size}")).advise("raise --block-size-mb"))
+    })?;
+    let hold = Hold::new(lane.shared.id, id, options.clock.clone());
+    let visible =
+        Visible { lane, task, place: &place, file: Some(&file), kind: Kind::Page, hold: Some(&hold) };
+    let over = match visible.over().await? {
+        Ok(over) => over,
+        Err(kind) => return Ok(Ended::Skipped(kind)),
+    };
+    let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
+    let found = content_type(&options.content_type, place.path, &first).map(str::to_owned);
+    drop(first);
+    let pieces = Pieces::new(len, size, count);
+    let mut large = new(lane, task, id, &place, &file, Parts::Pages, pieces).await?;
+    large.content_type.get_or_init(|| found);
+    let tier = options.page_blob_tier.as_deref();
+    let made = visible
+        .make(&over, large.body(false), async |body| {
+            lane.client.create_page_blob(&place.blob, len, tier, body).await
+        })
+        .await?;
+    let etag = match made {
+        Made::There(etag) => etag,
+        Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),
+    };
+    if hold.lease().is_none()
+        && let Err(gave_up) = hold.acquire(&visible.look(), &task.no_leases, etag.as_deref()).await
+    {
+        if gave_up.is_of_another() {
+            return Err(another(gave_up, lane, &place.object()));
+        }
+        let mut failure = gave_up.for_object(lane.session(), &place.object());
+        let only = Delete { if_match: etag.as_deref(), ..Delete::default() };
+        if let Err(left) = visible.look().remove(&only).await {
+            left.tell(&mut failure);
+        }
+        return Err(failure);
+    }
+    large.hold = Some(hold);
+    large.pieces.begin();
+    if count > 0 {
+        return Ok(large::share(lane, large, file).await);
+    }
+    large::complete(lane, &large, &file).await
+}
+
+/// What the lanes are to share about a file.
+async fn new<R: FileRing>(
+    lane: &Lane<R>,
+    task: &Upload,
+    id: TransferId,
+    place: &Place<'_>,
+    file: &OpenFile,
+    parts: Parts,
+    pieces: Pieces,
+) -> Result<LargeFile, Box<Failure>> {
+    let metadata = metadata_of(lane, place, file)?;
+    let md5 = sums::start(lane, task, file).await.map_err(|error| place.not_read(&error))?;
+    Ok(LargeFile {
+        id,
+        content: content_key(lane.shared.id, &file.meta, pieces.size),
+        way: Way::default(),
+        path: place.c_path.clone(),
+        name: place.name.clone(),
+        blob: place.blob.clone(),
+        parts,
+        hold: None,
+        meta: file.meta,
+        pieces,
+        content_type: OnceLock::new(),
+        metadata,
+        md5,
+    })
+}

@@ -1,0 +1,6 @@
+//! One request until it is answered for good, and what all requests of a job have in common.
+
+pub mod ask;
+pub(crate) mod look;
+pub mod request;
+pub mod session;

@@ -1,0 +1,331 @@
+//! One request until it is answered for good: permits, repeats, counters.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use azuring_azure::{Access, Class, RequestError, ServiceError};
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::progress::{LaneCounters, add};
+use azuring_job::retry::{self, Next};
+use azuring_job::verdict::Verdict;
+use hdrhistogram::Histogram;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::limits::patience::{self, wants_descriptor};
+use crate::limits::rate::PAUSE_STEP;
+use crate::requests::session::Session;
+
+/// Who sends: a lane, or the planner.
+pub struct Sender<'a> {
+    /// Where it goes, and how it has gone so far.
+    pub session: &'a Session,
+    /// Who counts it.
+    pub counters: &'a LaneCounters,
+    /// One permit per request that may be in flight, served in order.
+    pub permits: &'a Semaphore,
+    /// How long answers took.
+    pub latency_us: &'a RefCell<Histogram<u64>>,
+    /// Tells a person something.
+    pub notice: &'a dyn Fn(&str),
+    /// Ends what is in flight.
+    pub cut: &'a Cut,
+}
+
+/// Microseconds from 1 to an hour, two digits exact: 20 KiB.
+pub fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000, 2).expect("the bounds are valid")
+}
+
+/// Tells the requests of one thread that nobody waits for them any more.
+#[derive(Debug, Default)]
+pub struct Cut(Notify);
+
+impl Cut {
+    /// Runs `work`, which only reads, and ends what is in flight as soon as somebody interrupts the job: there is nothing to
+    /// finish.
+    pub async fn watch_reading<T>(&self, verdict: &Verdict, work: impl Future<Output = T>) -> T {
+        let looking = async {
+            loop {
+                tokio::time::sleep(PAUSE_STEP).await;
+                if verdict.interrupted() {
+                    self.0.notify_waiters();
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = looking => unreachable!("it looks for ever"),
+        }
+    }
+
+    /// Looks whether the job is cut short, and says so; called now and then.
+    pub(crate) fn look(&self, verdict: &Verdict) {
+        if verdict.is_cut_short() {
+            self.0.notify_waiters();
+        }
+    }
+
+    /// Runs `work` and looks meanwhile.
+    pub async fn watch<T>(&self, verdict: &Verdict, work: impl Future<Output = T>) -> T {
+        let looking = async {
+            loop {
+                tokio::time::sleep(PAUSE_STEP).await;
+                self.look(verdict);
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = looking => unreachable!("it looks for ever"),
+        }
+    }
+}
+
+/// A request that will not be repeated any more.
+pub struct GaveUp {
+    /// `None`: the job stopped before it was sent again.
+    pub error: Option<RequestError>,
+    tries: u32,
+    stop_job: bool,
+    maybe_done: bool,
+}
+
+impl GaveUp {
+    /// The credential may not do this.
+    pub fn forbidden(&self) -> bool {
+        matches!(&self.error, Some(RequestError::Service(refusal))
+            if refusal.status == 403 && refusal.class() != Class::Fatal)
+    }
+
+    /// The service says that there is no such object (the container being there).
+    pub fn not_found(&self) -> bool {
+        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.status == 404 && refusal.of_service)
+    }
+
+    /// What the service said, if it was the service that refused.
+    pub fn service(&self) -> Option<&ServiceError> {
+        self.error.as_ref().and_then(RequestError::service)
+    }
+
+    /// The object was to be new, and is there.
+    pub(crate) fn already_exists(&self) -> bool {
+        self.error.as_ref().is_some_and(RequestError::already_exists)
+    }
+
+    /// Somebody else has written to the blob, has replaced or removed it, or holds it.
+    pub(crate) fn is_of_another(&self) -> bool {
+        self.service().is_some_and(|refusal| {
+            refusal.precondition_failed()
+                || refusal.append_position_differs()
+                || refusal.lease_lost()
+                || refusal.is_leased()
+                || matches!(&*refusal.code, "InvalidBlobType" | "BlobNotFound")
+        })
+    }
+
+    /// The blob does not have the lease that was named.
+    pub(crate) fn lease_lost(&self) -> bool {
+        self.service().is_some_and(ServiceError::lease_lost)
+    }
+
+    /// Whether the last attempt may have been carried out.
+    pub(crate) fn leaves_open(&self) -> bool {
+        self.error.as_ref().is_none_or(RequestError::maybe_done)
+    }
+
+    /// The service's code is this one.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.service().is_some_and(|refusal| refusal.code == code)
+    }
+
+    /// Whether an attempt may have been carried out, its answer having been lost.
+    pub fn maybe_done(&self) -> bool {
+        self.maybe_done
+    }
+
+    /// The object is not the one that was meant any more: another state, another length, or too short for a range of it.
+    pub(crate) fn precondition_failed(&self) -> bool {
+        match &self.error {
+            Some(RequestError::Changed { .. }) => true,
+            Some(RequestError::Service(refusal)) => {
+                refusal.precondition_failed() || (refusal.status == 416 && refusal.of_service)
+            }
+            _ => false,
+        }
+    }
+
+    /// The failure of the object the request was for; stops the job if it concerns everything.
+    pub fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
+        self.failure(session, object, session.access)
+    }
+
+    /// The same of a request that was for a listing.
+    pub fn for_listing(self, session: &Session, object: &str) -> Box<Failure> {
+        self.failure(session, object, Access::List)
+    }
+
+    fn failure(self, session: &Session, object: &str, access: Access) -> Box<Failure> {
+        let Some(error) = self.error else {
+            let mut failure = Failure::interrupted(object);
+            failure.tries = self.tries;
+            return Box::new(failure);
+        };
+        let failure = Failure::request(object, &error, self.tries, session.target.credential(), access);
+        if matches!(error, RequestError::Token(_) | RequestError::NotStorage(_)) {
+            // There is none for any other object either; and what is not the service stores no other object either.
+            session.verdict.stop_for(&failure);
+        } else if self.stop_job {
+            session.verdict.fatal(&failure);
+        } else if failure.kind == FailureKind::Authentication {
+            session.verdict.refused(&failure);
+        }
+        Box::new(failure)
+    }
+}
+
+/// Whether a request is begun while the job stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Not any more.
+    UnlessStopping,
+    /// It completes what was begun.
+    Always,
+    /// Not any more; and it waits neither for a permit nor for its turn, since those who have them depend on it.
+    Ahead,
+}
+
+/// Counts a request as in flight until it is answered, or nobody waits for it any more.
+struct InFlight<'a>(&'a LaneCounters);
+
+impl<'a> InFlight<'a> {
+    fn new(counters: &'a LaneCounters) -> Self {
+        add(&counters.in_flight, 1);
+        Self(counters)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        add(&self.0.in_flight, 1u64.wrapping_neg());
+    }
+}
+
+/// Sends a request until it is accepted, hopeless, or out of attempts. `send` is told whether to send checksums; what it
+/// does counts as one attempt, the reading of the answer included. Holds a permit only while it is in flight.
+pub async fn request<T>(
+    sender: &Sender<'_>,
+    body_bytes: u64,
+    begin: Begin,
+    mut send: impl AsyncFnMut(bool) -> Result<T, RequestError>,
+) -> Result<T, GaveUp> {
+    let Sender { session, counters, .. } = *sender;
+    let (mut tries, mut maybe_done, mut waited) = (0, false, 0);
+    loop {
+        if let Some(rate) = &session.rate {
+            // What completes something does not wait any more when the job stops.
+            rate.wait(|| begin == Begin::Ahead || session.verdict.stopping()).await;
+        }
+        if let Some(rate) = session.commons.as_ref().and_then(|commons| commons.rate.as_ref()) {
+            rate.wait(|| begin == Begin::Ahead || session.verdict.stopping()).await;
+        }
+        let with_crc64 = session.sends_crc64();
+        let attempt = {
+            let _permit = match begin {
+                Begin::Ahead => None,
+                _ => Some(sender.permits.acquire().await.expect("the semaphore is never closed")),
+            };
+            // Those of other jobs may take long: whoever is cut short does not wait for them.
+            let _shared = match &session.commons {
+                Some(commons) if begin != Begin::Ahead => tokio::select! {
+                    permit = commons.requests.acquire() => permit.ok(),
+                    () = sender.cut.0.notified() => None,
+                },
+                _ => None,
+            };
+            if session.verdict.is_cut_short() || (begin != Begin::Always && session.verdict.stopping()) {
+                return Err(GaveUp { error: None, tries, stop_job: false, maybe_done });
+            }
+            let _in_flight = InFlight::new(counters);
+            add(&counters.requests, 1);
+            add(&counters.bytes_sent, body_bytes);
+            let begun = Instant::now();
+            session.boundary("request");
+            let attempt = tokio::select! {
+                biased;
+                attempt = send(with_crc64) => Some(attempt),
+                () = sender.cut.0.notified() => None,
+            };
+            session.boundary("answer");
+            sender.latency_us.borrow_mut().saturating_record(begun.elapsed().as_micros() as u64);
+            attempt
+        };
+        tries += 1;
+        // Whether the service has done it is not known.
+        let Some(attempt) = attempt else {
+            return Err(GaveUp { error: None, tries, stop_job: false, maybe_done: true });
+        };
+        let error = match attempt {
+            Ok(answer) => {
+                session.verdict.accepted();
+                if with_crc64 && body_bytes > 0 {
+                    session.crc64_accepted();
+                }
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        if let RequestError::TokenRenewed { .. } = &error {
+            // Nobody's fault, and there is no end of it only while the service takes the tokens in between.
+            add(&counters.retries, 1);
+            tries -= 1;
+            maybe_done |= error.maybe_done();
+            continue;
+        }
+        if with_crc64
+            && matches!(&error, RequestError::Service(refusal) if refusal.refuses_crc64())
+            && let Some(first) = session.crc64_refused()
+        {
+            // Told once; every request that was refused for it goes again without.
+            if first {
+                (sender.notice)("the server does not take CRC64 checksums: going on without them");
+            }
+            continue;
+        }
+        if wants_descriptor(&error) && waited < patience::TRIES {
+            // It did not reach the service, whose fault it is not: others will close something.
+            waited += 1;
+            tries -= 1;
+            if !pause_for(PAUSE_STEP, || session.verdict.stopping()).await {
+                return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
+            }
+            continue;
+        }
+        maybe_done |= error.maybe_done();
+        let reached = session.verdict.ever_accepted();
+        match retry::next(&session.options.retry, &error, tries, reached, fastrand::f64()) {
+            Next::GiveUp => return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done }),
+            Next::StopJob => return Err(GaveUp { error: Some(error), tries, stop_job: true, maybe_done }),
+            Next::After(pause) => {
+                add(&counters.retries, 1);
+                if matches!(error.class(), Class::Throttle) {
+                    add(&counters.throttled, 1);
+                }
+                if !pause_for(pause, || session.verdict.stopping()).await {
+                    return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
+                }
+            }
+        }
+    }
+}
+
+/// Waits; `false` when the job stopped meanwhile.
+pub(crate) async fn pause_for(pause: Duration, stopping: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + pause;
+    while !stopping() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        tokio::time::sleep(left.min(PAUSE_STEP)).await;
+    }
+    false
+}

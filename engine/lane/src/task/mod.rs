@@ -1,0 +1,9 @@
+//! What is done with the objects of a job, as data.
+
+pub mod change;
+pub(crate) mod directories;
+pub mod download;
+pub mod leftovers;
+pub mod names;
+pub mod upload;
+pub mod verb;

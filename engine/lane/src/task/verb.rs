@@ -1,0 +1,153 @@
+//! What the lanes do with the objects the planner finds.
+
+use azuring_azure::{Access, MAX_BATCH};
+use azuring_job::entry::{Found, Known};
+use azuring_job::failure::{Blocked, Failure};
+use azuring_job::outcome::{Action, Planned, Transfer};
+use azuring_job::spec::SpecWork;
+
+use crate::requests::session::Session;
+
+use super::change::{Remove, SetProperties};
+use super::download::Download;
+use super::upload::{Origin, Upload};
+
+/// What is done with every object of a job.
+pub enum Task {
+    /// Files, or a stream, become blobs.
+    Upload(Upload),
+    /// Blobs become files, or go into a pipe.
+    Download(Box<Download>),
+    /// Blobs are removed.
+    Remove(Remove),
+    /// Blobs get other properties.
+    SetProperties(SetProperties),
+}
+
+impl Task {
+    /// Objects that a lane takes at once, where that is not the usual number.
+    pub fn batch_size(&self) -> Option<usize> {
+        self.takes_batches().then_some(MAX_BATCH)
+    }
+
+    /// Whether a task of a lane takes all of a batch, and not one object after the other.
+    pub(crate) fn takes_batches(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::SetProperties(_))
+    }
+
+    /// Whether a stream is read, or a pipe written to.
+    pub fn is_of_stream(&self) -> bool {
+        match self {
+            Self::Upload(upload) => matches!(upload.origin, Origin::Stream(_)),
+            Self::Download(download) => download.is_pipe(),
+            Self::Remove(_) | Self::SetProperties(_) => false,
+        }
+    }
+
+    /// What is done with each object.
+    pub(crate) fn action(&self) -> Action {
+        match self {
+            Self::Upload(_) | Self::Download(_) => Action::Copy,
+            Self::Remove(_) => Action::Remove,
+            Self::SetProperties(_) => Action::SetProperties,
+        }
+    }
+
+    /// What is done, as a spec has it: paths begin at the root of the file system. Only when it has begun, and not for a stream.
+    ///
+    /// # Errors
+    /// A path that cannot be told so.
+    pub fn work(&self) -> std::io::Result<SpecWork> {
+        Ok(match self {
+            Self::Upload(upload) => {
+                let tree = upload.origin.tree();
+                SpecWork::Upload { root: std::path::absolute(&tree.root_path)?, naming: tree.naming.clone() }
+            }
+            Self::Download(download) => download.work()?,
+            Self::Remove(_) => SpecWork::Remove,
+            Self::SetProperties(task) => SpecWork::SetProperties(task.change.clone()),
+        })
+    }
+
+    /// What its requests do to the objects. `tags`: blobs that are made get tags.
+    pub fn access(&self, tags: bool) -> Access {
+        match self {
+            Self::Upload(_) if tags => Access::Tag,
+            Self::Upload(_) => Access::Write,
+            Self::Download(_) => Access::Read,
+            Self::Remove(_) => Access::Delete,
+            Self::SetProperties(task) if task.changes_tags() => Access::Tag,
+            Self::SetProperties(_) => Access::Write,
+        }
+    }
+
+    /// Whether the job has stopped because nothing can be written, before this object met the same. Stops it, if this one is
+    /// the last of a few.
+    pub(crate) fn is_blocked(&self, session: &Session, found: &Found, failure: &Failure) -> bool {
+        let (Self::Download(task), Found::Blob(item), Some(blocked)) = (self, found, failure.blocked) else {
+            return false;
+        };
+        if blocked == Blocked::Denied && !task.is_root_denied(item) {
+            return false;
+        }
+        session.verdict.blocked(blocked, || failure.of_all(&task.destination.display().to_string()))
+    }
+
+    /// The object's names for messages and lists.
+    pub fn transfer(&self, session: &Session, found: &Found) -> Transfer {
+        match (self, found) {
+            (
+                Self::Upload(upload),
+                Found::File(path) | Found::Link(path) | Found::Directory(path) | Found::Special(path),
+            ) => upload.origin.tree().transfer(session, path.as_bytes()),
+            (Self::Upload(upload), Found::Stream) => {
+                let stream = upload.origin.stream();
+                let destination = session.blob_url(&stream.name);
+                Transfer { object: stream.object(), source: String::new(), destination }
+            }
+            (task, Found::Blob(blob)) => {
+                let destination = match task {
+                    Self::Download(download) => download.destination_of(&blob.entry.name),
+                    // AzCopy's word for where a blob goes that goes nowhere.
+                    _ => blob.relative().to_owned(),
+                };
+                let source = session.blob_url(&blob.entry.name);
+                Transfer { object: blob.object(), source, destination }
+            }
+            _ => Transfer::default(),
+        }
+    }
+
+    /// The length of an object that was not transferred, as far as it can be known without a request.
+    pub(crate) fn length(&self, found: &Found) -> u64 {
+        match (self, found) {
+            (Self::Upload(upload), Found::File(path)) => {
+                std::fs::symlink_metadata(upload.origin.tree().root_path.join(path.as_path()))
+                    .map_or(0, |meta| meta.len())
+            }
+            (_, Found::Blob(blob)) => blob.entry.facts.len,
+            _ => 0,
+        }
+    }
+
+    /// What a dry run says of the object.
+    pub fn planned(&self, session: &Session, found: Found) -> Planned {
+        let action = self.action();
+        let mut transfer = self.transfer(session, &found);
+        if matches!(self, Self::Remove(_) | Self::SetProperties(_)) {
+            transfer.destination.clear();
+        }
+        let bytes = match &found {
+            Found::File(_) => session.options.plan_facts.then(|| self.length(&found)),
+            _ => None,
+        };
+        match found {
+            Found::Blob(blob) if blob.known == Known::Listed => {
+                let facts = blob.entry.facts;
+                let (bytes, modified_s) = (Some(facts.len), Some(facts.last_modified));
+                Planned { action, transfer, bytes, modified_s, facts: Some(Box::new(facts)) }
+            }
+            _ => Planned { action, transfer, bytes, modified_s: None, facts: None },
+        }
+    }
+}
