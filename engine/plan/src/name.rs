@@ -19,7 +19,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::NameError;
 
@@ -129,8 +129,7 @@ pub fn check(name: &str) -> Result<(), NameError> {
 /// whoever sends to the service itself should refuse, or at least say, when this is not `name`.
 #[must_use]
 pub fn stored_as(name: &str) -> Cow<'_, str> {
-    // Most names: a dot before a slash, or at the end, is rare.
-    if !name.contains('\\') && !name.ends_with('.') && !name.contains("./") {
+    if is_kept(name.as_bytes()) {
         return Cow::Borrowed(name);
     }
     let stored = name.replace('\\', "/");
@@ -140,6 +139,36 @@ pub fn stored_as(name: &str) -> Cow<'_, str> {
         if kept.is_empty() { segment } else { kept }
     };
     Cow::Owned(stored.split('/').map(without_dots).collect::<Vec<_>>().join("/"))
+}
+
+/// [`stored_as`] of a name that is percent-encoded; `None`: the service keeps it. Every request asks, so what most names are
+/// is told in one pass, without decoding them.
+#[must_use]
+pub fn encoded_stored_as(encoded: &str) -> Option<String> {
+    let bytes = encoded.as_bytes();
+    // Of all escapes only those of `\`, `.` and `/` could hide what counts.
+    let tells = |escape: &[u8]| matches!(escape, b"%5C" | b"%5c" | b"%2E" | b"%2e" | b"%2F" | b"%2f");
+    let hides = bytes.contains(&b'%') && bytes.windows(3).any(tells);
+    if !hides && is_kept(bytes) {
+        return None;
+    }
+    let name = percent_decode_str(encoded).decode_utf8_lossy();
+    match stored_as(&name) {
+        stored if stored == name => None,
+        stored => Some(stored.into_owned()),
+    }
+}
+
+/// Whether there is no `\` in a name, and no dot at the end of a segment.
+fn is_kept(name: &[u8]) -> bool {
+    let mut last = 0;
+    for &byte in name {
+        if byte == b'\\' || (byte == b'/' && last == b'.') {
+            return false;
+        }
+        last = byte;
+    }
+    last != b'.'
 }
 
 /// A name for a person to read on one line: control characters and bytes that are not UTF-8 as `\xNN`
@@ -213,7 +242,6 @@ fn escape_byte(byte: u8, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use percent_encoding::percent_decode_str;
 
     #[test]
     fn encoding_is_reversible_and_leaves_only_unreserved() {
@@ -311,6 +339,27 @@ mod tests {
             assert_eq!(stored_as(name), stored, "{name}");
         }
         assert!(matches!(stored_as("plain/name.txt"), Cow::Borrowed("plain/name.txt")));
+    }
+
+    #[test]
+    fn encoded_names_are_told_as_decoded_ones() {
+        const PARTS: [&str; 12] =
+            ["a", ".", "..", "/", "\\", "%5C", "%5c", "%2E", "%2f", "%20", "%25", "%C3%BC"];
+        let mut changed = 0;
+        for seed in 0..12_usize.pow(4) {
+            let mut rest = seed;
+            let mut name = String::new();
+            for _ in 0..4 {
+                name.push_str(PARTS[rest % 12]);
+                rest /= 12;
+            }
+            let decoded = percent_decode_str(&name).decode_utf8().unwrap();
+            let stored = stored_as(&decoded);
+            let want = (stored != decoded).then(|| stored.into_owned());
+            changed += usize::from(want.is_some());
+            assert_eq!(encoded_stored_as(&name), want, "{name}");
+        }
+        assert!(changed > 5_000, "{changed}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use azuring_link::Endpoint;
 use azuring_plan::location::Location;
-use azuring_plan::name::stored_as;
+use azuring_plan::name::{encoded_stored_as, stored_as};
 use azuring_plan::place::{NameRules, Remote};
 use azuring_store::Which;
 use percent_encoding::percent_decode_str;
@@ -94,6 +94,11 @@ impl BlobUrl {
     /// reads, writes or removes is somebody else's.
     pub fn takes_for<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
         Some(stored_as(name)).filter(|stored| stored != name && self.is_service())
+    }
+
+    /// The same of a name that is percent-encoded.
+    pub(crate) fn takes_encoded_for(&self, name: &str) -> Option<String> {
+        encoded_stored_as(name).filter(|_| self.is_service())
     }
 
     /// The account's name, where the URL tells it. A custom domain does not.

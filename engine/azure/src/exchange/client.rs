@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use percent_encoding::percent_decode_str;
 
 use crate::account::bearer::HeldToken;
 use crate::account::credential::Credential;
@@ -236,7 +235,7 @@ impl BlobClient {
     fn authorize_below(&self, base: &str, head: Head<'_>, body_len: u64) -> Result<Authorized, RequestError> {
         let Head { method, name, query, mut headers, operation: _ } = head;
         // Whatever the request does, it would do it to another blob.
-        if let Some(stored) = self.target.url().takes_for(&percent_decode_str(name).decode_utf8_lossy()) {
+        if let Some(stored) = self.target.url().takes_encoded_for(name) {
             return Err(RequestError::OtherName { stored: escape(stored.as_bytes()) });
         }
         let path_len = base.len() + 1 + name.len();
