@@ -146,6 +146,7 @@ pub enum Event {
 
 /// What a job did, counted over all of its runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Objects found.
     pub found: u64,
@@ -191,6 +192,7 @@ impl Counts {
 
 /// How a job ended, in AzCopy's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum JobStatus {
     /// Everything that was found was transferred, or there was nothing.
     Completed,
@@ -214,6 +216,7 @@ impl std::fmt::Display for JobStatus {
 
 /// How a job ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// Counted over all runs of the job.
     pub counts: Counts,
@@ -236,6 +239,21 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of a job that has done nothing, with where its latencies are counted.
+    pub fn new(latency_us: Histogram<u64>) -> Self {
+        Self {
+            counts: Counts::default(),
+            before: Counts::default(),
+            elapsed: Duration::ZERO,
+            fatal: None,
+            interrupted: false,
+            kinds: Vec::new(),
+            latency_us,
+            links_opened: 0,
+            pool_bytes: 0,
+        }
+    }
+
     /// The job's state in AzCopy's words.
     pub fn status(&self) -> JobStatus {
         let counts = &self.counts;

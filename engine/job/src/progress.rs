@@ -54,6 +54,7 @@ pub struct Progress {
 
 /// A look at a running job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProgressView {
     /// Files found so far.
     pub found: u64,

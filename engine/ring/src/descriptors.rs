@@ -1,6 +1,7 @@
 //! How many descriptors this process may still open.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -11,6 +12,15 @@ pub const RUNTIME_DESCRIPTORS: u64 = 6;
 
 /// Open descriptors where `/proc` does not tell.
 const UNKNOWN_OPEN: u64 = 64;
+
+/// Set when nobody may raise the limit.
+static KEEPS: AtomicBool = AtomicBool::new(false);
+
+/// Leaves the process's limit of open files (`RLIMIT_NOFILE`) as it is from now on, for jobs, commands and logins. What needs
+/// more descriptors than there are is cut down to them.
+pub fn keep_descriptor_limit() {
+    KEEPS.store(true, Ordering::SeqCst);
+}
 
 /// How many descriptors this process can open beside those it has. The soft limit is raised so that they are `wanted`, as
 /// far as the hard limit allows; they may be more.
@@ -23,7 +33,7 @@ pub fn free_descriptors(wanted: u64) -> u64 {
     };
     let needed = open.saturating_add(wanted);
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < needed) {
+    if limit.current.is_some_and(|current| current < needed) && !KEEPS.load(Ordering::SeqCst) {
         let raised = limit.maximum.map_or(needed, |most| most.min(needed));
         limit.current = limit.current.map(|current| current.max(raised));
         // Where that is refused, what was allowed before still is.

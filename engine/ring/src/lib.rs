@@ -44,7 +44,9 @@ mod threads;
 mod uring;
 mod workers;
 
-pub use descriptors::{RUNTIME_DESCRIPTORS, free_descriptors, is_out_of_descriptors, room_for_a_runtime};
+pub use descriptors::{
+    RUNTIME_DESCRIPTORS, free_descriptors, is_out_of_descriptors, keep_descriptor_limit, room_for_a_runtime,
+};
 pub use dir::{Names, SourceDir};
 pub use dress::{Finish, Permissions, check_close};
 pub use file::{FileMeta, FileRing, HasContent, Loaded, OpenFile};

@@ -243,17 +243,11 @@ impl Job {
         let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages, most);
         let (counts, kinds) = collector::collect(&inbox, &shared, (before, known), &mut crew, &mut tell);
         let verdict = &shared.session.verdict;
-        let mut report = Report {
-            counts,
-            before,
-            elapsed: begun.elapsed(),
-            fatal: verdict.fatal_failure().cloned(),
-            interrupted: verdict.interrupted(),
-            kinds,
-            latency_us: new_histogram(),
-            links_opened: 0,
-            pool_bytes: 0,
-        };
+        let mut report = Report::new(new_histogram());
+        (report.counts, report.before, report.kinds) = (counts, before, kinds);
+        report.elapsed = begun.elapsed();
+        report.fatal = verdict.fatal_failure().cloned();
+        report.interrupted = verdict.interrupted();
         for lane in running {
             match lane.join() {
                 Ok(Ok(result)) => {

@@ -27,6 +27,31 @@
 //!
 //! **Does not know** the command line, terminals, or how an event is shown.
 //!
+//! # For programs that embed it
+//!
+//! This crate is all that is needed: what its functions take and give is here, [`filter`] included. With the feature
+//! `identity` so are the logins of Microsoft Entra ID; a program that has tokens of its own feeds them in with [`bearer`] and
+//! [`Credential::token`]. `examples/` has five programs: a backup that goes on at start-up, a managed identity, a source in
+//! memory, jobs inside tokio, progress and cancellation.
+//!
+//! | | blocks the calling thread | awaited, by any executor |
+//! |---|---|---|
+//! | a job | [`Job::run`] | [`Job::start`]: [`Running::next_event`], [`Running::outcome`] |
+//! | a command | [`list`], [`make_container`], [`is_public`], [`user_delegation_key`] | [`nonblocking`] |
+//! | stopping | [`StopHandle`] | the same, or dropping the future or handle |
+//!
+//! All of them may be called from a thread of a runtime. [`JobBuilder::build`] blocks: it looks at the file system, and logs
+//! in. Several jobs share their budgets through an [`Engine`].
+//!
+//! **What it does to the process.**
+//! - It starts threads: for a job one for each lane, `planner`, and what it needs of `job`, `settle`, `asker`, `identity`, threads
+//!   that read directories and files and sum up large objects; for a command one. All end with what they were started for,
+//!   but for one that waits for a disk or for its caller's reader. It makes no process but those of a login by a program.
+//! - It raises the soft limit of open files (`RLIMIT_NOFILE`) to what a job can use, never beyond the hard one, and leaves it
+//!   there. Not after [`keep_descriptor_limit`]: then jobs are cut to what may be opened.
+//! - Values of secrets are kept for as long as the process lives, so that no message shows one.
+//! - It handles no signal, sets no variable, writes to no standard stream, and installs no allocator or panic hook.
+//!
 //! ```no_run
 //! use azuring_transfer::{BlobUrl, Credential, Event, Job, JobOptions, StopHandle};
 //!
@@ -87,7 +112,11 @@ mod wait;
 #[doc(hidden)]
 pub use azuring_azure::Clock;
 pub use azuring_azure::{
-    BlobEntry, BlobProperties, BlobUrl, Credential, CredentialError, DEVSTORE_ACCOUNT, UrlError, Wanted,
+    AccessTier, AccountKey, Bearer, BlobEntry, BlobFacts, BlobProperties, BlobState, BlobUrl, ContentFacts,
+    Cpk, Credential, CredentialError, DEVSTORE_ACCOUNT, EncryptionError, HostToken, PropertyError, Sas,
+    SasBuildError, SasBuilder, SasFacts, SasFault, SasKind, SasNeeds, SasOperation, SasOverrides,
+    SasResource, Secret, TargetError, TokenError, TokenFeed, TrustedSuffixes, UrlError, UserDelegationKey,
+    Wanted, bearer,
 };
 pub use azuring_job::choices::{
     BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
@@ -109,15 +138,17 @@ pub use azuring_job::spec::{Spec, SpecError};
 pub use azuring_job::verdict::StopHandle;
 pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
 pub use azuring_lane::task::leftovers::remove_unfinished;
-pub use azuring_link::{HttpChoice, Proxies, ProxyError, TlsError, TlsSetup};
+pub use azuring_link::{Endpoint, HttpChoice, LinkSettings, Proxies, ProxyError, TlsError, TlsSetup};
+pub use azuring_local::LocalError;
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
-pub use azuring_ring::{IoChoice, IoPath, check_close};
+pub use azuring_ring::{IoChoice, IoPath, check_close, keep_descriptor_limit};
 pub use builder::JobBuilder;
 pub use command::CommandError;
 pub use delegate::user_delegation_key;
 pub use engine::{Engine, EngineLimits};
+pub use hdrhistogram::Histogram;
 pub use job::{Job, JobPlan, Verb};
 pub use list::{ListOptions, ListTotals, ListedBlob, Listing, list};
 pub use make::make_container;
@@ -125,6 +156,18 @@ pub use parts::{PartRun, run_part};
 pub use public::is_public;
 pub use running::Running;
 pub use upload_from::upload_from;
+
+/// Which objects take part.
+pub mod filter {
+    pub use azuring_plan::blob_type::BlobType;
+    pub use azuring_plan::filter::{Filter, FilterSpec};
+}
+
+/// Tokens of any identity of Microsoft Entra ID: logins, and the thread that keeps their tokens fresh.
+#[cfg(feature = "identity")]
+pub mod identity {
+    pub use azuring_identity::*;
+}
 
 pub mod nonblocking;
 pub mod read_back;

@@ -75,6 +75,7 @@ impl Default for ListOptions {
 
 /// A blob of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListedBlob {
     /// Its name below the directory that is listed; its whole name where that would be empty (a blob `x/` below `x/`), and
     /// empty when the URL names the blob itself.
@@ -85,6 +86,7 @@ pub struct ListedBlob {
 
 /// The sum of a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListTotals {
     /// Blobs and versions.
     pub files: u64,

@@ -21,6 +21,7 @@ use crate::source::{LocalFinder, Names};
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadBack {
     /// Blobs whose bytes are those of their file.
     pub equal: u64,

@@ -106,21 +106,12 @@ fn of_kind(kind: FailureKind) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_transfer::Counts;
     use hdrhistogram::Histogram;
 
     fn ended(interrupted: bool, kinds: &[FailureKind]) -> Exit {
-        of_report(&Report {
-            counts: Counts::default(),
-            before: Counts::default(),
-            elapsed: std::time::Duration::ZERO,
-            fatal: None,
-            interrupted,
-            kinds: kinds.to_vec(),
-            latency_us: Histogram::new(3).unwrap(),
-            links_opened: 0,
-            pool_bytes: 0,
-        })
+        let mut report = Report::new(Histogram::new(3).unwrap());
+        (report.interrupted, report.kinds) = (interrupted, kinds.to_vec());
+        of_report(&report)
     }
 
     #[test]

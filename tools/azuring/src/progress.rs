@@ -152,8 +152,8 @@ mod tests {
 
     fn left(files_per_s: f64, bytes_per_s: f64, found: u64, large_left_bytes: u64) -> Option<u64> {
         let rate = Rate { files_per_s, bytes_per_s, ..Rate::new(Instant::now()) };
-        let view =
-            ProgressView { found, done: 10, large_left_bytes, scanned: true, ..ProgressView::default() };
+        let mut view = ProgressView::default();
+        (view.found, view.done, view.large_left_bytes, view.scanned) = (found, 10, large_left_bytes, true);
         rate.left(&view).map(|left| left.as_secs())
     }
 
@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn what_is_skipped_is_shown_and_not_waited_for() {
         let mut rate = Rate { files_per_s: 10.0, ..Rate::new(Instant::now()) };
-        let view =
-            ProgressView { found: 60, done: 10, skipped: 50, scanned: true, ..ProgressView::default() };
+        let mut view = ProgressView::default();
+        (view.found, view.done, view.skipped, view.scanned) = (60, 10, 50, true);
         let text = rate.describe(&view, Duration::from_secs(1));
         assert!(text.starts_with("10 of 60 files, 0 failed, 50 skipped, 0 B\n"), "{text}");
         assert!(text.ends_with("finishing"), "{text}");

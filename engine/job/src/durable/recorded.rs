@@ -29,6 +29,7 @@ pub struct RecordedJob {
 
 /// How a transfer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecordedState {
     /// It was found, and has not ended.
     Pending,
@@ -42,6 +43,7 @@ pub enum RecordedState {
 
 /// One transfer of a recorded job.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RecordedTransfer<'a> {
     /// Its number in the job, from 0.
     pub number: u64,

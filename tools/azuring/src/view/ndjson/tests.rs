@@ -111,17 +111,9 @@ fn a_summary_is_a_line_as_the_schema_says() {
     for log in [None, Some("/h/.azuring/id.log")] {
         assert_eq!(type_of_valid(&start(&plan, log)), "start");
     }
-    let report = Report {
-        counts: azuring_transfer::Counts { found: 2, done: 1, ..Default::default() },
-        before: azuring_transfer::Counts::default(),
-        elapsed: Duration::from_millis(1500),
-        fatal: None,
-        interrupted: false,
-        kinds: Vec::new(),
-        latency_us: hdrhistogram::Histogram::new(2).unwrap(),
-        links_opened: 1,
-        pool_bytes: 0,
-    };
+    let mut report = Report::new(hdrhistogram::Histogram::new(2).unwrap());
+    (report.counts.found, report.counts.done, report.links_opened) = (2, 1, 1);
+    report.elapsed = Duration::from_millis(1500);
     let line = summary(&plan, &report, Exit::Failures);
     assert_eq!(type_of_valid(&line), "summary");
     assert!(line.contains("\"seconds\":1.5") && line.contains("\"exit_code\":1"), "{line}");
