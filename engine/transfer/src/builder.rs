@@ -73,6 +73,48 @@ enum What {
     SetProperties(PropertyChange),
 }
 
+impl Job {
+    /// A job that uploads `source`, a file, a directory, `dir/*` or a pattern.
+    pub fn upload(source: impl AsRef<Path>, destination: BlobUrl, credential: Credential) -> JobBuilder {
+        JobBuilder::new(What::Upload(source.as_ref().to_owned()), destination, credential)
+    }
+
+    /// A job that uploads what `input` gives, however long that is, as the one blob at `destination`. It is read on a
+    /// thread of its own, which ends when `input` does. Nothing is kept of it, so it cannot be resumed.
+    pub fn upload_from(
+        input: impl Read + Send + 'static,
+        destination: BlobUrl,
+        credential: Credential,
+    ) -> JobBuilder {
+        JobBuilder::new(What::Stream(Some(Box::new(input))), destination, credential)
+    }
+
+    /// A job that downloads `source`, a blob, a virtual directory, a container, or what is in one (`/*`). Into
+    /// `/dev/null` it is read and verified, and nothing is kept.
+    pub fn download(source: BlobUrl, credential: Credential, destination: impl AsRef<Path>) -> JobBuilder {
+        JobBuilder::new(What::Download(destination.as_ref().to_owned()), source, credential)
+    }
+
+    /// A job that writes the bytes of one blob, read in parallel ranges, into `pipe` in their order.
+    pub fn download_to(
+        source: BlobUrl,
+        credential: Credential,
+        pipe: impl Write + Send + 'static,
+    ) -> JobBuilder {
+        JobBuilder::new(What::Pipe(Some(Box::new(pipe))), source, credential)
+    }
+
+    /// A job that removes `target`, a blob, a virtual directory, or everything in a container.
+    pub fn remove(target: BlobUrl, credential: Credential) -> JobBuilder {
+        JobBuilder::new(What::Remove, target, credential)
+    }
+
+    /// A job that changes properties of the blobs at `target`.
+    pub fn set_properties(target: BlobUrl, credential: Credential, change: PropertyChange) -> JobBuilder {
+        JobBuilder::new(What::SetProperties(change), target, credential)
+    }
+}
+
 impl JobBuilder {
     fn new(what: What, url: BlobUrl, credential: Credential) -> Self {
         Self {
@@ -88,34 +130,6 @@ impl JobBuilder {
             keep: Keep::Nothing,
             engine: None,
         }
-    }
-
-    pub(crate) fn upload(source: &Path, destination: BlobUrl, credential: Credential) -> Self {
-        Self::new(What::Upload(source.to_owned()), destination, credential)
-    }
-
-    pub(crate) fn upload_from(
-        input: Box<dyn Read + Send>,
-        destination: BlobUrl,
-        credential: Credential,
-    ) -> Self {
-        Self::new(What::Stream(Some(input)), destination, credential)
-    }
-
-    pub(crate) fn download(source: BlobUrl, credential: Credential, destination: &Path) -> Self {
-        Self::new(What::Download(destination.to_owned()), source, credential)
-    }
-
-    pub(crate) fn download_to(source: BlobUrl, credential: Credential, pipe: Box<dyn Write + Send>) -> Self {
-        Self::new(What::Pipe(Some(pipe)), source, credential)
-    }
-
-    pub(crate) fn remove(target: BlobUrl, credential: Credential) -> Self {
-        Self::new(What::Remove, target, credential)
-    }
-
-    pub(crate) fn set_properties(target: BlobUrl, credential: Credential, change: PropertyChange) -> Self {
-        Self::new(What::SetProperties(change), target, credential)
     }
 
     /// Whether directories below the source are entered. Default: no.

@@ -1,13 +1,12 @@
 //! A job: what is to be done, checked; and its run.
 
-use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use azuring_azure::{BlobUrl, Credential, Target};
+use azuring_azure::Target;
 use azuring_job::again::Again;
-use azuring_job::choices::{Overwrite, PropertyChange};
+use azuring_job::choices::Overwrite;
 use azuring_job::durable::{Before, Durable};
 use azuring_job::entry::Entry;
 use azuring_job::failure::Failure;
@@ -29,12 +28,10 @@ use azuring_lane::task::verb::Task;
 use azuring_link::TlsSetup;
 use azuring_ring::IoPath;
 
-use crate::builder::JobBuilder;
 use crate::collector::{self, Crew};
 use crate::engine::Engine;
 use crate::frame;
 use crate::read_back;
-use crate::running::Running;
 use crate::source::Finder;
 use crate::threads;
 
@@ -111,46 +108,6 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job that uploads `source`, a file, a directory, `dir/*` or a pattern.
-    pub fn upload(source: impl AsRef<Path>, destination: BlobUrl, credential: Credential) -> JobBuilder {
-        JobBuilder::upload(source.as_ref(), destination, credential)
-    }
-
-    /// A job that uploads what `input` gives, however long that is, as the one blob at `destination`. It is read on a
-    /// thread of its own, which ends when `input` does. Nothing is kept of it, so it cannot be resumed.
-    pub fn upload_from(
-        input: impl std::io::Read + Send + 'static,
-        destination: BlobUrl,
-        credential: Credential,
-    ) -> JobBuilder {
-        JobBuilder::upload_from(Box::new(input), destination, credential)
-    }
-
-    /// A job that downloads `source`, a blob, a virtual directory, a container, or what is in one (`/*`). Into
-    /// `/dev/null` it is read and verified, and nothing is kept.
-    pub fn download(source: BlobUrl, credential: Credential, destination: impl AsRef<Path>) -> JobBuilder {
-        JobBuilder::download(source, credential, destination.as_ref())
-    }
-
-    /// A job that writes the bytes of one blob, read in parallel ranges, into `pipe` in their order.
-    pub fn download_to(
-        source: BlobUrl,
-        credential: Credential,
-        pipe: impl std::io::Write + Send + 'static,
-    ) -> JobBuilder {
-        JobBuilder::download_to(source, credential, Box::new(pipe))
-    }
-
-    /// A job that removes `target`, a blob, a virtual directory, or everything in a container.
-    pub fn remove(target: BlobUrl, credential: Credential) -> JobBuilder {
-        JobBuilder::remove(target, credential)
-    }
-
-    /// A job that changes properties of the blobs at `target`.
-    pub fn set_properties(target: BlobUrl, credential: Credential, change: PropertyChange) -> JobBuilder {
-        JobBuilder::set_properties(target, credential, change)
-    }
-
     /// What it is about to do.
     pub fn plan(&self) -> &JobPlan {
         &self.plan
@@ -169,14 +126,6 @@ impl Job {
     pub fn asking(mut self, ask: impl FnMut(&str) -> bool + Send + 'static) -> Self {
         self.ask = Some(Box::new(ask));
         self
-    }
-
-    /// Begins to run the job on threads of its own.
-    ///
-    /// # Errors
-    /// When the system refuses a thread.
-    pub fn start(self) -> std::io::Result<Running> {
-        Running::start(self)
     }
 
     /// Runs the job on threads of its own and returns when it has ended. `tell` is called on this thread for

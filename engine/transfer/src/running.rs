@@ -33,8 +33,18 @@ pub struct Running {
     ended: bool,
 }
 
+impl Job {
+    /// Begins to run the job on threads of its own.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(self) -> std::io::Result<Running> {
+        Running::start(self)
+    }
+}
+
 impl Running {
-    pub(crate) fn start(job: Job) -> std::io::Result<Self> {
+    fn start(job: Job) -> std::io::Result<Self> {
         let (plan, progress, stop) = (job.plan().clone(), job.progress(), StopHandle::new());
         let waiting = if job.options.dry_run { WAITING_PLANS } else { WAITING_EVENTS };
         let (events, receive) = mpsc::channel(waiting);
