@@ -5,6 +5,9 @@ use azuring_link::LinkError;
 use azuring_local::LocalError;
 use azuring_plan::{NameError, PlanError};
 use azuring_ring::HasContent;
+use azuring_store::{ErrorKind, StoreError};
+
+use crate::end_error::EndError;
 
 /// What kind of thing went wrong; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -263,11 +266,15 @@ impl Failure {
     /// What the service refused, or what did not reach it.
     pub fn request(
         object: &str,
-        error: &RequestError,
+        error: &EndError,
         tries: u32,
         credential: &Credential,
         access: Access,
     ) -> Self {
+        let error = match error {
+            EndError::Blob(error) => error,
+            EndError::Store(error) => return Self::store(object, error, tries),
+        };
         let kind = match error {
             _ if error.is_integrity() => FailureKind::Integrity,
             _ if error.is_authentication() => FailureKind::Authentication,
@@ -297,6 +304,38 @@ impl Failure {
             failure.status = Some(service.status);
             failure.code = Some(secrets::conceal(&service.code).into_owned());
             failure.request_id = service.request_id.clone();
+        }
+        failure
+    }
+}
+
+impl Failure {
+    /// What a store refused, or what did not reach it.
+    fn store(object: &str, error: &StoreError, tries: u32) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Integrity => FailureKind::Integrity,
+            ErrorKind::Unauthenticated | ErrorKind::Denied => FailureKind::Authentication,
+            ErrorKind::NoHost
+            | ErrorKind::Unreachable
+            | ErrorKind::Broken
+            | ErrorKind::Stalled
+            | ErrorKind::Unavailable
+            | ErrorKind::NotTheStore => FailureKind::Network,
+            ErrorKind::Name => FailureKind::Name,
+            ErrorKind::Limit => FailureKind::Limit,
+            ErrorKind::Throttled => FailureKind::Throttled,
+            _ => FailureKind::Service,
+        };
+        let mut failure = Self::new(kind, object, error.to_string());
+        failure.advice = error.advice().map(str::to_owned);
+        failure.tries = tries;
+        if let Some(said) = error.words() {
+            failure.status = said.status;
+            failure.code = Some(secrets::conceal(&said.code).into_owned());
+            failure.request_id.clone_from(&said.request_id);
+        } else if matches!(error.kind(), ErrorKind::NotFound) {
+            // What a missing object is told by.
+            failure.status = Some(404);
         }
         failure
     }

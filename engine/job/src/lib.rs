@@ -22,6 +22,7 @@
 pub mod again;
 pub mod choices;
 pub mod durable;
+pub mod end_error;
 pub mod entry;
 pub mod failure;
 pub mod job_error;

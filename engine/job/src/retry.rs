@@ -4,11 +4,24 @@ use std::time::Duration;
 
 use azuring_azure::{Class, RequestError};
 use azuring_link::LinkError;
+use azuring_store::ErrorKind;
 
+use crate::end_error::EndError;
 use crate::options::RetryPolicy;
 
 /// Attempts at a service that has never accepted anything: a wrong name or port should be told soon.
-fn tries_unreached(error: &RequestError) -> u32 {
+fn tries_unreached(error: &EndError) -> u32 {
+    let error = match error {
+        EndError::Blob(error) => error,
+        EndError::Store(error) => {
+            return match error.kind() {
+                ErrorKind::NoHost => 2,
+                ErrorKind::Broken => 8,
+                ErrorKind::Unreachable => 4,
+                _ => u32::MAX,
+            };
+        }
+    };
     match error {
         // A name that does not exist will not begin to within seconds.
         RequestError::Link(LinkError::Resolve { .. }) => 2,
@@ -31,8 +44,8 @@ pub enum Next {
 
 /// Decides what follows attempt number `tries` (the first is 1). `reached`: the service has accepted a request
 /// of this job before. `jitter` is a random number from 0 to 1.
-pub fn next(policy: &RetryPolicy, error: &RequestError, tries: u32, reached: bool, jitter: f64) -> Next {
-    if matches!(error, RequestError::Token(_) | RequestError::NotStorage(_)) {
+pub fn next(policy: &RetryPolicy, error: &EndError, tries: u32, reached: bool, jitter: f64) -> Next {
+    if error.concerns_all() {
         // Nobody has a token: not for this object, and for no other. Nor does another object make a web server the service.
         return Next::StopJob;
     }
@@ -59,9 +72,12 @@ mod tests {
     use super::*;
     use azuring_azure::{ServiceError, TokenError};
 
-    fn service(status: u16, code: &str, retry_after: Option<u64>) -> RequestError {
-        ServiceError { retry_after: retry_after.map(Duration::from_secs), ..ServiceError::new(status, code) }
-            .into()
+    fn service(status: u16, code: &str, retry_after: Option<u64>) -> EndError {
+        let error = ServiceError {
+            retry_after: retry_after.map(Duration::from_secs),
+            ..ServiceError::new(status, code)
+        };
+        RequestError::from(error).into()
     }
 
     #[test]
@@ -88,7 +104,7 @@ mod tests {
         assert_eq!(next(&policy, &auth, 1, false, 0.0), Next::StopJob);
         assert_eq!(next(&policy, &auth, 1, true, 0.0), Next::GiveUp);
         let gone = TokenError { identity: "me".into(), reason: "revoked".into(), passing: false };
-        assert_eq!(next(&policy, &RequestError::Token(gone), 1, true, 0.0), Next::StopJob);
+        assert_eq!(next(&policy, &RequestError::Token(gone).into(), 1, true, 0.0), Next::StopJob);
         let denied = service(403, "AuthorizationPermissionMismatch", None);
         assert_eq!(next(&policy, &denied, 1, false, 0.0), Next::GiveUp);
     }
@@ -97,10 +113,10 @@ mod tests {
     fn an_unreachable_service_is_told_soon_unless_it_was_reached_before() {
         let policy = RetryPolicy::default();
         let refused = || {
-            RequestError::Link(LinkError::Connect {
+            EndError::from(RequestError::Link(LinkError::Connect {
                 peer: "h:1".into(),
                 source: std::io::ErrorKind::ConnectionRefused.into(),
-            })
+            }))
         };
         assert!(matches!(next(&policy, &refused(), 3, false, 0.0), Next::After(_)));
         assert_eq!(next(&policy, &refused(), 4, false, 0.0), Next::StopJob);

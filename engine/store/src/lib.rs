@@ -35,6 +35,7 @@ mod store;
 mod traits;
 mod which;
 
+pub use azuring_link::Payload;
 pub use checksum::{Crc64, Crc64Digest};
 pub use course::{Course, Disorder, MAX_EMPTY_PAGES};
 pub use custom::{AnyBody, Custom, CustomBody, CustomStore, Local};

@@ -28,7 +28,9 @@ use azuring_plan::download::RemotePath;
 use azuring_plan::filter::Filter;
 use azuring_plan::name::check;
 use azuring_ring::probe;
+use azuring_store::CustomStore;
 
+use crate::at::At;
 use crate::engine::Engine;
 use crate::frame;
 use crate::job::{Job, JobPlan, Verb};
@@ -39,7 +41,7 @@ use crate::source::{Finder, LocalOptions, Source};
 /// Collects what a job needs; made by [`Job::upload`] and its sisters.
 pub struct JobBuilder {
     what: What,
-    url: BlobUrl,
+    at: At,
     credential: Credential,
     /// Finds another credential when all else is well.
     find: Option<FindCredential>,
@@ -113,13 +115,37 @@ impl Job {
     pub fn set_properties(target: BlobUrl, credential: Credential, change: PropertyChange) -> JobBuilder {
         JobBuilder::new(What::SetProperties(change), target, credential)
     }
+
+    /// A job that uploads `source` into a store of the caller's own, below `path` (or as the object `path`, of one file).
+    pub fn upload_to_store(source: impl AsRef<Path>, store: CustomStore, path: &str) -> JobBuilder {
+        JobBuilder::own(What::Upload(source.as_ref().to_owned()), store, path)
+    }
+
+    /// A job that downloads what is at `path` of a store of the caller's own: an object, all below a directory, or
+    /// everything (an empty path).
+    pub fn download_from_store(store: CustomStore, path: &str, destination: impl AsRef<Path>) -> JobBuilder {
+        JobBuilder::own(What::Download(destination.as_ref().to_owned()), store, path)
+    }
+
+    /// A job that removes what is at `path` of a store of the caller's own.
+    pub fn remove_from_store(store: CustomStore, path: &str) -> JobBuilder {
+        JobBuilder::own(What::Remove, store, path)
+    }
 }
 
 impl JobBuilder {
     fn new(what: What, url: BlobUrl, credential: Credential) -> Self {
+        Self::of(what, At::Blob(url), credential)
+    }
+
+    fn own(what: What, store: CustomStore, path: &str) -> Self {
+        Self::of(what, At::Own(store, path.to_owned()), Credential::Anonymous)
+    }
+
+    fn of(what: What, at: At, credential: Credential) -> Self {
         Self {
             what,
-            url,
+            at,
             credential,
             find: None,
             naming: NamingOptions::default(),
@@ -224,8 +250,9 @@ impl JobBuilder {
             engine.bound(&mut self.options.limits);
         }
         self.check_state()?;
+        self.at.check(&self.options)?;
         if matches!(self.what, What::Stream(_)) {
-            check(self.url.path()).map_err(PlanError::from)?;
+            check(self.at.path()).map_err(PlanError::from)?;
             // One lane has all the memory: it reads the stream in order.
             self.options.limits.lanes = 1;
         }
@@ -242,7 +269,7 @@ impl JobBuilder {
             Keep::Resume(_, id) => uuid::Uuid::from_bytes(*id.as_bytes()),
             Keep::Nothing | Keep::Journal(..) => uuid::Uuid::new_v4(),
         };
-        let place = self.url.to_string();
+        let place = self.at.to_string();
         let (mut pipe, mut input) = (None, None);
         match &mut self.what {
             What::Pipe(given) => pipe = given.take(),
@@ -252,7 +279,7 @@ impl JobBuilder {
         let upload = |origin| frame::upload(origin, &shares);
         let (verb, source, destination, is_pattern, task, finder) = match &self.what {
             What::Upload(source) => {
-                let found = Source::resolve(source, self.url.path(), &self.local_options(&split))?;
+                let found = Source::resolve(source, self.at.path(), &self.local_options(&split))?;
                 let (root, naming, root_path) = (found.root, found.naming, found.root_path);
                 let task = upload(Origin::Tree(Tree { root, naming, root_path }));
                 let source = source.to_string_lossy().into_owned();
@@ -260,7 +287,7 @@ impl JobBuilder {
             }
             What::Stream(_) => {
                 let input = input.expect("the stream was just taken");
-                let task = upload(Origin::Stream(Stream::new(self.url.path().to_owned(), input)));
+                let task = upload(Origin::Stream(Stream::new(self.at.path().to_owned(), input)));
                 (Verb::Upload, String::new(), place, false, task, Finder::Stream)
             }
             What::Download(destination) => {
@@ -298,7 +325,7 @@ impl JobBuilder {
         };
         let (find, given) = (self.find, self.credential);
         let find = || find.map_or(Ok(given), |find| find().map_err(JobError::Login));
-        let (target, tls) = frame::target(self.url, find, &self.options, change)?;
+        let (end, tls) = self.at.open(find, &self.options, change)?;
         let lanes = shares.len();
         let settles = matches!(&task, Task::Download(task) if !task.is_null());
         let durable = Self::open_journal(self.keep, id, settles)?;
@@ -309,7 +336,7 @@ impl JobBuilder {
                 source,
                 is_pattern,
                 destination,
-                credential: target.credential().describe(),
+                credential: end.credential().describe(),
                 lanes,
                 concurrency: shares.iter().map(|share| share.in_flight).sum(),
                 scarce: split.notice,
@@ -321,7 +348,7 @@ impl JobBuilder {
             id: id.into_bytes(),
             task,
             finder,
-            target,
+            end,
             tls,
             shares,
             progress: Arc::new(Progress::new(lanes)),
@@ -335,16 +362,14 @@ impl JobBuilder {
 
     /// Refuses a snapshot or version that cannot be meant.
     fn check_state(&self) -> Result<(), JobError> {
-        if !self.url.names_state() {
-            return Ok(());
-        }
+        let Some(url) = self.at.url().filter(|url| url.names_state()) else { return Ok(()) };
         let several = self.list_of_files.is_some() || self.list_of_versions.is_some();
         let reason = match &self.what {
             What::Upload(_) | What::Stream(_) => "cannot be written",
             _ if several || self.options.permanent_delete.is_some() => {
                 "does not go together with a list, or with a permanent deletion"
             }
-            _ => return Ok(check_state(&self.url, &RemotePath::parse(self.url.raw_path())?)?),
+            _ => return Ok(check_state(url, &RemotePath::parse(url.raw_path())?)?),
         };
         Err(UrlError::State { reason }.into())
     }
@@ -356,7 +381,7 @@ impl JobBuilder {
             What::Download(_) if !self.options.dry_run => Opens::Target,
             _ => Opens::Nothing,
         };
-        Needs { opens, tls: self.url.endpoint().tls, login: self.find.is_some() }
+        Needs { opens, tls: self.at.is_tls(), login: self.find.is_some() }
     }
 
     fn local_options(&self, split: &Split) -> LocalOptions {
@@ -387,7 +412,7 @@ impl JobBuilder {
 
     fn remote(&self, stubs: bool, split: &Split) -> Result<Finder, JobError> {
         Ok(Finder::Remote(Arc::new(RemoteSource {
-            path: RemotePath::parse(self.url.raw_path())?,
+            path: RemotePath::parse(&self.at.raw_path())?,
             recursive: self.naming.recursive,
             filter: self.filter.clone().of_blobs(),
             list: self.list_of_files.clone(),

@@ -6,19 +6,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use azuring_azure::{Access, BlobClient, BlobUrl, Credential, RequestError, Target};
+use azuring_azure::{Access, BlobUrl, Credential};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::job_error::JobError;
 use azuring_job::options::JobOptions;
 use azuring_job::progress::Progress;
 use azuring_job::verdict::{StopHandle, Verdict};
+use azuring_lane::client::Client;
 use azuring_lane::descriptors;
+use azuring_lane::end::End;
 use azuring_lane::request::{Begin, Cut, GaveUp, Sender, new_histogram, request};
 use azuring_lane::session::Session;
 use azuring_ring::{IoPath, LaneRuntime};
 use hdrhistogram::Histogram;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::frame;
 use crate::wait::wait_for;
 
 /// Why a command was not carried out.
@@ -72,18 +76,10 @@ impl Command {
         at_once: usize,
     ) -> Result<Self, CommandError> {
         let at_once = descriptors::at_once(at_once, &url.endpoint())?;
-        let tls = options.tls(&url.endpoint()).map_err(JobError::from)?;
-        let target = Target::new(url.clone(), credential.clone(), &options.properties);
-        let mut target = target.map_err(JobError::from)?;
-        if let Some(prefix) = &options.user_agent_prefix {
-            target = target.with_user_agent_prefix(prefix).map_err(JobError::from)?;
-        }
-        if let Some(encryption) = &options.encryption {
-            target = target.with_encryption(encryption).map_err(JobError::from)?;
-        }
+        let (target, tls) = frame::target(url.clone(), || Ok(credential.clone()), options, None)?;
+        let end = End::Blob(Box::new(target));
         let verdict = Verdict::new(stop.clone());
-        let session =
-            Session::new(options.clone(), (target, access), tls, verdict, Arc::new(Progress::new(0)));
+        let session = Session::new(options.clone(), (end, access), tls, verdict, Arc::new(Progress::new(0)));
         let latency_us = RefCell::new(new_histogram());
         Ok(Self { session, permits: Semaphore::new(at_once), latency_us, cut: Cut::default() })
     }
@@ -91,7 +87,7 @@ impl Command {
     /// Runs `work` with a client on a thread of its own: the calling one may be a runtime's, in which no other can run.
     pub(crate) fn start<T: Send + 'static>(
         self,
-        work: impl AsyncFnOnce(&Self, BlobClient) -> Result<T, CommandError> + Send + 'static,
+        work: impl AsyncFnOnce(&Self, Client) -> Result<T, CommandError> + Send + 'static,
     ) -> Answer<T> {
         let (send, answer) = oneshot::channel();
         let run = move || drop(send.send(self.run(work)));
@@ -101,7 +97,7 @@ impl Command {
 
     fn run<T>(
         &self,
-        work: impl AsyncFnOnce(&Self, BlobClient) -> Result<T, CommandError>,
+        work: impl AsyncFnOnce(&Self, Client) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
         let runtime = LaneRuntime::new(&IoPath::Threads { reason: String::new() })
             .map_err(|error| not_started(&error))?;
@@ -114,9 +110,9 @@ impl Command {
     }
 
     /// One request, repeated as the options say.
-    pub(crate) async fn ask<T>(
+    pub(crate) async fn ask<T, E: Into<EndError>>(
         &self,
-        mut send: impl AsyncFnMut() -> Result<T, RequestError>,
+        mut send: impl AsyncFnMut() -> Result<T, E>,
     ) -> Result<T, GaveUp> {
         request(&self.sender(), 0, Begin::UnlessStopping, async |_| send().await).await
     }

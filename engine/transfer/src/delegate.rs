@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
-use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UserDelegationKey};
+use azuring_azure::{Access, BlobUrl, Credential, UserDelegationKey};
+use azuring_job::end_error::EndError;
 use azuring_job::options::JobOptions;
 use azuring_job::verdict::StopHandle;
+use azuring_lane::client::Client;
 
 use crate::command::{Answer, Command, CommandError};
 
@@ -31,8 +33,10 @@ pub(crate) fn begin(
     (start, expiry): (SystemTime, SystemTime),
 ) -> Result<Answer<UserDelegationKey>, CommandError> {
     let command = Command::new(url, (credential, Access::Delegate), options, stop, 1)?;
-    Ok(command.start(async move |command: &Command, client: BlobClient| {
-        let got = command.ask(async || client.user_delegation_key(start, expiry).await).await;
+    Ok(command.start(async move |command: &Command, client: Client| {
+        let got = command
+            .ask(async || Ok::<_, EndError>(client.blob()?.user_delegation_key(start, expiry).await?))
+            .await;
         got.map_err(|gave_up| command.failed(gave_up))
     }))
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use azuring_azure::Target;
 use azuring_job::again::Again;
 use azuring_job::choices::Overwrite;
 use azuring_job::durable::{Before, Durable};
@@ -17,6 +16,7 @@ use azuring_job::progress::Progress;
 use azuring_job::verdict::{StopHandle, Verdict};
 use azuring_lane::ask::{Ask, Asker};
 use azuring_lane::budget::LaneShare;
+use azuring_lane::end::End;
 use azuring_lane::lines::Lines;
 use azuring_lane::queue::WorkQueue;
 use azuring_lane::request::new_histogram;
@@ -95,7 +95,7 @@ pub struct Job {
     pub(crate) id: [u8; 16],
     pub(crate) task: Task,
     pub(crate) finder: Finder,
-    pub(crate) target: Target,
+    pub(crate) end: End,
     pub(crate) tls: Option<TlsSetup>,
     pub(crate) shares: Vec<LaneShare>,
     pub(crate) progress: Arc<Progress>,
@@ -155,7 +155,7 @@ impl Job {
         let progress = Arc::clone(&self.progress);
         let again = Again::new(self.options.retry_failed);
         let access = self.task.access(self.options.properties.tags.is_some());
-        let mut session = Session::new(self.options, (self.target, access), self.tls, verdict, progress);
+        let mut session = Session::new(self.options, (self.end, access), self.tls, verdict, progress);
         if let Some(engine) = &self.engine {
             session.share(engine.commons());
         }
@@ -246,6 +246,9 @@ impl Job {
         else {
             return Err(std::io::Error::other("only uploads of files are read back"));
         };
-        read_back::run(*finder, &tree, &self.target, self.tls.as_ref(), &self.options, lanes)
+        let End::Blob(target) = &self.end else {
+            return Err(std::io::Error::other("only uploads to Blob storage are read back"));
+        };
+        read_back::run(*finder, &tree, target, self.tls.as_ref(), &self.options, lanes)
     }
 }

@@ -89,6 +89,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod at;
 mod builder;
 mod collector;
 mod command;
@@ -144,6 +145,7 @@ pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
 pub use azuring_ring::{IoChoice, IoPath, check_close, keep_descriptor_limit};
+pub use azuring_store::CustomStore;
 pub use builder::JobBuilder;
 pub use command::CommandError;
 pub use delegate::user_delegation_key;
@@ -161,6 +163,11 @@ pub use upload_from::upload_from;
 pub mod filter {
     pub use azuring_plan::blob_type::BlobType;
     pub use azuring_plan::filter::{Filter, FilterSpec};
+}
+
+/// What a store of one's own has to be, for [`Job::upload_to_store`] and its sisters.
+pub mod store {
+    pub use azuring_store::*;
 }
 
 /// Tokens of any identity of Microsoft Entra ID: logins, and the thread that keeps their tokens fresh.

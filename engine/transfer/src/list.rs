@@ -29,13 +29,14 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use azuring_azure::{
-    Access, BlobClient, BlobEntry, BlobUrl, Course, Credential, ListInclude, ListItem, ListPage, ListRequest,
-    UrlError, Wanted, Which,
+    Access, BlobEntry, BlobUrl, Course, Credential, ListInclude, ListItem, ListPage, ListRequest, UrlError,
+    Wanted, Which,
 };
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::job_error::JobError;
 use azuring_job::options::JobOptions;
 use azuring_job::verdict::StopHandle;
+use azuring_lane::client::Client;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::{directory_prefix, encode_path};
 use tokio::sync::{Notify, mpsc};
@@ -145,7 +146,7 @@ impl Listing {
         let command = Command::new(url, (credential, Access::List), &options.engine, stop, at_once)?;
         let (out, batches) = mpsc::channel(WAITING);
         let options = options.clone();
-        let answer = command.start(async move |command: &Command, client: BlobClient| {
+        let answer = command.start(async move |command: &Command, client: Client| {
             let lister = Lister {
                 command,
                 client,
@@ -246,7 +247,7 @@ struct Level {
 
 struct Lister<'a> {
     command: &'a Command,
-    client: BlobClient,
+    client: Client,
     options: &'a ListOptions,
     /// What the paths leave out.
     base: String,
@@ -288,7 +289,7 @@ impl Lister<'_> {
             return Ok(());
         }
         Err(unseen.unwrap_or_else(|| {
-            let url = self.command.session.target.url();
+            let url = &self.command.session.end;
             let text = format!("there is no blob and no directory at {url}");
             CommandError::failed(Failure::new(FailureKind::Missing, "", text))
         }))
@@ -298,8 +299,8 @@ impl Lister<'_> {
     /// to list: a credential may be good for listings alone.
     async fn single(&self, name: &str) -> Result<bool, CommandError> {
         let blob = encode_path(name);
-        let which = self.command.session.target.url().which();
-        match self.command.ask(async || self.client.head_blob(&blob, which).await).await {
+        let which = self.command.session.end.which();
+        match self.command.ask(async || self.client.facts(&blob, which).await).await {
             Ok(facts) => {
                 self.found.set(true);
                 if facts.hdi_isfolder() {
@@ -313,7 +314,7 @@ impl Lister<'_> {
                 Ok(true)
             }
             Err(gave_up) if gave_up.not_found() && which != Which::default() => {
-                let url = self.command.session.target.url();
+                let url = &self.command.session.end;
                 let text = format!("there is no such snapshot or version of {url}");
                 Err(CommandError::failed(Failure::new(FailureKind::Missing, "", text)))
             }
@@ -452,7 +453,7 @@ impl Lister<'_> {
         let include = ListInclude { metadata: true, versions, ..ListInclude::default() };
         let wanted = self.options.wanted;
         let list = ListRequest { prefix, delimiter, marker, include, max_results: None, wanted };
-        let page = self.command.ask(async || self.client.list_blobs(&list, course).await).await;
+        let page = self.command.ask(async || self.client.list(&list, course).await).await;
         let page = page.map_err(|gave_up| self.command.failed(gave_up))?;
         if !page.items.is_empty() {
             self.found.set(true);

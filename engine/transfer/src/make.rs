@@ -1,9 +1,10 @@
 //! Making a container.
 
-use azuring_azure::{Access, BlobClient, BlobUrl, Credential, UrlError};
+use azuring_azure::{Access, BlobUrl, Credential, UrlError};
 use azuring_job::job_error::JobError;
 use azuring_job::options::JobOptions;
 use azuring_job::verdict::StopHandle;
+use azuring_lane::client::Client;
 
 use crate::command::{Answer, Command, CommandError};
 
@@ -33,8 +34,8 @@ pub(crate) fn begin(
         return Err(JobError::from(UrlError::State { reason: "is one of a blob" }).into());
     }
     let command = Command::new(url, (credential, Access::Write), options, stop, 1)?;
-    Ok(command.start(async move |command: &Command, client: BlobClient| {
-        let Err(gave_up) = command.ask(async || client.create_container().await).await else { return Ok(()) };
+    Ok(command.start(async move |command: &Command, client: Client| {
+        let Err(gave_up) = command.ask(async || client.make().await).await else { return Ok(()) };
         if gave_up.service().is_none_or(|refusal| refusal.code != "ContainerAlreadyExists") {
             return Err(command.failed(gave_up));
         }

@@ -16,6 +16,7 @@ use azuring_job::spec::{Spec, SpecWork};
 use azuring_job::verdict::StopHandle;
 use azuring_lane::budget;
 use azuring_lane::descriptors::{Needs, Opens};
+use azuring_lane::end::End;
 use azuring_lane::shared::{Earlier, Shared};
 use azuring_lane::task::change::{Remove, SetProperties};
 use azuring_lane::task::upload::{Origin, Tree};
@@ -106,7 +107,10 @@ impl Job {
 /// The spec of a job whose names are decided.
 fn spec_of(shared: &Shared, credential: &str, lines: bool) -> Result<Spec, JobError> {
     let session = &shared.session;
-    let url = session.target.url();
+    let End::Blob(target) = &session.end else {
+        return Err(JobError::Part("only jobs of Blob storage are cut into parts".to_owned()));
+    };
+    let url = target.url();
     let url = match url.raw_path() {
         "" => url.container_url(),
         path => format!("{}/{path}", url.container_url()),
@@ -244,7 +248,7 @@ fn job_of(spec: &Spec, part: Part, credential: Credential, here: JobOptions) -> 
         id,
         task,
         finder: Finder::Part { lines: spec.has_lines(), entries: part.into_entries() },
-        target,
+        end: End::Blob(Box::new(target)),
         tls,
         shares,
         progress: Arc::new(Progress::new(lanes)),

@@ -1,9 +1,10 @@
 //! Whether a container can be read by everybody.
 
-use azuring_azure::{Access, BlobClient, BlobUrl, Course, Credential, ListRequest};
+use azuring_azure::{Access, BlobUrl, Course, Credential, ListRequest};
 use azuring_job::job_error::JobError;
 use azuring_job::options::{JobOptions, RetryPolicy};
 use azuring_job::verdict::StopHandle;
+use azuring_lane::client::Client;
 use azuring_plan::download::RemotePath;
 use azuring_plan::name::encode_path;
 
@@ -33,15 +34,15 @@ pub(crate) fn begin(
         Err(CommandError::Start(error)) => return Err(error),
         Err(_) => return Ok(None),
     };
-    Ok(Some(command.start(async move |command: &Command, client: BlobClient| {
+    Ok(Some(command.start(async move |command: &Command, client: Client| {
         let first = ListRequest { max_results: Some(1), ..ListRequest::default() };
-        if command.ask(async || client.list_blobs(&first, &mut Course::default()).await).await.is_ok() {
+        if command.ask(async || client.list(&first, &mut Course::default()).await).await.is_ok() {
             return Ok(true);
         }
         let RemotePath::Object { name } = &path else { return Ok(false) };
         let name = encode_path(name);
-        let which = command.session.target.url().which();
-        let asked = command.ask(async || client.head_blob(&name, which).await).await;
+        let which = command.session.end.which();
+        let asked = command.ask(async || client.facts(&name, which).await).await;
         // What is below a directory is found by listing it.
         Ok(asked.is_ok_and(|facts| !facts.hdi_isfolder()))
     })))

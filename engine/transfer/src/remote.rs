@@ -11,14 +11,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use azuring_azure::{
-    Access, BlobClient, BlobEntry, Course, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which,
-};
+use azuring_azure::{Access, BlobEntry, Course, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which};
 use azuring_job::choices::{ListOfFiles, PermanentDelete};
 use azuring_job::durable::RemotePosition;
+use azuring_job::end_error::EndError;
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::{SkippedKind, TransferId};
+use azuring_lane::client::Client;
 use azuring_lane::descriptors::LINES_AT_ONCE;
 use azuring_lane::lines::Lines;
 use azuring_lane::request::{Begin, Cut, GaveUp, Sender, new_histogram, request};
@@ -178,7 +178,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
 
 struct Remote<'a> {
     source: &'a RemoteSource,
-    client: BlobClient,
+    client: Client,
     permits: Semaphore,
     latency_us: RefCell<hdrhistogram::Histogram<u64>>,
     /// What the relative paths of the blobs leave out.
@@ -215,7 +215,7 @@ impl Remote<'_> {
         }
         let mut went_on = false;
         let was_blob = self.resumed.as_ref().map(|resumed| resumed.is_blob);
-        let container = planner.shared.session.target.url().container().to_owned();
+        let container = planner.shared.session.end.container().to_owned();
         let shape = match &source.path {
             RemotePath::Container => RemoteShape::Container { name: &container },
             RemotePath::Contents { prefix } => RemoteShape::Contents { prefix },
@@ -244,7 +244,7 @@ impl Remote<'_> {
             }
             RemotePath::Object { name } => match self.single(planner, name).await? {
                 Single::None | Single::Stub(_) if self.names_state(planner) => {
-                    let url = planner.shared.session.target.url();
+                    let url = &planner.shared.session.end;
                     let text = format!("there is no such snapshot or version of {url}");
                     return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
                 }
@@ -336,7 +336,7 @@ impl Remote<'_> {
         }
         // As AzCopy has it, there being nothing to remove or to change is no error.
         if !begun && is_directory && matches!(planner.shared.task, Task::Download(_)) {
-            let url = planner.shared.session.target.url().to_string();
+            let url = planner.shared.session.end.to_string();
             let text = format!("there is no blob and no directory at {url}");
             return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
         }
@@ -415,8 +415,8 @@ impl Remote<'_> {
     async fn single(&self, planner: &Planner<'_>, name: &str) -> Result<Single, Halt> {
         let blob = encode_path(name);
         // A URL that names a snapshot or a version names one blob.
-        let which = planner.shared.session.target.url().which();
-        let asked = self.ask(planner, async || self.client.head_blob(&blob, which).await).await;
+        let which = planner.shared.session.end.which();
+        let asked = self.ask(planner, async || self.client.facts(&blob, which).await).await;
         match asked {
             Ok(mut facts) => {
                 let is_stub = facts.hdi_isfolder() && !self.is_change(planner);
@@ -438,7 +438,7 @@ impl Remote<'_> {
             Err(gave_up) if gave_up.forbidden() => {
                 let error = gave_up.error.expect("it was just seen");
                 let failure =
-                    Failure::request("", &error, 1, planner.shared.session.target.credential(), Access::Read);
+                    Failure::request("", &error, 1, planner.shared.session.end.credential(), Access::Read);
                 Ok(Single::Unknown(Box::new(failure)))
             }
             Err(gave_up) => Err(gave_up.for_object(&planner.shared.session, "").into()),
@@ -446,7 +446,7 @@ impl Remote<'_> {
     }
 
     fn names_state(&self, planner: &Planner<'_>) -> bool {
-        planner.shared.session.target.url().names_state()
+        planner.shared.session.end.names_state()
     }
 
     /// How much is known of the blob that is the source.
@@ -485,14 +485,14 @@ impl Remote<'_> {
         };
         let wanted = self.source.wanted;
         let list = ListRequest { prefix, delimiter, marker, include, max_results, wanted };
-        let page = self.ask(planner, async || self.client.list_blobs(&list, course).await).await;
+        let page = self.ask(planner, async || self.client.list(&list, course).await).await;
         page.map_err(|gave_up| gave_up.for_listing(&planner.shared.session, "").into())
     }
 
     async fn ask<T>(
         &self,
         planner: &Planner<'_>,
-        send: impl AsyncFnMut() -> Result<T, azuring_azure::RequestError>,
+        send: impl AsyncFnMut() -> Result<T, EndError>,
     ) -> Result<T, GaveUp> {
         self.ask_of(planner.shared, send).await
     }
@@ -500,7 +500,7 @@ impl Remote<'_> {
     async fn ask_of<T>(
         &self,
         shared: &Shared,
-        mut send: impl AsyncFnMut() -> Result<T, azuring_azure::RequestError>,
+        mut send: impl AsyncFnMut() -> Result<T, EndError>,
     ) -> Result<T, GaveUp> {
         let session = &shared.session;
         let sender = Sender {

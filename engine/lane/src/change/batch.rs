@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use azuring_azure::{Class, RequestError, ServiceError};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::Failure;
 use azuring_job::options::RetryPolicy;
 use azuring_job::progress::add;
@@ -20,7 +21,8 @@ const DIRECTORY_TRIES: u32 = 8;
 
 /// Whether a server, or a gateway in front of it, does not take batches, or the credential is not good for one (a SAS for
 /// single blobs). What it says of single requests may be another matter.
-fn refuses_batches(error: &RequestError) -> bool {
+fn refuses_batches(error: &EndError) -> bool {
+    let Some(error) = error.blob() else { return false };
     match error {
         RequestError::Service(ServiceError { status: 401 | 403 | 404 | 405, code, .. }) => {
             code != "ContainerNotFound"
@@ -33,7 +35,7 @@ fn refuses_batches(error: &RequestError) -> bool {
 }
 
 /// How long to wait before the blob's next attempt; `None`: this was the last one.
-fn next_try(policy: &RetryPolicy, step: Step<'_>, error: &RequestError, tries: u32) -> Option<Duration> {
+fn next_try(policy: &RetryPolicy, step: Step<'_>, error: &EndError, tries: u32) -> Option<Duration> {
     let code = error.service().map(|refusal| refusal.code.as_str());
     if matches!(step, Step::Delete { .. }) && code == Some("DirectoryIsNotEmpty") {
         return (tries < DIRECTORY_TRIES).then(|| policy.first_pause * tries);
@@ -63,7 +65,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
         let mut maybe_done = false;
         let sent = request(&lane.sender(), 0, begin, async |_| {
             let sent = step.many(&lane.client, &parts).await;
-            maybe_done |= sent.as_ref().is_err_and(RequestError::maybe_done);
+            maybe_done |= sent.as_ref().is_err_and(EndError::maybe_done);
             sent
         })
         .await;
@@ -94,8 +96,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
         for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
             if let Some(ended) = step.ended(&part.blob, answer.as_ref().copied()) {
                 part.finish(lane, Ok(ended));
-            } else if let Err(refusal) = answer {
-                let error = RequestError::from(refusal);
+            } else if let Err(error) = answer {
                 match next_try(&session.options.retry, step, &error, tries) {
                     Some(wait) => {
                         pause = pause.max(wait);
@@ -128,19 +129,19 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
     .await;
 }
 
-fn failed<R: FileRing>(lane: &Lane<R>, part: Part, error: &RequestError, tries: u32) {
+fn failed<R: FileRing>(lane: &Lane<R>, part: Part, error: &EndError, tries: u32) {
     let failure = Failure::request(
         &part.blob.object(),
         error,
         tries,
-        lane.session().target.credential(),
+        lane.session().end.credential(),
         lane.session().access,
     );
     part.finish(lane, Err(Box::new(failure)));
 }
 
 /// Counts the repeats, and among them those for which the service is at its limit.
-fn count<R: FileRing>(lane: &Lane<R>, again: &[(Part, RequestError)]) {
+fn count<R: FileRing>(lane: &Lane<R>, again: &[(Part, EndError)]) {
     let throttled = again.iter().filter(|(_, error)| error.class() == Class::Throttle).count();
     add(&lane.counters().retries, again.len() as u64);
     add(&lane.counters().throttled, throttled as u64);
@@ -150,14 +151,19 @@ fn count<R: FileRing>(lane: &Lane<R>, again: &[(Part, RequestError)]) {
 mod tests {
     use super::*;
 
-    fn service(status: u16, code: &str) -> RequestError {
-        ServiceError::new(status, code).into()
+    fn service(status: u16, code: &str) -> EndError {
+        RequestError::from(ServiceError::new(status, code)).into()
     }
 
     #[test]
     fn only_what_says_something_of_batches_ends_them() {
-        let answer =
-            || RequestError::Answer { request: String::new(), reason: String::new(), passing: false };
+        let answer = || {
+            EndError::from(RequestError::Answer {
+                request: String::new(),
+                reason: String::new(),
+                passing: false,
+            })
+        };
         let unknown = [(400, "InvalidQueryParameterValue"), (404, "Not Found"), (405, "UnsupportedHttpVerb")];
         let denied = [(403, "AuthorizationPermissionMismatch"), (403, "AuthenticationFailed")];
         let missing =
@@ -171,7 +177,7 @@ mod tests {
         {
             assert!(!refuses_batches(&service(status, code)), "{status} {code}");
         }
-        assert!(!refuses_batches(&RequestError::Integrity));
+        assert!(!refuses_batches(&RequestError::Integrity.into()));
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn turn(blob: &BlobItem) -> (bool, Reverse<usize>) {
 
 /// Why nothing can be asked of the service for this blob.
 fn refused<R: FileRing>(lane: &Lane<R>, blob: &BlobItem) -> Option<Box<Failure>> {
-    if let Some(stored) = lane.session().target.url().takes_for(&blob.entry.name) {
+    if let Some(stored) = lane.session().end.takes_for(&blob.entry.name) {
         // Its part would fail the others of the batch.
         return Some(Box::new(Failure::other_name(&blob.object(), &stored)));
     }

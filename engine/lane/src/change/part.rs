@@ -2,16 +2,19 @@
 
 use std::rc::Rc;
 
-use azuring_azure::{BlobClient, Delete, RequestError, ServiceError, SetTier};
+use azuring_azure::{Delete, RequestError, ServiceError, SetTier};
 use azuring_job::choices::{DeleteSnapshots, RehydratePriority};
+use azuring_job::end_error::EndError;
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::Failure;
 use azuring_job::options::JobOptions;
 use azuring_job::outcome::{SkippedKind, TransferId};
 use azuring_ring::FileRing;
+use azuring_store::ErrorKind;
 use tokio::task::JoinSet;
 
 use crate::lane::context::{Ended, Lane};
+use crate::requests::client::Client;
 use crate::requests::request::{Begin, GaveUp, request};
 use crate::task::change::Batches;
 use crate::task::verb::Task;
@@ -72,38 +75,41 @@ impl<'a> Step<'a> {
         }
     }
 
-    async fn one(self, client: &BlobClient, part: &Part) -> Result<(), RequestError> {
+    async fn one(self, client: &Client, part: &Part) -> Result<(), EndError> {
         match self {
             Self::Delete { snapshots, permanent } => {
-                client.delete_blob(&part.name, &Self::delete(&part.blob, snapshots, permanent)).await
+                client.delete(&part.name, &Self::delete(&part.blob, snapshots, permanent)).await
             }
             Self::Tier { tier, priority } => {
-                client.set_tier(&part.name, &SetTier { tier, priority, which: part.blob.which() }).await
+                let set = SetTier { tier, priority, which: part.blob.which() };
+                Ok(client.blob()?.set_tier(&part.name, &set).await?)
             }
         }
     }
 
     pub(super) async fn many(
         self,
-        client: &BlobClient,
+        client: &Client,
         parts: &[Part],
-    ) -> Result<Vec<Result<(), ServiceError>>, RequestError> {
+    ) -> Result<Vec<Result<(), EndError>>, EndError> {
         match self {
             Self::Delete { snapshots, permanent } => {
                 let delete = |part| Self::delete(part, snapshots, permanent);
                 let names: Vec<_> = parts.iter().map(|part| (&*part.name, delete(&part.blob))).collect();
-                client.delete_batch(&names).await
+                client.delete_many(&names).await
             }
             Self::Tier { tier, priority } => {
                 let set = |part| SetTier { tier, priority, which: BlobItem::which(part) };
                 let names: Vec<_> = parts.iter().map(|part| (&*part.name, set(&part.blob))).collect();
-                client.set_tier_batch(&names).await
+                let answers = client.blob()?.set_tier_batch(&names).await?;
+                let of_blob = |error| EndError::from(RequestError::from(error));
+                Ok(answers.into_iter().map(|answer| answer.map_err(of_blob)).collect())
             }
         }
     }
 
     /// What an answer means for the blob; `None`: it failed.
-    pub(super) fn ended(self, blob: &BlobItem, answer: Result<(), &ServiceError>) -> Option<Ended> {
+    pub(super) fn ended(self, blob: &BlobItem, answer: Result<(), &EndError>) -> Option<Ended> {
         let bytes = match self {
             Self::Delete { .. } => blob.entry.facts.len,
             Self::Tier { .. } => 0,
@@ -115,7 +121,9 @@ impl<'a> Step<'a> {
             (Self::Delete { .. }, Err(refusal)) if is_gone(refusal) && blob.known != Known::Named => {
                 Some(Ended::Done { bytes })
             }
-            (Self::Delete { .. }, Err(refusal)) if refusal.snapshots_present() => {
+            (Self::Delete { .. }, Err(refusal))
+                if refusal.service().is_some_and(ServiceError::snapshots_present) =>
+            {
                 Some(Ended::Skipped(SkippedKind::HasSnapshots))
             }
             _ => None,
@@ -124,8 +132,11 @@ impl<'a> Step<'a> {
 }
 
 /// Whether there is no such blob, though there is its container.
-fn is_gone(refusal: &ServiceError) -> bool {
-    refusal.not_found() && refusal.code != "ContainerNotFound"
+fn is_gone(refusal: &EndError) -> bool {
+    match refusal.service() {
+        Some(refusal) => refusal.not_found() && refusal.code != "ContainerNotFound",
+        None => refusal.kind() == Some(ErrorKind::NotFound),
+    }
 }
 
 impl Part {
@@ -179,7 +190,7 @@ pub(super) async fn singly<R: FileRing>(lane: &Lane<R>, step: Step<'_>, begin: B
     part.maybe_done |= sent.as_ref().is_err_and(GaveUp::maybe_done);
     let ended = match &sent {
         Ok(()) => step.ended(&part.blob, Ok(())),
-        Err(gave_up) => gave_up.service().and_then(|refusal| step.ended(&part.blob, Err(refusal))),
+        Err(gave_up) => gave_up.error.as_ref().and_then(|refusal| step.ended(&part.blob, Err(refusal))),
     };
     let result = match (ended, sent) {
         (Some(ended), _) => Ok(ended),
@@ -223,8 +234,9 @@ mod tests {
         let tier = Step::Tier { tier: "Cool", priority: None };
         let service = ServiceError::new;
         let item = blob("a", Known::Listed);
-        let ended =
-            |step: Step<'_>, status, code: &str| step.ended(&item, Err(&service(status, code))).is_some();
+        let ended = |step: Step<'_>, status, code: &str| {
+            step.ended(&item, Err(&EndError::from(RequestError::from(service(status, code))))).is_some()
+        };
         assert!(ended(delete, 404, "BlobNotFound") && !ended(tier, 404, "BlobNotFound"));
         assert!(!ended(delete, 404, "ContainerNotFound") && !ended(delete, 404, "Not Found"));
         assert!(ended(delete, 409, "SnapshotsPresent") && !ended(delete, 409, "LeaseIdMissing"));

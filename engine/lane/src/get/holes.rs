@@ -1,6 +1,7 @@
 //! Ranges of a page blob that nobody has written to: they are zeros, and neither read nor stored.
 
 use azuring_azure::{BlobFacts, Which};
+use azuring_job::end_error::EndError;
 use azuring_ring::FileRing;
 
 use crate::lane::context::Lane;
@@ -18,7 +19,12 @@ pub(super) async fn without<R: FileRing>(
     let (mut marker, mut end) = (None, 0);
     loop {
         let asked = request(&lane.sender(), 0, Begin::UnlessStopping, async |_| {
-            lane.client.get_page_ranges(blob, which, facts.etag.as_deref(), marker.as_deref()).await
+            Ok::<_, EndError>(
+                lane.client
+                    .blob()?
+                    .get_page_ranges(blob, which, facts.etag.as_deref(), marker.as_deref())
+                    .await?,
+            )
         })
         .await;
         // Why it does not tell is told by the ranges themselves.

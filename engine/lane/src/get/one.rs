@@ -218,7 +218,7 @@ fn needs_facts(session: &Session) -> bool {
 /// What is known of a blob that somebody named.
 async fn ask<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> Result<BlobItem, Box<Failure>> {
     let (blob, which) = (encode_path(&item.entry.name), item.which());
-    let head = async |_| lane.client.head_blob(&blob, which).await;
+    let head = async |_| lane.client.facts(&blob, which).await;
     let asked = request(&lane.sender(), 0, Begin::UnlessStopping, head).await;
     let facts = asked.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
     if item.known == Known::Named && facts.hdi_isfolder() {

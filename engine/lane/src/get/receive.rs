@@ -1,12 +1,13 @@
 //! One range of a blob into memory.
 
-use azuring_azure::{BlobFacts, Crc64Digest, Get, RequestError, Told, Which, crc64_of};
+use azuring_azure::{BlobFacts, Crc64Digest, Get, RequestError, ServiceError, Which};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::Failure;
 use azuring_job::progress::add;
-use azuring_link::Reply;
 use azuring_ring::{FileRing, Lease, SlotClass};
 
 use crate::lane::context::Lane;
+use crate::requests::client::Incoming;
 use crate::requests::request::{Begin, GaveUp, request};
 use crate::requests::session::Session;
 
@@ -72,19 +73,17 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
             which: range.which,
             range_crc64: session.asks_crc64() && range.len <= RANGE_BYTES && !is_empty,
         };
-        let reply = match lane.client.get_blob(range.blob, &get).await {
-            Err(RequestError::Service(refusal))
-                if refusal.status == 416 && range.whole.is_none() && !is_empty =>
-            {
+        let reply = match lane.client.open(range.blob, &get).await {
+            Err(error) if error.behind_end() && range.whole.is_none() && !is_empty => {
                 is_empty = true;
-                lane.client.get_blob(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
+                lane.client.open(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
             }
             // Told once; every range that was refused for it is asked for again without.
-            Err(RequestError::Service(refusal)) if get.range_crc64 && refusal.refuses_crc64() => {
+            Err(error) if get.range_crc64 && error.service().is_some_and(ServiceError::refuses_crc64) => {
                 if session.asks_no_crc64() {
                     (sender.notice)("the server does not compute CRC64 checksums: going on without them");
                 }
-                lane.client.get_blob(range.blob, &Get { range_crc64: false, ..get }).await?
+                lane.client.open(range.blob, &Get { range_crc64: false, ..get }).await?
             }
             reply => reply?,
         };
@@ -121,27 +120,28 @@ const METADATA: &[&str] = &[
 
 /// Reads the body into `leases`, whose lengths then say how much there was.
 async fn receive(
-    mut reply: Reply,
+    mut reply: Incoming,
     range: &Range<'_>,
     leases: &mut [Lease],
-) -> Result<Option<BlobFacts>, RequestError> {
-    let wrong =
-        |reason: String| RequestError::Answer { request: "Get Blob".to_owned(), reason, passing: true };
+) -> Result<Option<BlobFacts>, EndError> {
+    let wrong = |reason: String| {
+        EndError::from(RequestError::Answer { request: "Get Blob".to_owned(), reason, passing: true })
+    };
     let mut wanted_len = range.len;
     let mut facts = None;
     // The server knows no ranges and gives all there is, more than was asked for: what is behind is not waited for.
     let mut is_beginning = false;
     if range.whole.is_none() {
-        let told = BlobFacts::of_reply(&reply, &wanted(), METADATA).map_err(wrong)?;
+        let told = reply.facts(&wanted(), METADATA).map_err(wrong)?;
         if told.len_is_unknown {
             return unmeasured(reply, told, range, leases).await.map(Some);
         }
         let there = told.len.saturating_sub(range.offset);
-        is_beginning = reply.status().as_u16() == 200 && there > wanted_len;
+        is_beginning = reply.is_all() && there > wanted_len;
         wanted_len = wanted_len.min(there);
         facts = Some(told);
     }
-    let sent = crc64_of(&reply).filter(|_| !is_beginning);
+    let sent = reply.crc64().filter(|_| !is_beginning);
     let mut digest = sent.is_some().then(Crc64Digest::new);
     let mut left = wanted_len;
     for lease in leases {
@@ -168,29 +168,31 @@ async fn receive(
         return Err(wrong(format!("its body is longer than {wanted_len} bytes")));
     }
     match (sent, digest.map(Crc64Digest::finish)) {
-        (Some(sent), Some(got)) if sent != got => Err(RequestError::Integrity),
+        (Some(sent), Some(got)) if sent != got => Err(RequestError::Integrity.into()),
         _ => Ok(facts),
     }
 }
 
 /// Reads the beginning of a blob whose length nobody tells: it has to end within the range, and to say that it does.
 async fn unmeasured(
-    mut reply: Reply,
+    mut reply: Incoming,
     mut told: BlobFacts,
     range: &Range<'_>,
     leases: &mut [Lease],
-) -> Result<BlobFacts, RequestError> {
-    let refused = |reason: &str| RequestError::Answer {
-        request: "Get Blob".to_owned(),
-        reason: reason.to_owned(),
-        passing: false,
+) -> Result<BlobFacts, EndError> {
+    let refused = |reason: &str| {
+        EndError::from(RequestError::Answer {
+            request: "Get Blob".to_owned(),
+            reason: reason.to_owned(),
+            passing: false,
+        })
     };
     if !reply.tells_its_end() {
         return Err(refused(
             "it tells neither its length nor its end, so that nobody knows whether all of it came",
         ));
     }
-    let sent = crc64_of(&reply);
+    let sent = reply.crc64();
     let mut digest = Crc64Digest::new();
     let mut ended = false;
     told.len = 0;
@@ -212,7 +214,7 @@ async fn unmeasured(
     }
     told.len_is_unknown = false;
     match sent {
-        Some(sent) if sent != digest.finish() => Err(RequestError::Integrity),
+        Some(sent) if sent != digest.finish() => Err(RequestError::Integrity.into()),
         _ => Ok(told),
     }
 }

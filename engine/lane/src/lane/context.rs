@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azuring_azure::{BlobClient, Which};
+use azuring_azure::Which;
 use azuring_job::entry::{Entry, Found};
 use azuring_job::failure::Failure;
 use azuring_job::messages::Message;
@@ -20,6 +20,7 @@ use crate::common::shared::Shared;
 use crate::limits::budget::LaneShare;
 use crate::limits::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
 use crate::object::large::Large;
+use crate::requests::client::Client;
 use crate::requests::look::Look;
 use crate::requests::request::{Cut, Sender, new_histogram};
 use crate::requests::session::Session;
@@ -50,7 +51,7 @@ pub struct LaneResult {
 pub(crate) struct Lane<R> {
     pub(crate) ring: R,
     pub(crate) pool: Pool,
-    pub(crate) client: BlobClient,
+    pub(crate) client: Client,
     pub(crate) shared: Arc<Shared>,
     pub(crate) index: usize,
     share: LaneShare,
@@ -122,7 +123,7 @@ impl<R: FileRing> Lane<R> {
     pub(crate) fn result(&self) -> LaneResult {
         LaneResult {
             latency_us: self.latency_us.borrow().clone(),
-            links_opened: self.client.links().stats().opened,
+            links_opened: self.client.links().map_or(0, |links| links.stats().opened),
             pool_bytes: self.pool.mapped_bytes() as u64,
         }
     }

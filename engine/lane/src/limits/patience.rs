@@ -6,6 +6,7 @@
 use std::io;
 
 use azuring_azure::RequestError;
+use azuring_job::end_error::EndError;
 use azuring_link::{LinkError, Links};
 use azuring_ring::is_out_of_descriptors;
 
@@ -16,7 +17,7 @@ pub(crate) const TRIES: u32 = 300;
 
 /// Repeats what fails for want of a descriptor. Links that nobody uses are let go for it.
 pub(crate) async fn patiently<T>(
-    links: &Links,
+    links: Option<&Links>,
     mut attempt: impl AsyncFnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     let mut tries = 0;
@@ -25,14 +26,16 @@ pub(crate) async fn patiently<T>(
             Err(error) if is_out_of_descriptors(&error) && tries < TRIES => tries += 1,
             done => return done,
         }
-        links.let_go();
+        if let Some(links) = links {
+            links.let_go();
+        }
         tokio::time::sleep(PAUSE_STEP).await;
     }
 }
 
 /// Whether a request did not leave for want of a descriptor.
-pub(crate) fn wants_descriptor(error: &RequestError) -> bool {
-    matches!(error,
-        RequestError::Link(LinkError::Connect { source, .. } | LinkError::Resolve { source, .. })
+pub(crate) fn wants_descriptor(error: &EndError) -> bool {
+    matches!(error.blob(),
+        Some(RequestError::Link(LinkError::Connect { source, .. } | LinkError::Resolve { source, .. }))
             if is_out_of_descriptors(source))
 }

@@ -2,12 +2,13 @@
 
 use std::ffi::CString;
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use azuring_azure::Body;
 use azuring_job::failure::Failure;
 use azuring_job::outcome::TransferId;
 use azuring_ring::FileMeta;
+use azuring_store::{Receipt, Token};
 use md5::{Digest, Md5};
 
 use super::hold::Hold;
@@ -28,6 +29,8 @@ pub struct LargeFile {
     /// The same, percent-encoded.
     pub(crate) blob: String,
     pub(crate) parts: Parts,
+    /// What somebody's own store calls it and its pieces.
+    pub(crate) own: Option<OwnPieces>,
     /// The lease under which pages are written.
     pub(crate) hold: Option<Hold>,
     /// What the file was when it was found to be large; every lane compares.
@@ -39,6 +42,14 @@ pub struct LargeFile {
     pub(crate) metadata: Vec<(String, String)>,
     /// The checksum of the whole, where it is stored.
     pub(crate) md5: Option<InOrder<Md5>>,
+}
+
+/// What somebody's own store calls an object that is sent in pieces.
+#[derive(Debug)]
+pub(crate) struct OwnPieces {
+    pub(crate) token: Token,
+    /// Of each piece that is there.
+    pub(crate) receipts: Mutex<Vec<Option<Receipt>>>,
 }
 
 /// What a large file is sent as.
@@ -117,6 +128,7 @@ mod tests {
             name: "x".into(),
             blob: "x".into(),
             parts: Parts::Blocks { only_new: false },
+            own: None,
             hold: None,
             meta: FileMeta { len: 10, mtime_ns: 0, ctime_ns: 0, identity: (0, 0), regular: true },
             pieces: Pieces::new(10, 5, 2),

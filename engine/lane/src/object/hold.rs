@@ -9,7 +9,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use azuring_azure::{Clock, LEASE_SECONDS, RequestError};
+use azuring_azure::{Clock, LEASE_SECONDS};
+use azuring_job::end_error::EndError;
 use azuring_job::outcome::TransferId;
 use md5::{Digest, Md5};
 
@@ -73,7 +74,8 @@ impl Hold {
             return Ok(());
         }
         let asked = self.now_ms();
-        let acquire = async |_| look.client.acquire_lease(look.blob, &self.id, etag).await;
+        let acquire =
+            async |_| Ok::<_, EndError>(look.client.blob()?.acquire_lease(look.blob, &self.id, etag).await?);
         match request(&look.sender, 0, Begin::UnlessStopping, acquire).await {
             Ok(()) => {
                 self.is_held.store(true, Ordering::SeqCst);
@@ -173,7 +175,7 @@ impl Hold {
 
     /// Renews the lease, also one that has run out: that succeeds if nobody has written to the blob since.
     pub(crate) async fn renew(&self, look: &Look<'_>) -> Result<(), GaveUp> {
-        let renew = async |_| look.client.renew_lease(look.blob, &self.id).await;
+        let renew = async |_| Ok::<_, EndError>(look.client.blob()?.renew_lease(look.blob, &self.id).await?);
         // Not behind the pages that it is renewed for.
         let asked = self.now_ms();
         request(&look.sender, 0, Begin::Ahead, renew).await?;
@@ -186,7 +188,8 @@ impl Hold {
         if self.lease().is_none() {
             return Ok(());
         }
-        let release = async |_| look.client.release_lease(look.blob, &self.id).await;
+        let release =
+            async |_| Ok::<_, EndError>(look.client.blob()?.release_lease(look.blob, &self.id).await?);
         let released = request(&look.sender, 0, Begin::Always, release).await;
         match released {
             // It stays this job's lease, though a lost one: so a clean-up goes by it, and removes nothing of another.
@@ -202,8 +205,8 @@ impl Hold {
 
 /// Whether the server does not know the operation. (The service knows it.)
 fn knows_no_leases(gave_up: &GaveUp) -> bool {
-    match &gave_up.error {
-        Some(RequestError::Service(refusal)) => {
+    match gave_up.service() {
+        Some(refusal) => {
             matches!(refusal.status, 405 | 501)
                 || matches!(
                     refusal.code.as_str(),

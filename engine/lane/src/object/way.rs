@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use azuring_azure::Body;
 use azuring_job::choices::Overwrite;
+use azuring_job::end_error::EndError;
 use azuring_link::Payload;
 use azuring_plan::blocks::{BlockId, block_id_len, block_id_of_len};
 use tokio::sync::OnceCell;
@@ -43,7 +44,7 @@ pub(crate) async fn send(
         let (id, was_clear) = (id(), way.is_clear.initialized());
         let sent = request(&look.sender, payload.len(), Begin::UnlessStopping, async |with_crc64| {
             let body = Body { crc64: body.crc64.filter(|_| with_crc64), ..body };
-            look.client.put_block(look.blob, &id, payload.clone(), body).await
+            Ok::<_, EndError>(look.client.blob()?.put_block(look.blob, &id, payload.clone(), body).await?)
         })
         .await;
         let Err(gave_up) = sent else {
@@ -114,7 +115,7 @@ impl Look<'_> {
     /// The length of the ids of blocks that are there and wait for a list, if it is not this program's own and one can be
     /// made of it.
     async fn other_id_len(&self) -> Option<usize> {
-        let ask = async |_| self.client.get_block_list(self.blob).await;
+        let ask = async |_| Ok::<_, EndError>(self.client.blob()?.get_block_list(self.blob).await?);
         let lists = request(&self.sender, 0, Begin::UnlessStopping, ask).await.ok()?;
         let block = lists.uncommitted.first().or(lists.committed.first())?;
         let len = block_id_len(&block.id)?;

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use azuring_azure::{BlobType as Kind, Body, Crc64, Delete, MAX_APPEND_BYTES};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::TransferId;
 use azuring_job::progress::add;
@@ -52,7 +53,9 @@ impl Appended {
         let sent = request(&look.sender, len, Begin::UnlessStopping, async |with_crc64| {
             let (crc64, if_match) = (crc64.filter(|_| with_crc64), self.etag.as_deref());
             let body = Body { crc64, if_match, ..Body::default() };
-            look.client.append_block(look.blob, payload.clone(), self.len, body).await
+            Ok::<_, EndError>(
+                look.client.blob()?.append_block(look.blob, payload.clone(), self.len, body).await?,
+            )
         })
         .await;
         match sent {
@@ -118,7 +121,7 @@ pub(super) async fn file<R: FileRing>(
     drop(first);
     let md5 = sums::start(lane, task, &file).await.map_err(|error| place.not_read(&error))?;
     let body = Body { content_type, metadata: &metadata, ..Body::default() };
-    let create = async |body: Body<'_>| lane.client.create_append_blob(&place.blob, body).await;
+    let create = async |body: Body<'_>| Ok(lane.client.blob()?.create_append_blob(&place.blob, body).await?);
     let mut appended = match over {
         // It is a beginning of the file, byte for byte: what is missing is appended. An empty one may have been made for
         // anything, and costs nothing to make anew.

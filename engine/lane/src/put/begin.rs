@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use azuring_azure::{BlobType as Kind, Delete, MAX_PUT_PAGE_BYTES, PAGE_BYTES};
+use azuring_azure::{BlobType as Kind, Body, Delete, MAX_PUT_PAGE_BYTES, PAGE_BYTES};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::TransferId;
 use azuring_ring::{FileRing, OpenFile};
@@ -19,7 +20,7 @@ use crate::task::upload::Upload;
 use super::place::{Place, content_type, metadata_of};
 use super::visible::{Made, Visible, another};
 use super::whole::{self, Verdict};
-use super::{large, resume, sums};
+use super::{large, own, resume, sums};
 
 /// Sends a file as blocks.
 pub(super) async fn blocks<R: FileRing>(
@@ -41,7 +42,13 @@ pub(super) async fn blocks<R: FileRing>(
             let ids = (0..count).map(|block| usual.block_id(content, block));
             let is_ours = lane.shared.may_be_made(id)
                 && there.len == len
-                && lane.look(&place.blob).consists_of(ids).await.unwrap_or_default();
+                && match lane.client.own() {
+                    None => lane.look(&place.blob).consists_of(ids).await.unwrap_or_default(),
+                    // Pieces have no names there: the bytes tell.
+                    Some(_) => {
+                        verify::open_file(lane, &lane.look(&place.blob), &file, &place.object()).await.is_ok()
+                    }
+                };
             if !is_ours {
                 return Ok(Ended::Skipped(kind));
             }
@@ -53,8 +60,24 @@ pub(super) async fn blocks<R: FileRing>(
         }
     };
     let pieces = Pieces::new(len, block_size, count);
-    let (pieces, id_len) = resume::pieces(lane, id, &place, &file.meta, pieces).await?;
-    let large = new(lane, task, id, &place, &file, Parts::Blocks { only_new }, pieces).await?;
+    let (mut own, mut id_len) = (None, None);
+    let pieces = match lane.client.own() {
+        None => {
+            let (pieces, usual) = resume::pieces(lane, id, &place, &file.meta, pieces).await?;
+            id_len = usual;
+            pieces
+        }
+        Some(store) => {
+            let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
+            let content_type = content_type(&lane.session().options.content_type, place.path, &first);
+            let body = Body { content_type, if_none_match_any: only_new, ..Body::default() };
+            let (pieces, begun) = own::begin(lane, store, id, &place, &file, pieces, body).await?;
+            own = Some(begun);
+            pieces
+        }
+    };
+    let mut large = new(lane, task, id, &place, &file, Parts::Blocks { only_new }, pieces).await?;
+    large.own = own;
     if let Some(id_len) = id_len {
         large.way.id_len.get_or_init(|| id_len);
     }
@@ -109,7 +132,7 @@ pub(super) async fn pages<R: FileRing>(
     let tier = options.page_blob_tier.as_deref();
     let made = visible
         .make(&over, large.body(false), async |body| {
-            lane.client.create_page_blob(&place.blob, len, tier, body).await
+            Ok::<_, EndError>(lane.client.blob()?.create_page_blob(&place.blob, len, tier, body).await?)
         })
         .await?;
     let etag = match made {
@@ -157,6 +180,7 @@ async fn new<R: FileRing>(
         name: place.name.clone(),
         blob: place.blob.clone(),
         parts,
+        own: None,
         hold: None,
         meta: file.meta,
         pieces,

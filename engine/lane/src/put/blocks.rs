@@ -1,6 +1,7 @@
 //! The blocks of a file: invisible until their list is sent.
 
 use azuring_azure::Body;
+use azuring_job::end_error::EndError;
 use azuring_job::failure::Failure;
 use azuring_job::outcome::SkippedKind;
 use azuring_link::Payload;
@@ -49,7 +50,7 @@ pub(super) async fn list<R: FileRing, I: Iterator<Item = String>>(
 ) -> Result<Ended, Box<Failure>> {
     // Also while the job stops: everything is there but the list.
     let listed = request(&lane.sender(), 0, Begin::Always, async |with_crc64| {
-        lane.client.put_block_list(&place.blob, ids(), body, with_crc64).await
+        Ok::<_, EndError>(lane.client.blob()?.put_block_list(&place.blob, ids(), body, with_crc64).await?)
     })
     .await;
     if let Err(gave_up) = listed {

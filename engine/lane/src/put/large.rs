@@ -14,13 +14,14 @@ use azuring_ring::{FileRing, OpenFile};
 use crate::lane::context::{Ended, Lane};
 use crate::lane::driver::{self, InPieces, drive};
 use crate::lane::{read, verify};
-use crate::object::file::{LargeFile, Parts};
+use crate::object::file::{LargeFile, OwnPieces, Parts};
 use crate::object::large::Large;
 use crate::object::pieces::Pieces;
+use crate::requests::client::Own;
 use crate::task::upload::Upload;
 
 use super::place::{content_type, first_of};
-use super::{blocks, pages, resume, sums};
+use super::{blocks, own, pages, resume, sums};
 
 /// A large file as one lane sends it.
 #[derive(Clone)]
@@ -85,11 +86,19 @@ impl<R: FileRing> InPieces<R> for Sending {
             // They are zeros already.
             Parts::Pages if payload.parts().iter().all(|part| is_zero(part)) => {}
             Parts::Pages => pages::write(lane, large, offset, &payload, body).await?,
-            Parts::Blocks { .. } => blocks::put(lane, large, n, &payload, body).await?,
+            Parts::Blocks { .. } => match own_of(lane, large) {
+                Some(own) => own::put(lane, large, own, n, &payload, body).await?,
+                None => blocks::put(lane, large, n, &payload, body).await?,
+            },
         }
         add(&lane.counters().bytes, len);
         Ok(())
     }
+}
+
+/// Somebody's own store and its pieces of the file, if it goes there.
+fn own_of<'a, R: FileRing>(lane: &'a Lane<R>, large: &'a LargeFile) -> Option<(&'a Own, &'a OwnPieces)> {
+    Some((lane.client.own()?, large.own.as_ref()?))
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
@@ -109,6 +118,9 @@ pub(super) async fn complete<R: FileRing>(
     };
     if let Some(md5) = &large.md5 {
         md5.close();
+    }
+    if let (Some(own), Err(failure)) = (own_of(lane, large), &result) {
+        own::abort(lane, large, own, failure).await;
     }
     if large.parts == Parts::Pages {
         match &mut result {
@@ -135,7 +147,10 @@ async fn commit<R: FileRing>(
     };
     let content_md5 = content_md5.transpose().map_err(|error| large.not_read(&error))?;
     let ended = match large.parts {
-        Parts::Blocks { only_new } => blocks::commit(lane, large, only_new, content_md5).await?,
+        Parts::Blocks { only_new } => match own_of(lane, large) {
+            Some(own) => own::commit(lane, large, own, only_new, content_md5, file).await?,
+            None => blocks::commit(lane, large, only_new, content_md5).await?,
+        },
         Parts::Pages => pages::complete(lane, large, content_md5).await?,
     };
     if lane.session().options.verify && matches!(ended, Ended::Done { .. }) {

@@ -6,6 +6,7 @@ mod blocks;
 pub(crate) mod large;
 mod marks;
 pub(crate) mod object;
+mod own;
 mod pages;
 mod place;
 mod resume;

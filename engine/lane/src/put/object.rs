@@ -10,7 +10,7 @@ use std::rc::Rc;
 use azuring_azure::Crc64;
 use azuring_job::choices::BlobTypeChoice;
 use azuring_job::entry::Found;
-use azuring_job::failure::Failure;
+use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::TransferId;
 use azuring_link::Payload;
 use azuring_plan::blob_type::BlobType;
@@ -24,7 +24,7 @@ use crate::task::upload::Upload;
 
 use super::place::{Place, metadata_of};
 use super::whole::{self, Verdict};
-use super::{append, begin, marks, stream};
+use super::{append, begin, marks, own, stream};
 
 /// Uploads one object.
 pub(crate) async fn object<R: FileRing>(
@@ -50,6 +50,7 @@ async fn file<R: FileRing>(
 ) -> Result<Ended, Box<Failure>> {
     let place = Place::new(lane, task, id, path)?;
     let kind = match lane.session().options.blob_type {
+        BlobTypeChoice::Detect if lane.client.own().is_some() => BlobType::Block,
         BlobTypeChoice::Detect => BlobType::detect(path),
         BlobTypeChoice::Block => BlobType::Block,
         BlobTypeChoice::Page => BlobType::Page,
@@ -96,8 +97,13 @@ async fn larger<R: FileRing>(
     place: Place<'_>,
     file: OpenFile,
 ) -> Result<Ended, Box<Failure>> {
-    let shape = lane.session().options.blocks.shape(file.meta.len);
-    match shape.map_err(|error| Failure::plan(&place.object(), &error))? {
+    let (rules, len) = (&lane.session().options.blocks, file.meta.len);
+    let shape = match lane.client.own() {
+        None => rules.shape(len).map_err(|error| Failure::plan(&place.object(), &error))?,
+        Some(store) => own::shape(store.traits(), rules, len)
+            .map_err(|text| Failure::new(FailureKind::Limit, &place.object(), text))?,
+    };
+    match shape {
         UploadShape::PutBlob => {
             let (len, mtime_ns) = (file.meta.len, file.meta.mtime_ns);
             // Asked before it is read.

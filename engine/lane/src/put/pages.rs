@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use azuring_azure::{BlobType as Kind, Body, Delete};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::Failure;
 use azuring_link::Payload;
 use azuring_ring::{FileRing, OpenFile};
@@ -33,7 +34,7 @@ pub(super) async fn write<R: FileRing>(
     let send = async || {
         request(&lane.sender(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
             let body = Body { crc64: body.crc64.filter(|_| with_crc64), lease: hold.lease(), ..body };
-            lane.client.put_page(&large.blob, offset, payload.clone(), body).await
+            Ok::<_, EndError>(lane.client.blob()?.put_page(&large.blob, offset, payload.clone(), body).await?)
         })
         .await
     };

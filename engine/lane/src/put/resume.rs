@@ -1,10 +1,12 @@
 //! Large files that an earlier run of the job has begun.
 
 use azuring_job::durable::{Reader, number};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::Failure;
 use azuring_job::outcome::TransferId;
 use azuring_plan::blocks::{BlockId, block_id_len};
 use azuring_ring::{FileMeta, FileRing};
+use azuring_store::Token;
 
 use crate::lane::context::Lane;
 use crate::object::file::content_key;
@@ -45,7 +47,7 @@ pub(super) async fn pieces<R: FileRing>(
     if !lane.shared.is_resumed(id) {
         return Ok((pieces, None));
     }
-    let ask = async |_| lane.client.get_block_list(&place.blob).await;
+    let ask = async |_| Ok::<_, EndError>(lane.client.blob()?.get_block_list(&place.blob).await?);
     let listed = match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
         Ok(listed) => listed,
         // It has none of them, or does not tell.
@@ -69,6 +71,31 @@ pub(super) async fn pieces<R: FileRing>(
     }
     let id_len = id_len.flatten().filter(|len| *len != BlockId::RAW_LEN);
     Ok((pieces.going_on(done.into()), id_len))
+}
+
+/// What somebody's own store called the object when an earlier run of the job began it, if the file is the same.
+pub(super) fn own_token<R: FileRing>(
+    lane: &Lane<R>,
+    id: TransferId,
+    meta: &FileMeta,
+    piece_bytes: u64,
+) -> Option<Token> {
+    let before = lane.shared.durable.as_ref()?.before.as_ref()?.large(id)?;
+    before.facts.strip_prefix(&state_of(meta, piece_bytes)[..]).map(<[u8]>::to_vec)
+}
+
+/// Records what the store calls it.
+pub(super) fn own_begun<R: FileRing>(
+    lane: &Lane<R>,
+    id: TransferId,
+    place: &Place<'_>,
+    (meta, piece_bytes): (&FileMeta, u64),
+    token: &[u8],
+) -> Result<(), Box<Failure>> {
+    let Some(durable) = &lane.shared.durable else { return Ok(()) };
+    let mut facts = state_of(meta, piece_bytes);
+    facts.extend_from_slice(token);
+    durable.begin_large(id, &facts).map_err(|failure| lane.shared.broken(&failure, &place.object()))
 }
 
 /// What makes the blocks of a file valid later.

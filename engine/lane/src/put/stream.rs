@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use azuring_azure::{BlobType, Body, Crc64, Crc64Digest, MAX_APPEND_BYTES};
 use azuring_job::choices::{BlobTypeChoice, Overwrite};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::options::ContentTypePolicy;
 use azuring_job::outcome::TransferId;
@@ -220,7 +221,9 @@ impl<R: FileRing> Input<'_, R> {
         let over = if only_new || !replaces { Over::Nothing } else { Over::Any };
         let visible =
             Visible { lane, task: self.task, place, file: None, kind: BlobType::Append, hold: None };
-        let create = async |body: Body<'_>| lane.client.create_append_blob(&place.blob, body).await;
+        let create = async |body: Body<'_>| {
+            Ok::<_, EndError>(lane.client.blob()?.create_append_blob(&place.blob, body).await?)
+        };
         let mut appended = match visible.make(&over, body, create).await? {
             Made::There(etag) => Appended::new(etag),
             Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),

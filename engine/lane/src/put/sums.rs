@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use azuring_azure::Body;
+use azuring_job::end_error::EndError;
 use azuring_ring::{FileRing, OpenFile};
 use bytes::Bytes;
 use md5::Md5;
@@ -40,6 +41,6 @@ pub(super) fn take(md5: Option<&InOrder<Md5>>, mut offset: u64, parts: &[Bytes])
 
 /// Stores the MD5 of a blob that is complete.
 pub(super) async fn set<R: FileRing>(lane: &Lane<R>, blob: &str, body: Body<'_>) -> Result<(), GaveUp> {
-    let set = async |_| lane.client.set_properties(blob, body).await;
+    let set = async |_| Ok::<_, EndError>(lane.client.blob()?.set_properties(blob, body).await?);
     request(&lane.sender(), 0, Begin::Always, set).await.map(drop)
 }

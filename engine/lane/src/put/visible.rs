@@ -3,8 +3,9 @@
 
 use std::rc::Rc;
 
-use azuring_azure::{BlobFacts, BlobType as Kind, Body, RequestError, Written};
+use azuring_azure::{BlobFacts, BlobType as Kind, Body, Which, Written};
 use azuring_job::choices::Overwrite;
+use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::SkippedKind;
 use azuring_ring::{FileRing, OpenFile};
@@ -146,7 +147,7 @@ impl<R: FileRing> Visible<'_, R> {
         &self,
         over: &Over,
         body: Body<'_>,
-        mut create: impl AsyncFnMut(Body<'_>) -> Result<Written, RequestError>,
+        mut create: impl AsyncFnMut(Body<'_>) -> Result<Written, EndError>,
     ) -> Result<Made, Box<Failure>> {
         let body = Body {
             if_none_match_any: *over == Over::Nothing,
@@ -215,10 +216,8 @@ impl<R: FileRing> Visible<'_, R> {
             return there.len == 0;
         }
         let ask = async |_| {
-            self.lane
-                .client
-                .get_page_ranges(&self.place.blob, azuring_azure::Which::default(), None, None)
-                .await
+            let blob = self.lane.client.blob()?;
+            Ok::<_, EndError>(blob.get_page_ranges(&self.place.blob, Which::default(), None, None).await?)
         };
         self.file.is_some_and(|file| there.len == file.meta.len)
             && request(&self.lane.sender(), 0, Begin::Always, ask)

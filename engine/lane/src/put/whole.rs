@@ -86,8 +86,7 @@ pub(super) async fn facts<R: FileRing>(
     place: &Place<'_>,
     begin: Begin,
 ) -> Result<BlobFacts, GaveUp> {
-    request(&lane.sender(), 0, begin, async |_| lane.client.head_blob(&place.blob, Which::default()).await)
-        .await
+    request(&lane.sender(), 0, begin, async |_| lane.client.facts(&place.blob, Which::default()).await).await
 }
 
 /// Compares the blob's length with the file's, where nothing has proven it yet or the caller insists.
@@ -212,7 +211,7 @@ impl Whole {
         loop {
             let sent = request(&lane.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
                 let body = Body { crc64: crc64.filter(|_| with_crc64), ..body };
-                lane.client.put_blob(&place.blob, payload.clone(), body).await
+                lane.client.put(&place.blob, payload.clone(), body).await
             })
             .await;
             let Err(gave_up) = sent else { break };

@@ -1,10 +1,12 @@
 //! What the service has of a blob, where an answer that was lost, or an earlier run, leaves it open.
 
-use azuring_azure::{BlobClient, BlobFacts, Delete, Get, RequestError, Which};
+use azuring_azure::{BlobFacts, Delete, Get, Which};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_link::Payload;
 use azuring_plan::blocks::BlockId;
 
+use super::client::Client;
 use super::request::{Begin, GaveUp, Sender, request};
 
 /// Bytes that are compared at a time; whole pages.
@@ -14,7 +16,7 @@ const ZEROS: [u8; 512] = [0; 512];
 
 /// Asks about one blob. Its requests are sent although the job stops: they say what is true of it.
 pub(crate) struct Look<'a> {
-    pub(crate) client: &'a BlobClient,
+    pub(crate) client: &'a Client,
     pub(crate) sender: Sender<'a>,
     /// The blob's name, percent-encoded.
     pub(crate) blob: &'a str,
@@ -34,7 +36,7 @@ pub(crate) enum Agree {
 impl Look<'_> {
     /// What the service knows of the blob.
     pub(crate) async fn facts(&self) -> Result<BlobFacts, GaveUp> {
-        let head = async |_| self.client.head_blob(self.blob, self.which).await;
+        let head = async |_| self.client.facts(self.blob, self.which).await;
         request(&self.sender, 0, Begin::Always, head).await
     }
 
@@ -52,9 +54,9 @@ impl Look<'_> {
         let range = Some((at, at + payload.len() - 1));
         let get = Get { range, which: self.which, if_match: etag, ..Get::default() };
         request(&self.sender, 0, Begin::Always, async |_| {
-            let mut reply = match self.client.get_blob(self.blob, &get).await {
+            let mut reply = match self.client.open(self.blob, &get).await {
                 // It is shorter.
-                Err(RequestError::Service(refusal)) if refusal.status == 416 => return Ok(false),
+                Err(error) if error.behind_end() => return Ok(false),
                 reply => reply?,
             };
             let mut buffer = vec![0; COMPARED_BYTES];
@@ -81,14 +83,14 @@ impl Look<'_> {
                 }
             }
             // The end of the body frees the connection.
-            Ok(reply.read(&mut [0]).await? == 0)
+            Ok::<_, EndError>(reply.read(&mut [0]).await? == 0)
         })
         .await
     }
 
     /// Whether the blob consists of just these blocks. Their names are this job's, so that nobody else's blob does.
     pub(crate) async fn consists_of(&self, ids: impl Iterator<Item = String>) -> Result<bool, GaveUp> {
-        let ask = async |_| self.client.get_block_list(self.blob).await;
+        let ask = async |_| Ok::<_, EndError>(self.client.blob()?.get_block_list(self.blob).await?);
         let lists = request(&self.sender, 0, Begin::Always, ask).await?;
         Ok(lists.committed.into_iter().map(|block| block.id).eq(ids))
     }
@@ -101,7 +103,7 @@ impl Look<'_> {
         if only.if_match.is_none() && only.lease.is_none() {
             return Err(Left::Unknown);
         }
-        let delete = async |_| self.client.delete_blob(self.blob, only).await;
+        let delete = async |_| self.client.delete(self.blob, only).await;
         match request(&self.sender, 0, Begin::Always, delete).await {
             Ok(()) => Ok(()),
             Err(gave_up) if gave_up.not_found() => Ok(()),
@@ -120,7 +122,7 @@ impl Look<'_> {
         let sender = &self.sender;
         if force {
             let whole = Delete::default();
-            let delete = async |_| self.client.delete_blob(self.blob, &whole).await;
+            let delete = async |_| self.client.delete(self.blob, &whole).await;
             match request(sender, 0, Begin::UnlessStopping, delete).await {
                 // Blocks that wait for a list went with the blob. What waits by now, other lanes have sent since then.
                 Ok(()) => return Ok(true),
@@ -128,7 +130,7 @@ impl Look<'_> {
                 Err(gave_up) => return Err(gave_up),
             }
         }
-        let ask = async |_| self.client.get_block_list(self.blob).await;
+        let ask = async |_| Ok::<_, EndError>(self.client.blob()?.get_block_list(self.blob).await?);
         let lists = match request(sender, 0, Begin::UnlessStopping, ask).await {
             Ok(lists) => lists,
             Err(gave_up) if gave_up.not_found() => return Ok(true),
@@ -144,7 +146,7 @@ impl Look<'_> {
             return Ok(lists.committed.is_empty());
         }
         let new = azuring_azure::Body { if_none_match_any: true, ..Default::default() };
-        let make = async |_| self.client.make_empty_blob(self.blob, new).await;
+        let make = async |_| Ok::<_, EndError>(self.client.blob()?.make_empty_blob(self.blob, new).await?);
         let made = request(sender, 0, Begin::UnlessStopping, make).await?;
         // Another writer's since then stays.
         let only = Delete { if_match: made.etag.as_deref(), ..Delete::default() };

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use azuring_azure::{Access, Class, RequestError, ServiceError};
+use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::progress::{LaneCounters, add};
 use azuring_job::retry::{self, Next};
@@ -83,7 +84,7 @@ impl Cut {
 /// A request that will not be repeated any more.
 pub struct GaveUp {
     /// `None`: the job stopped before it was sent again.
-    pub error: Option<RequestError>,
+    pub error: Option<EndError>,
     tries: u32,
     stop_job: bool,
     maybe_done: bool,
@@ -92,23 +93,22 @@ pub struct GaveUp {
 impl GaveUp {
     /// The credential may not do this.
     pub fn forbidden(&self) -> bool {
-        matches!(&self.error, Some(RequestError::Service(refusal))
-            if refusal.status == 403 && refusal.class() != Class::Fatal)
+        self.error.as_ref().is_some_and(EndError::forbidden)
     }
 
     /// The service says that there is no such object (the container being there).
     pub fn not_found(&self) -> bool {
-        matches!(&self.error, Some(RequestError::Service(refusal)) if refusal.status == 404 && refusal.of_service)
+        self.error.as_ref().is_some_and(EndError::not_found)
     }
 
     /// What the service said, if it was the service that refused.
     pub fn service(&self) -> Option<&ServiceError> {
-        self.error.as_ref().and_then(RequestError::service)
+        self.error.as_ref().and_then(EndError::service)
     }
 
     /// The object was to be new, and is there.
     pub(crate) fn already_exists(&self) -> bool {
-        self.error.as_ref().is_some_and(RequestError::already_exists)
+        self.error.as_ref().is_some_and(EndError::already_exists)
     }
 
     /// Somebody else has written to the blob, has replaced or removed it, or holds it.
@@ -129,7 +129,7 @@ impl GaveUp {
 
     /// Whether the last attempt may have been carried out.
     pub(crate) fn leaves_open(&self) -> bool {
-        self.error.as_ref().is_none_or(RequestError::maybe_done)
+        self.error.as_ref().is_none_or(EndError::maybe_done)
     }
 
     /// The service's code is this one.
@@ -144,13 +144,7 @@ impl GaveUp {
 
     /// The object is not the one that was meant any more: another state, another length, or too short for a range of it.
     pub(crate) fn precondition_failed(&self) -> bool {
-        match &self.error {
-            Some(RequestError::Changed { .. }) => true,
-            Some(RequestError::Service(refusal)) => {
-                refusal.precondition_failed() || (refusal.status == 416 && refusal.of_service)
-            }
-            _ => false,
-        }
+        self.error.as_ref().is_some_and(EndError::is_changed)
     }
 
     /// The failure of the object the request was for; stops the job if it concerns everything.
@@ -169,8 +163,8 @@ impl GaveUp {
             failure.tries = self.tries;
             return Box::new(failure);
         };
-        let failure = Failure::request(object, &error, self.tries, session.target.credential(), access);
-        if matches!(error, RequestError::Token(_) | RequestError::NotStorage(_)) {
+        let failure = Failure::request(object, &error, self.tries, session.end.credential(), access);
+        if error.concerns_all() {
             // There is none for any other object either; and what is not the service stores no other object either.
             session.verdict.stop_for(&failure);
         } else if self.stop_job {
@@ -211,11 +205,11 @@ impl Drop for InFlight<'_> {
 
 /// Sends a request until it is accepted, hopeless, or out of attempts. `send` is told whether to send checksums; what it
 /// does counts as one attempt, the reading of the answer included. Holds a permit only while it is in flight.
-pub async fn request<T>(
+pub async fn request<T, E: Into<EndError>>(
     sender: &Sender<'_>,
     body_bytes: u64,
     begin: Begin,
-    mut send: impl AsyncFnMut(bool) -> Result<T, RequestError>,
+    mut send: impl AsyncFnMut(bool) -> Result<T, E>,
 ) -> Result<T, GaveUp> {
     let Sender { session, counters, .. } = *sender;
     let (mut tries, mut maybe_done, mut waited) = (0, false, 0);
@@ -271,9 +265,9 @@ pub async fn request<T>(
                 }
                 return Ok(answer);
             }
-            Err(error) => error,
+            Err(error) => error.into(),
         };
-        if let RequestError::TokenRenewed { .. } = &error {
+        if let Some(RequestError::TokenRenewed { .. }) = error.blob() {
             // Nobody's fault, and there is no end of it only while the service takes the tokens in between.
             add(&counters.retries, 1);
             tries -= 1;
@@ -281,7 +275,7 @@ pub async fn request<T>(
             continue;
         }
         if with_crc64
-            && matches!(&error, RequestError::Service(refusal) if refusal.refuses_crc64())
+            && error.service().is_some_and(ServiceError::refuses_crc64)
             && let Some(first) = session.crc64_refused()
         {
             // Told once; every request that was refused for it goes again without.

@@ -1,28 +1,28 @@
 //! What every request of a job, or of a single command, has in common.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use azuring_azure::{Access, BlobClient, Target};
+use azuring_azure::Access;
 use azuring_job::failure::Failure;
 use azuring_job::options::{Boundary, JobOptions};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::Verdict;
 use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
-use azuring_plan::name::encode_path_for_people;
 
 use crate::limits::commons::Commons;
 use crate::limits::rate::RequestRate;
 
 use super::ask::Asker;
+use super::client::Client;
+use super::end::End;
 
 /// Where requests go, within which bounds, and how it has gone so far. Shared by all threads.
 pub struct Session {
     /// What the job was told.
     pub options: JobOptions,
     /// Where requests go, and with which credential.
-    pub target: Target,
+    pub end: End,
     /// What its requests do to the objects.
     pub access: Access,
     pub(crate) tls: Option<TlsSetup>,
@@ -52,7 +52,7 @@ impl Session {
     /// A session that has sent nothing yet.
     pub fn new(
         options: JobOptions,
-        (target, access): (Target, Access),
+        (end, access): (End, Access),
         tls: Option<TlsSetup>,
         verdict: Verdict,
         progress: Arc<Progress>,
@@ -66,7 +66,7 @@ impl Session {
         Self {
             range_crc64,
             options,
-            target,
+            end,
             access,
             tls,
             verdict,
@@ -90,8 +90,8 @@ impl Session {
         self.commons = Some(commons);
     }
 
-    /// A client with links of its own, for the calling thread. Needs a lane's runtime.
-    pub fn client(&self) -> BlobClient {
+    /// A client of its own, for the calling thread. Needs a lane's runtime.
+    pub fn client(&self) -> Client {
         let settings = LinkSettings {
             http: self.options.http,
             stall: self.options.retry.stall,
@@ -100,18 +100,12 @@ impl Session {
             proxies: self.options.proxies.clone(),
             under_way: Arc::clone(&self.under_way),
         };
-        let links = Links::new(self.target.url().endpoint(), settings);
-        BlobClient::new(Rc::new(self.target.clone()), links)
+        self.end.client(|target| Links::new(target.url().endpoint(), settings))
     }
 
     /// The full URL of the blob of this name, without its SAS.
     pub(crate) fn blob_url(&self, name: &str) -> String {
-        let container = self.target.url().container_url();
-        let mut url = String::with_capacity(container.len() + 1 + name.len() + 16);
-        url.push_str(&container);
-        url.push('/');
-        encode_path_for_people(name, &mut url);
-        url
+        self.end.url_of(name)
     }
 
     /// Whether what `object` would replace at `destination` is replaced, says whoever runs the job. Others go on meanwhile.

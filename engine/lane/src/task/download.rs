@@ -294,7 +294,11 @@ impl Download {
     }
 
     /// The directory that holds `local`, made where it is missing; `None` when nothing is kept.
-    async fn dir_of(&self, links: &Links, local: &LocalName) -> Result<Option<Arc<OwnedFd>>, LocalError> {
+    async fn dir_of(
+        &self,
+        links: Option<&Links>,
+        local: &LocalName,
+    ) -> Result<Option<Arc<OwnedFd>>, LocalError> {
         patient(links, async || match self.tree()? {
             Some(tree) => tree.dir_of(local).map(Some),
             None => Ok(None),
@@ -303,7 +307,11 @@ impl Download {
     }
 
     /// Makes the directory `local` itself; `false` when nothing is kept.
-    pub(crate) async fn make_directory(&self, links: &Links, local: &LocalName) -> Result<bool, LocalError> {
+    pub(crate) async fn make_directory(
+        &self,
+        links: Option<&Links>,
+        local: &LocalName,
+    ) -> Result<bool, LocalError> {
         patient(links, async || match self.tree()? {
             Some(tree) => tree.make_dir(local).map(|_| true),
             None => Ok(false),
@@ -324,7 +332,7 @@ impl Download {
     /// Opens the directory of the target and gives it its names.
     pub(crate) async fn open(
         &self,
-        links: &Links,
+        links: Option<&Links>,
         target: &mut Target,
         object: &str,
     ) -> Result<(), Box<Failure>> {
@@ -344,7 +352,7 @@ impl Download {
 
 /// Repeats what fails for want of a descriptor.
 pub(crate) async fn patient<T>(
-    links: &Links,
+    links: Option<&Links>,
     mut attempt: impl AsyncFnMut() -> Result<T, LocalError>,
 ) -> Result<T, LocalError> {
     let mut refused = None;

@@ -96,7 +96,7 @@ impl Remote<'_> {
             ..ListRequest::default()
         };
         let course = &mut below.course;
-        let page = self.ask_of(shared, async || self.client.list_blobs(&list, course).await).await;
+        let page = self.ask_of(shared, async || self.client.list(&list, course).await).await;
         (below, page)
     }
 

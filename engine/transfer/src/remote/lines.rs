@@ -52,7 +52,7 @@ impl Remote<'_> {
                         if self.is_left_out(&name) {
                             continue;
                         }
-                        if let Some(stored) = planner.shared.session.target.url().takes_for(&name) {
+                        if let Some(stored) = planner.shared.session.end.takes_for(&name) {
                             let failure = Failure::other_name(&escape(&path), &stored);
                             going(planner.refuse(failure))?;
                             continue;

@@ -1,0 +1,114 @@
+//! The remote end of a job: where it is, and who the job is there.
+
+use std::rc::Rc;
+
+use azuring_azure::{BlobClient, BlobProperties, Credential, Target, Which};
+use azuring_link::Links;
+use azuring_plan::name::encode_path_for_people;
+use azuring_store::{ContentFacts, CustomStore};
+
+use super::client::{Client, Own};
+
+/// The remote end of a job.
+#[derive(Clone)]
+pub enum End {
+    /// A container of Blob storage.
+    Blob(Box<Target>),
+    /// Somebody's own store.
+    Own(OwnEnd),
+}
+
+/// Somebody's own store as the end of a job.
+#[derive(Clone, Debug)]
+pub struct OwnEnd {
+    store: CustomStore,
+    content: ContentFacts,
+    metadata: Vec<(String, String)>,
+}
+
+impl OwnEnd {
+    /// `store`, where all objects are given these properties.
+    pub fn new(store: CustomStore, properties: &BlobProperties) -> Self {
+        let content = ContentFacts {
+            content_type: None,
+            encoding: properties.content_encoding.clone(),
+            language: properties.content_language.clone(),
+            disposition: properties.content_disposition.clone(),
+            cache_control: properties.cache_control.clone(),
+        };
+        Self { store, content, metadata: properties.metadata.clone() }
+    }
+}
+
+impl End {
+    /// A client for the calling thread; `links` makes the links of Blob storage.
+    pub(super) fn client(&self, links: impl FnOnce(&Target) -> Links) -> Client {
+        match self {
+            Self::Blob(target) => Client::Blob(BlobClient::new(Rc::new((**target).clone()), links(target))),
+            Self::Own(OwnEnd { store, content, metadata }) => {
+                Client::Own(Rc::new(Own::new(store.open(), content.clone(), metadata.clone())))
+            }
+        }
+    }
+
+    /// The target of Blob storage, if it is that.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Blob(target) => Some(target),
+            Self::Own(_) => None,
+        }
+    }
+
+    /// What authorizes the requests.
+    pub fn credential(&self) -> &Credential {
+        match self {
+            Self::Blob(target) => target.credential(),
+            Self::Own(_) => &Credential::Anonymous,
+        }
+    }
+
+    /// The other name under which it would keep this one, if it would.
+    pub fn takes_for(&self, name: &str) -> Option<String> {
+        self.target()?.url().takes_for(name).map(Into::into)
+    }
+
+    /// The name of the container.
+    pub fn container(&self) -> &str {
+        match self {
+            Self::Blob(target) => target.url().container(),
+            Self::Own(own) => own.store.name(),
+        }
+    }
+
+    /// Where an object is, without what authorizes.
+    pub fn url_of(&self, name: &str) -> String {
+        let container = match self {
+            Self::Blob(target) => target.url().container_url(),
+            Self::Own(own) => own.store.name().to_owned(),
+        };
+        let mut url = String::with_capacity(container.len() + 1 + name.len() + 16);
+        url.push_str(&container);
+        url.push('/');
+        encode_path_for_people(name, &mut url);
+        url
+    }
+
+    /// Which state of an object the URL names.
+    pub fn which(&self) -> Which<'_> {
+        self.target().map_or(Which::default(), |target| target.url().which())
+    }
+
+    /// Whether the URL names a snapshot or version.
+    pub fn names_state(&self) -> bool {
+        self.target().is_some_and(|target| target.url().names_state())
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Blob(target) => target.url().fmt(f),
+            Self::Own(own) => f.write_str(own.store.name()),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Where the remote end of a job is.
+
+use std::borrow::Cow;
+
+use azuring_azure::{BlobUrl, Credential};
+use azuring_job::choices::{BlobTypeChoice, PropertyChange};
+use azuring_job::job_error::JobError;
+use azuring_job::options::JobOptions;
+use azuring_lane::end::{End, OwnEnd};
+use azuring_link::TlsSetup;
+use azuring_plan::name::encode_path;
+use azuring_store::CustomStore;
+
+use crate::frame;
+
+/// Where the remote end of a job is.
+pub(crate) enum At {
+    /// In a container of Blob storage.
+    Blob(BlobUrl),
+    /// In somebody's own store: below this path, or the object of this key.
+    Own(CustomStore, String),
+}
+
+impl At {
+    /// The path in the container, decoded.
+    pub(crate) fn path(&self) -> &str {
+        match self {
+            Self::Blob(url) => url.path(),
+            Self::Own(_, path) => path,
+        }
+    }
+
+    /// The same, percent-encoded.
+    pub(crate) fn raw_path(&self) -> Cow<'_, str> {
+        match self {
+            Self::Blob(url) => url.raw_path().into(),
+            Self::Own(_, path) => encode_path(path).into(),
+        }
+    }
+
+    /// The URL, of Blob storage.
+    pub(crate) fn url(&self) -> Option<&BlobUrl> {
+        match self {
+            Self::Blob(url) => Some(url),
+            Self::Own(..) => None,
+        }
+    }
+
+    /// Whether requests go over TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.url().is_some_and(|url| url.endpoint().tls)
+    }
+
+    /// Refuses what only Blob storage can do.
+    pub(crate) fn check(&self, options: &JobOptions) -> Result<(), JobError> {
+        let Self::Own(store, _) = self else { return Ok(()) };
+        let wants = [
+            (
+                matches!(options.blob_type, BlobTypeChoice::Page | BlobTypeChoice::Append),
+                "page and append blobs",
+            ),
+            (options.encryption.is_some(), "encryption with customers' keys"),
+            (options.properties.tags.is_some(), "index tags"),
+            (options.properties.tier.is_some() || options.page_blob_tier.is_some(), "access tiers"),
+            (
+                options.permanent_delete.is_some() || options.delete_snapshots.is_some(),
+                "snapshots and versions",
+            ),
+        ];
+        match wants.iter().find(|(is_wanted, _)| *is_wanted) {
+            Some((_, what)) => {
+                Err(JobError::Limit(format!("{} is no Blob storage: it has no {what}", store.name())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The end, and how requests get there.
+    pub(crate) fn open(
+        self,
+        find: impl FnOnce() -> Result<Credential, JobError>,
+        options: &JobOptions,
+        change: Option<&PropertyChange>,
+    ) -> Result<(End, Option<TlsSetup>), JobError> {
+        match self {
+            Self::Blob(url) => {
+                let (target, tls) = frame::target(url, find, options, change)?;
+                Ok((End::Blob(Box::new(target)), tls))
+            }
+            Self::Own(store, _) => Ok((End::Own(OwnEnd::new(store, &options.properties)), None)),
+        }
+    }
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Blob(url) => url.fmt(f),
+            Self::Own(store, path) if path.is_empty() => f.write_str(store.name()),
+            Self::Own(store, path) => write!(f, "{}/{path}", store.name()),
+        }
+    }
+}

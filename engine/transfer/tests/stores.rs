@@ -1,0 +1,311 @@
+//! Stores of a caller's own as the remote end of a job.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod kit;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use azuring_transfer::store::{
+    At, Begin, Change, Crc64, CustomStore, ErrorKind, Facts, Grant, List, Memory, Page, Payload, Put, Read,
+    Reading, Receipt, Removal, Store, StoreError, There, Token, Traits, Which, Written,
+};
+use azuring_transfer::{
+    BlockRules, Event, FailureKind, Job, JobBuilder, JobOptions, JobStatus, Jobs, Limits, Overwrite, Report,
+    StopHandle,
+};
+use kit::{bytes, files};
+
+const PIECE: usize = 100 << 10;
+
+fn options() -> JobOptions {
+    JobOptions {
+        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: Some(PIECE as u64) },
+        limits: Limits { lanes: 2, ..Limits::here() },
+        report_objects: true,
+        ..JobOptions::default()
+    }
+}
+
+fn run(job: JobBuilder) -> (Report, Vec<Event>) {
+    let mut events = Vec::new();
+    let report = job.options(options()).build().unwrap().run(&StopHandle::new(), |event| events.push(event));
+    (report, events)
+}
+
+/// Small files, empty ones, one in pieces, and names that a store has to keep as they are.
+fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    for (name, len) in [
+        ("a", 10),
+        ("a-b", 0),
+        ("d/a b+c%2F", 70_000),
+        ("d/\u{e4}\u{1F600}", 1),
+        ("large", 5 * PIECE + 7),
+        ("disk.vhd", 1_000),
+    ] {
+        let path = root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes(len)).unwrap();
+    }
+    files(root)
+}
+
+fn content(store: &Memory) -> BTreeMap<String, Vec<u8>> {
+    store.keys().into_iter().map(|key| (key.clone(), store.content(&key).unwrap().to_vec())).collect()
+}
+
+#[test]
+fn a_tree_goes_there_and_back_and_away() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let want = tree(from.path());
+    let memory = Memory::new();
+    let store = || CustomStore::shared("memory:test", memory.clone());
+    let (report, events) = run(Job::upload_to_store(from.path().join("*"), store(), "").recursive(true));
+    assert_eq!((report.status(), report.counts.done, report.counts.failed), (JobStatus::Completed, 6, 0));
+    assert_eq!(content(&memory), want);
+    assert_eq!(memory.uncommitted_bytes(), 0);
+    let named = events.iter().filter_map(|event| match event {
+        Event::Done(outcome) => Some(outcome.object.as_ref()?.destination.clone()),
+        _ => None,
+    });
+    let named: Vec<String> = named.collect();
+    assert!(named.contains(&"memory:test/large".to_owned()), "{named:?}");
+
+    let (report, _) = run(Job::download_from_store(store(), "", to.path()).recursive(true).as_subdir(false));
+    assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 6));
+    assert_eq!(files(to.path()), want);
+
+    let (report, _) = run(Job::remove_from_store(store(), "d").recursive(true));
+    assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 2));
+    assert_eq!(memory.keys(), ["a", "a-b", "disk.vhd", "large"]);
+}
+
+#[test]
+fn what_is_there_stays_if_that_is_wanted() {
+    let from = tempfile::tempdir().unwrap();
+    let want = tree(from.path());
+    let memory = Memory::new();
+    let store = || CustomStore::shared("memory:test", memory.clone());
+    let never = || JobOptions { overwrite: Overwrite::Never, ..options() };
+    let upload = || Job::upload_to_store(from.path().join("*"), store(), "").recursive(true).options(never());
+    let first = upload().build().unwrap().run(&StopHandle::new(), |_| {});
+    assert_eq!((first.counts.done, first.counts.skipped_existing), (6, 0));
+    let second = upload().build().unwrap().run(&StopHandle::new(), |_| {});
+    assert_eq!((second.counts.done, second.counts.skipped_existing), (0, 6));
+    assert_eq!(content(&memory), want);
+}
+
+#[test]
+fn what_only_blob_storage_has_is_refused_before_anything_is_done() {
+    let from = tempfile::tempdir().unwrap();
+    tree(from.path());
+    let memory = Memory::missing();
+    let store = || CustomStore::shared("memory:test", memory.clone());
+    let tagged = azuring_transfer::BlobProperties { tags: Some("a=b".to_owned()), ..Default::default() };
+    let wanting = JobOptions { properties: tagged, ..options() };
+    let refused = Job::upload_to_store(from.path(), store(), "").options(wanting).build();
+    let text = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(text, "memory:test is no Blob storage: it has no index tags");
+    // There is no such bucket: that concerns every object.
+    let (report, _) = run(Job::upload_to_store(from.path().join("*"), store(), "").recursive(true));
+    assert_eq!(report.status(), JobStatus::Failed);
+    assert!(report.fatal.unwrap().reason.contains("it was not made yet"));
+}
+
+/// A store whose calls can be made to fail.
+struct Unwell {
+    inner: Memory,
+    calls: Arc<AtomicU32>,
+    /// What the call of this number comes to.
+    ill: Box<dyn Fn(u32) -> Option<Ill> + Send + Sync>,
+}
+
+#[derive(Clone, Copy)]
+enum Ill {
+    /// Nothing is done.
+    Refuses(ErrorKind),
+    /// It is done, and nobody hears of it.
+    LosesAnswer,
+}
+
+impl Unwell {
+    async fn through<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match (self.ill)(self.calls.fetch_add(1, Ordering::SeqCst)) {
+            None => call.await,
+            Some(Ill::Refuses(kind)) => Err(StoreError::new(kind, "not now")),
+            Some(Ill::LosesAnswer) => {
+                call.await?;
+                Err(StoreError::new(ErrorKind::Broken, "the answer was lost"))
+            }
+        }
+    }
+}
+
+impl Store for Unwell {
+    type Body = <Memory as Store>::Body;
+
+    fn traits(&self) -> &Traits {
+        self.inner.traits()
+    }
+
+    async fn list(&self, list: &List<'_>) -> Result<Page, StoreError> {
+        self.through(self.inner.list(list)).await
+    }
+
+    async fn stat(&self, key: &str, which: Which<'_>) -> Result<Facts, StoreError> {
+        self.inner.stat(key, which).await
+    }
+
+    async fn read(&self, key: &str, read: &Read<'_>) -> Result<Reading<Self::Body>, StoreError> {
+        self.through(self.inner.read(key, read)).await
+    }
+
+    async fn put(&self, key: &str, payload: Payload, put: &Put<'_>) -> Result<Written, StoreError> {
+        self.through(self.inner.put(key, payload, put)).await
+    }
+
+    async fn begin(&self, key: &str, begin: &Begin<'_>) -> Result<Token, StoreError> {
+        self.through(self.inner.begin(key, begin)).await
+    }
+
+    async fn piece(
+        &self,
+        key: &str,
+        token: &[u8],
+        at: At,
+        payload: Payload,
+        crc64: Option<Crc64>,
+    ) -> Result<Receipt, StoreError> {
+        self.through(self.inner.piece(key, token, at, payload, crc64)).await
+    }
+
+    async fn pieces(&self, key: &str, token: &[u8]) -> Result<Vec<There>, StoreError> {
+        self.inner.pieces(key, token).await
+    }
+
+    async fn commit(
+        &self,
+        key: &str,
+        token: &[u8],
+        receipts: &[Receipt],
+        put: &Put<'_>,
+    ) -> Result<Written, StoreError> {
+        self.through(self.inner.commit(key, token, receipts, put)).await
+    }
+
+    async fn abort(&self, key: &str, token: &[u8]) -> Result<(), StoreError> {
+        self.inner.abort(key, token).await
+    }
+
+    async fn copy_from(&self, key: &str, from: &Grant<'_>, put: &Put<'_>) -> Result<Written, StoreError> {
+        self.inner.copy_from(key, from, put).await
+    }
+
+    async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        self.through(self.inner.remove(removals)).await
+    }
+
+    async fn change(&self, key: &str, which: Which<'_>, change: &Change<'_>) -> Result<(), StoreError> {
+        self.inner.change(key, which, change).await
+    }
+
+    async fn make(&self) -> Result<(), StoreError> {
+        self.inner.make().await
+    }
+}
+
+fn unwell(
+    inner: &Memory,
+    ill: impl Fn(u32) -> Option<Ill> + Send + Sync + 'static,
+) -> (CustomStore, Arc<AtomicU32>) {
+    let calls = Arc::new(AtomicU32::new(0));
+    let store = Unwell { inner: inner.clone(), calls: Arc::clone(&calls), ill: Box::new(ill) };
+    (CustomStore::shared("memory:unwell", store), calls)
+}
+
+fn quick() -> JobOptions {
+    let mut options = options();
+    options.retry.first_pause = std::time::Duration::from_millis(1);
+    options
+}
+
+#[test]
+fn what_a_store_refuses_for_the_moment_is_sent_again_and_what_it_has_done_is_known() {
+    for ill in [Ill::Refuses(ErrorKind::Throttled), Ill::Refuses(ErrorKind::Unavailable), Ill::LosesAnswer] {
+        let from = tempfile::tempdir().unwrap();
+        let want = tree(from.path());
+        let memory = Memory::new();
+        // Every second call.
+        let (store, calls) = unwell(&memory, move |n| (n % 2 == 0).then_some(ill));
+        let options = JobOptions { overwrite: Overwrite::Never, ..quick() };
+        let job = Job::upload_to_store(from.path().join("*"), store, "").recursive(true).options(options);
+        let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
+        assert_eq!((report.counts.done, report.counts.failed, report.counts.skipped_existing), (6, 0, 0));
+        assert_eq!(content(&memory), want);
+        assert!(report.counts.retries > 0 && calls.load(Ordering::SeqCst) > 6);
+        let to = tempfile::tempdir().unwrap();
+        let (store, _) = unwell(&memory, move |n| (n % 2 == 0).then_some(ill));
+        let job =
+            Job::download_from_store(store, "", to.path()).recursive(true).as_subdir(false).options(quick());
+        let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
+        assert_eq!((report.counts.done, report.counts.failed), (6, 0));
+        assert_eq!(files(to.path()), want);
+        let (store, _) = unwell(&memory, move |n| (n % 2 == 0).then_some(ill));
+        let job = Job::remove_from_store(store, "").recursive(true).options(quick());
+        let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
+        assert_eq!((report.counts.done, report.counts.failed), (6, 0));
+        assert_eq!(memory.keys(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_a_store_refuses_for_good_fails_alone() {
+    let from = tempfile::tempdir().unwrap();
+    tree(from.path());
+    let memory = Memory::new();
+    let (store, _) = unwell(&memory, |n| (n == 1).then_some(Ill::Refuses(ErrorKind::Denied)));
+    let job = Job::upload_to_store(from.path().join("*"), store, "").recursive(true).options(quick());
+    let mut failed = Vec::new();
+    let report = job.build().unwrap().run(&StopHandle::new(), |event| {
+        if let Event::Failed(failure) = event {
+            failed.push(failure);
+        }
+    });
+    assert_eq!((report.counts.done, report.counts.failed), (5, 1));
+    assert_eq!((failed[0].kind, failed[0].reason.as_str()), (FailureKind::Authentication, "not now"));
+}
+
+#[test]
+fn a_job_that_was_stopped_goes_on_with_the_pieces_that_are_there() {
+    let from = tempfile::tempdir().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    std::fs::write(from.path().join("large"), bytes(20 * PIECE + 1)).unwrap();
+    let memory = Memory::new();
+    let jobs = || Jobs::new(state.path());
+    let stop = StopHandle::new();
+    let theirs = stop.clone();
+    let (store, _) = unwell(&memory, move |n| {
+        // One call begins it; then some pieces.
+        if n == 8 {
+            theirs.stop();
+        }
+        None
+    });
+    let one_lane =
+        || JobOptions { limits: Limits { lanes: 1, concurrency: 2, ..Limits::here() }, ..options() };
+    let upload = |store| Job::upload_to_store(from.path().join("*"), store, "").options(one_lane());
+    let job = upload(store).journal(jobs(), b"it".to_vec()).build().unwrap();
+    let id = job.plan().id.parse().unwrap();
+    let report = job.run(&stop, |_| {});
+    assert!(report.interrupted && memory.uncommitted_bytes() > 0 && memory.keys().is_empty());
+    let sent = memory.uncommitted_bytes();
+    let (store, calls) = unwell(&memory, |_| None);
+    let report = upload(store).resume(jobs(), id).build().unwrap().run(&StopHandle::new(), |_| {});
+    assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 1));
+    assert_eq!(memory.content("large").unwrap(), bytes(20 * PIECE + 1));
+    // The pieces that were missing, and the commit: no second beginning.
+    let missing = 21 - sent.div_ceil(PIECE as u64) as u32;
+    assert_eq!((calls.load(Ordering::SeqCst), memory.uncommitted_bytes()), (missing + 1, 0));
+}
