@@ -90,6 +90,11 @@ impl Part {
         self.transfers.iter().map(|(entry, _)| entry.id)
     }
 
+    /// The names of its objects: paths below the source, or blobs' whole names.
+    pub fn names(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.transfers.iter().map(|(entry, _)| entry.found.place().into_owned())
+    }
+
     /// What is done with them.
     pub fn actions(&self) -> impl Iterator<Item = Action> {
         self.transfers.iter().map(|(_, action)| *action)
