@@ -1,5 +1,5 @@
-//! A job in parts: written to files, run by processes that know nothing else of it, one of which is killed and its part run
-//! again. Every transfer ends once, and every byte is where it belongs.
+//! A job in parts: written to files, run by processes that know nothing else of it, one of which is killed and its
+//! part run again. Every transfer ends once, and every byte is where it belongs.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 #[path = "parts/kit.rs"]
@@ -109,7 +109,7 @@ fn a_removal_in_parts_survives_the_death_of_a_process() {
     let removal = Job::remove(kit::url(&fixture, ""), kit::credential(&fixture)).options(options());
     let planned = Planned::new(&fixture, removal.list_of_files(ListOfFiles::File(list)), 300);
     assert_eq!((planned.parts.len(), planned.ids.len()), (3, 700));
-    // Alone: what is held has no name that tells one process from the others. Its first batch is done, the second is not.
+    // Alone: what is held has no name that tells one process from the others. Its first batch is done, the second not.
     fixture.hold(Operation::BlobBatch, "", 1);
     let victim = planned.start(&fixture, 1, false);
     fixture.wait_for_held(1);

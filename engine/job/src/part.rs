@@ -100,8 +100,8 @@ impl Part {
         self.transfers.iter().map(|(_, action)| *action)
     }
 
-    /// Whether it is to be run when all other parts are done: properties of directories change when something is made in
-    /// them.
+    /// Whether it is to be run when all other parts are done: properties of directories change when something is made
+    /// in them.
     pub fn is_last(&self) -> bool {
         self.last
     }
@@ -111,8 +111,9 @@ impl Part {
         self.tried
     }
 
-    /// The part for another run, the one before having ended nobody knows where. What is there may be what that run has made,
-    /// and is then taken for it: a blob that was removed is gone because of it, blocks that were sent are not sent again.
+    /// The part for another run, the one before having ended nobody knows where. What is there may be what that run
+    /// has made, and is then taken for it: a blob that was removed is gone because of it, blocks that were sent are
+    /// not sent again.
     #[must_use]
     pub fn again(mut self) -> Self {
         self.tried = true;

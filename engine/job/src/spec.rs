@@ -1,11 +1,11 @@
 //! What a job does, as a value: enough for a process that never saw the command line, and no secret.
 //!
-//! JSON, because people look at it and other programs may, and because it is written once a job: its size and speed count
-//! for nothing. (Parts are written for every ten thousand transfers, and are bytes.)
+//! JSON, because people look at it and other programs may, and because it is written once a job: its size and speed
+//! count for nothing. (Parts are written for every ten thousand transfers, and are bytes.)
 //!
-//! **Versions.** [`VERSION`] changes when an older reader would do something else than what is meant. Such a reader refuses
-//! the spec; it also refuses a field that it does not know, since an option that is passed over is a wrong result. Fields
-//! that are added later have a default, so that older specs are read.
+//! **Versions.** [`VERSION`] changes when an older reader would do something else than what is meant. Such a reader
+//! refuses the spec; it also refuses a field that it does not know, since an option that is passed over is a wrong
+//! result. Fields that are added later have a default, so that older specs are read.
 
 mod options;
 mod words;
@@ -300,8 +300,8 @@ impl Spec {
         self.lines
     }
 
-    /// The options of the job for a process that has these of its own: limits, repeats, how the service is reached, and the
-    /// encryption key, are those of `here`; all that decides what becomes of an object is the job's.
+    /// The options of the job for a process that has these of its own: limits, repeats, how the service is reached,
+    /// and the encryption key, are those of `here`; all that decides what becomes of an object is the job's.
     ///
     /// # Errors
     /// [`SpecError::Key`]; [`SpecError::Value`], not of a spec that was read.

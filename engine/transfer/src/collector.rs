@@ -25,9 +25,9 @@ impl Crew<'_> {
     }
 }
 
-/// Reads messages until every sender is gone; hands outcomes and parts to `crew`, calls `tell` for each event; returns the exact
-/// counts, those of earlier runs included; `kinds` are those of failures that are counted there. What it reads is in the
-/// journal before it is told.
+/// Reads messages until every sender is gone; hands outcomes and parts to `crew`, calls `tell` for each event;
+/// returns the exact counts, those of earlier runs included; `kinds` are those of failures that are counted there.
+/// What it reads is in the journal before it is told.
 pub(crate) fn collect(
     messages: &Receiver<Message>,
     shared: &Shared,

@@ -58,8 +58,8 @@ fn held(shares: &[LaneShare]) -> Arc<Held> {
     Held::new(shares.iter().map(|share| share.pool_bytes as u64 / 4).min().unwrap_or_default())
 }
 
-/// Where requests go, and how they get there. `find` is asked for the credential when all else is right; `change` is what a
-/// job changes of its blobs.
+/// Where requests go, and how they get there. `find` is asked for the credential when all else is right; `change` is
+/// what a job changes of its blobs.
 pub(crate) fn target(
     url: BlobUrl,
     find: impl FnOnce() -> Result<Credential, JobError>,

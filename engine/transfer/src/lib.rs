@@ -87,6 +87,46 @@
 //! # Ok(())
 //! # }
 //! ```
+//! # Run a part elsewhere
+//!
+//! A job can be taken apart into values that other processes run, on this host or on others. [`Job::parts`] finds the objects
+//! and gives a [`Spec`] (what the job does; the same for all parts) and one [`Part`] after the other (at most 10,000
+//! transfers). Both go to bytes and back. [`run_part`] needs nothing else but a credential, and returns one
+//! [`PartOutcome`] for each transfer; these go to bytes as well.
+//!
+//! ```no_run
+//! use azuring_transfer::{BlobUrl, Credential, Job, JobOptions, Part, Spec, StopHandle, run_part};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // One process plans.
+//! let url = BlobUrl::parse("https://account.blob.core.windows.net/backup?sv=...&sig=...")?;
+//! let credential = Credential::find(&url, |name| std::env::var(name).ok())?;
+//! let job = Job::upload("/mnt/shared/data", url, credential).recursive(true).build()?;
+//! let write = |spec: &Spec, part: Part| {
+//!     std::fs::write("/mnt/shared/job/spec", spec.to_bytes())?;
+//!     std::fs::write(format!("/mnt/shared/job/part-{}", part.number()), part.to_bytes())
+//! };
+//! let report = job.parts(10_000, &StopHandle::new(), write, |_| {})?;
+//! assert!(report.fatal.is_none() && !report.interrupted);
+//!
+//! // Others run the parts. No secret is in the files: each brings its own.
+//! let spec = Spec::from_bytes(&std::fs::read("/mnt/shared/job/spec")?)?;
+//! let part = Part::from_bytes(&std::fs::read("/mnt/shared/job/part-0")?)?;
+//! let url = BlobUrl::parse(&format!("{}?{}", spec.url(), std::env::var("SAS")?))?;
+//! let credential = Credential::find(&url, |_| None)?;
+//! let run = run_part(&spec, part, credential, JobOptions::default(), &StopHandle::new(), |_| {})?;
+//! std::fs::write("/mnt/shared/job/ends-0", run.outcomes.to_bytes())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **Who counts.** A part is done when its outcomes are stored, and not before. A process that dies leaves none: its part is
+//!   run again, as [`Part::again`], and every transfer has one outcome all the same.
+//! - **One at a time.** Whoever hands parts out sees to it that no two processes run the same one at once.
+//! - **Last ones.** Parts that are [`Part::is_last`] (properties of directories) are run when all others are done.
+//! - **Names that are no blobs** ([`PartEnd::NoBlob`]): lines of a list that may be directories. Whoever planned the job lists
+//!   what is below them, as a job of its own.
+//! - **Not in a spec**: limits, repeats, proxies, the HTTP version. They are those of the process that runs the part.
 #![forbid(unsafe_code)]
 
 mod at;

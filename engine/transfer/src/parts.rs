@@ -41,14 +41,14 @@ pub struct PartRun {
 }
 
 impl Job {
-    /// Finds the objects of the job and hands them to `write`, in parts of at most `most` transfers (from 1 to 10,000),
-    /// instead of transferring them. Parts come while the source is still being read; the spec is the same for all of them.
-    /// Whoever has a spec and a part runs it with [`run_part`], in any order; parts that are [`Part::is_last`] after the
-    /// others.
+    /// Finds the objects of the job and hands them to `write`, in parts of at most `most` transfers (from 1 to
+    /// 10,000), instead of transferring them. Parts come while the source is still being read; the spec is the same
+    /// for all of them. Whoever has a spec and a part runs it with [`run_part`], in any order; parts that are
+    /// [`Part::is_last`] after the others.
     ///
-    /// `write` and `tell` are called on this thread. An error of `write` stops the job. The report says what was found, and
-    /// what cannot be transferred at all; where it has a [`Report::fatal`], or was interrupted, there may be more than the
-    /// parts tell.
+    /// `write` and `tell` are called on this thread. An error of `write` stops the job. The report says what was
+    /// found, and what cannot be transferred at all; where it has a [`Report::fatal`], or was interrupted, there may
+    /// be more than the parts tell.
     ///
     /// # Errors
     /// [`JobError::Part`]: a job with a journal, a dry run, or one that reads or writes a stream has no parts.
@@ -70,8 +70,10 @@ impl Job {
         if self.task.is_of_stream() {
             return refused("a stream has no parts: it is read, or written, by one process");
         }
+        // One thread makes the parts, and needs none of an engine's budgets.
         self.shares.truncate(1);
         self.plan.lanes = 1;
+        self.engine = None;
         let credential = self.plan.credential.clone();
         let lines = self.finder.directories_among_lines() == Some(true);
         let mut spec: Option<Spec> = None;
@@ -119,16 +121,16 @@ fn spec_of(shared: &Shared, credential: &str, lines: bool) -> Result<Spec, JobEr
     Ok(Spec::new(shared.id, &work, url, credential.to_owned(), lines, &session.options)?)
 }
 
-/// Runs a part of a job: does its transfers, and says how each of them ended. The process needs to know nothing else of the
-/// job; `credential` is its own, and of `here` counts what is the process's: limits, repeats, the way to the service, an
-/// encryption key ([`Spec::options`]).
+/// Runs a part of a job: does its transfers, and says how each of them ended. The process needs to know nothing else
+/// of the job; `credential` is its own, and of `here` counts what is the process's: limits, repeats, the way to the
+/// service, an encryption key ([`Spec::options`]).
 ///
 /// One process at a time runs a part. One that may have been run before, and whose outcomes nobody has, is run as
-/// [`Part::again`]: then every transfer ends as it would have ended without the interruption, and what is there already is
-/// not sent again.
+/// [`Part::again`]: then every transfer ends as it would have ended without the interruption, and what is there already
+/// is not sent again.
 ///
-/// `tell` hears events as of a job; they are not final: a disk that fails at the end takes back what was done. The outcomes
-/// are.
+/// `tell` hears events as of a job; they are not final: a disk that fails at the end takes back what was done. The
+/// outcomes are.
 ///
 /// # Errors
 /// [`JobError`]: the part is not one of this job, or cannot be run here. Nothing was done.

@@ -17,8 +17,8 @@ use crate::source::Finder;
 type LaneThread = std::thread::JoinHandle<std::io::Result<LaneResult>>;
 type Threads = (Vec<LaneThread>, Option<std::thread::JoinHandle<()>>);
 
-/// Starts the lanes, or with `parts` (so many transfers each) who makes parts in their place, and the planner. They end by themselves when the source is done or the job stops; it stops at once
-/// if the system refuses a thread.
+/// Starts the lanes, or with `parts` (so many transfers each) who makes parts in their place, and the planner. They
+/// end by themselves when the source is done or the job stops; it stops at once if the system refuses a thread.
 pub(crate) fn start(
     finder: Finder,
     shares: &[LaneShare],
@@ -66,7 +66,8 @@ pub(crate) fn start(
     }
 }
 
-/// Starts the thread that has downloaded files written back, where that is recorded. Without it they are recorded as written.
+/// Starts the thread that has downloaded files written back, where that is recorded. Without it they are recorded as
+/// written.
 pub(crate) fn settle(shared: &Arc<Shared>) -> Option<std::thread::JoinHandle<()>> {
     shared.durable.as_ref().filter(|durable| durable.settles())?;
     let theirs = Arc::clone(shared);

@@ -1,7 +1,7 @@
 //! A worker as a fleet would have it: it knows a spec, a part and a credential of its own, and nothing else of the job.
 //!
-//! `azuring-part SPEC PART ENDS [again]`: runs the part and writes its outcomes to `ENDS`, whole or not at all. `again`: the
-//! part may have been run before. The SAS stands in `AZURING_PART_SAS`.
+//! `azuring-part SPEC PART ENDS [again]`: runs the part and writes its outcomes to `ENDS`, whole or not at all.
+//! `again`: the part may have been run before. The SAS stands in `AZURING_PART_SAS`.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "test code")]
 

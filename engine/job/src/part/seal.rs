@@ -43,7 +43,8 @@ pub enum PartError {
     },
     /// A later version of this library has written them.
     #[error(
-        "{what} of version {version}, of a later azuring; this one reads up to {VERSION}: run the same version everywhere"
+        "{what} of version {version}, of a later azuring; this one reads up to {VERSION}: \
+         run the same version everywhere"
     )]
     Later {
         /// What they are.

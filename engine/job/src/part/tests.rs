@@ -226,3 +226,51 @@ fn the_part_that_is_kept_is_read() {
     let kept = include_bytes!("../../tests/kept/ends-1");
     assert_eq!(PartOutcomes::from_bytes(kept).unwrap(), ends);
 }
+
+/// What a part costs, told with `--nocapture`; ARCHITECTURE.md has the figures.
+#[test]
+fn a_part_is_small() {
+    let file = |name: String| Found::File(RelPath::new(name.into_bytes()));
+    let blob = |name: String, len| {
+        let mut entry = BlobEntry { name, ..BlobEntry::default() };
+        entry.facts.len = len;
+        Found::Blob(Box::new(BlobItem { entry: Box::new(entry), relative_at: 4, known: Known::Listed }))
+    };
+    let mut random = Rng::with_seed(3);
+    let numbered = |n: u64| file(format!("{:03}/{:02}/file-{n:07}.bin", n / 5_000, n / 100 % 50));
+    let blobs = |n: u64| blob(format!("top/{:03}/file-{n:07}.bin", n / 1_000), 3_000 + n * n % 9_973);
+    let chance = |_| file(format!("{:032x}", random.u128(..)));
+    let kinds: [(&str, f64, Box<dyn FnMut(u64) -> Found>); 3] = [
+        ("numbered", 1.5, Box::new(numbered)),
+        ("blobs", 6.0, Box::new(blobs)),
+        ("random", 20.0, Box::new(chance)),
+    ];
+    for (what, most, mut found) in kinds {
+        let mut part = Part::new([7; 16], 3);
+        for n in 0..MAX_TRANSFERS as u64 {
+            part.push(Entry { id: TransferId::nth(70_000 + n), found: found(n) }, Action::Copy);
+        }
+        let json: usize = (part.ids().zip(part.names()))
+            .map(|(id, name)| {
+                let name = String::from_utf8(name).unwrap();
+                serde_json::json!({"id": id.number(), "action": "copy", "name": name}).to_string().len() + 1
+            })
+            .sum();
+        let begun = std::time::Instant::now();
+        let bytes = part.to_bytes();
+        let written = begun.elapsed();
+        let read = Part::from_bytes(&bytes).unwrap();
+        let read_in = begun.elapsed() - written;
+        assert_eq!(read.len(), part.len());
+        let each = |sum: usize| sum as f64 / part.len() as f64;
+        let us = |time: std::time::Duration| time.as_secs_f64() * 1e6 / part.len() as f64;
+        println!(
+            "{what}: {:.2} bytes a transfer ({:.1} as JSON), written in {:.2} us, read in {:.2} us each",
+            each(bytes.len()),
+            each(json),
+            us(written),
+            us(read_in)
+        );
+        assert!(each(bytes.len()) < most, "{what}: {}", each(bytes.len()));
+    }
+}

@@ -16,6 +16,12 @@ use crate::options::{ContentTypePolicy, JobOptions};
 use super::SpecError;
 use super::words::{optional, value, word};
 
+const OVERWRITE: [(Overwrite, &str); 4] = [
+    (Overwrite::Always, "always"),
+    (Overwrite::Never, "never"),
+    (Overwrite::IfSourceNewer, "if-source-newer"),
+    (Overwrite::Ask, "ask"),
+];
 const CHECKS_MD5: [(CheckMd5, &str); 4] = [
     (CheckMd5::NoCheck, "no-check"),
     (CheckMd5::LogOnly, "log-only"),
@@ -52,7 +58,8 @@ pub(super) struct Options {
     properties: Properties,
     content_type: ContentType,
     crc64: bool,
-    overwrite: Existing,
+    /// Where it says to ask, whoever runs a part has nobody to ask, and what is there stays.
+    overwrite: String,
     put_md5: bool,
     check_md5: String,
     check_length: String,
@@ -95,16 +102,6 @@ enum ContentType {
     },
     Fixed(String),
     None,
-}
-
-/// What happens to an object that the destination already has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Existing {
-    Always,
-    Never,
-    IfSourceNewer,
-    Ask,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,12 +198,7 @@ impl Options {
                 ContentTypePolicy::None => ContentType::None,
             },
             crc64: *crc64,
-            overwrite: match overwrite {
-                Overwrite::Always => Existing::Always,
-                Overwrite::Never => Existing::Never,
-                Overwrite::IfSourceNewer => Existing::IfSourceNewer,
-                Overwrite::Ask => Existing::Ask,
-            },
+            overwrite: word(&OVERWRITE, overwrite),
             put_md5: *put_md5,
             check_md5: word(&CHECKS_MD5, check_md5),
             check_length: word(&CHECKS_LENGTH, check_length),
@@ -232,22 +224,19 @@ impl Options {
 
     /// Whether this version knows all values.
     pub(super) fn check(&self) -> Result<(), SpecError> {
-        let mut options = Self { encryption: None, ..self.clone() };
-        if options.overwrite == Existing::Ask {
-            options.overwrite = Existing::Never;
-        }
+        let options = Self { encryption: None, ..self.clone() };
         options.onto(JobOptions::with(ContentTypePolicy::None)).map(drop)
     }
 
     /// These, and of `here` what is of the process.
     pub(super) fn onto(&self, here: JobOptions) -> Result<JobOptions, SpecError> {
-        let (encryption, overwrite) = (self.encryption(&here)?, self.overwrite(&here)?);
+        let encryption = self.encryption(&here)?;
         Ok(JobOptions {
             blocks: BlockRules { block_size: self.block_size, put_blob_size: self.put_blob_size },
             properties: self.properties.get(),
             content_type: self.content_type.get()?,
             crc64: self.crc64,
-            overwrite,
+            overwrite: value(&OVERWRITE, "what is there already", &self.overwrite)?,
             put_md5: self.put_md5,
             check_md5: value(&CHECKS_MD5, "the check of MD5s", &self.check_md5)?,
             check_length: value(&CHECKS_LENGTH, "the check of lengths", &self.check_length)?,
@@ -280,20 +269,6 @@ impl Options {
             }
             (Some(EncryptedWith::Key { sha256 }), _) => Err(SpecError::Key { sha256: sha256.clone() }),
         }
-    }
-
-    fn overwrite(&self, here: &JobOptions) -> Result<Overwrite, SpecError> {
-        Ok(match (self.overwrite, &here.overwrite) {
-            (Existing::Always, _) => Overwrite::Always,
-            (Existing::Never, _) => Overwrite::Never,
-            (Existing::IfSourceNewer, _) => Overwrite::IfSourceNewer,
-            // Whoever runs the part has somebody to ask.
-            (Existing::Ask, Overwrite::Ask) => Overwrite::Ask,
-            (Existing::Ask, _) => {
-                let value = "ask, and this process has nobody to be asked".to_owned();
-                return Err(SpecError::Value { what: "what is there already", value });
-            }
-        })
     }
 }
 

@@ -40,7 +40,6 @@ fn path(random: &mut Rng) -> PathBuf {
 }
 
 fn options(random: &mut Rng) -> JobOptions {
-    let overwrite = [Overwrite::Always, Overwrite::Never, Overwrite::IfSourceNewer];
     let types = ContentTypes::new().with_globs2("50:x/y:*.Zip\n").with_overrides([("q", "x/z")]);
     JobOptions {
         blocks: BlockRules {
@@ -62,7 +61,10 @@ fn options(random: &mut Rng) -> JobOptions {
             _ => ContentTypePolicy::None,
         },
         crc64: random.bool(),
-        overwrite: overwrite[random.usize(..3)],
+        overwrite: of(
+            random,
+            [Overwrite::Always, Overwrite::Never, Overwrite::IfSourceNewer, Overwrite::Ask],
+        ),
         put_md5: random.bool(),
         check_md5: of(random, [CheckMd5::NoCheck, CheckMd5::LogOnly, CheckMd5::FailIfDifferentOrMissing]),
         check_length: of(random, [CheckLength::Unproven, CheckLength::Always, CheckLength::Never]),
