@@ -240,7 +240,8 @@ fn a_part_is_small() {
     let numbered = |n: u64| file(format!("{:03}/{:02}/file-{n:07}.bin", n / 5_000, n / 100 % 50));
     let blobs = |n: u64| blob(format!("top/{:03}/file-{n:07}.bin", n / 1_000), 3_000 + n * n % 9_973);
     let chance = |_| file(format!("{:032x}", random.u128(..)));
-    let kinds: [(&str, f64, Box<dyn FnMut(u64) -> Found>); 3] = [
+    type Kind<'a> = (&'a str, f64, Box<dyn FnMut(u64) -> Found + 'a>);
+    let kinds: [Kind<'_>; 3] = [
         ("numbered", 1.5, Box::new(numbered)),
         ("blobs", 6.0, Box::new(blobs)),
         ("random", 20.0, Box::new(chance)),
@@ -250,7 +251,9 @@ fn a_part_is_small() {
         for n in 0..MAX_TRANSFERS as u64 {
             part.push(Entry { id: TransferId::nth(70_000 + n), found: found(n) }, Action::Copy);
         }
-        let json: usize = (part.ids().zip(part.names()))
+        let json: usize = part
+            .ids()
+            .zip(part.names())
             .map(|(id, name)| {
                 let name = String::from_utf8(name).unwrap();
                 serde_json::json!({"id": id.number(), "action": "copy", "name": name}).to_string().len() + 1
