@@ -87,6 +87,14 @@ impl Rising {
     pub fn is_known(self) -> bool {
         self.bytes || self.utf16 || self.tree
     }
+
+    /// The order in which they rise: of several that of the service, since names that tell them apart are rare.
+    #[must_use]
+    pub fn order(self) -> Option<OrderKey> {
+        let kept =
+            [(self.utf16, OrderKey::Utf16), (self.tree, OrderKey::Tree), (self.bytes, OrderKey::Bytes)];
+        kept.into_iter().find_map(|(is_kept, order)| is_kept.then_some(order))
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +181,15 @@ mod tests {
         assert!(keeps(&["a", "a-", "a/", "a/x", "b", "\u{fffd}", "\u{10000}"]), "bytes");
         assert!(keeps(&["a", "a-", "a/", "b", "\u{10000}", "\u{fffd}"]), "UTF-16");
         assert!(keeps(&["a", "a/", "a/x", "a-", "b", "\u{10000}", "\u{fffd}"]), "tree");
+        let order = |names: &[&str]| {
+            let mut rising = Rising::default();
+            names.windows(2).for_each(|pair| _ = rising.next(pair[0].as_bytes(), pair[1].as_bytes()));
+            rising.order()
+        };
+        assert_eq!(order(&["a", "a-", "a/"]), Some(OrderKey::Utf16), "the usual one, where nothing tells");
+        assert_eq!(order(&["\u{fffd}", "\u{10000}"]), Some(OrderKey::Bytes));
+        assert_eq!(order(&["a", "a/x", "a-"]), Some(OrderKey::Tree));
+        assert_eq!(order(&["b", "a"]), None);
         // Each step rises in some order, the whole in none.
         assert!(!keeps(&["a/x", "a-", "b", "\u{fffd}", "\u{10000}"]));
         assert!(!keeps(&["b", "a"]) && !keeps(&["a", "a"]) && !keeps(&["ab", "a"]));

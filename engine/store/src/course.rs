@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use azuring_plan::order::Rising;
+use azuring_plan::order::{OrderKey, Rising};
 
 use crate::listing::{Item, List, Page};
 
@@ -68,6 +68,11 @@ impl Course {
         self.disorder.as_ref()
     }
 
+    /// The order of the blobs, so far as those that came tell.
+    pub fn order(&self) -> Option<OrderKey> {
+        if self.disorder.is_some() { None } else { self.blobs.rising.order() }
+    }
+
     /// Looks at the next page, and takes out of it what is not to be there.
     ///
     /// # Errors
@@ -102,12 +107,12 @@ impl Course {
         self.empty = if this.is_none() { self.empty + 1 } else { 0 };
         self.markers.extend(next);
         self.pages.extend(this);
-        self.order(page);
+        self.look(page);
         Ok(())
     }
 
     /// Leaves out what is the same as the entry before it, and looks at the order.
-    fn order(&mut self, page: &mut Page) {
+    fn look(&mut self, page: &mut Page) {
         let mut disorder = None;
         let (mut blob, mut prefix): (Option<usize>, Option<usize>) = (None, None);
         let mut kept = 0;

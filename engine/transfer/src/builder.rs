@@ -36,7 +36,9 @@ use crate::frame;
 use crate::job::{Job, JobPlan, Verb};
 use crate::list::check_state;
 use crate::remote::RemoteSource;
-use crate::source::{Finder, LocalOptions, Source};
+use crate::scan::LocalOptions;
+use crate::scan::local::LocalFinder;
+use crate::source::{Finder, Source};
 
 /// Collects what a job needs; made by [`Job::upload`] and its sisters.
 pub struct JobBuilder {
@@ -288,7 +290,14 @@ impl JobBuilder {
             What::Stream(_) => {
                 let input = input.expect("the stream was just taken");
                 let task = upload(Origin::Stream(Stream::new(self.at.path().to_owned(), input)));
-                (Verb::Upload, String::new(), place, false, task, Finder::Stream)
+                (
+                    Verb::Upload,
+                    String::new(),
+                    place,
+                    false,
+                    task,
+                    Finder::Local(Box::new(LocalFinder::stream())),
+                )
             }
             What::Download(destination) => {
                 let task = self.download_task(destination, &shares, id, &split)?;

@@ -29,8 +29,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use azuring_azure::{
-    Access, BlobEntry, BlobUrl, Course, Credential, ListInclude, ListItem, ListPage, ListRequest, UrlError,
-    Wanted, Which,
+    Access, BlobEntry, BlobUrl, Credential, ListInclude, ListItem, ListPage, UrlError, Wanted, Which,
 };
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::job_error::JobError;
@@ -42,6 +41,7 @@ use azuring_plan::name::{directory_prefix, encode_path};
 use tokio::sync::{Notify, mpsc};
 
 use crate::command::{Answer, Command, CommandError};
+use crate::pages::{PageOptions, Pages};
 use crate::wait::wait_for;
 use seen::Seen;
 
@@ -234,15 +234,7 @@ enum Piece {
     /// All below a prefix but these names, in order.
     All { prefix: String, told: Vec<Box<str>> },
     /// The further pages of a level.
-    Level(Box<Level>),
-}
-
-/// A level of which some pages were read.
-struct Level {
-    prefix: String,
-    marker: String,
-    seen: Rc<Seen>,
-    course: Course,
+    Level { level: Box<Pages>, seen: Rc<Seen> },
 }
 
 struct Lister<'a> {
@@ -352,7 +344,10 @@ impl Lister<'_> {
                     self.working.update(|working| working + 1);
                     match piece {
                         Piece::All { prefix, told } => self.all(prefix, told).await?,
-                        Piece::Level(level) => self.further(*level).await?,
+                        Piece::Level { mut level, seen } => {
+                            let page = self.page(&mut level).await?;
+                            self.level(level, page, seen).await?;
+                        }
                     }
                     self.working.update(|working| working - 1);
                     self.changed.notify_waiters();
@@ -365,25 +360,27 @@ impl Lister<'_> {
 
     /// Lists all below a prefix but what was told of it.
     async fn all(&self, prefix: String, told: Vec<Box<str>>) -> Result<(), End> {
-        let mut course = Course::default();
-        let mut page = self.page(&prefix, false, None, &mut course).await?;
+        let mut pages = Pages::all(prefix);
+        let mut items = self.page(&mut pages).await?.items;
         let few_wait = self.options.parallel && self.waiting.borrow().len() < AT_ONCE;
         // Where names keep no order, those below a directory need not follow each other.
-        if page.next.is_some()
+        if !pages.is_done()
             && few_wait
-            && course.disorder().is_none()
-            && let Some((seen, kept_back)) = Seen::of(&mut page.items, &told)
+            && pages.disorder().is_none()
+            && let Some((seen, kept_back)) = Seen::of(&mut items, &told)
         {
-            self.tell_all(std::mem::take(&mut page.items), &told).await?;
-            if self.cut(&prefix, seen).await? {
+            self.tell_all(std::mem::take(&mut items), &told).await?;
+            if self.cut(pages.prefix(), seen).await? {
                 return Ok(());
             }
-            page.items = kept_back;
+            items = kept_back;
         }
         loop {
-            self.tell_all(page.items, &told).await?;
-            let Some(marker) = page.next else { return Ok(()) };
-            page = self.page(&prefix, false, Some(&marker), &mut course).await?;
+            self.tell_all(items, &told).await?;
+            if pages.is_done() {
+                return Ok(());
+            }
+            items = self.page(&mut pages).await?.items;
         }
     }
 
@@ -392,8 +389,8 @@ impl Lister<'_> {
     async fn cut(&self, prefix: &str, seen: Seen) -> Result<bool, End> {
         let mut prefix = prefix.to_owned();
         loop {
-            let mut course = Course::default();
-            let page = self.page(&prefix, true, None, &mut course).await?;
+            let mut level = Box::new(Pages::all(prefix).level());
+            let page = self.page(&mut level).await?;
             let (mut open, mut blobs) = (Vec::new(), false);
             for item in &page.items {
                 match item {
@@ -405,24 +402,18 @@ impl Lister<'_> {
             match open[..] {
                 [] => return Ok(false),
                 // A corridor: where it leads is known, so its first page would tell nothing new.
-                [only] if page.next.is_none() && !blobs => prefix = only.clone(),
+                [only] if level.is_done() && !blobs => prefix = only.clone(),
                 _ if open.len() > MAX_PREFIXES => return Ok(false),
                 _ => {
-                    self.level(prefix, page, Rc::new(seen), course).await?;
+                    self.level(level, page, Rc::new(seen)).await?;
                     return Ok(true);
                 }
             }
         }
     }
 
-    async fn further(&self, level: Level) -> Result<(), End> {
-        let Level { prefix, marker, seen, mut course } = level;
-        let page = self.page(&prefix, true, Some(&marker), &mut course).await?;
-        self.level(prefix, page, seen, course).await
-    }
-
     /// Tells the blobs of a page of a level, and takes its directories for pieces.
-    async fn level(&self, prefix: String, page: ListPage, seen: Rc<Seen>, course: Course) -> Result<(), End> {
+    async fn level(&self, level: Box<Pages>, page: ListPage, seen: Rc<Seen>) -> Result<(), End> {
         let mut pieces = Vec::new();
         for item in page.items {
             match item {
@@ -435,25 +426,20 @@ impl Lister<'_> {
                 ListItem::Prefix(_) => {}
             }
         }
-        pieces.extend(page.next.map(|marker| Piece::Level(Box::new(Level { prefix, marker, seen, course }))));
+        if !level.is_done() {
+            pieces.push(Piece::Level { level, seen });
+        }
         self.waiting.borrow_mut().extend(pieces);
         self.changed.notify_waiters();
         self.hand_over().await
     }
 
-    async fn page(
-        &self,
-        prefix: &str,
-        delimiter: bool,
-        marker: Option<&str>,
-        course: &mut Course,
-    ) -> Result<ListPage, End> {
+    async fn page(&self, pages: &mut Pages) -> Result<ListPage, End> {
         let versions = self.options.include_versions;
         // Metadata tell the stubs of directories from blobs.
         let include = ListInclude { metadata: true, versions, ..ListInclude::default() };
-        let wanted = self.options.wanted;
-        let list = ListRequest { prefix, delimiter, marker, include, max_results: None, wanted };
-        let page = self.command.ask(async || self.client.list(&list, course).await).await;
+        let options = PageOptions { include, wanted: self.options.wanted, entries: None };
+        let page = pages.next(&self.command.sender(), &self.client, &options).await;
         let page = page.map_err(|gave_up| self.command.failed(gave_up))?;
         if !page.items.is_empty() {
             self.found.set(true);

@@ -1,4 +1,4 @@
-//! The planner: finds the objects of the source and hands them to the lanes in batches.
+//! The planner: pulls the objects of a source, records them and hands them to the lanes in batches.
 
 use std::sync::atomic::Ordering;
 
@@ -14,49 +14,7 @@ use azuring_lane::shared::Shared;
 use azuring_lane::task::verb::Task;
 use crossbeam::channel::Sender;
 
-use crate::remote;
-use crate::source::Finder;
-
-/// Runs to the end of the source, or until the job stops; then closes the queue.
-pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
-    // However this ends, the lanes must not wait for more.
-    let _closing = Closing(shared);
-    let is_local = !matches!(finder, Finder::Remote(_));
-    let mut planner = Planner::new(shared, messages, is_local);
-    match finder {
-        Finder::Local(finder) => {
-            if planner.resume() {
-                finder.plan(&mut planner);
-            }
-            planner.end();
-            while planner.next_pass() {}
-        }
-        Finder::Stream => {
-            planner.push(Found::Stream);
-            planner.end();
-        }
-        Finder::Remote(source) => remote::plan(&source, &mut planner),
-        Finder::Part { entries, .. } => {
-            planner.count(entries.iter().map(|entry| &entry.found));
-            planner.hand_on(Ok(entries));
-            planner.end();
-            while planner.next_pass() {}
-        }
-    }
-    planner.give_up_the_rest();
-    planner.finish_directories();
-}
-
-struct Closing<'a>(&'a Shared);
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.session.verdict.give_up();
-        }
-        self.0.queue.close();
-    }
-}
+use crate::scan::{Halt, Met, Scan, keeps};
 
 /// Problems that wait to be recorded with the objects that follow them: with the longest names 4 MB.
 const MAX_PROBLEMS: usize = 128;
@@ -65,16 +23,14 @@ const MAX_PROBLEMS: usize = 128;
 /// moves names from one page to the next ones. What has not come by then is not there any more.
 const MAX_HELD: u32 = 64;
 
-/// Takes what a source holds, one after the other.
+/// Takes what scans give.
 pub(crate) struct Planner<'a> {
     pub(crate) shared: &'a Shared,
     messages: &'a Sender<Message>,
     batch_size: usize,
     batch: Vec<Found>,
-    /// Lines of a local list before the one that is being followed, and before that of the last object of the batch.
-    line: u64,
-    batch_line: u64,
-    is_local: bool,
+    /// Where a local scan stands behind the last object of the batch.
+    place: Option<Vec<u8>>,
     /// Seen before the last object of the batch, and after it.
     notes: Notes,
     after: Notes,
@@ -86,16 +42,14 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(shared: &'a Shared, messages: &'a Sender<Message>, is_local: bool) -> Self {
+    pub(crate) fn new(shared: &'a Shared, messages: &'a Sender<Message>) -> Self {
         let batch_size = shared.task.batch_size().unwrap_or(BATCH_FILES);
         Self {
             shared,
             messages,
             batch_size,
             batch: Vec::with_capacity(batch_size),
-            line: 0,
-            batch_line: 0,
-            is_local,
+            place: None,
             notes: Notes::default(),
             after: Notes::default(),
             again: FoundAgain::default(),
@@ -165,12 +119,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether an earlier run has found the object behind the position from which the scan goes on.
-    pub(crate) fn finds_again(&mut self, found: &Found) -> bool {
+    fn finds_again(&mut self, found: &Found) -> bool {
         !self.again.is_empty() && self.is_known(&Key::of(found))
     }
 
     /// Lets the blobs of an earlier run have their local names again.
-    pub(crate) fn claim_again(&self) -> Result<(), Box<Failure>> {
+    fn claim_again(&self) -> Result<(), Box<Failure>> {
         let (Some(before), Task::Download(task)) = (self.before(), &self.shared.task) else { return Ok(()) };
         if !before.collapsed() {
             return Ok(());
@@ -180,39 +134,98 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Takes all that a scan gives, until the job stops. `between` comes whenever a scan whose places are few stands at one.
+    pub(crate) async fn pull<S: Scan>(
+        &mut self,
+        scan: &mut S,
+        mut between: impl AsyncFnMut(&mut Self) -> Result<(), Halt>,
+    ) {
+        let mut met = Vec::with_capacity(self.batch_size);
+        loop {
+            let room = self.batch_size - self.batch.len();
+            let more = scan.next(room, &mut met).await;
+            debug_assert!(keeps(scan.order(), &met), "{:?} {met:?}", scan.order());
+            let mut place = None;
+            if !S::STANDS_EVERYWHERE {
+                place = scan.position();
+            } else if self.shared.durable.is_some() {
+                self.place = scan.position();
+            }
+            // All of it, also when the job stops: the scan stands behind it.
+            let mut goes_on = true;
+            for met in met.drain(..) {
+                goes_on &= self.take(met);
+            }
+            match more {
+                Err(Halt::Failed(failure)) => return self.halt(*failure),
+                Err(Halt::Stopping) => return,
+                Ok(_) if !goes_on => return,
+                Ok(_) => {}
+            }
+            if let Some(place) = place
+                && (!self.stands(&place) || between(self).await.is_err())
+            {
+                return;
+            }
+            if let Ok(false) = more {
+                return;
+            }
+        }
+    }
+
+    /// Takes what a scan has met; `false`: the job is stopping.
+    fn take(&mut self, met: Met) -> bool {
+        match met {
+            Met::Object(found) => self.finds_again(&found) || self.push(found),
+            Met::Refused(failure) => self.refuse(*failure),
+            Met::Unfit(unfit) => self.finds_again(&unfit.0) || self.refuse(unfit.1),
+            Met::Collapsed => {
+                self.after.collapsed = true;
+                true
+            }
+            Met::Begins => match self.claim_again() {
+                Ok(()) => self.resume(),
+                Err(failure) => {
+                    self.halt(*failure);
+                    false
+                }
+            },
+            Met::Problem(failure) => self.fail(*failure),
+            Met::Skipped(found, kind) => {
+                self.skip(self.shared.task.transfer(&self.shared.session, &found), kind)
+            }
+            Met::Notice(text) => self.notice(text),
+        }
+    }
+
     /// Hands over an object; `false`: the job is stopping.
-    pub(crate) fn push(&mut self, found: Found) -> bool {
+    fn push(&mut self, found: Found) -> bool {
         if !self.after.is_empty() {
             self.notes.add(std::mem::take(&mut self.after));
         }
-        self.batch_line = self.line;
         self.batch.push(found);
         self.batch.len() < self.batch_size || self.flush()
     }
 
-    /// Says that the next objects of a local source come from this line of a list, after so many others.
-    pub(crate) fn line(&mut self, before: u64) {
-        self.line = before;
-    }
-
-    /// Says that everything of a remote source before `position` was handed over; `false`: the job is stopping.
-    pub(crate) fn stands(&mut self, position: &RemotePosition) -> bool {
+    /// Everything of a remote source before `position` was handed over; `false`: the job is stopping.
+    fn stands(&mut self, position: &[u8]) -> bool {
         if self.shared.durable.is_none() {
             return true;
         }
         // A list has to be the same.
-        if !self.again.is_empty() && (self.held < MAX_HELD || position.lines > 0) {
+        let is_list = || RemotePosition::decode(position).is_some_and(|position| position.lines > 0);
+        if !self.again.is_empty() && (self.held < MAX_HELD || is_list()) {
             self.held += 1;
             return self.flush();
         }
         self.again.clear();
         self.notes.add(std::mem::take(&mut self.after));
         let found = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
-        self.hand_over(found, Some(&position.encode()))
+        self.hand_over(found, Some(position))
     }
 
     /// Tells of an object that was asked for by name and cannot be transferred; `false`: the job is stopping.
-    pub(crate) fn refuse(&mut self, failure: Failure) -> bool {
+    fn refuse(&mut self, failure: Failure) -> bool {
         if !self.again.is_empty() && self.is_known(&Key::of_refused(failure.object.as_bytes())) {
             return true;
         }
@@ -237,7 +250,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Tells of something that cannot be read; `false`: the job is stopping.
-    pub(crate) fn fail(&mut self, failure: Failure) -> bool {
+    fn fail(&mut self, failure: Failure) -> bool {
         if self.shared.durable.is_some() {
             self.after.problems.push(failure.clone());
         }
@@ -260,7 +273,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Tells of something that is left out; `false`: the job is stopping.
-    pub(crate) fn skip(&mut self, transfer: Transfer, kind: SkippedKind) -> bool {
+    fn skip(&mut self, transfer: Transfer, kind: SkippedKind) -> bool {
         match kind {
             SkippedKind::Symlink => self.after.symlinks += 1,
             _ => self.after.specials += 1,
@@ -269,13 +282,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Tells of something that a person should know; `false`: the job is stopping.
-    pub(crate) fn notice(&mut self, text: String) -> bool {
+    fn notice(&mut self, text: String) -> bool {
         self.tell(Event::Notice(text))
-    }
-
-    /// Notes that a blob's local name is shorter than its own.
-    pub(crate) fn collapsed(&mut self) {
-        self.after.collapsed = true;
     }
 
     /// The source cannot be read any further.
@@ -300,19 +308,12 @@ impl<'a> Planner<'a> {
 
     fn flush(&mut self) -> bool {
         let found = std::mem::replace(&mut self.batch, Vec::with_capacity(self.batch_size));
-        let mut position = Vec::new();
-        let stands = match found.last() {
-            Some(last) if self.is_local && self.shared.durable.is_some() => {
-                LocalPosition::encode(self.batch_line, &last.place(), &mut position);
-                Some(&position[..])
-            }
-            _ => None,
-        };
-        self.hand_over(found, stands)
+        let place = if found.is_empty() { None } else { self.place.take() };
+        self.hand_over(found, place.as_deref())
     }
 
     /// Counts objects before they are handed over, so that nobody sees more done than found.
-    fn count<'f>(&self, found: impl Iterator<Item = &'f Found> + Clone) {
+    pub(crate) fn count<'f>(&self, found: impl Iterator<Item = &'f Found> + Clone) {
         let progress = &self.shared.session.progress;
         let of = |kind| found.clone().filter(|found| found.entity() == kind).count() as u64;
         progress.found_folders.fetch_add(of(Entity::Folder), Ordering::SeqCst);
@@ -350,7 +351,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Hands what has its numbers to the lanes.
-    fn hand_on(&self, numbered: Result<Vec<Entry>, Box<Failure>>) -> bool {
+    pub(crate) fn hand_on(&self, numbered: Result<Vec<Entry>, Box<Failure>>) -> bool {
         let verdict = &self.shared.session.verdict;
         let mut numbered = match numbered {
             Ok(numbered) => numbered.into_iter().peekable(),
@@ -428,7 +429,7 @@ impl<'a> Planner<'a> {
     }
 
     /// What still waits has failed for good.
-    fn give_up_the_rest(&mut self) {
+    pub(crate) fn give_up_the_rest(&mut self) {
         let shared = self.shared;
         let failed = shared.again.close();
         if !failed.is_empty() {
@@ -438,7 +439,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Gives downloaded directories their properties, when nothing is made in them any more.
-    fn finish_directories(&self) {
+    pub(crate) fn finish_directories(&self) {
         let (shared, session) = (self.shared, &self.shared.session);
         let Task::Download(task) = &shared.task else { return };
         if session.options.preserve_posix.is_none() || !shared.queue.wait_until_done(&session.verdict) {

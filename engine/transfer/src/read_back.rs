@@ -4,20 +4,22 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::Mutex;
 
 use azuring_azure::{BlobClient, Get, RequestError, Target};
+use azuring_job::entry::Found;
 use azuring_job::options::JobOptions;
+use azuring_job::verdict::Verdict;
 use azuring_lane::task::upload::Tree;
 use azuring_link::{LinkSettings, Links, TlsSetup};
-use azuring_local::{Found, RelPath, WalkStream};
+use azuring_local::RelPath;
 use azuring_plan::destination::Naming;
 use azuring_plan::name::{encode_path, escape};
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::task::JoinSet;
 
-use crate::source::{LocalFinder, Names};
+use crate::scan::Met;
+use crate::scan::local::{LocalFinder, LocalScan, Names};
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +67,11 @@ pub(crate) fn run(
 ) -> std::io::Result<ReadBack> {
     let root_path = Path::new(&tree.root_path);
     let naming = &tree.naming;
-    let finder = Arc::new(Mutex::new(FilesOf::new(finder)?));
+    if let Names::List(..) | Names::Stream = finder.names {
+        return Err(std::io::Error::other("only files of a tree are read back"));
+    }
+    let verdict = Verdict::default();
+    let finder = Mutex::new(FilesOf(LocalScan::new(finder, None, &verdict)));
     let io = IoPath::Threads { reason: String::new() };
     let (http, stall) = (options.http, options.retry.stall);
     // Cloned, not made: all lanes share the least rate.
@@ -73,7 +79,7 @@ pub(crate) fn run(
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..lanes)
             .map(|_| {
-                let (finder, io, naming, root) = (Arc::clone(&finder), &io, naming, root_path);
+                let (finder, io, naming, root) = (&finder, &io, naming, root_path);
                 let settings = settings.clone();
                 let target = target.clone();
                 scope.spawn(move || {
@@ -81,7 +87,7 @@ pub(crate) fn run(
                     Ok::<_, std::io::Error>(runtime.block_on(async move {
                         let links = Links::new(target.url().endpoint(), settings);
                         let client = BlobClient::new(Rc::new(target), links);
-                        compare_all(&client, &finder, naming, root).await
+                        compare_all(&client, finder, naming, root).await
                     }))
                 })
             })
@@ -97,7 +103,12 @@ pub(crate) fn run(
     })
 }
 
-async fn compare_all(client: &BlobClient, finder: &Mutex<FilesOf>, naming: &Naming, root: &Path) -> ReadBack {
+async fn compare_all(
+    client: &BlobClient,
+    finder: &Mutex<FilesOf<'_>>,
+    naming: &Naming,
+    root: &Path,
+) -> ReadBack {
     let mut all = ReadBack::default();
     let mut tasks = JoinSet::new();
     loop {
@@ -148,37 +159,18 @@ async fn compare(client: &BlobClient, naming: &Naming, root: &Path, path: &RelPa
 }
 
 /// The files of a source, one by one.
-enum FilesOf {
-    One(Option<RelPath>),
-    Walk(Box<WalkStream>),
-}
+struct FilesOf<'a>(LocalScan<'a>);
 
-impl FilesOf {
-    fn new(finder: LocalFinder) -> std::io::Result<Self> {
-        match finder.names {
-            Names::One(path) => Ok(Self::One(Some(path))),
-            Names::Walk(walk) => {
-                let stream = walk.start().map_err(std::io::Error::other)?;
-                Ok(Self::Walk(Box::new(stream)))
-            }
-            Names::List(..) => Err(std::io::Error::other("a list of files is not read back")),
-        }
-    }
-}
-
-impl Iterator for FilesOf {
+impl Iterator for FilesOf<'_> {
     type Item = RelPath;
 
     fn next(&mut self) -> Option<RelPath> {
-        match self {
-            FilesOf::One(path) => path.take(),
-            FilesOf::Walk(stream) => loop {
-                let mut one = Vec::with_capacity(1);
-                stream.next_batch(1, &mut one);
-                if let Found::File(path) = one.pop()? {
-                    return Some(path);
-                }
-            },
+        let mut one = Vec::with_capacity(1);
+        while self.0.next_now(1, &mut one).ok()? || !one.is_empty() {
+            if let Some(Met::Object(Found::File(path))) = one.pop() {
+                return Some(path);
+            }
         }
+        None
     }
 }

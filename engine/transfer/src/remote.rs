@@ -4,14 +4,16 @@ mod below;
 mod lines;
 mod names;
 mod offer;
+#[cfg(test)]
+mod tests;
 mod tree;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use azuring_azure::{Access, BlobEntry, Course, ListInclude, ListItem, ListPage, ListRequest, Wanted, Which};
+use azuring_azure::{Access, BlobEntry, ListInclude, ListItem, ListPage, Wanted, Which};
 use azuring_job::choices::{ListOfFiles, PermanentDelete};
 use azuring_job::durable::RemotePosition;
 use azuring_job::end_error::EndError;
@@ -30,7 +32,9 @@ use azuring_plan::name::{directory_prefix, encode_path};
 use azuring_ring::{IoPath, LaneRuntime};
 use tokio::sync::Semaphore;
 
+use crate::pages::{PageOptions, Pages};
 use crate::planner::Planner;
+use crate::scan::{Halt, Met, Outlet, Pulled};
 
 use names::Names;
 use tree::Tree;
@@ -108,21 +112,6 @@ type Listed = Box<BlobEntry>;
 /// Listings under way: prefixes, each with the marker of its next page.
 type Listings = Vec<(String, Option<String>)>;
 
-/// Why the planner goes no further.
-enum Halt {
-    /// The job is stopping.
-    Stopping,
-    /// The source cannot be listed, or is not there.
-    Failed(Box<Failure>),
-}
-
-impl From<Box<Failure>> for Halt {
-    fn from(failure: Box<Failure>) -> Self {
-        // Somebody has interrupted the listing; that is no fault of it.
-        if failure.kind == FailureKind::Interrupted { Self::Stopping } else { Self::Failed(failure) }
-    }
-}
-
 /// What the planner has answered: whether the job goes on.
 fn going(on: bool) -> Result<(), Halt> {
     if on { Ok(()) } else { Err(Halt::Stopping) }
@@ -134,26 +123,13 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
     let session = &planner.shared.session;
     match LaneRuntime::new(&threads) {
         Ok(runtime) => runtime.block_on(async {
-            let cut = Rc::new(Cut::default());
-            let client = session.client();
-            let mut remote = Remote {
-                source,
-                client,
-                permits: Semaphore::new(source.at_once.min(LINES_AT_ONCE)),
-                latency_us: RefCell::new(new_histogram()),
-                base: String::new(),
-                stub: None,
-                refused: None,
-                resumed: planner.remote_position(),
-                place: RefCell::default(),
-                under_way: RefCell::default(),
-                told_disorder: Cell::new(false),
-                listed: RefCell::default(),
-                cut: Rc::clone(&cut),
-            };
-            let found = cut.watch_reading(&session.verdict, remote.run(planner)).await;
-            if let Err(Halt::Failed(failure)) = found {
-                planner.halt(*failure);
+            let remote = Rc::new(Remote::new(source, planner.shared, planner.remote_position()));
+            let cut = &remote.cut;
+            let mut scan = scan(&remote);
+            if remote.resumed.is_some() || planner.resume() {
+                // Whenever the scan stands, none of its requests is in flight.
+                let expand = async |planner: &mut Planner<'_>| remote.expand(planner).await;
+                cut.watch_reading(&session.verdict, planner.pull(&mut scan, expand)).await;
             }
             planner.end();
             // A line may turn out to be a directory whenever a lane comes to it, and again in a later pass.
@@ -176,17 +152,22 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
     }
 }
 
+/// The scan of a remote source.
+fn scan<'a>(remote: &Rc<Remote<'a>>) -> Pulled<'a> {
+    let run = Rc::clone(remote);
+    Pulled::new(Rc::clone(&remote.out), async move { run.run().await })
+}
+
 struct Remote<'a> {
     source: &'a RemoteSource,
+    shared: &'a Shared,
     client: Client,
     permits: Semaphore,
     latency_us: RefCell<hdrhistogram::Histogram<u64>>,
-    /// What the relative paths of the blobs leave out.
-    base: String,
-    /// The stub of the directory that is the source.
-    stub: Option<Box<BlobEntry>>,
-    /// Why it is not known whether the source is a blob.
-    refused: Option<Box<Failure>>,
+    /// Takes what is met.
+    out: Rc<Outlet>,
+    /// What the relative paths of the blobs leave out, when that is known.
+    base: OnceCell<String>,
     /// Where an earlier run of the job stood.
     resumed: Option<RemotePosition>,
     /// Where this one stands.
@@ -197,25 +178,48 @@ struct Remote<'a> {
     told_disorder: Cell<bool>,
     /// Where the listings of lines that are directories stand: they go on there when they are tried again.
     listed: RefCell<HashMap<TransferId, String>>,
-    cut: Rc<Cut>,
+    /// Entries of a page, where they are not as many as the service likes.
+    page_entries: Option<u32>,
+    cut: Cut,
 }
 
-impl Remote<'_> {
-    async fn run(&mut self, planner: &mut Planner<'_>) -> Result<(), Halt> {
-        let source = self.source;
-        if let Some(resumed) = &self.resumed {
-            self.under_way.replace(resumed.listings.clone());
-            self.place.replace(RemotePosition { listings: Vec::new(), ..resumed.clone() });
-        } else if !planner.resume() {
-            // An earlier run has seen that there is nothing.
-            return Ok(());
+impl<'a> Remote<'a> {
+    fn new(source: &'a RemoteSource, shared: &'a Shared, resumed: Option<RemotePosition>) -> Self {
+        let mut place = resumed.clone().unwrap_or_default();
+        let under_way = std::mem::take(&mut place.listings);
+        Self {
+            source,
+            shared,
+            client: shared.session.client(),
+            permits: Semaphore::new(source.at_once.min(LINES_AT_ONCE)),
+            latency_us: RefCell::new(new_histogram()),
+            out: Rc::default(),
+            base: OnceCell::new(),
+            resumed,
+            place: RefCell::new(place),
+            under_way: RefCell::new(under_way),
+            told_disorder: Cell::new(false),
+            listed: RefCell::default(),
+            page_entries: None,
+            cut: Cut::default(),
         }
+    }
+
+    /// What the relative paths of the blobs leave out.
+    fn base(&self) -> &str {
+        self.base.get().map_or("", String::as_str)
+    }
+
+    async fn run(&self) -> Result<(), Halt> {
+        let (source, shared) = (self.source, self.shared);
+        // The stub of the directory that is the source, and why it is not known whether the source is a blob.
+        let (mut stub, mut refused) = (None, None);
         if source.versions.is_some() {
-            return self.versions(planner);
+            return self.versions().await;
         }
         let mut went_on = false;
         let was_blob = self.resumed.as_ref().map(|resumed| resumed.is_blob);
-        let container = planner.shared.session.end.container().to_owned();
+        let container = shared.session.end.container().to_owned();
         let shape = match &source.path {
             RemotePath::Container => RemoteShape::Container { name: &container },
             RemotePath::Contents { prefix } => RemoteShape::Contents { prefix },
@@ -224,79 +228,74 @@ impl Remote<'_> {
             }
             RemotePath::Object { name } if was_blob == Some(true) => RemoteShape::Blob { name },
             RemotePath::Object { name } if was_blob == Some(false) && source.permanent.is_none() => {
-                if let (Task::Remove(_), Single::Stub(entry)) =
-                    (&planner.shared.task, self.single(planner, name).await?)
-                {
-                    self.stub = Some(entry);
+                if let (Task::Remove(_), Single::Stub(entry)) = (&shared.task, self.single(name).await?) {
+                    stub = Some(entry);
                 }
                 RemoteShape::Directory { prefix: name }
             }
             RemotePath::Object { name } if source.permanent.is_some() => {
-                self.begin(planner, RemoteShape::Directory { prefix: name })?;
-                if self.resumed.is_some() && !planner.resume() {
-                    return Ok(());
-                }
+                self.begin(RemoteShape::Directory { prefix: name }).await?;
                 went_on = true;
                 if self.resumed.as_ref().is_none_or(RemotePosition::is_first) {
-                    self.states_of(planner, name, name.rfind('/').map_or(0, |slash| slash + 1)).await?;
+                    self.states_of(name, name.rfind('/').map_or(0, |slash| slash + 1)).await?;
                 }
                 RemoteShape::Directory { prefix: name }
             }
-            RemotePath::Object { name } => match self.single(planner, name).await? {
-                Single::None | Single::Stub(_) if self.names_state(planner) => {
-                    let url = &planner.shared.session.end;
+            RemotePath::Object { name } => match self.single(name).await? {
+                Single::None | Single::Stub(_) if self.names_state() => {
+                    let url = &shared.session.end;
                     let text = format!("there is no such snapshot or version of {url}");
                     return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
                 }
                 Single::Blob(entry) => {
-                    let into_directory = self.begin_task(planner, RemoteShape::Blob { name })?;
+                    let into_directory = self.begin_task(RemoteShape::Blob { name })?;
                     let at = name.rfind('/').map_or(0, |slash| slash + 1);
-                    let item = BlobItem { entry, relative_at: at, known: self.known(planner) };
+                    let item = BlobItem { entry, relative_at: at, known: self.known() };
                     if source.leaves_out_link(&item) {
-                        self.skip_link(planner, item)?;
+                        self.skip_link(item).await;
                     } else if source.wants(&item) {
-                        self.hand_over(planner, item)?;
+                        self.hand_over(item).await;
                     }
                     // With the blob: a job that goes on does not ask for it again.
-                    return self.begun(planner, true, into_directory);
+                    self.begun(true, into_directory).await;
+                    return Ok(());
                 }
                 Single::Stub(entry) => {
-                    self.stub = Some(entry);
+                    stub = Some(entry);
                     RemoteShape::Directory { prefix: name }
                 }
-                Single::Unknown(refused) => {
-                    self.refused = Some(refused);
+                Single::Unknown(failure) => {
+                    refused = Some(failure);
                     RemoteShape::Directory { prefix: name }
                 }
                 Single::None => RemoteShape::Directory { prefix: name },
             },
         };
-        self.base = match shape {
+        let base = self.base.get_or_init(|| match shape {
             RemoteShape::Directory { prefix } => directory_prefix(prefix),
             RemoteShape::Contents { prefix } => prefix.to_owned(),
             RemoteShape::Container { .. } | RemoteShape::Blob { .. } => String::new(),
-        };
+        });
         let is_directory = matches!(shape, RemoteShape::Directory { .. });
         if self.resumed.is_some() && !went_on {
-            self.begin(planner, shape)?;
-            if !planner.resume() || matches!(shape, RemoteShape::Blob { .. }) {
+            self.begin(shape).await?;
+            if matches!(shape, RemoteShape::Blob { .. }) {
                 return Ok(());
             }
         }
         if source.list.is_some() {
             // The list says what is there: nothing is asked.
             if self.resumed.is_none() {
-                self.begin(planner, shape)?;
+                self.begin(shape).await?;
             }
-            return self.listed(planner).await;
+            return self.listed().await;
         }
-        let base = self.base.clone();
         let included: Vec<String> = match source.filter.include_paths(source.recursive) {
             // Paths that are not UTF-8 name no blob.
             Some(paths) => {
                 paths.iter().filter_map(|path| Some(base.clone() + str::from_utf8(path).ok()?)).collect()
             }
-            None => vec![base],
+            None => vec![base.clone()],
         };
         let is_included = source.filter.include_paths(source.recursive).is_some();
         let mut begun = self.resumed.is_some() || source.permanent.is_some();
@@ -305,82 +304,81 @@ impl Remote<'_> {
             let path = is_included.then(|| prefix.clone());
             let mut tree = self.tree(prefix, path);
             let mut names = Names::default();
-            while let Some(page) = tree.next_page(self, planner).await? {
+            while let Some(page) = tree.next_page(self).await? {
                 if !begun && tree.seen {
                     // Only now is it known that the directory exists.
-                    self.begin(planner, shape)?;
+                    self.begin(shape).await?;
                     begun = true;
                 }
-                self.offer_page(planner, page, &mut names, tree.is_disordered()).await?;
+                self.out.rises(page.order.filter(|_| !is_included && !self.keeps()));
+                self.offer_page(page, &mut names, tree.is_disordered()).await?;
                 if begun && tree.may_stand() {
-                    self.stands(planner, |place| {
+                    self.stands(|place| {
                         place.included = n + u64::from(tree.is_done());
-                        place.listings.clone_from(tree.listings());
-                    })?;
+                        place.listings = tree.listings();
+                    })
+                    .await;
                 }
             }
         }
-        if let (false, Some(refused)) = (begun, self.refused.take()) {
+        if let (false, Some(refused)) = (begun, refused) {
             return Err(refused.into());
         }
-        if let (Some(entry), Task::Remove(_), true) =
-            (self.stub.take(), &planner.shared.task, source.recursive)
-        {
+        if let (Some(entry), Task::Remove(_), true) = (stub, &shared.task, source.recursive) {
             // After everything below it. To the filters it is the source, whose path is empty.
             let (whole, base) = (entry.name.len(), entry.name.rfind('/').map_or(0, |slash| slash + 1));
             let item = BlobItem { entry, relative_at: whole, known: Known::Listed };
             if !source.wants(&item) {
                 return Ok(());
             }
-            return self.hand_over(planner, BlobItem { relative_at: base, ..item });
+            self.out.rises(None);
+            self.hand_over(BlobItem { relative_at: base, ..item }).await;
+            return Ok(());
         }
         // As AzCopy has it, there being nothing to remove or to change is no error.
-        if !begun && is_directory && matches!(planner.shared.task, Task::Download(_)) {
-            let url = planner.shared.session.end.to_string();
+        if !begun && is_directory && matches!(shared.task, Task::Download(_)) {
+            let url = shared.session.end.to_string();
             let text = format!("there is no blob and no directory at {url}");
             return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
         }
-        if !begun && matches!(planner.shared.task, Task::Download(_)) {
-            self.begin(planner, shape)?;
+        if !begun && matches!(shared.task, Task::Download(_)) {
+            self.begin(shape).await?;
         }
         Ok(())
     }
 
     /// The deleted snapshots and versions of one blob, whose path begins at `relative_at`.
-    async fn states_of(&self, planner: &mut Planner<'_>, name: &str, relative_at: usize) -> Result<(), Halt> {
-        let (mut marker, mut course) = (None, Course::default());
-        loop {
-            let page = self.page(planner, (name, false, marker.as_deref(), None), &mut course).await?;
-            for item in page.items {
+    async fn states_of(&self, name: &str, relative_at: usize) -> Result<(), Halt> {
+        let mut listing = Pages::all(name.to_owned());
+        while !listing.is_done() {
+            for item in self.page(&mut listing, &self.pages()).await?.items {
                 match item {
                     ListItem::Blob(entry) if entry.name == name => {
                         let item = BlobItem { entry, relative_at, known: Known::Version };
                         if self.source.wants(&item) {
-                            self.hand_over(planner, item)?;
+                            self.hand_over(item).await;
                         }
                     }
                     // No name that begins with this one comes before it, whatever the order.
                     _ => return Ok(()),
                 }
             }
-            marker = page.next;
-            if marker.is_none() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Tells the task what kind of source it is.
-    fn begin(&self, planner: &mut Planner<'_>, shape: RemoteShape<'_>) -> Result<(), Halt> {
-        let into_directory = self.begin_task(planner, shape)?;
-        self.begun(planner, matches!(shape, RemoteShape::Blob { .. }), into_directory)
+    async fn begin(&self, shape: RemoteShape<'_>) -> Result<(), Halt> {
+        let into_directory = self.begin_task(shape)?;
+        self.begun(matches!(shape, RemoteShape::Blob { .. }), into_directory).await;
+        Ok(())
     }
 
     /// The same, which is still to be noted; whether the destination is a directory.
-    fn begin_task(&self, planner: &Planner<'_>, shape: RemoteShape<'_>) -> Result<bool, Halt> {
+    fn begin_task(&self, shape: RemoteShape<'_>) -> Result<bool, Halt> {
         let recursive = self.source.recursive || self.source.list.is_some();
         let was = self.resumed.as_ref().map(|resumed| resumed.into_directory);
-        Ok(match &planner.shared.task {
+        Ok(match &self.shared.task {
             Task::Download(task) => task.begin(shape, recursive, was)?,
             // Without recursion a removal or change takes the blobs directly below, as AzCopy does.
             Task::Remove(_) | Task::SetProperties(_) | Task::Upload(_) => false,
@@ -388,22 +386,18 @@ impl Remote<'_> {
     }
 
     /// Notes how the names of everything that follows are made, before any of it is recorded.
-    fn begun(&self, planner: &mut Planner<'_>, is_blob: bool, into_directory: bool) -> Result<(), Halt> {
+    async fn begun(&self, is_blob: bool, into_directory: bool) {
         if self.resumed.is_some() {
-            return Ok(planner.claim_again()?);
+            return self.out.give(Met::Begins).await;
         }
-        self.stands(planner, |place| (place.is_blob, place.into_directory) = (is_blob, into_directory))
+        self.stands(|place| (place.is_blob, place.into_directory) = (is_blob, into_directory)).await;
     }
 
-    /// Says where the scan stands, everything before having been handed over.
-    fn stands(
-        &self,
-        planner: &mut Planner<'_>,
-        change: impl FnOnce(&mut RemotePosition),
-    ) -> Result<(), Halt> {
-        let mut place = self.place.borrow_mut();
-        change(&mut place);
-        going(planner.stands(&place))
+    /// Says where the scan stands, everything before having been given.
+    async fn stands(&self, change: impl FnOnce(&mut RemotePosition)) {
+        change(&mut self.place.borrow_mut());
+        let place = self.place.borrow().encode();
+        self.out.stands(place).await;
     }
 
     /// What is below a prefix, of an included path; what an earlier run had under way goes on.
@@ -412,14 +406,14 @@ impl Remote<'_> {
     }
 
     /// The blob of this name, if there is one that is not the stub of a directory.
-    async fn single(&self, planner: &Planner<'_>, name: &str) -> Result<Single, Halt> {
+    async fn single(&self, name: &str) -> Result<Single, Halt> {
         let blob = encode_path(name);
         // A URL that names a snapshot or a version names one blob.
-        let which = planner.shared.session.end.which();
-        let asked = self.ask(planner, async || self.client.facts(&blob, which).await).await;
+        let which = self.shared.session.end.which();
+        let asked = self.ask(async || self.client.facts(&blob, which).await).await;
         match asked {
             Ok(mut facts) => {
-                let is_stub = facts.hdi_isfolder() && !self.is_change(planner);
+                let is_stub = facts.hdi_isfolder() && !self.is_change();
                 if let Some(version) = which.version {
                     facts.version_id = Some(version.into());
                 }
@@ -437,44 +431,40 @@ impl Remote<'_> {
             // A credential that may list and not read: what is below can be found all the same.
             Err(gave_up) if gave_up.forbidden() => {
                 let error = gave_up.error.expect("it was just seen");
-                let failure =
-                    Failure::request("", &error, 1, planner.shared.session.end.credential(), Access::Read);
+                let credential = self.shared.session.end.credential();
+                let failure = Failure::request("", &error, 1, credential, Access::Read);
                 Ok(Single::Unknown(Box::new(failure)))
             }
-            Err(gave_up) => Err(gave_up.for_object(&planner.shared.session, "").into()),
+            Err(gave_up) => Err(gave_up.for_object(&self.shared.session, "").into()),
         }
     }
 
-    fn names_state(&self, planner: &Planner<'_>) -> bool {
-        planner.shared.session.end.names_state()
+    fn names_state(&self) -> bool {
+        self.shared.session.end.names_state()
     }
 
     /// How much is known of the blob that is the source.
-    fn known(&self, planner: &Planner<'_>) -> Known {
-        if self.names_state(planner) { Known::Version } else { Known::Listed }
+    fn known(&self) -> Known {
+        if self.names_state() { Known::Version } else { Known::Listed }
     }
 
-    fn is_change(&self, planner: &Planner<'_>) -> bool {
-        !matches!(planner.shared.task, Task::Download(_)) && !self.source.recursive
+    fn is_change(&self) -> bool {
+        !matches!(self.shared.task, Task::Download(_)) && !self.source.recursive
     }
 
     /// Whether an excluded path lies below this prefix, so that listing all of it would list what nobody wants.
     fn excludes_below(&self, prefix: &str) -> bool {
-        let relative = prefix.strip_prefix(&self.base).unwrap_or(prefix).as_bytes();
+        let relative = prefix.strip_prefix(self.base()).unwrap_or(prefix).as_bytes();
         self.source.filter.excluded_paths().iter().any(|path| path.starts_with(relative))
     }
 
     fn prunes(&self, prefix: &str) -> bool {
-        let relative = prefix.strip_prefix(&self.base).unwrap_or(prefix);
+        let relative = prefix.strip_prefix(self.base()).unwrap_or(prefix);
         self.source.filter.prunes(relative.strip_suffix('/').unwrap_or(relative).as_bytes())
     }
 
-    async fn page(
-        &self,
-        planner: &Planner<'_>,
-        (prefix, delimiter, marker, max_results): (&str, bool, Option<&str>, Option<u32>),
-        course: &mut Course,
-    ) -> Result<ListPage, Halt> {
+    /// What is asked of the pages of the source.
+    fn pages(&self) -> PageOptions {
         let permanent = self.source.permanent;
         let include = ListInclude {
             metadata: permanent.is_none(),
@@ -483,49 +473,41 @@ impl Remote<'_> {
             deleted: permanent.is_some(),
             ..ListInclude::default()
         };
-        let wanted = self.source.wanted;
-        let list = ListRequest { prefix, delimiter, marker, include, max_results, wanted };
-        let page = self.ask(planner, async || self.client.list(&list, course).await).await;
-        page.map_err(|gave_up| gave_up.for_listing(&planner.shared.session, "").into())
+        PageOptions { include, wanted: self.source.wanted, entries: self.page_entries }
     }
 
-    async fn ask<T>(
-        &self,
-        planner: &Planner<'_>,
-        send: impl AsyncFnMut() -> Result<T, EndError>,
-    ) -> Result<T, GaveUp> {
-        self.ask_of(planner.shared, send).await
+    async fn page(&self, listing: &mut Pages, pages: &PageOptions) -> Result<ListPage, Halt> {
+        let page = listing.next(&self.sender(), &self.client, pages).await;
+        page.map_err(|gave_up| gave_up.for_listing(&self.shared.session, "").into())
     }
 
-    async fn ask_of<T>(
-        &self,
-        shared: &Shared,
-        mut send: impl AsyncFnMut() -> Result<T, EndError>,
-    ) -> Result<T, GaveUp> {
-        let session = &shared.session;
-        let sender = Sender {
+    async fn ask<T>(&self, mut send: impl AsyncFnMut() -> Result<T, EndError>) -> Result<T, GaveUp> {
+        request(&self.sender(), 0, Begin::UnlessStopping, async |_| send().await).await
+    }
+
+    fn sender(&self) -> Sender<'_> {
+        let session = &self.shared.session;
+        Sender {
             session,
             counters: session.progress.planner(),
             permits: &self.permits,
             latency_us: &self.latency_us,
             notice: &|_| {},
             cut: &self.cut,
-        };
-        request(&sender, 0, Begin::UnlessStopping, async |_| send().await).await
+        }
     }
 
     /// Tells of a blob that stands for a symbolic link, and is left out.
-    fn skip_link(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
-        let transfer = planner.shared.task.transfer(&planner.shared.session, &Found::Blob(Box::new(item)));
-        going(planner.skip(transfer, SkippedKind::Symlink))
+    async fn skip_link(&self, item: BlobItem) {
+        self.out.give(Met::Skipped(Found::Blob(Box::new(item)), SkippedKind::Symlink)).await;
     }
 
-    fn hand_over(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
-        let found = Found::Blob(Box::new(item));
-        if planner.finds_again(&found) {
-            return Ok(());
-        }
-        going(planner.push(found))
+    async fn refuse(&self, failure: Failure) {
+        self.out.give(Met::Refused(Box::new(failure))).await;
+    }
+
+    async fn hand_over(&self, item: BlobItem) {
+        self.out.give(Met::Object(Found::Blob(Box::new(item)))).await;
     }
 }
 

@@ -11,7 +11,7 @@ use azuring_lane::{gather, settle};
 use azuring_ring::IoPath;
 use crossbeam::sync::WaitGroup;
 
-use crate::planner;
+use crate::finding;
 use crate::source::Finder;
 
 type LaneThread = std::thread::JoinHandle<std::io::Result<LaneResult>>;
@@ -56,7 +56,7 @@ pub(crate) fn start(
     // sockets of one lane would leave none for the next.
     ready.wait();
     let theirs = Arc::clone(shared);
-    let plan = move || planner::run(finder, &theirs, &messages);
+    let plan = move || finding::run(finder, &theirs, &messages);
     match std::thread::Builder::new().name("planner".to_owned()).spawn(plan) {
         Ok(planner) => (lanes, Some(planner)),
         Err(error) => {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::Poll;
 
-use azuring_azure::{Course, ListInclude, ListItem, ListPage, ListRequest};
+use azuring_azure::{ListInclude, ListItem, ListPage};
 use azuring_job::durable::With;
 use azuring_job::entry::{BlobItem, Entry, Found, Known};
 use azuring_job::failure::Failure;
@@ -14,9 +14,11 @@ use azuring_job::outcome::TransferId;
 use azuring_lane::request::GaveUp;
 use azuring_lane::shared::Shared;
 
+use crate::pages::{PageOptions, Pages};
 use crate::planner::Planner;
+use crate::scan::Halt;
 
-use super::{Halt, Remote, going};
+use super::{Remote, going};
 
 /// Listings under way at a time.
 const AT_ONCE: usize = 32;
@@ -27,12 +29,11 @@ const PAGE_BLOBS: u32 = 1_000;
 struct Below {
     id: TransferId,
     item: Box<BlobItem>,
-    prefix: String,
-    /// The next page, where it is not the first.
-    marker: Option<String>,
+    listing: Pages,
     /// There is something.
     seen: bool,
-    course: Course,
+    /// An earlier run has listed all of it.
+    was_complete: bool,
 }
 
 type Asking<'a> = Pin<Box<dyn Future<Output = (Below, Result<ListPage, GaveUp>)> + 'a>>;
@@ -49,7 +50,7 @@ impl Remote<'_> {
             while asking.len() < AT_ONCE
                 && let Some(below) = waiting.pop_front()
             {
-                asking.push(Box::pin(self.next_below(shared, below)));
+                asking.push(Box::pin(self.next_below(below)));
             }
             if asking.is_empty() {
                 return Ok(());
@@ -59,7 +60,8 @@ impl Remote<'_> {
                 Ok(page) => waiting.extend(self.take_below(planner, below, page)?),
                 Err(gave_up) => {
                     let failure = gave_up.for_listing(&shared.session, &below.item.object());
-                    self.listed.borrow_mut().extend(below.marker.map(|marker| (below.id, marker)));
+                    let stands = below.listing.marker().map(|marker| (below.id, marker.to_owned()));
+                    self.listed.borrow_mut().extend(stands);
                     planner.not_done(Entry { id: below.id, found: Found::Blob(below.item) }, failure);
                     going(!shared.session.verdict.stopping())?;
                 }
@@ -79,24 +81,17 @@ impl Remote<'_> {
         };
         // This run may have begun as well, and failed.
         let marker = self.listed.borrow_mut().remove(&id).or_else(before);
-        let (seen, course) = (marker.is_some(), Course::default());
-        Some(Below { id, item, prefix, marker, seen, course })
+        let (seen, was_complete) = (marker.is_some(), marker.as_deref() == Some(""));
+        Some(Below { id, item, listing: Pages::at(prefix, marker), seen, was_complete })
     }
 
-    async fn next_below(&self, shared: &Shared, mut below: Below) -> (Below, Result<ListPage, GaveUp>) {
-        if below.marker.as_deref() == Some("") {
+    async fn next_below(&self, mut below: Below) -> (Below, Result<ListPage, GaveUp>) {
+        if below.was_complete {
             return (below, Ok(ListPage::default()));
         }
-        let list = ListRequest {
-            prefix: &below.prefix,
-            marker: below.marker.as_deref(),
-            include: ListInclude { metadata: true, ..ListInclude::default() },
-            max_results: Some(PAGE_BLOBS),
-            wanted: self.source.wanted,
-            ..ListRequest::default()
-        };
-        let course = &mut below.course;
-        let page = self.ask_of(shared, async || self.client.list(&list, course).await).await;
+        let include = ListInclude { metadata: true, ..ListInclude::default() };
+        let pages = PageOptions { include, wanted: self.source.wanted, entries: Some(PAGE_BLOBS) };
+        let page = below.listing.next(&self.sender(), &self.client, &pages).await;
         (below, page)
     }
 
@@ -107,14 +102,12 @@ impl Remote<'_> {
         mut below: Below,
         page: ListPage,
     ) -> Result<Option<Below>, Halt> {
-        let was_complete = below.marker.as_deref() == Some("");
         below.seen |= !page.items.is_empty();
-        let next = page.next.unwrap_or_default();
-        if !was_complete && below.seen {
+        if !below.was_complete && below.seen {
             let mut found = Vec::new();
             for entry in page.items {
                 let ListItem::Blob(entry) = entry else { continue };
-                if !entry.name.starts_with(&below.prefix) {
+                if !entry.name.starts_with(below.listing.prefix()) {
                     continue;
                 }
                 let item = BlobItem { entry, relative_at: below.item.relative_at, known: Known::Listed };
@@ -122,10 +115,10 @@ impl Remote<'_> {
                     found.push(Found::Blob(Box::new(item)));
                 }
             }
+            let next = below.listing.marker().unwrap_or_default();
             going(planner.push_below(found, &With::Below(below.id, next.as_bytes())))?;
         }
-        if !next.is_empty() {
-            below.marker = Some(next);
+        if !below.was_complete && !below.listing.is_done() {
             return Ok(Some(below));
         }
         if below.seen {

@@ -11,26 +11,25 @@ use azuring_plan::download::RemotePath;
 use azuring_plan::name::{check, escape};
 
 use crate::list_reader::ListReader;
-use crate::planner::Planner;
+use crate::scan::{Halt, Met};
 
 use super::names::Names;
-use super::{Halt, Remote, Single, going};
+use super::{Remote, Single};
 
 /// A line of a list that may be a blob: which line, and the blob's name.
 type Line = (u64, String);
 
 impl Remote<'_> {
     /// The blobs named in a list. None of them is asked for: whoever transfers one finds out whether it is there.
-    pub(super) async fn listed(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
+    pub(super) async fn listed(&self) -> Result<(), Halt> {
         let mut lines = ListReader::of_blobs(self.source.list.as_ref().expect("there is a list"))?;
         let (mut entries, mut names, mut line) = (Vec::new(), Vec::new(), 0);
-        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
+        while lines.next(&mut entries, &|| self.shared.session.verdict.stopping())? {
             if let Some(text) = lines.notice() {
-                going(planner.notice(text))?;
+                self.out.give(Met::Notice(text)).await;
             }
-            self.lines(planner, &mut names).await?;
-            self.done(planner, line)?;
-            self.expand(planner).await?;
+            self.lines(&mut names).await?;
+            self.done(line).await;
             for entry in entries.drain(..) {
                 line += 1;
                 if self.is_done(line - 1) {
@@ -40,57 +39,57 @@ impl Remote<'_> {
                     Ok(path) => path,
                     Err(error) => {
                         let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
-                        going(planner.refuse(failure))?;
+                        self.refuse(failure).await;
                         continue;
                     }
                 };
                 let bad_name =
                     || Failure::new(FailureKind::Name, &escape(&path), "no blob can have this name");
-                let name = str::from_utf8(&path).map(|path| self.base.clone() + path);
+                let name = str::from_utf8(&path).map(|path| self.base().to_owned() + path);
                 match name {
                     Ok(name) if check(&name).is_ok() => {
                         if self.is_left_out(&name) {
                             continue;
                         }
-                        if let Some(stored) = planner.shared.session.end.takes_for(&name) {
+                        if let Some(stored) = self.shared.session.end.takes_for(&name) {
                             let failure = Failure::other_name(&escape(&path), &stored);
-                            going(planner.refuse(failure))?;
+                            self.refuse(failure).await;
                             continue;
                         }
                         if name.ends_with('/') {
                             // In their order, so that the scan stands somewhere.
-                            self.lines(planner, &mut names).await?;
+                            self.lines(&mut names).await?;
                             let missing = "there is no such directory";
                             let missing = Failure::new(FailureKind::Missing, &escape(&path), missing);
-                            self.listed_directory(planner, (line - 1, name), missing).await?;
+                            self.listed_directory((line - 1, name), missing).await?;
                             continue;
                         }
                         if self.source.permanent.is_some() {
-                            self.states_of(planner, &name, self.base.len()).await?;
+                            self.states_of(&name, self.base().len()).await?;
                             continue;
                         }
                         names.push((line - 1, name));
                     }
-                    _ => going(planner.refuse(bad_name()))?,
+                    _ => self.refuse(bad_name()).await,
                 }
             }
         }
-        self.lines(planner, &mut names).await?;
-        self.ended(planner, line)
+        self.lines(&mut names).await?;
+        self.ended(line)
     }
 
     /// Whether filters leave out what a line names, whatever it is. One that only says which names files may have does not
     /// concern a directory, but what is in it.
     fn is_left_out(&self, name: &str) -> bool {
         let filter = &self.source.filter;
-        let relative = &name[self.base.len()..];
+        let relative = &name[self.base().len()..];
         let relative = relative.strip_suffix('/').unwrap_or(relative).as_bytes();
         filter.prunes(relative) || (!self.source.recursive && !filter.passes_name(relative))
     }
 
     /// Whether a line is known to be no blob that takes part: what is left is a directory.
     fn may_only_be_directory(&self, name: &str) -> bool {
-        !self.source.filter.passes_name(&name.as_bytes()[self.base.len()..])
+        !self.source.filter.passes_name(&name.as_bytes()[self.base().len()..])
     }
 
     /// Whether an earlier run has done a line.
@@ -99,21 +98,22 @@ impl Remote<'_> {
     }
 
     /// Says that all lines before this one were handed over.
-    fn done(&self, planner: &mut Planner<'_>, line: u64) -> Result<(), Halt> {
+    async fn done(&self, line: u64) {
         let is_behind = self.resumed.as_ref().is_some_and(|resumed| line <= resumed.lines);
         if is_behind {
-            return Ok(());
+            return;
         }
-        self.stands(planner, |place| {
+        self.stands(|place| {
             place.lines = line;
             place.listings.clear();
         })
+        .await;
     }
 
     /// The list has ended after so many lines.
-    fn ended(&self, planner: &Planner<'_>, lines: u64) -> Result<(), Halt> {
+    fn ended(&self, lines: u64) -> Result<(), Halt> {
         let Some(resumed) = &self.resumed else { return Ok(()) };
-        if planner.shared.session.verdict.stopping() || (lines > 0 && lines >= resumed.lines) {
+        if self.shared.session.verdict.stopping() || (lines > 0 && lines >= resumed.lines) {
             return Ok(());
         }
         Err(Failure::other_list(lines).into())
@@ -121,28 +121,31 @@ impl Remote<'_> {
 
     /// Whether it has to be known what a line is before it is handed over: its time or type decides, a dry run is to tell
     /// the truth, or what is below a directory's stub is to be removed with it.
-    fn asks_about_lines(&self, planner: &Planner<'_>) -> bool {
-        let changes = matches!(planner.shared.task, Task::Remove(_) | Task::SetProperties(_));
+    fn asks_about_lines(&self) -> bool {
+        let changes = matches!(self.shared.task, Task::Remove(_) | Task::SetProperties(_));
         self.source.filter.needs_facts()
-            || planner.shared.session.options.dry_run
+            || self.shared.session.options.dry_run
             || (changes && self.source.recursive)
     }
 
     /// Lines that may be blobs; asked about, many at a time, only when that decides something.
-    async fn lines(&self, planner: &mut Planner<'_>, names: &mut Vec<Line>) -> Result<(), Halt> {
-        let asks = self.asks_about_lines(planner);
+    async fn lines(&self, names: &mut Vec<Line>) -> Result<(), Halt> {
+        let asks = self.asks_about_lines();
         if !asks && !names.iter().any(|(_, name)| self.may_only_be_directory(name)) {
             // The usual case costs no more than the names.
-            return names.drain(..).try_for_each(|(_, name)| self.named(planner, name));
+            for (_, name) in names.drain(..) {
+                self.named(name).await;
+            }
+            return Ok(());
         }
         while !names.is_empty() {
             let some: Vec<Line> = names.drain(..names.len().min(LINES_AT_ONCE)).collect();
-            let looking = some.iter().map(|(_, name)| self.looked_up(planner, name, asks)).collect();
+            let looking = some.iter().map(|(_, name)| self.looked_up(name, asks)).collect();
             let found = join_all(looking).await;
             for (line, single) in some.into_iter().zip(found) {
                 match single? {
-                    Some(single) => self.line(planner, line, single).await?,
-                    None => self.named(planner, line.1)?,
+                    Some(single) => self.line(line, single).await?,
+                    None => self.named(line.1).await,
                 }
             }
         }
@@ -150,97 +153,95 @@ impl Remote<'_> {
     }
 
     /// A line of which nothing is asked.
-    fn named(&self, planner: &mut Planner<'_>, name: String) -> Result<(), Halt> {
+    async fn named(&self, name: String) {
         let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
-        self.hand_over(planner, BlobItem { entry, relative_at: self.base.len(), known: Known::Named })
+        self.hand_over(BlobItem { entry, relative_at: self.base().len(), known: Known::Named }).await;
     }
 
     /// What stands at the name of a line; `None` where that does not matter.
-    async fn looked_up(&self, planner: &Planner<'_>, name: &str, asks: bool) -> Result<Option<Single>, Halt> {
+    async fn looked_up(&self, name: &str, asks: bool) -> Result<Option<Single>, Halt> {
         if asks || self.may_only_be_directory(name) {
-            return self.single(planner, name).await.map(Some);
+            return self.single(name).await.map(Some);
         }
         Ok(None)
     }
 
     /// A line of which it is known what it is.
-    async fn line(&self, planner: &mut Planner<'_>, (line, name): Line, single: Single) -> Result<(), Halt> {
-        let item = |entry| BlobItem { entry, relative_at: self.base.len(), known: Known::Listed };
-        let object = escape(&name.as_bytes()[self.base.len()..]);
+    async fn line(&self, (line, name): Line, single: Single) -> Result<(), Halt> {
+        let item = |entry| BlobItem { entry, relative_at: self.base().len(), known: Known::Listed };
+        let object = escape(&name.as_bytes()[self.base().len()..]);
         match single {
             Single::Blob(entry) if self.source.wants(&item(entry.clone())) => {
-                self.hand_over(planner, item(entry))
+                self.hand_over(item(entry)).await;
             }
             Single::Blob(entry) if self.source.leaves_out_link(&item(entry.clone())) => {
-                self.skip_link(planner, item(entry))
+                self.skip_link(item(entry)).await;
             }
-            Single::Blob(_) => Ok(()),
-            Single::Unknown(failure) => going(planner.refuse(Failure { object, ..*failure })),
-            Single::None if !self.source.recursive => going(planner.refuse(*Failure::not_there(&object))),
+            Single::Blob(_) => {}
+            Single::Unknown(failure) => self.refuse(Failure { object, ..*failure }).await,
+            Single::None if !self.source.recursive => self.refuse(*Failure::not_there(&object)).await,
             Single::None => {
-                self.listed_directory(planner, (line, name + "/"), *Failure::not_there(&object)).await
+                self.listed_directory((line, name + "/"), *Failure::not_there(&object)).await?;
             }
             Single::Stub(entry) => {
                 let missing = *Failure::not_there(&object);
-                self.listed_directory(planner, (line, name + "/"), missing).await?;
+                self.listed_directory((line, name + "/"), missing).await?;
                 let item = item(entry);
-                let takes = matches!(planner.shared.task, Task::Remove(_)) && self.source.wants(&item);
-                if takes { self.hand_over(planner, item) } else { Ok(()) }
+                let takes = matches!(self.shared.task, Task::Remove(_)) && self.source.wants(&item);
+                if takes {
+                    self.hand_over(item).await;
+                }
             }
         }
+        Ok(())
     }
 
     /// A line that is a directory, if it is anything; otherwise `missing` is told, by the name that the line has.
-    async fn listed_directory(
-        &self,
-        planner: &mut Planner<'_>,
-        (line, name): Line,
-        missing: Failure,
-    ) -> Result<(), Halt> {
+    async fn listed_directory(&self, (line, name): Line, missing: Failure) -> Result<(), Halt> {
         if !self.source.recursive {
             // A blob may have this very name.
-            if let Single::Blob(entry) = self.single(planner, &name).await? {
-                let relative_at = self.base.len();
-                return self.hand_over(planner, BlobItem { entry, relative_at, known: Known::Listed });
+            if let Single::Blob(entry) = self.single(&name).await? {
+                let relative_at = self.base().len();
+                self.hand_over(BlobItem { entry, relative_at, known: Known::Listed }).await;
+                return Ok(());
             }
             let text = "a directory in a list of files needs --recursive";
-            return going(planner.refuse(Failure::new(FailureKind::Usage, &missing.object, text)));
+            self.refuse(Failure::new(FailureKind::Usage, &missing.object, text)).await;
+            return Ok(());
         }
         let mut tree = self.tree(name, None);
         let mut names = Names::default();
-        while let Some(page) = tree.next_page(self, planner).await? {
-            self.offer_page(planner, page, &mut names, tree.is_disordered()).await?;
+        while let Some(page) = tree.next_page(self).await? {
+            self.offer_page(page, &mut names, tree.is_disordered()).await?;
             if !tree.is_done() && tree.may_stand() {
-                self.stands(planner, |place| {
+                self.stands(|place| {
                     place.lines = line;
-                    place.listings.clone_from(tree.listings());
-                })?;
+                    place.listings = tree.listings();
+                })
+                .await;
             }
         }
         if !tree.seen {
-            return going(planner.refuse(missing));
+            self.refuse(missing).await;
         }
         Ok(())
     }
 
     /// Versions of one blob, by their ids.
-    pub(super) fn versions(&self, planner: &mut Planner<'_>) -> Result<(), Halt> {
+    pub(super) async fn versions(&self) -> Result<(), Halt> {
         let RemotePath::Object { name } = &self.source.path else {
             let text = "versions are listed for one blob: the URL names a container or a directory";
             return Err(Box::new(Failure::new(FailureKind::Usage, "", text)).into());
         };
         let list = ListOfFiles::File(self.source.versions.clone().expect("there is a list"));
         let mut lines = ListReader::open(&list)?;
-        if let Task::Download(task) = &planner.shared.task {
+        if let Task::Download(task) = &self.shared.task {
             task.begin_versions()?;
         }
-        self.begun(planner, true, true)?;
-        if self.resumed.is_some() && !planner.resume() {
-            return Ok(());
-        }
+        self.begun(true, true).await;
         let (mut entries, mut line) = (Vec::new(), 0);
-        while lines.next(&mut entries, &|| planner.shared.session.verdict.stopping())? {
-            self.done(planner, line)?;
+        while lines.next(&mut entries, &|| self.shared.session.verdict.stopping())? {
+            self.done(line).await;
             for entry in entries.drain(..) {
                 line += 1;
                 if self.is_done(line - 1) {
@@ -252,15 +253,15 @@ impl Remote<'_> {
                         entry.facts.version_id = Some(id.into());
                         let relative_at = name.rfind('/').map_or(0, |slash| slash + 1);
                         let (entry, known) = (Box::new(entry), Known::Version);
-                        self.hand_over(planner, BlobItem { entry, relative_at, known })?;
+                        self.hand_over(BlobItem { entry, relative_at, known }).await;
                     }
                     Err(error) => {
                         let failure = Failure::new(FailureKind::Name, &error.text, error.to_string());
-                        going(planner.refuse(failure))?;
+                        self.refuse(failure).await;
                     }
                 }
             }
         }
-        self.ended(planner, line)
+        self.ended(line)
     }
 }

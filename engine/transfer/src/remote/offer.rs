@@ -1,6 +1,6 @@
 //! Which of the listed blobs are handed over, and as what.
 
-use azuring_azure::{BlobEntry, Course, Disorder};
+use azuring_azure::{BlobEntry, Disorder};
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_lane::task::names::Claim;
@@ -8,29 +8,33 @@ use azuring_lane::task::verb::Task;
 use azuring_plan::name::{directory_prefix, escape};
 use azuring_plan::order::OrderKey;
 
-use crate::planner::Planner;
+use crate::pages::{PageOptions, Pages};
+use crate::scan::{Halt, Met};
 
 use super::names::{Fate, Names};
 use super::tree::Page;
-use super::{Halt, Listed, Remote, Single, going};
+use super::{Listed, Remote, Single};
 
 impl Remote<'_> {
     /// Tells once that the service lists in no order that is known.
-    pub(super) fn tell_disorder(&self, planner: &mut Planner<'_>, disorder: &Disorder) -> Result<(), Halt> {
-        if self.told_disorder.replace(true) {
-            return Ok(());
+    pub(super) async fn tell_disorder(&self, disorder: &Disorder) {
+        if !self.told_disorder.replace(true) {
+            self.out.give(Met::Notice(disorder_text(disorder))).await;
         }
-        going(planner.notice(disorder_text(disorder)))
+    }
+
+    /// Whether files are made: then the order tells which of the blobs can be files beside each other, and what has to wait
+    /// for that is told later. What is not kept is beside nothing.
+    pub(super) fn keeps(&self) -> bool {
+        matches!(&self.shared.task, Task::Download(task) if !task.is_null())
     }
 
     /// Whether the names of other blobs begin with this one's and a slash.
-    async fn has_below(&self, planner: &Planner<'_>, name: &str) -> Result<bool, Halt> {
-        let (prefix, mut marker, mut course) = (format!("{name}/"), None, Course::default());
+    async fn has_below(&self, name: &str) -> Result<bool, Halt> {
+        let (mut listing, pages) = (Pages::all(format!("{name}/")), self.pages());
         loop {
-            let ask = (&*prefix, false, marker.as_deref(), Some(1));
-            let page = self.page(planner, ask, &mut course).await?;
-            marker = page.next;
-            if !page.items.is_empty() || marker.is_none() {
+            let page = self.page(&mut listing, &PageOptions { entries: Some(1), ..pages }).await?;
+            if !page.items.is_empty() || listing.is_done() {
                 return Ok(!page.items.is_empty());
             }
         }
@@ -40,20 +44,17 @@ impl Remote<'_> {
     /// and the order tells which these are.
     pub(super) async fn offer_page(
         &self,
-        planner: &mut Planner<'_>,
         page: Page,
         names: &mut Names,
         disordered: bool,
     ) -> Result<(), Halt> {
-        let Page { blobs, directories, is_level, is_first, goes_on } = page;
-        // What is not kept is beside nothing.
-        let keeps = matches!(&planner.shared.task, Task::Download(task) if !task.is_null());
-        if !keeps || disordered {
+        let Page { blobs, directories, is_level, is_first, goes_on, .. } = page;
+        if !self.keeps() || disordered {
             for entry in names.let_go() {
-                self.settle(planner, Fate::File(entry)).await?;
+                self.settle(Fate::File(entry)).await?;
             }
             for entry in blobs {
-                self.offer(planner, entry).await?;
+                self.offer(entry).await?;
             }
             return Ok(());
         }
@@ -61,22 +62,22 @@ impl Remote<'_> {
             names.begin();
         }
         if is_level {
-            return self.offer_level(planner, blobs, &directories, goes_on).await;
+            return self.offer_level(blobs, &directories, goes_on).await;
         }
         let mut fates = Vec::new();
         for entry in blobs {
             let blocked = names.next(&entry.name, &mut fates);
             for fate in fates.drain(..) {
-                self.settle(planner, fate).await?;
+                self.settle(fate).await?;
             }
-            let Some(item) = self.chosen(planner, entry)? else { continue };
+            let Some(item) = self.chosen(entry).await else { continue };
             match blocked {
-                Some(len) => self.refuse_below(planner, item, len)?,
-                None if is_folder(&item.entry) => self.take(planner, item).await?,
+                Some(len) => self.refuse_below(item, len).await,
+                None if is_folder(&item.entry) => self.take(item).await?,
                 None if item.entry.facts.len == 0 => names.hold(item.entry),
                 None => {
                     names.is_file();
-                    self.take(planner, item).await?;
+                    self.take(item).await?;
                 }
             }
         }
@@ -85,23 +86,22 @@ impl Remote<'_> {
         }
         // What begins the last names may begin the next ones, too; the page is to be complete.
         for entry in names.let_go() {
-            let is_directory = goes_on && self.has_below(planner, &entry.name).await?;
+            let is_directory = goes_on && self.has_below(&entry.name).await?;
             let fate = if is_directory { Fate::Directory(entry) } else { Fate::File(entry) };
-            self.settle(planner, fate).await?;
+            self.settle(fate).await?;
         }
         Ok(())
     }
 
     /// Hands over a blob that was held back: it had been chosen before.
-    async fn settle(&self, planner: &mut Planner<'_>, fate: Fate) -> Result<(), Halt> {
-        let (entry, relative_at) = (fate.entry(), self.base.len());
-        self.take(planner, BlobItem { entry, relative_at, known: Known::Listed }).await
+    async fn settle(&self, fate: Fate) -> Result<(), Halt> {
+        let (entry, relative_at) = (fate.entry(), self.base().len());
+        self.take(BlobItem { entry, relative_at, known: Known::Listed }).await
     }
 
     /// The same of one level, whose directories are listed with its blobs.
     async fn offer_level(
         &self,
-        planner: &mut Planner<'_>,
         blobs: Vec<Listed>,
         directories: &[String],
         goes_on: bool,
@@ -111,100 +111,95 @@ impl Remote<'_> {
         let last_directory = directories.last().map_or("", String::as_str);
         let last = if order(&last_blob, last_directory).is_lt() { last_directory } else { &last_blob };
         for entry in blobs {
-            let Some(mut item) = self.chosen(planner, entry)? else { continue };
+            let Some(mut item) = self.chosen(entry).await else { continue };
             if item.entry.facts.len == 0 && !is_folder(&item.entry) {
                 let below = directory_prefix(&item.entry.name);
                 // There are few of them: both names begin the last one of the page.
                 let may_follow = goes_on && order(&below, last).is_gt();
-                item.entry.is_directory = directories.contains(&below)
-                    || (may_follow && self.has_below(planner, &item.entry.name).await?);
+                item.entry.is_directory =
+                    directories.contains(&below) || (may_follow && self.has_below(&item.entry.name).await?);
             }
-            self.take(planner, item).await?;
+            self.take(item).await?;
         }
         Ok(())
     }
 
     /// A blob lies below one that is a file.
-    fn refuse_below(&self, planner: &mut Planner<'_>, item: BlobItem, len: usize) -> Result<(), Halt> {
+    async fn refuse_below(&self, item: BlobItem, len: usize) {
         let file = escape(&item.entry.name.as_bytes()[..len]);
-        let object = item.object();
-        if planner.finds_again(&Found::Blob(Box::new(item))) {
-            return Ok(());
-        }
         let text =
             format!("the blob `{file}` is a file, so that nothing can be below it on this file system");
-        let failure = Failure::new(FailureKind::Name, &object, text);
-        going(planner.refuse(failure.advise("rename one of them, or copy it to another directory")))
+        let failure = Failure::new(FailureKind::Name, &item.object(), text);
+        self.unfit(item, failure.advise("rename one of them, or copy it to another directory")).await;
     }
 
     /// Hands a listed blob over if the filters let it pass.
-    async fn offer(&self, planner: &mut Planner<'_>, entry: Listed) -> Result<(), Halt> {
-        match self.chosen(planner, entry)? {
-            Some(item) => self.take(planner, item).await,
+    async fn offer(&self, entry: Listed) -> Result<(), Halt> {
+        match self.chosen(entry).await {
+            Some(item) => self.take(item).await,
             None => Ok(()),
         }
     }
 
     /// The blob, if the filters let it pass.
-    fn chosen(&self, planner: &mut Planner<'_>, entry: Listed) -> Result<Option<BlobItem>, Halt> {
+    async fn chosen(&self, entry: Listed) -> Option<BlobItem> {
         let source = self.source;
-        if !entry.name.starts_with(&self.base) {
-            return Ok(None);
+        if !entry.name.starts_with(self.base()) {
+            return None;
         }
         let known = if source.permanent.is_some() { Known::Version } else { Known::Listed };
-        let item = BlobItem { relative_at: self.base.len(), entry, known };
+        let item = BlobItem { relative_at: self.base().len(), entry, known };
         if source.leaves_out_link(&item) {
-            self.skip_link(planner, item)?;
-            return Ok(None);
+            self.skip_link(item).await;
+            return None;
         }
-        Ok(source.wants(&item).then_some(item))
+        source.wants(&item).then_some(item)
     }
 
     /// Hands over a blob that is wanted.
-    async fn take(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
-        if let Task::Download(task) = &planner.shared.task
+    async fn take(&self, item: BlobItem) -> Result<(), Halt> {
+        if let Task::Download(task) = &self.shared.task
             && !task.is_null()
             && let Some(plain) = plain_name(&item)
-            && self.is_wanted(planner, &plain).await?
+            && self.is_wanted(&plain).await?
         {
-            return self.refuse_same(planner, item);
+            let failure = same_name(&item.object());
+            self.unfit(item, failure).await;
+            return Ok(());
         }
-        let claim = match &planner.shared.task {
+        let claim = match &self.shared.task {
             Task::Download(task) => task.claims(&item),
             _ => Claim::Free,
         };
-        if claim == Claim::Collapsed {
-            planner.collapsed();
+        match claim {
+            Claim::Free => self.hand_over(item).await,
+            Claim::Collapsed => {
+                self.out.give(Met::Collapsed).await;
+                self.hand_over(item).await;
+            }
+            Claim::Taken => {
+                let failure = same_name(&item.object());
+                self.unfit(item, failure).await;
+            }
         }
-        let found = Found::Blob(Box::new(item));
-        if planner.finds_again(&found) {
-            return Ok(());
-        }
-        if let (Claim::Taken, Found::Blob(item)) = (claim, &found) {
-            return going(planner.refuse(same_name(&item.object())));
-        }
-        going(planner.push(found))
+        Ok(())
+    }
+
+    /// A blob cannot be transferred.
+    async fn unfit(&self, item: BlobItem, failure: Failure) {
+        self.out.give(Met::Unfit(Box::new((Found::Blob(Box::new(item)), failure)))).await;
     }
 
     /// Whether there is a blob of this name, and the job takes it.
-    async fn is_wanted(&self, planner: &Planner<'_>, name: &str) -> Result<bool, Halt> {
-        Ok(match self.single(planner, name).await? {
+    async fn is_wanted(&self, name: &str) -> Result<bool, Halt> {
+        Ok(match self.single(name).await? {
             Single::Blob(entry) | Single::Stub(entry) => {
-                let item = BlobItem { entry, relative_at: self.base.len(), known: Known::Listed };
+                let item = BlobItem { entry, relative_at: self.base().len(), known: Known::Listed };
                 self.source.wants(&item)
             }
             Single::None => false,
             Single::Unknown(failure) => return Err(failure.into()),
         })
-    }
-
-    /// Another blob has the local name of this one.
-    fn refuse_same(&self, planner: &mut Planner<'_>, item: BlobItem) -> Result<(), Halt> {
-        let object = item.object();
-        if planner.finds_again(&Found::Blob(Box::new(item))) {
-            return Ok(());
-        }
-        going(planner.refuse(same_name(&object)))
     }
 }
 

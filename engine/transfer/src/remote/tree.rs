@@ -1,22 +1,23 @@
 //! What is below a prefix.
 
-use azuring_azure::{Course, ListItem};
+use azuring_azure::ListItem;
+use azuring_plan::order::OrderKey;
 
-use crate::planner::Planner;
+use crate::pages::Pages;
+use crate::scan::Halt;
 
-use super::{Halt, Listed, Listings, Remote};
+use super::{Listed, Listings, Remote};
 
 /// The blobs below a prefix, page by page, in the service's order; without those below excluded directories.
 pub(super) struct Tree {
-    /// Listings still to be read, with the marker of their next page; the next one last. At most a page of prefixes for
-    /// each level.
-    stack: Listings,
-    /// The courses of those that have begun, and none of the others.
-    courses: Vec<Option<Box<Course>>>,
+    /// Listings still to be read, the next one last. At most a page of prefixes for each level.
+    stack: Vec<Pages>,
     /// There is something, be it only a prefix.
     pub(super) seen: bool,
     /// A listing kept no known order.
     disordered: bool,
+    /// A level was listed by itself.
+    has_levels: bool,
     /// An included path: of the names that begin with it only itself and what is below it. `a-b` may be another one.
     path: Option<String>,
 }
@@ -33,20 +34,23 @@ pub(super) struct Page {
     pub(super) is_first: bool,
     /// More of the same listing follows.
     pub(super) goes_on: bool,
+    /// The order of all blobs of the tree up to here: none where levels are listed, each by itself.
+    pub(super) order: Option<OrderKey>,
 }
 
 impl Tree {
     /// What is below a prefix; where an earlier run had listings under way, these go on. It has found something.
     pub(super) fn new(prefix: String, going_on: Listings, path: Option<String>) -> Self {
         let seen = !going_on.is_empty();
-        let stack = if seen { going_on } else { vec![(prefix, None)] };
-        let courses = stack.iter().map(|_| None).collect();
-        Self { stack, courses, seen, disordered: false, path }
+        let going_on = if seen { going_on } else { vec![(prefix, None)] };
+        let stack = going_on.into_iter().map(|(prefix, marker)| Pages::at(prefix, marker)).collect();
+        Self { stack, seen, disordered: false, has_levels: false, path }
     }
 
     /// Listings still to be read.
-    pub(super) fn listings(&self) -> &Listings {
-        &self.stack
+    pub(super) fn listings(&self) -> Listings {
+        let place = |listing: &Pages| (listing.prefix().to_owned(), listing.marker().map(str::to_owned));
+        self.stack.iter().map(place).collect()
     }
 
     /// Whether there is no further page.
@@ -66,26 +70,26 @@ impl Tree {
     }
 
     /// The next page, whose blobs may be none; `None` after the last one.
-    pub(super) async fn next_page(
-        &mut self,
-        remote: &Remote<'_>,
-        planner: &mut Planner<'_>,
-    ) -> Result<Option<Page>, Halt> {
-        let Some((prefix, marker)) = self.stack.pop() else { return Ok(None) };
-        let mut course = self.courses.pop().flatten().unwrap_or_default();
+    pub(super) async fn next_page(&mut self, remote: &Remote<'_>) -> Result<Option<Page>, Halt> {
+        let Some(mut listing) = self.stack.pop() else { return Ok(None) };
+        let is_first = listing.marker().is_none();
         let recursive = remote.source.recursive || remote.source.permanent.is_some();
         // The service refuses a delimiter where snapshots are listed.
-        let is_level = !recursive || (remote.source.permanent.is_none() && remote.excludes_below(&prefix));
-        let page = remote.page(planner, (&prefix, is_level, marker.as_deref(), None), &mut course).await?;
-        self.seen |= !page.items.is_empty();
-        if let Some(disorder) = course.disorder() {
-            self.disordered = true;
-            remote.tell_disorder(planner, disorder)?;
+        let is_level =
+            !recursive || (remote.source.permanent.is_none() && remote.excludes_below(listing.prefix()));
+        if is_level {
+            listing = listing.level();
         }
-        let goes_on = page.next.is_some();
+        self.has_levels |= is_level || !self.stack.is_empty();
+        let page = remote.page(&mut listing, &remote.pages()).await?;
+        self.seen |= !page.items.is_empty();
+        if let Some(disorder) = listing.disorder() {
+            self.disordered = true;
+            remote.tell_disorder(disorder).await;
+        }
+        let (goes_on, order) = (!listing.is_done(), listing.order().filter(|_| !self.has_levels));
         if goes_on {
-            self.stack.push((prefix, page.next));
-            self.courses.push(Some(course));
+            self.stack.push(listing);
         }
         let begin = self.stack.len();
         let (mut blobs, mut directories) = (Vec::with_capacity(page.items.len()), Vec::new());
@@ -95,15 +99,14 @@ impl Tree {
                 ListItem::Blob(entry) => blobs.push(entry),
                 ListItem::Prefix(name) => {
                     if recursive && !remote.prunes(&name) {
-                        self.stack.push((name.clone(), None));
+                        self.stack.push(Pages::all(name.clone()));
                     }
                     directories.push(name);
                 }
             }
         }
         self.stack[begin..].reverse();
-        self.courses.resize_with(self.stack.len(), || None);
-        Ok(Some(Page { blobs, directories, is_level, is_first: marker.is_none(), goes_on }))
+        Ok(Some(Page { blobs, directories, is_level, is_first, goes_on, order }))
     }
 
     /// Whether a name merely begins with the letters of an included path.
