@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use azuring_journal::Recovered;
+use azuring_transfer::{Entity, RecordedJob};
 use serde_json::Value;
 
 use crate::bytes::{Journal, Ranges, Reader, item};
@@ -74,6 +75,38 @@ fn every_kind_is_kept() {
     let text = kinds.iter().map(|(kind, count)| format!("{kind}: {count}\n")).collect::<String>();
     assert!(missing.is_empty(), "not in the corpus: {missing:#?}\nwhat is: {text}");
     println!("{} kinds of things in {} jobs", wanted().len(), kept().len());
+}
+
+/// What the library tells of each transfer is what its facts say here.
+#[test]
+fn each_transfer_is_what_its_facts_say() {
+    for (job, scene) in kept() {
+        let stage = Stage::new(&crate::program(), scene.keeps);
+        put(&job, &stage);
+        let (id, recovered) = stage.recorded().unwrap();
+        let mut said = BTreeMap::new();
+        for part in 0..recovered.parts() {
+            let mut part = recovered.part(part).unwrap();
+            while let Some(transfer) = part.next().unwrap() {
+                said.insert(transfer.number, entity(transfer.facts));
+            }
+        }
+        let told = RecordedJob::read(&stage.jobs(), id).unwrap();
+        told.transfers(|transfer| {
+            assert_eq!(transfer.entity, said[&transfer.number], "{}: {}", scene.name, transfer.number);
+        })
+        .unwrap();
+    }
+}
+
+fn entity(facts: &[u8]) -> Entity {
+    match facts.first() {
+        Some(1) => Entity::Symlink,
+        Some(2) => Entity::Folder,
+        Some(bits) if bits & 0x81 == 0x81 => Entity::Folder,
+        Some(bits) if bits & 0x82 == 0x82 => Entity::Symlink,
+        _ => Entity::File,
+    }
 }
 
 fn count(job: &Path, recovered: &Recovered, kinds: &mut Kinds) {
