@@ -9,7 +9,8 @@
 //!                       │       StoreError: kind (any store) + words (this one)
 //!                       ├── Blob storage          azuring-azure
 //!                       ├── Custom                an embedder's own, boxed; Memory is one
-//!                       └── Faulty<S>             a double: throttles, fails and is slow on demand
+//!                       └── Faulty<S>             a double: throttles, fails and is slow on demand (feature `doubles`)
+//!   conformance ────────┘                           what all of them have to do (feature `conformance`)
 //! ```
 //!
 //! **Invariants.**
@@ -25,6 +26,8 @@
 #![forbid(unsafe_code)]
 
 mod checksum;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod course;
 mod custom;
 mod error;
@@ -48,6 +51,17 @@ pub use store::{
     Written,
 };
 pub use traits::{
-    Checksums, Conditions, CopySource, Directories, ListOrder, PieceTraits, Sequence, Traits, Visible,
+    Changes, Checksums, Conditions, CopySource, Directories, ListOrder, PieceTraits, Sequence, Traits,
+    Visible,
 };
 pub use which::Which;
+
+/// What a future of a store in memory gives: it never waits.
+#[cfg(test)]
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
+}

@@ -16,7 +16,9 @@ use crate::store::{
     At, Begin, Body, Change, Condition, Grant, Put, Read, Reading, Receipt, Removal, Store, There, Token,
     Written,
 };
-use crate::traits::{Checksums, Conditions, Directories, ListOrder, PieceTraits, Sequence, Traits, Visible};
+use crate::traits::{
+    Changes, Checksums, Conditions, Directories, ListOrder, PieceTraits, Sequence, Traits, Visible,
+};
 use crate::which::Which;
 
 /// Bytes of the largest object in one request.
@@ -68,6 +70,7 @@ impl Memory {
         traits.remove_batch = 256;
         traits.checksums = Checksums { crc64_in: true, crc64_out_bytes: u64::MAX, keeps_md5: true };
         traits.conditions = Conditions { only_new: true, only_tag: true };
+        traits.changes = Changes { metadata: true, ..Changes::default() };
         let state = State { made: true, ..State::default() };
         Self { traits, state: Arc::new(Mutex::new(state)) }
     }
@@ -108,6 +111,10 @@ fn not_found(key: &str) -> StoreError {
     StoreError::new(ErrorKind::NotFound, format!("there is no `{}`", key.escape_debug()))
 }
 
+fn named(key: &str) -> Result<(), StoreError> {
+    if key.is_empty() { Err(StoreError::new(ErrorKind::Name, "a name is empty")) } else { Ok(()) }
+}
+
 fn changed() -> StoreError {
     StoreError::new(ErrorKind::Changed, "the object is in another state")
 }
@@ -122,6 +129,7 @@ fn current(which: Which<'_>) -> Result<(), StoreError> {
 
 impl State {
     fn get(&self, key: &str, tag: Option<&str>) -> Result<&Object, StoreError> {
+        named(key)?;
         let object = self.objects.get(key).ok_or_else(|| not_found(key))?;
         match tag {
             Some(tag) if object.facts.etag.as_deref() != Some(tag) => Err(changed()),
@@ -130,9 +138,7 @@ impl State {
     }
 
     fn write(&mut self, key: &str, bytes: Bytes, put: &Put<'_>) -> Result<Written, StoreError> {
-        if key.is_empty() {
-            return Err(StoreError::new(ErrorKind::Name, "a name is empty"));
-        }
+        named(key)?;
         let there = self.objects.get(key);
         match put.condition {
             Condition::Always => {}
@@ -213,8 +219,11 @@ impl Store for Memory {
             if !key.starts_with(list.prefix) {
                 break;
             }
-            // What lies below a directory that was told, on this page or the one before.
-            let below = |directory: &str| directory.ends_with('/') && key.starts_with(directory);
+            // What lies below a directory that was told, on this page or the one before. An object may be called as what
+            // is listed: below that is what was asked for.
+            let below = |directory: &str| {
+                directory.len() > list.prefix.len() && directory.ends_with('/') && key.starts_with(directory)
+            };
             if list.delimiter && (told.as_deref().is_some_and(below) || list.marker.is_some_and(below)) {
                 continue;
             }
@@ -343,6 +352,10 @@ impl Store for Memory {
     }
 
     async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        if removals.len() > self.traits.remove_batch {
+            let max = self.traits.remove_batch;
+            return Err(StoreError::new(ErrorKind::Limit, format!("{max} objects are removed at most")));
+        }
         let mut state = self.there()?;
         let mut one = |removal: &Removal<'_>| {
             current(removal.which)?;

@@ -25,6 +25,8 @@ pub struct Traits {
     pub checksums: Checksums,
     /// Which conditions it keeps on writing.
     pub conditions: Conditions,
+    /// What of an object it changes without its bytes.
+    pub changes: Changes,
     /// What it can copy from by itself.
     pub copies_from: CopySource,
     /// Names that it refuses or changes.
@@ -44,6 +46,7 @@ impl Traits {
             remove_batch: 1,
             checksums: Checksums::default(),
             conditions: Conditions::default(),
+            changes: Changes::default(),
             copies_from: CopySource::Nothing,
             names: NameRules::Exact,
         }
@@ -123,6 +126,18 @@ pub struct Conditions {
     pub only_new: bool,
     /// Only what is still in this state.
     pub only_tag: bool,
+}
+
+/// What of an object a store changes without its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Its metadata.
+    pub metadata: bool,
+    /// Its tier: all that an object can be put into, from the dearest to keep to the cheapest that is read at once. Empty:
+    /// there are none.
+    pub tiers: &'static [&'static str],
+    /// Its tags.
+    pub tags: bool,
 }
 
 /// What a store can copy from without the client's bandwidth.

@@ -1,7 +1,7 @@
 //! Writing block blobs.
 
 use azuring_link::{Answer, Payload};
-use azuring_store::Crc64;
+use azuring_store::{ContentFacts, Crc64};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use crate::exchange::checksum::X_MS_CONTENT_CRC64;
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
-use crate::exchange::properties::{PropertyError, add_metadata};
+use crate::exchange::properties::{PropertyError, add_content, add_metadata};
 
 pub(crate) const X_MS_BLOB_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-type");
 const X_MS_BLOB_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-content-type");
@@ -24,6 +24,8 @@ const X_MS_BLOB_CONTENT_MD5: HeaderName = HeaderName::from_static("x-ms-blob-con
 pub struct Body<'a> {
     /// The blob's content type.
     pub content_type: Option<&'a str>,
+    /// The content type's kin of this blob, in the place of the job's.
+    pub content: Option<&'a ContentFacts>,
     /// The checksum the service compares the body with.
     pub crc64: Option<Crc64>,
     /// The MD5 of the whole blob, which the service stores as its `Content-MD5`. Put Blob compares it with the body;
@@ -181,6 +183,9 @@ impl BlobClient {
             && let Ok(content_type) = HeaderValue::from_str(content_type)
         {
             headers.insert(X_MS_BLOB_CONTENT_TYPE, content_type);
+        }
+        if let Some(content) = body.content {
+            add_content(&mut headers, content)?;
         }
         if let Some(md5) = body.content_md5 {
             let text = Bytes::from(BASE64_STANDARD.encode(md5));

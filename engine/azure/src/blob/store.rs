@@ -5,11 +5,11 @@
 
 use azuring_link::{LinkError, Payload, Reply};
 use azuring_plan::blocks::{BlockId, MAX_BLOCK_SIZE, MAX_BLOCKS, MAX_PUT_BLOB_SIZE, block_id_of_len};
-use azuring_plan::name::encode_path;
+use azuring_plan::name::{check, encode_path};
 use azuring_plan::order::OrderKey;
 use azuring_plan::place::NameRules;
 use azuring_store::{
-    At, Begin, Change, Checksums, Class, Condition, Conditions, CopySource, Course, Crc64, Directories,
+    At, Begin, Change, Changes, Checksums, Class, Condition, Conditions, Course, Crc64, Directories,
     ErrorKind, Facts, Grant, List, ListOrder, Page, PieceTraits, Put, Read, Reading, Receipt, Removal, Said,
     Sequence, Store, StoreError, There, Token, Traits, Visible, Wanted, Which, Written,
 };
@@ -50,7 +50,7 @@ impl BlobStore {
         traits.checksums =
             Checksums { crc64_in: true, crc64_out_bytes: MAX_CRC64_RANGE_BYTES, keeps_md5: true };
         traits.conditions = Conditions { only_new: true, only_tag: true };
-        traits.copies_from = CopySource::GrantedUrls;
+        traits.changes = Changes { metadata: true, tiers: &["Hot", "Cool", "Cold"], tags: true };
         traits.names = NameRules::Azure;
         Self { client, traits }
     }
@@ -74,6 +74,7 @@ impl azuring_store::Body for BlobBody {
 fn body<'a>(put: &'a Put<'a>) -> Body<'a> {
     Body {
         content_type: put.content.and_then(|content| content.content_type.as_deref()),
+        content: put.content,
         crc64: put.crc64,
         content_md5: put.md5,
         metadata: put.metadata,
@@ -84,6 +85,12 @@ fn body<'a>(put: &'a Put<'a>) -> Body<'a> {
         },
         lease: None,
     }
+}
+
+/// A key as it stands in a URL. What no blob can be called would be another blob's or the container's.
+fn path(key: &str) -> Result<String, StoreError> {
+    check(key).map_err(|error| StoreError::new(ErrorKind::Name, error.to_string()))?;
+    Ok(encode_path(key))
 }
 
 /// An error of a write under this condition, which decides what an unmet condition means.
@@ -116,7 +123,7 @@ impl Store for BlobStore {
     }
 
     async fn stat(&self, key: &str, which: Which<'_>) -> Result<Facts, StoreError> {
-        Ok(self.client.head_blob(&encode_path(key), which).await?)
+        Ok(self.client.head_blob(&path(key)?, which).await?)
     }
 
     async fn read(&self, key: &str, read: &Read<'_>) -> Result<Reading<BlobBody>, StoreError> {
@@ -128,7 +135,7 @@ impl Store for BlobStore {
             which: read.which,
             range_crc64: read.crc64 && in_one,
         };
-        let reply = self.client.get_blob(&encode_path(key), &get).await?;
+        let reply = self.client.get_blob(&path(key)?, &get).await?;
         let facts = match &read.wanted {
             Some(wanted) => Some(told(&reply, wanted)?),
             None => None,
@@ -137,7 +144,7 @@ impl Store for BlobStore {
     }
 
     async fn put(&self, key: &str, payload: Payload, put: &Put<'_>) -> Result<Written, StoreError> {
-        let written = self.client.put_blob(&encode_path(key), payload, body(put)).await;
+        let written = self.client.put_blob(&path(key)?, payload, body(put)).await;
         let written = written.map_err(|error| of_write(error, put.condition))?;
         Ok(Written { tag: written.etag })
     }
@@ -156,14 +163,12 @@ impl Store for BlobStore {
         crc64: Option<Crc64>,
     ) -> Result<Receipt, StoreError> {
         let body = Body { crc64, ..Body::default() };
-        self.client
-            .put_block(&encode_path(key), &block_id(content_of(token)?, at.piece), payload, body)
-            .await?;
+        self.client.put_block(&path(key)?, &block_id(content_of(token)?, at.piece), payload, body).await?;
         Ok(Receipt::new())
     }
 
     async fn pieces(&self, key: &str, token: &[u8]) -> Result<Vec<There>, StoreError> {
-        let lists = match self.client.get_block_list(&encode_path(key)).await {
+        let lists = match self.client.get_block_list(&path(key)?).await {
             Ok(lists) => lists,
             Err(error) if error.not_found() => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
@@ -190,7 +195,7 @@ impl Store for BlobStore {
         let content = content_of(token)?;
         let ids = (0..count).map(|piece| block_id(content, piece));
         let with_crc64 = put.crc64.is_some();
-        let written = self.client.put_block_list(&encode_path(key), ids, body(put), with_crc64).await;
+        let written = self.client.put_block_list(&path(key)?, ids, body(put), with_crc64).await;
         let written = written.map_err(|error| of_write(error, put.condition))?;
         Ok(Written { tag: written.etag })
     }
@@ -206,22 +211,33 @@ impl Store for BlobStore {
     }
 
     async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let names: Vec<String> = removals.iter().map(|removal| encode_path(removal.key)).collect();
-        if let ([name], [removal]) = (&names[..], removals) {
-            let removed = self.client.delete_blob(name, &delete_of(removal)).await;
-            return Ok(vec![removed.map_err(StoreError::from)]);
+        if removals.len() > MAX_BATCH {
+            return Err(StoreError::new(ErrorKind::Limit, format!("{MAX_BATCH} blobs are removed at most")));
         }
-        let batch: Vec<_> =
-            names.iter().zip(removals).map(|(name, removal)| (name.as_str(), delete_of(removal))).collect();
-        let answers = self.client.delete_batch(&batch).await?;
-        Ok(answers
-            .into_iter()
-            .map(|answer| answer.map_err(|error| RequestError::from(error).into()))
-            .collect())
+        let paths: Vec<_> = removals.iter().map(|removal| path(removal.key)).collect();
+        if let ([name], [removal]) = (&paths[..], removals) {
+            let removed = match name {
+                Ok(name) => {
+                    self.client.delete_blob(name, &delete_of(removal)).await.map_err(StoreError::from)
+                }
+                Err(error) => Err(error.clone()),
+            };
+            return Ok(vec![removed]);
+        }
+        // Names that no blob can have are not sent, and have their answers all the same.
+        let sent =
+            paths.iter().zip(removals).filter_map(|(name, removal)| Some((name.as_ref().ok()?, removal)));
+        let batch: Vec<_> = sent.map(|(name, removal)| (name.as_str(), delete_of(removal))).collect();
+        let mut answers = self.client.delete_batch(&batch).await?.into_iter();
+        let mut of_service = || {
+            let answer = answers.next().expect("there is an answer to each request");
+            answer.map_err(|error| RequestError::from(error).into())
+        };
+        Ok(paths.iter().map(|name| name.as_ref().map_err(Clone::clone).and_then(|_| of_service())).collect())
     }
 
     async fn change(&self, key: &str, which: Which<'_>, change: &Change<'_>) -> Result<(), StoreError> {
-        let name = encode_path(key);
+        let name = path(key)?;
         if let Some(metadata) = change.metadata {
             self.client.set_metadata(&name, metadata).await?;
         }
@@ -295,6 +311,7 @@ fn kind_of_refusal(refusal: &ServiceError) -> ErrorKind {
         "ContainerNotFound" => return ErrorKind::NoBucket,
         "Md5Mismatch" | "Crc64Mismatch" => return ErrorKind::Integrity,
         "InvalidResourceName" => return ErrorKind::Name,
+        "InvalidBlockList" => return ErrorKind::Conflict,
         "BlobAlreadyExists" | "UnauthorizedBlobOverwrite" => return ErrorKind::Exists,
         "RequestBodyTooLarge" | "BlockCountExceedsLimit" => return ErrorKind::Limit,
         "FeatureNotSupported" | "APINotImplemented" => return ErrorKind::Unsupported,

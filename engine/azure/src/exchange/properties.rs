@@ -1,5 +1,6 @@
 //! What a blob is given besides its bytes.
 
+use azuring_store::ContentFacts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Why a property cannot be sent.
@@ -75,6 +76,22 @@ impl BlobProperties {
         add_metadata(&mut headers, &self.metadata)?;
         Ok(headers)
     }
+}
+
+/// Adds what a blob is given beside its content type, in the place of what is there.
+pub(crate) fn add_content(headers: &mut HeaderMap, content: &ContentFacts) -> Result<(), PropertyError> {
+    let fixed = [
+        ("x-ms-blob-content-encoding", &content.encoding),
+        ("x-ms-blob-content-language", &content.language),
+        ("x-ms-blob-content-disposition", &content.disposition),
+        ("x-ms-blob-cache-control", &content.cache_control),
+    ];
+    for (name, text) in fixed {
+        if let Some(text) = text {
+            headers.insert(HeaderName::from_static(name), value(name, text)?);
+        }
+    }
+    Ok(())
 }
 
 /// Adds `x-ms-meta-` headers; a name that is there already gets the new value.
