@@ -32,6 +32,8 @@ mod course;
 mod custom;
 mod error;
 mod facts;
+#[cfg(any(test, feature = "doubles"))]
+pub mod faulty;
 mod listing;
 mod memory;
 mod store;
