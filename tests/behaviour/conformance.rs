@@ -14,7 +14,20 @@ use azuring_store::{CustomStore, Memory, Store};
 use azuring_tests::{Azurite, AzuriteOptions, DEVSTORE_ACCOUNT, DEVSTORE_KEY};
 
 /// Where Azurite 3.37 is not as the service. What holds one day has to go from here: the test says so.
-const AZURITE: &[Known] = &[];
+const AZURITE: &[Known] = &[
+    Known {
+        check: "reading: a range that begins at the end is refused",
+        reason: "it answers with no byte, where the service answers 416 InvalidRange",
+    },
+    Known {
+        check: "reading: an empty object has no byte",
+        reason: "it answers the range `bytes 0--1/0`, where the service answers 416 InvalidRange",
+    },
+    Known { check: "reading: the CRC64 of a byte is told and true", reason: NO_CRC64 },
+    Known { check: "reading: the CRC64 of a range is told and true", reason: NO_CRC64 },
+    Known { check: "reading: the CRC64 of what goes beyond the end is told and true", reason: NO_CRC64 },
+];
+const NO_CRC64: &str = "it answers 500 FeatureNotSupported to x-ms-range-get-content-crc64";
 
 /// Fewer checks than this are not the whole suite.
 const CHECKS: usize = 190;
