@@ -33,6 +33,7 @@ const HOUSES: &[House] = &[
     House { path: "engine/identity", rooms: &[] },
     House { path: "engine/azure", rooms: &["account", "exchange", "blob"] },
     House { path: "engine/job", rooms: &[] },
+    House { path: "engine/store", rooms: &[] },
     House {
         path: "engine/lane",
         rooms: &["limits", "requests", "object", "task", "common", "lane", "put", "get", "change", "crew"],
@@ -40,7 +41,7 @@ const HOUSES: &[House] = &[
 ];
 
 /// Crates of the engine that are not kept so yet. What is added to `engine/` later is a line of [`HOUSES`].
-const NOT_YET: &[&str] = &["engine/store", "engine/transfer"];
+const NOT_YET: &[&str] = &["engine/transfer"];
 
 /// The widest circle of files that import each other.
 const WIDEST: usize = 2;

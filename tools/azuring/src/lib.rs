@@ -231,14 +231,16 @@ fn refuse(mut error: clap::Error, line: &[OsString]) -> Exit {
         }
         _ => {}
     }
-    let text = match not_built_in(&error) {
-        Some(text) => text.to_owned(),
-        // What was typed may be a URL with its signature in the wrong place.
-        None => redact(error.render().to_string().trim_end()),
-    };
-    tell_lines(&text);
     let kind = asked_output(line).unwrap_or(OutputType::Text);
-    Output { kind, level: OutputLevel::Default, log: LogLevel::None }.set();
+    let output = Output { kind, level: OutputLevel::Default, log: LogLevel::None };
+    if let Some(text) = not_built_in(&error) {
+        output.set();
+        return refused::usage(text).tell();
+    }
+    // What was typed may be a URL with its signature in the wrong place.
+    let text = redact(error.render().to_string().trim_end());
+    tell_lines(&text);
+    output.set();
     output::failed_on_stdout(&text);
     Exit::Usage
 }
