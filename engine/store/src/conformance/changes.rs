@@ -106,7 +106,7 @@ pub(super) async fn run<S: Store>(suite: &mut Suite<'_, S>) {
             match on.store.copy_from(&key, &grant, &Put::default()).await {
                 Ok(_) => return Err("something is copied from nowhere".to_owned()),
                 Err(error) if can => {
-                    same("whether it is tried", &(error.kind() != ErrorKind::Unsupported), &true)?
+                    same("whether it is tried", &(error.kind() != ErrorKind::Unsupported), &true)?;
                 }
                 refusal => refused("copy", refusal, ErrorKind::Unsupported)?,
             }
