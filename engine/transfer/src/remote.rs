@@ -133,7 +133,14 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
             }
             planner.end();
             // A line may turn out to be a directory whenever a lane comes to it, and again in a later pass.
-            while planner.shared.lines.is_none() || planner.wait_until_done() {
+            loop {
+                // The lanes may need the descriptor of a link on which nothing is asked meanwhile.
+                if let Some(links) = remote.client.links() {
+                    links.let_go();
+                }
+                if planner.shared.lines.is_some() && !planner.wait_until_done() {
+                    break;
+                }
                 if planner.shared.lines.as_ref().is_some_and(Lines::any) {
                     let expanded = cut.watch_reading(&session.verdict, remote.expand(planner)).await;
                     if expanded.is_err() {
