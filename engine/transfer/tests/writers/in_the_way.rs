@@ -94,6 +94,25 @@ fn full_until_cleared(scene: &Scene, removed: Answer) {
     scene.hostile.add(Rule::on("PUT", "x").query("comp=block&").answer(full));
 }
 
+/// Gives the rest only when the blob that discards is being removed: some block is sure to come in between.
+struct InBetween {
+    hostile: Hostile,
+    beginning: std::io::Cursor<Vec<u8>>,
+    rest: std::io::Cursor<Vec<u8>>,
+}
+
+impl std::io::Read for InBetween {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self.beginning.read(out)? {
+            0 => {
+                wait_until(|| !self.hostile.requests_of("DELETE", "x").is_empty());
+                self.rest.read(out)
+            }
+            some => Ok(some),
+        }
+    }
+}
+
 #[test]
 fn a_block_that_comes_while_others_are_discarded_is_sent_again() {
     let scene = Scene::new(1, Vec::new());
@@ -101,8 +120,15 @@ fn a_block_that_comes_while_others_are_discarded_is_sent_again() {
     let (bench, left) = (Arc::clone(&scene.bench), scene.count(Operation::PutBlock));
     let sent = move || bench.server.stats().by_operation[&Operation::PutBlock] - left;
     full_until_cleared(&scene, Answer::passed().meanwhile(move |_| wait_until(|| sent() > 0)));
-    assert_eq!(counts(&scene.pipe(bytes(20 * PIECE), &options()).unwrap()), (1, 0, 0));
-    assert!(scene.content().unwrap() == bytes(20 * PIECE));
+    let all = bytes(20 * PIECE);
+    let (beginning, rest) = all.split_at(4 * PIECE);
+    let input = InBetween {
+        hostile: scene.hostile.clone(),
+        beginning: std::io::Cursor::new(beginning.to_vec()),
+        rest: std::io::Cursor::new(rest.to_vec()),
+    };
+    assert_eq!(counts(&scene.pipe_from(input, &options()).unwrap()), (1, 0, 0));
+    assert!(scene.content().unwrap() == all);
 }
 
 #[test]

@@ -122,9 +122,17 @@ impl Scene {
 
     /// Pipes these bytes into the blob `x`.
     fn pipe(&self, input: Vec<u8>, options: &JobOptions) -> Result<Report, String> {
+        self.pipe_from(std::io::Cursor::new(input), options)
+    }
+
+    /// Pipes what this gives into the blob `x`.
+    fn pipe_from(
+        &self,
+        input: impl std::io::Read + Send + 'static,
+        options: &JobOptions,
+    ) -> Result<Report, String> {
         let url = self.url("/x");
         let credential = Credential::find(&url, |_| None).unwrap();
-        let input = std::io::Cursor::new(input);
         upload_from(input, &url, &credential, options, &StopHandle::new()).map_err(|error| error.to_string())
     }
 
