@@ -39,6 +39,25 @@ pub enum FailureKind {
     Interrupted,
 }
 
+/// One end of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Where objects come from.
+    Source,
+    /// Where they go.
+    Destination,
+}
+
+impl Side {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        }
+    }
+}
+
 /// What keeps every file from being written, not this one alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,6 +121,8 @@ pub struct Failure {
     pub tries: u32,
     /// What it means for all other files that are written.
     pub blocked: Option<Blocked>,
+    /// Which end said so, where the job has two remote ones; `reason` begins with it. A journal keeps the reason alone.
+    pub side: Option<Side>,
 }
 
 impl Failure {
@@ -128,7 +149,15 @@ impl Failure {
             request_id: None,
             tries: 0,
             blocked: None,
+            side: None,
         }
+    }
+
+    /// The same, of a job with two remote ends: this one said so.
+    pub fn of_side(mut self, side: Side) -> Self {
+        self.reason = format!("{}: {}", side.as_str(), self.reason);
+        self.side = Some(side);
+        self
     }
 
     /// A blob that somebody named and that is not there.

@@ -54,14 +54,34 @@ const REFUSED_IN_VAIN: u32 = 100;
 /// fetched in vain. A single one may be a coincidence, such as a file that is larger than the room that is left.
 const BLOCKED_IN_VAIN: u32 = 10;
 
+/// How one remote end of a job has answered so far. A source that answers says nothing of the destination's credential, so
+/// each end has its own.
+#[derive(Debug, Default)]
+pub struct Reception {
+    accepted: AtomicBool,
+    refused: AtomicU32,
+}
+
+impl Reception {
+    /// It accepted a request: from now on a refusal concerns its object alone.
+    pub fn accepted(&self) {
+        if !self.accepted.load(Ordering::Relaxed) {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has accepted a request.
+    pub fn ever_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
 /// Shared by all threads of a job.
 #[derive(Debug, Default)]
 pub struct Verdict {
     stop: StopHandle,
     fatal: OnceLock<Failure>,
     gave_up: AtomicBool,
-    accepted: AtomicBool,
-    refused: AtomicU32,
     /// A file was written.
     written: AtomicBool,
     /// Files for which there was no room, or which may not be written on this file system: never forgotten.
@@ -103,22 +123,10 @@ impl Verdict {
         self.stop.is_stopped()
     }
 
-    /// The service accepted a request: from now on a refusal concerns its object alone.
-    pub fn accepted(&self) {
-        if !self.accepted.load(Ordering::Relaxed) {
-            self.accepted.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the service has accepted a request.
-    pub fn ever_accepted(&self) -> bool {
-        self.accepted.load(Ordering::Relaxed)
-    }
-
-    /// An error that would meet every object. Returns whether the job stops for it: not when others have
-    /// been accepted.
-    pub fn fatal(&self, failure: &Failure) -> bool {
-        if self.ever_accepted() {
+    /// An error of one end that would meet every object. Returns whether the job stops for it: not when that end has
+    /// accepted others.
+    pub fn fatal(&self, reception: &Reception, failure: &Failure) -> bool {
+        if reception.ever_accepted() {
             return false;
         }
         self.stop_for(failure);
@@ -134,10 +142,11 @@ impl Verdict {
         self.give_up();
     }
 
-    /// An object was refused for its permissions.
-    pub fn refused(&self, failure: &Failure) {
-        if !self.ever_accepted() && self.refused.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSED_IN_VAIN {
-            self.fatal(failure);
+    /// An object was refused by this end for its permissions.
+    pub fn refused(&self, reception: &Reception, failure: &Failure) {
+        let in_vain = || reception.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        if !reception.ever_accepted() && in_vain() >= REFUSED_IN_VAIN {
+            self.fatal(reception, failure);
         }
     }
 
@@ -182,18 +191,20 @@ mod tests {
     use crate::failure::FailureKind;
 
     #[test]
-    fn a_fatal_error_stops_only_a_job_that_has_achieved_nothing() {
+    fn a_fatal_error_stops_only_a_job_whose_end_has_accepted_nothing() {
         let failure = Failure::new(FailureKind::Authentication, "a", "no");
-        let fresh = Verdict::default();
-        assert!(fresh.fatal(&failure) && fresh.stopping());
+        let (fresh, silent) = (Verdict::default(), Reception::default());
+        assert!(fresh.fatal(&silent, &failure) && fresh.stopping());
         assert_eq!(fresh.fatal_failure().unwrap().object, "");
-        let running = Verdict::default();
-        running.accepted();
-        assert!(!running.fatal(&failure) && !running.stopping());
+        let (running, answers) = (Verdict::default(), Reception::default());
+        answers.accepted();
+        assert!(!running.fatal(&answers, &failure) && !running.stopping());
         for _ in 0..200 {
-            running.refused(&failure);
+            running.refused(&answers, &failure);
         }
         assert!(!running.stopping());
+        // What one end has accepted says nothing of the other.
+        assert!(running.fatal(&silent, &failure) && running.stopping());
     }
 
     #[test]
@@ -224,12 +235,12 @@ mod tests {
     #[test]
     fn a_hundred_refusals_in_vain_stop_the_job() {
         let failure = Failure::new(FailureKind::Authentication, "a", "no");
-        let verdict = Verdict::default();
+        let (verdict, reception) = (Verdict::default(), Reception::default());
         for _ in 0..REFUSED_IN_VAIN - 1 {
-            verdict.refused(&failure);
+            verdict.refused(&reception, &failure);
         }
         assert!(!verdict.stopping());
-        verdict.refused(&failure);
+        verdict.refused(&reception, &failure);
         assert!(verdict.stopping());
     }
 }

@@ -60,4 +60,4 @@ pub use crew::thread::run;
 pub use lane::context::LaneResult;
 pub use limits::{budget, commons, descriptors, join};
 pub use object::in_order;
-pub use requests::{ask, client, end, request, session};
+pub use requests::{ask, client, end, ends, request, session};

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use azuring_azure::{Access, BlobUrl, Credential};
 use azuring_job::end_error::EndError;
-use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::job_error::JobError;
 use azuring_job::options::JobOptions;
 use azuring_job::progress::Progress;
@@ -16,6 +16,7 @@ use azuring_job::verdict::{StopHandle, Verdict};
 use azuring_lane::client::Client;
 use azuring_lane::descriptors;
 use azuring_lane::end::End;
+use azuring_lane::ends::{Ends, RemoteEnd};
 use azuring_lane::request::{Begin, Cut, GaveUp, Sender, new_histogram, request};
 use azuring_lane::session::Session;
 use azuring_ring::{IoPath, LaneRuntime};
@@ -79,7 +80,8 @@ impl Command {
         let (target, tls) = frame::target(url.clone(), || Ok(credential.clone()), options, None)?;
         let end = End::Blob(Box::new(target));
         let verdict = Verdict::new(stop.clone());
-        let session = Session::new(options.clone(), (end, access), tls, verdict, Arc::new(Progress::new(0)));
+        let remote = RemoteEnd::new(end, access, tls, options.crc64);
+        let session = Session::new(options.clone(), Ends::one(remote), verdict, Arc::new(Progress::new(0)));
         let latency_us = RefCell::new(new_histogram());
         Ok(Self { session, permits: Semaphore::new(at_once), latency_us, cut: Cut::default() })
     }
@@ -101,9 +103,9 @@ impl Command {
     ) -> Result<T, CommandError> {
         let runtime = LaneRuntime::new(&IoPath::Threads { reason: String::new() })
             .map_err(|error| not_started(&error))?;
-        let work = async { work(self, self.session.client()).await };
+        let work = async { work(self, self.session.source_client()).await };
         let (cut, verdict) = (&self.cut, &self.session.verdict);
-        match self.session.access {
+        match self.session.ends.from().access {
             Access::Read | Access::List => runtime.block_on(cut.watch_reading(verdict, work)),
             _ => runtime.block_on(cut.watch(verdict, work)),
         }
@@ -121,6 +123,7 @@ impl Command {
     pub(crate) fn sender(&self) -> Sender<'_> {
         Sender {
             session: &self.session,
+            side: Side::Source,
             counters: self.session.progress.planner(),
             permits: &self.permits,
             latency_us: &self.latency_us,

@@ -17,6 +17,7 @@ use azuring_job::verdict::{StopHandle, Verdict};
 use azuring_lane::ask::{Ask, Asker};
 use azuring_lane::budget::LaneShare;
 use azuring_lane::end::End;
+use azuring_lane::ends::{Ends, RemoteEnd};
 use azuring_lane::lines::Lines;
 use azuring_lane::queue::WorkQueue;
 use azuring_lane::request::new_histogram;
@@ -155,7 +156,8 @@ impl Job {
         let progress = Arc::clone(&self.progress);
         let again = Again::new(self.options.retry_failed);
         let access = self.task.access(self.options.properties.tags.is_some());
-        let mut session = Session::new(self.options, (self.end, access), self.tls, verdict, progress);
+        let remote = RemoteEnd::new(self.end, access, self.tls, self.options.crc64);
+        let mut session = Session::new(self.options, Ends::one(remote), verdict, progress);
         if let Some(engine) = &self.engine {
             session.share(engine.commons());
         }

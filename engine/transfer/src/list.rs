@@ -281,7 +281,7 @@ impl Lister<'_> {
             return Ok(());
         }
         Err(unseen.unwrap_or_else(|| {
-            let url = &self.command.session.end;
+            let url = &self.command.session.ends.from().end;
             let text = format!("there is no blob and no directory at {url}");
             CommandError::failed(Failure::new(FailureKind::Missing, "", text))
         }))
@@ -291,7 +291,7 @@ impl Lister<'_> {
     /// to list: a credential may be good for listings alone.
     async fn single(&self, name: &str) -> Result<bool, CommandError> {
         let blob = encode_path(name);
-        let which = self.command.session.end.which();
+        let which = self.command.session.ends.from().end.which();
         match self.command.ask(async || self.client.facts(&blob, which).await).await {
             Ok(facts) => {
                 self.found.set(true);
@@ -306,7 +306,7 @@ impl Lister<'_> {
                 Ok(true)
             }
             Err(gave_up) if gave_up.not_found() && which != Which::default() => {
-                let url = &self.command.session.end;
+                let url = &self.command.session.ends.from().end;
                 let text = format!("there is no such snapshot or version of {url}");
                 Err(CommandError::failed(Failure::new(FailureKind::Missing, "", text)))
             }

@@ -109,7 +109,7 @@ impl Job {
 /// The spec of a job whose names are decided.
 fn spec_of(shared: &Shared, credential: &str, lines: bool) -> Result<Spec, JobError> {
     let session = &shared.session;
-    let End::Blob(target) = &session.end else {
+    let End::Blob(target) = &session.ends.from().end else {
         return Err(JobError::Part("only jobs of Blob storage are cut into parts".to_owned()));
     };
     let url = target.url();

@@ -41,7 +41,7 @@ pub(crate) fn begin(
         }
         let RemotePath::Object { name } = &path else { return Ok(false) };
         let name = encode_path(name);
-        let which = command.session.end.which();
+        let which = command.session.ends.from().end.which();
         let asked = command.ask(async || client.facts(&name, which).await).await;
         // What is below a directory is found by listing it.
         Ok(asked.is_ok_and(|facts| !facts.hdi_isfolder()))

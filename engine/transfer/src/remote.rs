@@ -18,7 +18,7 @@ use azuring_job::choices::{ListOfFiles, PermanentDelete};
 use azuring_job::durable::RemotePosition;
 use azuring_job::end_error::EndError;
 use azuring_job::entry::{BlobItem, Found, Known};
-use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::outcome::{SkippedKind, TransferId};
 use azuring_lane::client::Client;
 use azuring_lane::descriptors::LINES_AT_ONCE;
@@ -197,7 +197,7 @@ impl<'a> Remote<'a> {
         Self {
             source,
             shared,
-            client: shared.session.client(),
+            client: shared.session.source_client(),
             permits: Semaphore::new(source.at_once.min(LINES_AT_ONCE)),
             latency_us: RefCell::new(new_histogram()),
             out: Rc::default(),
@@ -226,7 +226,7 @@ impl<'a> Remote<'a> {
         }
         let mut went_on = false;
         let was_blob = self.resumed.as_ref().map(|resumed| resumed.is_blob);
-        let container = shared.session.end.container().to_owned();
+        let container = shared.session.ends.from().end.container().to_owned();
         let shape = match &source.path {
             RemotePath::Container => RemoteShape::Container { name: &container },
             RemotePath::Contents { prefix } => RemoteShape::Contents { prefix },
@@ -250,7 +250,7 @@ impl<'a> Remote<'a> {
             }
             RemotePath::Object { name } => match self.single(name).await? {
                 Single::None | Single::Stub(_) if self.names_state() => {
-                    let url = &shared.session.end;
+                    let url = &shared.session.ends.from().end;
                     let text = format!("there is no such snapshot or version of {url}");
                     return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
                 }
@@ -344,7 +344,7 @@ impl<'a> Remote<'a> {
         }
         // As AzCopy has it, there being nothing to remove or to change is no error.
         if !begun && is_directory && matches!(shared.task, Task::Download(_)) {
-            let url = shared.session.end.to_string();
+            let url = shared.session.ends.from().end.to_string();
             let text = format!("there is no blob and no directory at {url}");
             return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
         }
@@ -416,7 +416,7 @@ impl<'a> Remote<'a> {
     async fn single(&self, name: &str) -> Result<Single, Halt> {
         let blob = encode_path(name);
         // A URL that names a snapshot or a version names one blob.
-        let which = self.shared.session.end.which();
+        let which = self.shared.session.ends.from().end.which();
         let asked = self.ask(async || self.client.facts(&blob, which).await).await;
         match asked {
             Ok(mut facts) => {
@@ -438,7 +438,7 @@ impl<'a> Remote<'a> {
             // A credential that may list and not read: what is below can be found all the same.
             Err(gave_up) if gave_up.forbidden() => {
                 let error = gave_up.error.expect("it was just seen");
-                let credential = self.shared.session.end.credential();
+                let credential = self.shared.session.ends.from().end.credential();
                 let failure = Failure::request("", &error, 1, credential, Access::Read);
                 Ok(Single::Unknown(Box::new(failure)))
             }
@@ -447,7 +447,7 @@ impl<'a> Remote<'a> {
     }
 
     fn names_state(&self) -> bool {
-        self.shared.session.end.names_state()
+        self.shared.session.ends.from().end.names_state()
     }
 
     /// How much is known of the blob that is the source.
@@ -496,6 +496,7 @@ impl<'a> Remote<'a> {
         let session = &self.shared.session;
         Sender {
             session,
+            side: Side::Source,
             counters: session.progress.planner(),
             permits: &self.permits,
             latency_us: &self.latency_us,

@@ -31,8 +31,7 @@ pub(crate) fn start(
         let text = format!("the system refuses to start a thread: {error}");
         let failure =
             Failure::new(FailureKind::Limit, "", text).advise("raise the limit of processes or memory");
-        shared.session.verdict.fatal(&failure);
-        shared.session.verdict.give_up();
+        shared.session.verdict.stop_for(&failure);
         shared.queue.close();
     };
     let mut lanes = Vec::with_capacity(shares.len());

@@ -282,8 +282,9 @@ pub(super) fn texts(failure: &Failure) -> [&str; 7] {
         code,
         request_id,
         tries: _,
-        // It matters while the job runs.
+        // They matter while the job runs; the reason names the side.
         blocked: _,
+        side: _,
     } = failure;
 
     let [advice, code, id] =

@@ -63,8 +63,8 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
             break;
         }
         let mut maybe_done = false;
-        let sent = request(&lane.sender(), 0, begin, async |_| {
-            let sent = step.many(&lane.client, &parts).await;
+        let sent = request(&lane.writing(), 0, begin, async |_| {
+            let sent = step.many(lane.to(), &parts).await;
             maybe_done |= sent.as_ref().is_err_and(EndError::maybe_done);
             sent
         })
@@ -77,7 +77,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
             Err(gave_up) if gave_up.error.as_ref().is_some_and(refuses_batches) => {
                 if batches.refuse() {
                     let text = "the server does not take Blob Batch requests: going on with one request for each blob";
-                    (lane.sender().notice)(text);
+                    lane.notice(text);
                 }
                 break;
             }
@@ -134,8 +134,8 @@ fn failed<R: FileRing>(lane: &Lane<R>, part: Part, error: &EndError, tries: u32)
         &part.blob.object(),
         error,
         tries,
-        lane.session().end.credential(),
-        lane.session().access,
+        lane.session().ends.to().end.credential(),
+        lane.session().ends.to().access,
     );
     part.finish(lane, Err(Box::new(failure)));
 }

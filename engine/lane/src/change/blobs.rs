@@ -51,7 +51,7 @@ fn turn(blob: &BlobItem) -> (bool, Reverse<usize>) {
 
 /// Why nothing can be asked of the service for this blob.
 fn refused<R: FileRing>(lane: &Lane<R>, blob: &BlobItem) -> Option<Box<Failure>> {
-    if let Some(stored) = lane.session().end.takes_for(&blob.entry.name) {
+    if let Some(stored) = lane.session().ends.to().end.takes_for(&blob.entry.name) {
         // Its part would fail the others of the batch.
         return Some(Box::new(Failure::other_name(&blob.object(), &stored)));
     }
@@ -70,13 +70,13 @@ async fn describe<R: FileRing>(lane: Rc<Lane<R>>, part: Part) -> Option<Part> {
     let mut begin = Begin::UnlessStopping;
     let mut result = Ok(());
     if let Some(metadata) = &change.metadata {
-        let set = async |_| lane.client.set_metadata(&part.name, metadata).await;
-        result = request(&lane.sender(), 0, begin, set).await;
+        let set = async |_| lane.to().set_metadata(&part.name, metadata).await;
+        result = request(&lane.writing(), 0, begin, set).await;
         begin = Begin::Always;
     }
     if let (Ok(()), Some(tags)) = (&result, &change.tags) {
-        let set = async |_| lane.client.set_tags(&part.name, tags, part.blob.which()).await;
-        result = request(&lane.sender(), 0, begin, set).await;
+        let set = async |_| lane.to().set_tags(&part.name, tags, part.blob.which()).await;
+        result = request(&lane.writing(), 0, begin, set).await;
     }
     match result {
         Ok(()) if change.tier.is_some() => return Some(part),

@@ -186,7 +186,7 @@ where
 
 /// Does the step to one blob with a request of its own.
 pub(super) async fn singly<R: FileRing>(lane: &Lane<R>, step: Step<'_>, begin: Begin, mut part: Part) {
-    let sent = request(&lane.sender(), 0, begin, async |_| step.one(&lane.client, &part).await).await;
+    let sent = request(&lane.writing(), 0, begin, async |_| step.one(lane.to(), &part).await).await;
     part.maybe_done |= sent.as_ref().is_err_and(GaveUp::maybe_done);
     let ended = match &sent {
         Ok(()) => step.ended(&part.blob, Ok(())),

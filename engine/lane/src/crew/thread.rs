@@ -87,7 +87,7 @@ pub fn run(
         Ok((runtime, Some(files))) => Ok(runtime.block_on(drive(index, share, files, shared, messages))),
         Err(error) => {
             let text = format!("a lane could not be started: {error}");
-            shared.session.verdict.fatal(&Failure::new(FailureKind::Limit, "", text));
+            shared.session.verdict.stop_for(&Failure::new(FailureKind::Limit, "", text));
             Err(error)
         }
     }

@@ -18,8 +18,8 @@ pub(super) async fn has_below<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> b
             max_results: Some(1),
             ..ListRequest::default()
         };
-        let ask = async |_| lane.client.list(&list, &mut course).await;
-        match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
+        let ask = async |_| lane.from().list(&list, &mut course).await;
+        match request(&lane.reading(), 0, Begin::UnlessStopping, ask).await {
             Ok(page) if !page.items.is_empty() => return true,
             Ok(page) if page.next.is_some() => marker = page.next,
             _ => return false,

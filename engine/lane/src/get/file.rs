@@ -149,7 +149,7 @@ fn look<R: FileRing>(
         if let Some(mode) = posix.permissions() {
             let kept = if options.preserve_setuid { mode } else { mode & !RUNS_AS_OWNER };
             if kept != mode {
-                task.tell_setuid(lane.sender().notice);
+                task.tell_setuid(|text: &str| lane.notice(text));
             }
             finish.permissions = Permissions::Exact(kept);
         }
@@ -166,7 +166,7 @@ fn posix_of<R: FileRing>(lane: &Lane<R>, facts: &BlobFacts, object: &str) -> Pos
     let pairs = facts.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let (mut posix, problems) = PosixProperties::from_metadata(pairs);
     for problem in problems {
-        (lane.sender().notice)(&format!("{object}: {problem}"));
+        lane.notice(&format!("{object}: {problem}"));
     }
     // Only root may give files away; others keep what they make.
     if !rustix::process::geteuid().is_root() {
@@ -188,7 +188,7 @@ pub(super) fn directory<R: FileRing>(
     let posix = posix_of(lane, &item.entry.facts, &object);
     let transfer = session.options.report_objects.then(|| {
         let (source, destination) =
-            (session.blob_url(&item.entry.name), task.destination_of(&item.entry.name));
+            (session.ends.from().end.url_of(&item.entry.name), task.destination_of(&item.entry.name));
         Box::new(Transfer { object: object.clone(), source, destination })
     });
     match task.directories.take(Made { id, local, posix, object, transfer }) {
@@ -211,9 +211,9 @@ pub(super) async fn whole<R: FileRing>(
     parts: Vec<Lease>,
 ) -> Result<bool, Box<Failure>> {
     let (session, object) = (lane.session(), item.object());
-    if md5_wanted(session, facts, &object, lane.sender().notice)? {
+    if md5_wanted(session, facts, &object, |text: &str| lane.notice(text))? {
         let got = md5_of_parts(parts.iter().map(|part| &part[..]));
-        check_md5(session, facts, &object, got, lane.sender().notice)?;
+        check_md5(session, facts, &object, got, |text: &str| lane.notice(text))?;
     }
     if let Some(mut pipe) = task.pipe() {
         let write =
@@ -234,7 +234,7 @@ pub(super) async fn whole<R: FileRing>(
         Some(packing) => unpack(packing, parts, names.clone(), finish).await,
         None => {
             let parts = Arc::new(parts);
-            patiently(lane.client.links(), async || {
+            patiently(lane.links(), async || {
                 lane.ring.store(names.clone(), Arc::clone(&parts), finish).await
             })
             .await
@@ -269,7 +269,7 @@ fn look_at_time<R: FileRing>(lane: &Lane<R>, task: &Download, names: &Names, fin
     }
     let there = statat(&names.dir, &names.name, AtFlags::SYMLINK_NOFOLLOW);
     if there.is_ok_and(|there| i128::from(there.st_mtime) != seconds) {
-        task.tell_time(object, lane.sender().notice);
+        task.tell_time(object, |text: &str| lane.notice(text));
     }
 }
 
@@ -320,7 +320,7 @@ async fn received<R: FileRing>(lane: &Lane<R>, large: &LargeBlob) -> Result<(), 
     }
     let md5 = large.md5().await.map_err(|error| Failure::write(&large.object, &error))?;
     match md5 {
-        Some(got) => check_md5(lane.session(), &large.facts, &large.object, got, lane.sender().notice),
+        Some(got) => check_md5(lane.session(), &large.facts, &large.object, got, |text: &str| lane.notice(text)),
         None => Ok(()),
     }
 }

@@ -18,9 +18,9 @@ pub(super) async fn without<R: FileRing>(
     let mut is_hole = vec![true; ranges.count as usize];
     let (mut marker, mut end) = (None, 0);
     loop {
-        let asked = request(&lane.sender(), 0, Begin::UnlessStopping, async |_| {
+        let asked = request(&lane.reading(), 0, Begin::UnlessStopping, async |_| {
             Ok::<_, EndError>(
-                lane.client
+                lane.from()
                     .blob()?
                     .get_page_ranges(blob, which, facts.etag.as_deref(), marker.as_deref())
                     .await?,

@@ -38,7 +38,7 @@ pub(super) async fn begin<R: FileRing>(
         Box::new(Failure::new(FailureKind::Limit, &object, text).advise("raise --block-size-mb"))
     };
     let count = u32::try_from(facts.len.div_ceil(task.range_bytes)).map_err(|_| too_large())?;
-    let turn = if file::md5_wanted(lane.session(), &facts, &object, lane.sender().notice)? {
+    let turn = if file::md5_wanted(lane.session(), &facts, &object, |text: &str| lane.notice(text))? {
         Some(lane.turn_to_sum().await)
     } else {
         None

@@ -79,9 +79,9 @@ async fn anew<R: FileRing>(
     let is_empty = item.entry.facts.len == 0 && !item.entry.facts.len_is_unknown;
     let is_stub = local.is_directory() && is_listed && is_empty;
     if item.entry.is_folder() || is_stub {
-        let mut made = task.make_directory(lane.client.links(), &local).await;
+        let mut made = task.make_directory(lane.links(), &local).await;
         if made.is_err() && task.gives_way(local.as_bytes()) {
-            made = task.make_directory(lane.client.links(), &local).await;
+            made = task.make_directory(lane.links(), &local).await;
         }
         if !made.map_err(|error| Failure::target(&object, &error))? {
             return Ok(Ended::Done { bytes: 0 });
@@ -101,7 +101,7 @@ async fn anew<R: FileRing>(
     let local = file::unpacked_name(lane.session(), item, local);
     let mut target = Target { id, local, names: None, replace: true };
     if task.begun().keeps && !lane.shared.is_lost(id) {
-        let kept = patient(lane.client.links(), async || kept(lane, task, item, &mut target)).await;
+        let kept = patient(lane.links(), async || kept(lane, task, item, &mut target)).await;
         let kept = match kept.map_err(|error| Failure::target(&object, &error))? {
             Kept::Not => None,
             Kept::Stays(kind) => Some(kind),
@@ -118,7 +118,7 @@ async fn anew<R: FileRing>(
     }
     let facts = &item.entry.facts;
     if item.known == Known::Listed {
-        task.open(lane.client.links(), &mut target, &object).await?;
+        task.open(lane.links(), &mut target, &object).await?;
         if file::is_link(lane.session(), facts) {
             return file::link(lane, task, item, &target).await;
         }
@@ -181,7 +181,7 @@ async fn is_made_before<R: FileRing>(
         return false;
     }
     let object = item.object();
-    if task.open(lane.client.links(), target, &object).await.is_err() {
+    if task.open(lane.links(), target, &object).await.is_err() {
         return false;
     }
     let Some(names) = &target.names else { return false };
@@ -218,8 +218,8 @@ fn needs_facts(session: &Session) -> bool {
 /// What is known of a blob that somebody named.
 async fn ask<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> Result<BlobItem, Box<Failure>> {
     let (blob, which) = (encode_path(&item.entry.name), item.which());
-    let head = async |_| lane.client.facts(&blob, which).await;
-    let asked = request(&lane.sender(), 0, Begin::UnlessStopping, head).await;
+    let head = async |_| lane.from().facts(&blob, which).await;
+    let asked = request(&lane.reading(), 0, Begin::UnlessStopping, head).await;
     let facts = asked.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
     if item.known == Known::Named && facts.hdi_isfolder() {
         return Err(is_directory(item));
@@ -312,7 +312,7 @@ async fn get<R: FileRing>(
         }
         if item.known != Known::Listed {
             // Not before it is known that there is something to write.
-            task.open(lane.client.links(), &mut target, &object).await?;
+            task.open(lane.links(), &mut target, &object).await?;
         }
         let received: u64 = parts.iter().map(|part| part.len() as u64).sum();
         if received < facts.len {

@@ -60,30 +60,30 @@ impl NotReceived {
 pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Result<Received, NotReceived> {
     let (class, slots) = slots_for(range.len);
     let mut leases = lane.pool.acquire(class, slots).await.map_err(NotReceived::Memory)?;
-    let sender = lane.sender();
+    let sender = lane.reading();
     // Of a blob of which nothing is known the beginning is asked for; an empty one has none. One that is known to be empty
     // is asked all the same: it may have been written to since, and then that is known by its length.
     let mut is_empty = range.whole == Some(0);
-    let session = lane.session();
+    let remote = lane.session().ends.from();
     let facts = request(&sender, 0, Begin::UnlessStopping, async |_| {
         let get = Get {
             range: (!is_empty).then(|| (range.offset, range.offset + range.len.max(1) - 1)),
             len: range.whole,
             if_match: range.etag,
             which: range.which,
-            range_crc64: session.asks_crc64() && range.len <= RANGE_BYTES && !is_empty,
+            range_crc64: remote.asks_crc64() && range.len <= RANGE_BYTES && !is_empty,
         };
-        let reply = match lane.client.open(range.blob, &get).await {
+        let reply = match lane.from().open(range.blob, &get).await {
             Err(error) if error.behind_end() && range.whole.is_none() && !is_empty => {
                 is_empty = true;
-                lane.client.open(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
+                lane.from().open(range.blob, &Get { range: None, range_crc64: false, ..get }).await?
             }
             // Told once; every range that was refused for it is asked for again without.
             Err(error) if get.range_crc64 && error.service().is_some_and(ServiceError::refuses_crc64) => {
-                if session.asks_no_crc64() {
+                if remote.asks_no_crc64() {
                     (sender.notice)("the server does not compute CRC64 checksums: going on without them");
                 }
-                lane.client.open(range.blob, &Get { range_crc64: false, ..get }).await?
+                lane.from().open(range.blob, &Get { range_crc64: false, ..get }).await?
             }
             reply => reply?,
         };

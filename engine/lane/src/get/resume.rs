@@ -35,7 +35,7 @@ pub(super) async fn file<R: FileRing>(
     let Some(names) = &target.names else { return Ok(Some((None, ranges))) };
     let object_not_made = |error: std::io::Error| Box::new(Failure::write(object, &error));
     let Some(durable) = &lane.shared.durable else {
-        let made = patiently(lane.client.links(), async || {
+        let made = patiently(lane.links(), async || {
             lane.ring.create(names.clone(), facts.len, room_for(facts)).await
         })
         .await;
@@ -63,7 +63,7 @@ pub(super) async fn file<R: FileRing>(
                     "{object}: the blob, this machine or its disk is not as it was when the job was interrupted: it \
                      is downloaded from its beginning"
                 );
-                (lane.sender().notice)(&text);
+                lane.notice(&text);
             }
         }
     }
@@ -73,7 +73,7 @@ pub(super) async fn file<R: FileRing>(
     // Known for good before there is a file that would have to be removed by hand.
     durable.begin_large(target.id, &state).map_err(broken)?;
     lane.shared.commit().await.map_err(broken)?;
-    let made = patiently(lane.client.links(), async || {
+    let made = patiently(lane.links(), async || {
         lane.ring.create(names.clone(), facts.len, room_for(facts)).await
     })
     .await;
@@ -109,7 +109,7 @@ pub(super) async fn forget<R: FileRing>(lane: &Lane<R>, task: &Download, id: Tra
     // Where its directory cannot be opened any more, there is nothing to be removed.
     let Ok(local) = task.local_name(item) else { return };
     let mut target = Target { id, local, names: None, replace: false };
-    if task.open(lane.client.links(), &mut target, "").await.is_ok()
+    if task.open(lane.links(), &mut target, "").await.is_ok()
         && let Some(names) = target.names
     {
         lane.ring.discard(names).await;

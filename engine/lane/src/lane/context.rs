@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use azuring_azure::Which;
 use azuring_job::entry::{Entry, Found};
-use azuring_job::failure::Failure;
+use azuring_job::failure::{Failure, Side};
 use azuring_job::messages::Message;
 use azuring_job::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
 use azuring_job::progress::{LaneCounters, add};
+use azuring_link::Links;
 use azuring_ring::{FileRing, Pool};
 use crossbeam::channel;
 use hdrhistogram::Histogram;
@@ -21,6 +22,7 @@ use crate::limits::budget::LaneShare;
 use crate::limits::control::{BlockWindow, ConcurrencyControl, Fixed, Sample};
 use crate::object::large::Large;
 use crate::requests::client::Client;
+use crate::requests::ends::Ends;
 use crate::requests::look::Look;
 use crate::requests::request::{Cut, Sender, new_histogram};
 use crate::requests::session::Session;
@@ -51,7 +53,7 @@ pub struct LaneResult {
 pub(crate) struct Lane<R> {
     pub(crate) ring: R,
     pub(crate) pool: Pool,
-    pub(crate) client: Client,
+    clients: Ends<Client>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) index: usize,
     share: LaneShare,
@@ -97,7 +99,7 @@ impl<R: FileRing> Lane<R> {
         Rc::new(Self {
             ring,
             pool: Pool::new(share.pool_bytes),
-            client: shared.session.client(),
+            clients: shared.session.clients(),
             index,
             share,
             permits: Semaphore::new(share.in_flight),
@@ -123,7 +125,7 @@ impl<R: FileRing> Lane<R> {
     pub(crate) fn result(&self) -> LaneResult {
         LaneResult {
             latency_us: self.latency_us.borrow().clone(),
-            links_opened: self.client.links().map_or(0, |links| links.stats().opened),
+            links_opened: self.links().map(|links| links.stats().opened).sum(),
             pool_bytes: self.pool.mapped_bytes() as u64,
         }
     }
@@ -177,10 +179,25 @@ impl<R: FileRing> Lane<R> {
         &self.shared.session
     }
 
-    /// Sends this lane's requests.
-    pub(crate) fn sender(&self) -> Sender<'_> {
+    /// The client of the end that objects are read from.
+    pub(crate) fn from(&self) -> &Client {
+        self.clients.from()
+    }
+
+    /// The client of the end that objects are written to, changed or removed.
+    pub(crate) fn to(&self) -> &Client {
+        self.clients.to()
+    }
+
+    /// The links of all ends.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &Links> + Clone {
+        self.clients.each().filter_map(Client::links)
+    }
+
+    fn sender(&self, side: Side) -> Sender<'_> {
         Sender {
             session: self.session(),
+            side,
             counters: self.counters(),
             permits: &self.permits,
             latency_us: &self.latency_us,
@@ -189,9 +206,29 @@ impl<R: FileRing> Lane<R> {
         }
     }
 
-    /// Asks about a blob of this percent-encoded name.
+    /// Sends this lane's requests to the end that objects are read from.
+    pub(crate) fn reading(&self) -> Sender<'_> {
+        self.sender(Side::Source)
+    }
+
+    /// Sends this lane's requests to the end that objects are written to, changed or removed.
+    pub(crate) fn writing(&self) -> Sender<'_> {
+        self.sender(Side::Destination)
+    }
+
+    /// Tells a person something.
+    pub(crate) fn notice(&self, text: &str) {
+        (self.notice)(text);
+    }
+
+    /// Asks about an object of this percent-encoded name where objects are written.
     pub(crate) fn look<'a>(&'a self, blob: &'a str) -> Look<'a> {
-        Look { client: &self.client, sender: self.sender(), blob, which: Which::default() }
+        Look { client: self.to(), sender: self.writing(), blob, which: Which::default() }
+    }
+
+    /// The same where objects are read, of this state.
+    pub(crate) fn look_at_source<'a>(&'a self, blob: &'a str, which: Which<'a>) -> Look<'a> {
+        Look { client: self.from(), sender: self.reading(), blob, which }
     }
 
     /// Waits until another large object of this lane may be summed up. Whoever waits holds no buffers: those under way need

@@ -84,7 +84,7 @@ pub(crate) async fn named_file<R: FileRing>(
     name: &CStr,
     object: &str,
 ) -> Result<(), Box<Failure>> {
-    let file = patiently(lane.client.links(), async || lane.ring.open(dir, name).await).await;
+    let file = patiently(lane.links(), async || lane.ring.open(dir, name).await).await;
     let file = file.map_err(|error| Failure::read(object, &error))?;
-    open_file(lane, &Look { which, ..lane.look(blob) }, &file, object).await
+    open_file(lane, &lane.look_at_source(blob, which), &file, object).await
 }

@@ -16,8 +16,8 @@ use crate::limits::rate::PAUSE_STEP;
 pub(crate) const TRIES: u32 = 300;
 
 /// Repeats what fails for want of a descriptor. Links that nobody uses are let go for it.
-pub(crate) async fn patiently<T>(
-    links: Option<&Links>,
+pub(crate) async fn patiently<'a, T>(
+    links: impl Iterator<Item = &'a Links> + Clone,
     mut attempt: impl AsyncFnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     let mut tries = 0;
@@ -26,9 +26,7 @@ pub(crate) async fn patiently<T>(
             Err(error) if is_out_of_descriptors(&error) && tries < TRIES => tries += 1,
             done => return done,
         }
-        if let Some(links) = links {
-            links.let_go();
-        }
+        links.clone().for_each(Links::let_go);
         tokio::time::sleep(PAUSE_STEP).await;
     }
 }

@@ -121,7 +121,7 @@ pub(super) async fn file<R: FileRing>(
     drop(first);
     let md5 = sums::start(lane, task, &file).await.map_err(|error| place.not_read(&error))?;
     let body = Body { content_type, metadata: &metadata, ..Body::default() };
-    let create = async |body: Body<'_>| Ok(lane.client.blob()?.create_append_blob(&place.blob, body).await?);
+    let create = async |body: Body<'_>| Ok(lane.to().blob()?.create_append_blob(&place.blob, body).await?);
     let mut appended = match over {
         // It is a beginning of the file, byte for byte: what is missing is appended. An empty one may have been made for
         // anything, and costs nothing to make anew.

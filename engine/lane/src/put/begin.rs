@@ -42,7 +42,7 @@ pub(super) async fn blocks<R: FileRing>(
             let ids = (0..count).map(|block| usual.block_id(content, block));
             let is_ours = lane.shared.may_be_made(id)
                 && there.len == len
-                && match lane.client.own() {
+                && match lane.to().own() {
                     None => lane.look(&place.blob).consists_of(ids).await.unwrap_or_default(),
                     // Pieces have no names there: the bytes tell.
                     Some(_) => {
@@ -61,7 +61,7 @@ pub(super) async fn blocks<R: FileRing>(
     };
     let pieces = Pieces::new(len, block_size, count);
     let (mut own, mut id_len) = (None, None);
-    let pieces = match lane.client.own() {
+    let pieces = match lane.to().own() {
         None => {
             let (pieces, usual) = resume::pieces(lane, id, &place, &file.meta, pieces).await?;
             id_len = usual;
@@ -132,7 +132,7 @@ pub(super) async fn pages<R: FileRing>(
     let tier = options.page_blob_tier.as_deref();
     let made = visible
         .make(&over, large.body(false), async |body| {
-            Ok::<_, EndError>(lane.client.blob()?.create_page_blob(&place.blob, len, tier, body).await?)
+            Ok::<_, EndError>(lane.to().blob()?.create_page_blob(&place.blob, len, tier, body).await?)
         })
         .await?;
     let etag = match made {

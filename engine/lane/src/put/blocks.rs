@@ -49,8 +49,8 @@ pub(super) async fn list<R: FileRing, I: Iterator<Item = String>>(
     bytes: u64,
 ) -> Result<Ended, Box<Failure>> {
     // Also while the job stops: everything is there but the list.
-    let listed = request(&lane.sender(), 0, Begin::Always, async |with_crc64| {
-        Ok::<_, EndError>(lane.client.blob()?.put_block_list(&place.blob, ids(), body, with_crc64).await?)
+    let listed = request(&lane.writing(), 0, Begin::Always, async |with_crc64| {
+        Ok::<_, EndError>(lane.to().blob()?.put_block_list(&place.blob, ids(), body, with_crc64).await?)
     })
     .await;
     if let Err(gave_up) = listed {

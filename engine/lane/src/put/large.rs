@@ -98,7 +98,7 @@ impl<R: FileRing> InPieces<R> for Sending {
 
 /// Somebody's own store and its pieces of the file, if it goes there.
 fn own_of<'a, R: FileRing>(lane: &'a Lane<R>, large: &'a LargeFile) -> Option<(&'a Own, &'a OwnPieces)> {
-    Some((lane.client.own()?, large.own.as_ref()?))
+    Some((lane.to().own()?, large.own.as_ref()?))
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

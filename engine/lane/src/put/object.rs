@@ -50,14 +50,14 @@ async fn file<R: FileRing>(
 ) -> Result<Ended, Box<Failure>> {
     let place = Place::new(lane, task, id, path)?;
     let kind = match lane.session().options.blob_type {
-        BlobTypeChoice::Detect if lane.client.own().is_some() => BlobType::Block,
+        BlobTypeChoice::Detect if lane.to().own().is_some() => BlobType::Block,
         BlobTypeChoice::Detect => BlobType::detect(path),
         BlobTypeChoice::Block => BlobType::Block,
         BlobTypeChoice::Page => BlobType::Page,
         BlobTypeChoice::Append => BlobType::Append,
     };
     if kind != BlobType::Block {
-        let opened = patiently(lane.client.links(), async || {
+        let opened = patiently(lane.links(), async || {
             lane.ring.open(&task.origin.tree().root, &place.c_path).await
         })
         .await;
@@ -67,7 +67,7 @@ async fn file<R: FileRing>(
             _ => begin::pages(lane, task, id, place, file).await,
         };
     }
-    let loaded = patiently(lane.client.links(), async || {
+    let loaded = patiently(lane.links(), async || {
         let lease = lane.pool.acquire_one(SlotClass::Small).await?;
         lane.ring.load(&task.origin.tree().root, &place.c_path, lease).await
     });
@@ -98,7 +98,7 @@ async fn larger<R: FileRing>(
     file: OpenFile,
 ) -> Result<Ended, Box<Failure>> {
     let (rules, len) = (&lane.session().options.blocks, file.meta.len);
-    let shape = match lane.client.own() {
+    let shape = match lane.to().own() {
         None => rules.shape(len).map_err(|error| Failure::plan(&place.object(), &error))?,
         Some(store) => own::shape(store.traits(), rules, len)
             .map_err(|text| Failure::new(FailureKind::Limit, &place.object(), text))?,

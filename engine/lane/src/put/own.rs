@@ -67,7 +67,7 @@ pub(super) async fn begin<R: FileRing>(
         Some(token) => token,
         None => {
             let begin = async |_| own.begin(&place.blob, (pieces.len, pieces.size), content, body).await;
-            let begun = request(&lane.sender(), 0, Begin::UnlessStopping, begin).await;
+            let begun = request(&lane.writing(), 0, Begin::UnlessStopping, begin).await;
             begun.map_err(|gave_up| gave_up.for_object(lane.session(), &place.object()))?
         }
     };
@@ -77,7 +77,7 @@ pub(super) async fn begin<R: FileRing>(
         return Ok((pieces, OwnPieces { token, receipts: Mutex::new(receipts) }));
     }
     let ask = async |_| own.pieces(&place.blob, &token).await;
-    let there = match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
+    let there = match request(&lane.writing(), 0, Begin::UnlessStopping, ask).await {
         Ok(there) => there,
         // It has none of them any more, or does not tell.
         Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => Vec::new(),
@@ -102,7 +102,7 @@ pub(super) async fn put<R: FileRing>(
     body: Body<'_>,
 ) -> Result<(), Box<Failure>> {
     let at = At { piece, offset: large.pieces.range(piece).0 };
-    let sent = request(&lane.sender(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
+    let sent = request(&lane.writing(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
         let crc64 = body.crc64.filter(|_| with_crc64 && own.traits().checksums.crc64_in);
         own.piece(&large.blob, &parts.token, at, payload.clone(), crc64).await
     })
@@ -126,7 +126,7 @@ pub(super) async fn commit<R: FileRing>(
     let Some(receipts) = receipts else { unreachable!("it is committed when all pieces are reported") };
     let body = Body { content_md5, ..large.body(only_new) };
     // Also while the job stops: everything is there.
-    let made = request(&lane.sender(), 0, Begin::Always, async |_| {
+    let made = request(&lane.writing(), 0, Begin::Always, async |_| {
         own.commit(&large.blob, &parts.token, &receipts, body).await
     })
     .await;
@@ -155,7 +155,7 @@ pub(super) async fn abort<R: FileRing>(
         return;
     }
     let abort = async |_| own.abort(&large.blob, &parts.token).await;
-    let _ = request(&lane.sender(), 0, Begin::Always, abort).await;
+    let _ = request(&lane.writing(), 0, Begin::Always, abort).await;
 }
 
 #[cfg(test)]

@@ -32,9 +32,9 @@ pub(super) async fn write<R: FileRing>(
     let look = lane.look(&large.blob);
     hold.keep(&look).await.map_err(failed)?;
     let send = async || {
-        request(&lane.sender(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
+        request(&lane.writing(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
             let body = Body { crc64: body.crc64.filter(|_| with_crc64), lease: hold.lease(), ..body };
-            Ok::<_, EndError>(lane.client.blob()?.put_page(&large.blob, offset, payload.clone(), body).await?)
+            Ok::<_, EndError>(lane.to().blob()?.put_page(&large.blob, offset, payload.clone(), body).await?)
         })
         .await
     };

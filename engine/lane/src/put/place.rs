@@ -44,7 +44,7 @@ impl<'a> Place<'a> {
             // The source itself, for its stub: what the names below it begin with, without the slash between.
             name.truncate(name.strip_suffix('/').unwrap_or(&name).len());
         }
-        if let Some(stored) = lane.session().end.takes_for(&name) {
+        if let Some(stored) = lane.session().ends.to().end.takes_for(&name) {
             return Err(Box::new(Failure::other_name(&object(), &stored).advise("rename the file")));
         }
         let blob = encode_path(&name);
@@ -60,7 +60,7 @@ impl<'a> Place<'a> {
         stream: &'a Stream,
     ) -> Result<Self, Box<Failure>> {
         let (name, path) = (stream.name.clone(), stream.name.as_bytes());
-        if let Some(stored) = lane.session().end.takes_for(&name) {
+        if let Some(stored) = lane.session().ends.to().end.takes_for(&name) {
             return Err(Box::new(Failure::other_name(&stream.object(), &stored)));
         }
         let blob = encode_path(&name);

@@ -40,15 +40,15 @@ pub(super) async fn pieces<R: FileRing>(
                 "{}: the file was changed since the job was interrupted: it is sent from its beginning",
                 place.object()
             );
-            (lane.sender().notice)(&text);
+            lane.notice(&text);
         }
         durable.begin_large(id, &state).map_err(|failure| lane.shared.broken(&failure, &place.object()))?;
     }
     if !lane.shared.is_resumed(id) {
         return Ok((pieces, None));
     }
-    let ask = async |_| Ok::<_, EndError>(lane.client.blob()?.get_block_list(&place.blob).await?);
-    let listed = match request(&lane.sender(), 0, Begin::UnlessStopping, ask).await {
+    let ask = async |_| Ok::<_, EndError>(lane.to().blob()?.get_block_list(&place.blob).await?);
+    let listed = match request(&lane.writing(), 0, Begin::UnlessStopping, ask).await {
         Ok(listed) => listed,
         // It has none of them, or does not tell.
         Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok((pieces, None)),

@@ -222,7 +222,7 @@ impl<R: FileRing> Input<'_, R> {
         let visible =
             Visible { lane, task: self.task, place, file: None, kind: BlobType::Append, hold: None };
         let create = async |body: Body<'_>| {
-            Ok::<_, EndError>(lane.client.blob()?.create_append_blob(&place.blob, body).await?)
+            Ok::<_, EndError>(lane.to().blob()?.create_append_blob(&place.blob, body).await?)
         };
         let mut appended = match visible.make(&over, body, create).await? {
             Made::There(etag) => Appended::new(etag),

@@ -41,6 +41,6 @@ pub(super) fn take(md5: Option<&InOrder<Md5>>, mut offset: u64, parts: &[Bytes])
 
 /// Stores the MD5 of a blob that is complete.
 pub(super) async fn set<R: FileRing>(lane: &Lane<R>, blob: &str, body: Body<'_>) -> Result<(), GaveUp> {
-    let set = async |_| Ok::<_, EndError>(lane.client.blob()?.set_properties(blob, body).await?);
-    request(&lane.sender(), 0, Begin::Always, set).await.map(drop)
+    let set = async |_| Ok::<_, EndError>(lane.to().blob()?.set_properties(blob, body).await?);
+    request(&lane.writing(), 0, Begin::Always, set).await.map(drop)
 }

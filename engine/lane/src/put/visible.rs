@@ -158,7 +158,7 @@ impl<R: FileRing> Visible<'_, R> {
             lease: self.hold.and_then(Hold::lease),
             ..body
         };
-        let sender = self.lane.sender();
+        let sender = self.lane.writing();
         let mut send =
             async || request(&sender, 0, Begin::UnlessStopping, async |_| create(body).await).await;
         let mut sent = match self.hold {
@@ -216,11 +216,11 @@ impl<R: FileRing> Visible<'_, R> {
             return there.len == 0;
         }
         let ask = async |_| {
-            let blob = self.lane.client.blob()?;
+            let blob = self.lane.to().blob()?;
             Ok::<_, EndError>(blob.get_page_ranges(&self.place.blob, Which::default(), None, None).await?)
         };
         self.file.is_some_and(|file| there.len == file.meta.len)
-            && request(&self.lane.sender(), 0, Begin::Always, ask)
+            && request(&self.lane.writing(), 0, Begin::Always, ask)
                 .await
                 .is_ok_and(|pages| pages.ranges.is_empty())
     }

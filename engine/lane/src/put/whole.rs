@@ -69,7 +69,7 @@ pub(super) async fn verdict<R: FileRing>(
             (mtime_ns <= modified_ns).then_some(SkippedKind::NotNewer)
         }
         Overwrite::Ask => {
-            let url = lane.session().blob_url(&place.name);
+            let url = lane.session().ends.to().end.url_of(&place.name);
             let replaces = lane.session().replaces(url, &place.object()).await?;
             (!replaces).then_some(SkippedKind::Exists)
         }
@@ -86,7 +86,7 @@ pub(super) async fn facts<R: FileRing>(
     place: &Place<'_>,
     begin: Begin,
 ) -> Result<BlobFacts, GaveUp> {
-    request(&lane.sender(), 0, begin, async |_| lane.client.facts(&place.blob, Which::default()).await).await
+    request(&lane.writing(), 0, begin, async |_| lane.to().facts(&place.blob, Which::default()).await).await
 }
 
 /// Compares the blob's length with the file's, where nothing has proven it yet or the caller insists.
@@ -116,7 +116,7 @@ pub(super) async fn check_length<R: FileRing>(
 pub(super) fn is_length_checked(session: &Session) -> bool {
     match session.options.check_length {
         CheckLength::Never => false,
-        CheckLength::Unproven => !(session.options.crc64 && session.sends_crc64()),
+        CheckLength::Unproven => !(session.options.crc64 && session.ends.to().sends_crc64()),
         CheckLength::Always => true,
     }
 }
@@ -209,9 +209,9 @@ impl Whole {
             Body { content_type, content_md5, metadata, if_none_match_any: only_new, ..Body::default() };
         let mut is_cleared = false;
         loop {
-            let sent = request(&lane.sender(), bytes, Begin::UnlessStopping, async |with_crc64| {
+            let sent = request(&lane.writing(), bytes, Begin::UnlessStopping, async |with_crc64| {
                 let body = Body { crc64: crc64.filter(|_| with_crc64), ..body };
-                lane.client.put(&place.blob, payload.clone(), body).await
+                lane.to().put(&place.blob, payload.clone(), body).await
             })
             .await;
             let Err(gave_up) = sent else { break };

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod client;
 pub mod end;
+pub mod ends;
 pub(crate) mod look;
 pub mod request;
 pub mod session;

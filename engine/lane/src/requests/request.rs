@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use azuring_azure::{Access, Class, RequestError, ServiceError};
 use azuring_job::end_error::EndError;
-use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::progress::{LaneCounters, add};
 use azuring_job::retry::{self, Next};
 use azuring_job::verdict::Verdict;
@@ -20,6 +20,8 @@ use crate::requests::session::Session;
 pub struct Sender<'a> {
     /// Where it goes, and how it has gone so far.
     pub session: &'a Session,
+    /// To which end.
+    pub side: Side,
     /// Who counts it.
     pub counters: &'a LaneCounters,
     /// One permit per request that may be in flight, served in order.
@@ -85,6 +87,7 @@ impl Cut {
 pub struct GaveUp {
     /// `None`: the job stopped before it was sent again.
     pub error: Option<EndError>,
+    side: Side,
     tries: u32,
     stop_job: bool,
     maybe_done: bool,
@@ -149,7 +152,8 @@ impl GaveUp {
 
     /// The failure of the object the request was for; stops the job if it concerns everything.
     pub fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
-        self.failure(session, object, session.access)
+        let access = session.ends.at(self.side).access;
+        self.failure(session, object, access)
     }
 
     /// The same of a request that was for a listing.
@@ -163,14 +167,18 @@ impl GaveUp {
             failure.tries = self.tries;
             return Box::new(failure);
         };
-        let failure = Failure::request(object, &error, self.tries, session.end.credential(), access);
+        let remote = session.ends.at(self.side);
+        let mut failure = Failure::request(object, &error, self.tries, remote.end.credential(), access);
+        if let Some(side) = session.named(self.side) {
+            failure = failure.of_side(side);
+        }
         if error.concerns_all() {
             // There is none for any other object either; and what is not the service stores no other object either.
             session.verdict.stop_for(&failure);
         } else if self.stop_job {
-            session.verdict.fatal(&failure);
+            session.verdict.fatal(&remote.reception, &failure);
         } else if failure.kind == FailureKind::Authentication {
-            session.verdict.refused(&failure);
+            session.verdict.refused(&remote.reception, &failure);
         }
         Box::new(failure)
     }
@@ -211,7 +219,8 @@ pub async fn request<T, E: Into<EndError>>(
     begin: Begin,
     mut send: impl AsyncFnMut(bool) -> Result<T, E>,
 ) -> Result<T, GaveUp> {
-    let Sender { session, counters, .. } = *sender;
+    let Sender { session, side, counters, .. } = *sender;
+    let remote = session.ends.at(side);
     let (mut tries, mut maybe_done, mut waited) = (0, false, 0);
     loop {
         if let Some(rate) = &session.rate {
@@ -221,7 +230,7 @@ pub async fn request<T, E: Into<EndError>>(
         if let Some(rate) = session.commons.as_ref().and_then(|commons| commons.rate.as_ref()) {
             rate.wait(|| begin == Begin::Ahead || session.verdict.stopping()).await;
         }
-        let with_crc64 = session.sends_crc64();
+        let with_crc64 = remote.sends_crc64();
         let attempt = {
             let _permit = match begin {
                 Begin::Ahead => None,
@@ -236,7 +245,7 @@ pub async fn request<T, E: Into<EndError>>(
                 _ => None,
             };
             if session.verdict.is_cut_short() || (begin != Begin::Always && session.verdict.stopping()) {
-                return Err(GaveUp { error: None, tries, stop_job: false, maybe_done });
+                return Err(GaveUp { error: None, side, tries, stop_job: false, maybe_done });
             }
             let _in_flight = InFlight::new(counters);
             add(&counters.requests, 1);
@@ -255,13 +264,13 @@ pub async fn request<T, E: Into<EndError>>(
         tries += 1;
         // Whether the service has done it is not known.
         let Some(attempt) = attempt else {
-            return Err(GaveUp { error: None, tries, stop_job: false, maybe_done: true });
+            return Err(GaveUp { error: None, side, tries, stop_job: false, maybe_done: true });
         };
         let error = match attempt {
             Ok(answer) => {
-                session.verdict.accepted();
+                remote.reception.accepted();
                 if with_crc64 && body_bytes > 0 {
-                    session.crc64_accepted();
+                    remote.crc64_accepted();
                 }
                 return Ok(answer);
             }
@@ -276,7 +285,7 @@ pub async fn request<T, E: Into<EndError>>(
         }
         if with_crc64
             && error.service().is_some_and(ServiceError::refuses_crc64)
-            && let Some(first) = session.crc64_refused()
+            && let Some(first) = remote.crc64_refused()
         {
             // Told once; every request that was refused for it goes again without.
             if first {
@@ -289,22 +298,22 @@ pub async fn request<T, E: Into<EndError>>(
             waited += 1;
             tries -= 1;
             if !pause_for(PAUSE_STEP, || session.verdict.stopping()).await {
-                return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
+                return Err(GaveUp { error: Some(error), side, tries, stop_job: false, maybe_done });
             }
             continue;
         }
         maybe_done |= error.maybe_done();
-        let reached = session.verdict.ever_accepted();
+        let reached = remote.reception.ever_accepted();
         match retry::next(&session.options.retry, &error, tries, reached, fastrand::f64()) {
-            Next::GiveUp => return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done }),
-            Next::StopJob => return Err(GaveUp { error: Some(error), tries, stop_job: true, maybe_done }),
+            Next::GiveUp => return Err(GaveUp { error: Some(error), side, tries, stop_job: false, maybe_done }),
+            Next::StopJob => return Err(GaveUp { error: Some(error), side, tries, stop_job: true, maybe_done }),
             Next::After(pause) => {
                 add(&counters.retries, 1);
                 if matches!(error.class(), Class::Throttle) {
                     add(&counters.throttled, 1);
                 }
                 if !pause_for(pause, || session.verdict.stopping()).await {
-                    return Err(GaveUp { error: Some(error), tries, stop_job: false, maybe_done });
+                    return Err(GaveUp { error: Some(error), side, tries, stop_job: false, maybe_done });
                 }
             }
         }

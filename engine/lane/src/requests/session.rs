@@ -1,31 +1,26 @@
 //! What every request of a job, or of a single command, has in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use azuring_azure::Access;
-use azuring_job::failure::Failure;
+use azuring_job::failure::{Failure, Side};
 use azuring_job::options::{Boundary, JobOptions};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::Verdict;
-use azuring_link::{LinkSettings, Links, Pacer, TlsSetup};
+use azuring_link::{LinkSettings, Links, Pacer};
 
 use crate::limits::commons::Commons;
 use crate::limits::rate::RequestRate;
 
 use super::ask::Asker;
 use super::client::Client;
-use super::end::End;
+use super::ends::{Ends, RemoteEnd};
 
 /// Where requests go, within which bounds, and how it has gone so far. Shared by all threads.
 pub struct Session {
     /// What the job was told.
     pub options: JobOptions,
-    /// Where requests go, and with which credential.
-    pub end: End,
-    /// What its requests do to the objects.
-    pub access: Access,
-    pub(crate) tls: Option<TlsSetup>,
+    /// Where requests go, and with which credentials.
+    pub ends: Ends<RemoteEnd>,
     /// Whether the job goes on.
     pub verdict: Verdict,
     /// How far it is.
@@ -36,49 +31,16 @@ pub struct Session {
     pub asker: Option<Asker>,
     /// The limit of bytes per second.
     pacer: Option<Arc<Pacer>>,
-    /// Exchanges of all clients, which share the least rate.
-    under_way: Arc<AtomicU32>,
     /// The limit of requests per second.
     pub(crate) rate: Option<RequestRate>,
-    /// Cleared when the server turns out not to take checksums.
-    crc64: AtomicBool,
-    /// Cleared when it turns out not to compute those of ranges.
-    range_crc64: AtomicBool,
-    /// Set when it has taken one: later refusals have other reasons.
-    crc64_taken: AtomicBool,
 }
 
 impl Session {
     /// A session that has sent nothing yet.
-    pub fn new(
-        options: JobOptions,
-        (end, access): (End, Access),
-        tls: Option<TlsSetup>,
-        verdict: Verdict,
-        progress: Arc<Progress>,
-    ) -> Self {
-        let crc64 = AtomicBool::new(options.crc64);
+    pub fn new(options: JobOptions, ends: Ends<RemoteEnd>, verdict: Verdict, progress: Arc<Progress>) -> Self {
         let pacer = options.cap_bytes_per_second.map(Pacer::new);
         let rate = options.cap_requests_per_second.map(RequestRate::new);
-        let crc64_taken = AtomicBool::new(false);
-        let range_crc64 = AtomicBool::new(options.crc64);
-        let under_way = Arc::default();
-        Self {
-            range_crc64,
-            options,
-            end,
-            access,
-            tls,
-            verdict,
-            progress,
-            asker: None,
-            commons: None,
-            pacer,
-            under_way,
-            rate,
-            crc64,
-            crc64_taken,
-        }
+        Self { options, ends, verdict, progress, asker: None, commons: None, pacer, rate }
     }
 
     /// Shares with other jobs. What the job itself is limited to counts all the same.
@@ -90,22 +52,31 @@ impl Session {
         self.commons = Some(commons);
     }
 
-    /// A client of its own, for the calling thread. Needs a lane's runtime.
-    pub fn client(&self) -> Client {
+    /// A client of its own for each end, for the calling thread. Needs a lane's runtime.
+    pub fn clients(&self) -> Ends<Client> {
+        self.ends.map(|remote| self.client_of(remote))
+    }
+
+    /// A client of its own for the end that objects are found at, for the calling thread. Needs a lane's runtime.
+    pub fn source_client(&self) -> Client {
+        self.client_of(self.ends.from())
+    }
+
+    fn client_of(&self, remote: &RemoteEnd) -> Client {
         let settings = LinkSettings {
             http: self.options.http,
             stall: self.options.retry.stall,
-            tls: self.tls.clone(),
+            tls: remote.tls.clone(),
             pacer: self.pacer.clone(),
             proxies: self.options.proxies.clone(),
-            under_way: Arc::clone(&self.under_way),
+            under_way: Arc::clone(&remote.under_way),
         };
-        self.end.client(|target| Links::new(target.url().endpoint(), settings))
+        remote.end.client(|target| Links::new(target.url().endpoint(), settings))
     }
 
-    /// The full URL of the blob of this name, without its SAS.
-    pub(crate) fn blob_url(&self, name: &str) -> String {
-        self.end.url_of(name)
+    /// Which end a message is about; `None`: there is but one.
+    pub(crate) fn named(&self, side: Side) -> Option<Side> {
+        self.ends.are_two().then_some(side)
     }
 
     /// Whether what `object` would replace at `destination` is replaced, says whoever runs the job. Others go on meanwhile.
@@ -120,35 +91,5 @@ impl Session {
         if let Some(Boundary(reached)) = &self.options.boundary {
             reached(moment);
         }
-    }
-
-    pub(crate) fn sends_crc64(&self) -> bool {
-        self.crc64.load(Ordering::Relaxed)
-    }
-
-    /// Whether to ask for the checksums of ranges.
-    pub(crate) fn asks_crc64(&self) -> bool {
-        self.range_crc64.load(Ordering::Relaxed)
-    }
-
-    /// The server does not compute them. `true` for the first one to find out.
-    pub(crate) fn asks_no_crc64(&self) -> bool {
-        self.range_crc64.swap(false, Ordering::SeqCst)
-    }
-
-    /// The server has taken a checksum.
-    pub(crate) fn crc64_accepted(&self) {
-        if !self.crc64_taken.load(Ordering::Relaxed) {
-            self.crc64_taken.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// The server has refused a request for its checksum. `None`: not for that, since it has taken one before. Otherwise
-    /// the request goes again without; `Some(true)` for the first one to find out.
-    pub(crate) fn crc64_refused(&self) -> Option<bool> {
-        if self.crc64_taken.load(Ordering::Relaxed) {
-            return None;
-        }
-        Some(self.crc64.swap(false, Ordering::SeqCst))
     }
 }

@@ -294,9 +294,9 @@ impl Download {
     }
 
     /// The directory that holds `local`, made where it is missing; `None` when nothing is kept.
-    async fn dir_of(
+    async fn dir_of<'a>(
         &self,
-        links: Option<&Links>,
+        links: impl Iterator<Item = &'a Links> + Clone,
         local: &LocalName,
     ) -> Result<Option<Arc<OwnedFd>>, LocalError> {
         patient(links, async || match self.tree()? {
@@ -307,9 +307,9 @@ impl Download {
     }
 
     /// Makes the directory `local` itself; `false` when nothing is kept.
-    pub(crate) async fn make_directory(
+    pub(crate) async fn make_directory<'a>(
         &self,
-        links: Option<&Links>,
+        links: impl Iterator<Item = &'a Links> + Clone,
         local: &LocalName,
     ) -> Result<bool, LocalError> {
         patient(links, async || match self.tree()? {
@@ -330,13 +330,13 @@ impl Download {
     }
 
     /// Opens the directory of the target and gives it its names.
-    pub(crate) async fn open(
+    pub(crate) async fn open<'a>(
         &self,
-        links: Option<&Links>,
+        links: impl Iterator<Item = &'a Links> + Clone,
         target: &mut Target,
         object: &str,
     ) -> Result<(), Box<Failure>> {
-        let mut dir = self.dir_of(links, &target.local).await;
+        let mut dir = self.dir_of(links.clone(), &target.local).await;
         if dir.is_err() && self.gives_way(target.local.parent()) {
             dir = self.dir_of(links, &target.local).await;
         }
@@ -351,8 +351,8 @@ impl Download {
 }
 
 /// Repeats what fails for want of a descriptor.
-pub(crate) async fn patient<T>(
-    links: Option<&Links>,
+pub(crate) async fn patient<'a, T>(
+    links: impl Iterator<Item = &'a Links> + Clone,
     mut attempt: impl AsyncFnMut() -> Result<T, LocalError>,
 ) -> Result<T, LocalError> {
     let mut refused = None;

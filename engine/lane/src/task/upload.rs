@@ -98,7 +98,7 @@ impl Tree {
         Transfer {
             object: escape(path),
             source,
-            destination: name.map(|name| session.blob_url(&name)).unwrap_or_default(),
+            destination: name.map(|name| session.ends.to().end.url_of(&name)).unwrap_or_default(),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Task {
             ) => upload.origin.tree().transfer(session, path.as_bytes()),
             (Self::Upload(upload), Found::Stream) => {
                 let stream = upload.origin.stream();
-                let destination = session.blob_url(&stream.name);
+                let destination = session.ends.to().end.url_of(&stream.name);
                 Transfer { object: stream.object(), source: String::new(), destination }
             }
             (task, Found::Blob(blob)) => {
@@ -111,7 +111,7 @@ impl Task {
                     // AzCopy's word for where a blob goes that goes nowhere.
                     _ => blob.relative().to_owned(),
                 };
-                let source = session.blob_url(&blob.entry.name);
+                let source = session.ends.from().end.url_of(&blob.entry.name);
                 Transfer { object: blob.object(), source, destination }
             }
             _ => Transfer::default(),

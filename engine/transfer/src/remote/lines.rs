@@ -51,7 +51,7 @@ impl Remote<'_> {
                         if self.is_left_out(&name) {
                             continue;
                         }
-                        if let Some(stored) = self.shared.session.end.takes_for(&name) {
+                        if let Some(stored) = self.shared.session.ends.from().end.takes_for(&name) {
                             let failure = Failure::other_name(&escape(&path), &stored);
                             self.refuse(failure).await;
                             continue;

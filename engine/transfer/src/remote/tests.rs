@@ -8,6 +8,7 @@ use azuring_job::options::JobOptions;
 use azuring_job::progress::Progress;
 use azuring_job::verdict::Verdict;
 use azuring_lane::end::End;
+use azuring_lane::ends::{Ends, RemoteEnd};
 use azuring_lane::in_order::Held;
 use azuring_lane::queue::WorkQueue;
 use azuring_lane::session::Session;
@@ -109,8 +110,7 @@ impl World {
             task,
             session: Session::new(
                 options,
-                (End::Blob(Box::new(target)), access),
-                None,
+                Ends::one(RemoteEnd::new(End::Blob(Box::new(target)), access, None, false)),
                 Verdict::default(),
                 progress,
             ),

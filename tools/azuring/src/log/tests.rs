@@ -27,6 +27,7 @@ fn failure() -> Failure {
         request_id: Some("11f1d6ad".to_owned()),
         tries: 3,
         blocked: None,
+        side: None,
     }
 }
 
