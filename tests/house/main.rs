@@ -37,7 +37,7 @@ const HOUSES: &[House] = &[
     House { path: "engine/store", rooms: &[] },
     House {
         path: "engine/lane",
-        rooms: &["limits", "requests", "object", "task", "common", "lane", "put", "get", "change", "crew"],
+        rooms: &["limits", "requests", "object", "task", "common", "lane", "put", "get", "change", "relay", "crew"],
     },
 ];
 

@@ -63,7 +63,7 @@ impl Found {
 }
 
 /// A blob of a job.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BlobItem {
     /// What the listing tells of it; of one that is only named, the name.
     pub entry: Box<BlobEntry>,

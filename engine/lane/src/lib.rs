@@ -15,6 +15,8 @@
 //! ```text
 //!   crew       the threads: each takes from the queue and hands it to a mover
 //!     │
+//!   relay      the mover from store to store: reads as `get` does, writes as `put` does
+//!     │
 //!   put  get  change             the movers: what one object goes through
 //!     │
 //!   lane       what the tasks of a lane share, and what movers share: the driver of pieces, reading, comparing
@@ -51,6 +53,7 @@ mod lane;
 mod limits;
 mod object;
 mod put;
+mod relay;
 mod requests;
 pub mod task;
 

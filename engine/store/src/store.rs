@@ -151,8 +151,8 @@ pub enum Condition<'a> {
 /// What is begun.
 #[derive(Clone, Copy, Debug)]
 pub struct Begin<'a> {
-    /// Bytes of the whole object.
-    pub len: u64,
+    /// Bytes of the whole object; `None`: of a stream, whose length is known at its end.
+    pub len: Option<u64>,
     /// Bytes of each piece but the last.
     pub piece_bytes: u64,
     /// Stands for job, source and state of the source: the same bytes whenever it is the same.

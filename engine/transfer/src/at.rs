@@ -2,16 +2,40 @@
 
 use std::borrow::Cow;
 
-use azuring_azure::{BlobUrl, Credential};
+use azuring_azure::{Access, BlobUrl, Credential};
 use azuring_job::choices::{BlobTypeChoice, PropertyChange};
 use azuring_job::job_error::JobError;
 use azuring_job::options::JobOptions;
 use azuring_lane::end::{End, OwnEnd};
-use azuring_link::TlsSetup;
+use azuring_lane::ends::RemoteEnd;
 use azuring_plan::name::encode_path;
 use azuring_store::CustomStore;
 
 use crate::frame;
+
+/// Objects of a store: a container of Blob storage, or a store of the caller's own, and a path in it.
+pub struct Location {
+    pub(crate) at: At,
+    pub(crate) credential: Credential,
+}
+
+impl Location {
+    /// In Blob storage.
+    pub fn blob(url: BlobUrl, credential: Credential) -> Self {
+        Self { at: At::Blob(url), credential }
+    }
+
+    /// In a store of the caller's own, at this path: an object's name, a directory, or empty for everything.
+    pub fn store(store: CustomStore, path: &str) -> Self {
+        Self { at: At::Own(store, path.to_owned()), credential: Credential::Anonymous }
+    }
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Location").field(&self.at.to_string()).finish()
+    }
+}
 
 /// Where the remote end of a job is.
 pub(crate) enum At {
@@ -75,20 +99,22 @@ impl At {
         }
     }
 
-    /// The end, and how requests get there.
+    /// The end, and how requests get there; `access`: what they do to its objects.
     pub(crate) fn open(
         self,
         find: impl FnOnce() -> Result<Credential, JobError>,
         options: &JobOptions,
         change: Option<&PropertyChange>,
-    ) -> Result<(End, Option<TlsSetup>), JobError> {
-        match self {
+        access: Access,
+    ) -> Result<RemoteEnd, JobError> {
+        let (end, tls) = match self {
             Self::Blob(url) => {
                 let (target, tls) = frame::target(url, find, options, change)?;
-                Ok((End::Blob(Box::new(target)), tls))
+                (End::Blob(Box::new(target)), tls)
             }
-            Self::Own(store, _) => Ok((End::Own(OwnEnd::new(store, &options.properties)), None)),
-        }
+            Self::Own(store, _) => (End::Own(OwnEnd::new(store, &options.properties)), None),
+        };
+        Ok(RemoteEnd::new(end, access, tls, options.crc64))
     }
 }
 

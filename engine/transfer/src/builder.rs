@@ -8,6 +8,7 @@ use std::sync::Arc;
 use azuring_azure::{BlobProperties, BlobUrl, Credential, UrlError, Wanted};
 use azuring_job::choices::{ListOfFiles, PropertyChange, Symlinks};
 use azuring_job::durable::{Before, Durable};
+use azuring_job::failure::Side;
 use azuring_job::job_error::JobError;
 use azuring_job::options::{ContentTypePolicy, JobOptions};
 use azuring_job::progress::Progress;
@@ -15,10 +16,12 @@ use azuring_journal::{JobId, Jobs};
 use azuring_lane::budget;
 use azuring_lane::budget::LaneShare;
 use azuring_lane::descriptors::{Needs, Opens, Split};
+use azuring_lane::ends::Ends;
 use azuring_lane::shared::Earlier;
 use azuring_lane::task::change::{Remove, SetProperties};
 use azuring_lane::task::download;
 use azuring_lane::task::download::Download;
+use azuring_lane::task::relay::Relay;
 use azuring_lane::task::upload::{Origin, Stream, Tree};
 use azuring_lane::task::verb::Task;
 use azuring_local::Destination;
@@ -30,7 +33,7 @@ use azuring_plan::name::check;
 use azuring_ring::probe;
 use azuring_store::CustomStore;
 
-use crate::at::At;
+use crate::at::{At, Location};
 use crate::engine::Engine;
 use crate::frame;
 use crate::job::{Job, JobPlan, Verb};
@@ -73,6 +76,7 @@ enum What {
     Stream(Option<Box<dyn Read + Send>>),
     Download(PathBuf),
     Pipe(Option<Box<dyn Write + Send>>),
+    Relay(Option<Location>),
     Remove,
     SetProperties(PropertyChange),
 }
@@ -127,6 +131,26 @@ impl Job {
     /// everything (an empty path).
     pub fn download_from_store(store: CustomStore, path: &str, destination: impl AsRef<Path>) -> JobBuilder {
         JobBuilder::own(What::Download(destination.as_ref().to_owned()), store, path)
+    }
+
+    /// A job that uploads what `input` gives, however long that is, as the one object `key` of a store of the caller's own.
+    /// As [`Job::upload_from`].
+    pub fn stream_to_store(input: impl Read + Send + 'static, store: CustomStore, key: &str) -> JobBuilder {
+        JobBuilder::own(What::Stream(Some(Box::new(input))), store, key)
+    }
+
+    /// A job that writes the bytes of the object `key` of a store of the caller's own into `pipe`, in their order.
+    pub fn stream_from_store(store: CustomStore, key: &str, pipe: impl Write + Send + 'static) -> JobBuilder {
+        JobBuilder::own(What::Pipe(Some(Box::new(pipe))), store, key)
+    }
+
+    /// A job that copies objects from one store to another through this host's memory: ranges of the source, all of the state
+    /// that was found, become pieces of the destination. Nothing is written to a disk. Content type and its kin, MD5 and
+    /// metadata go with the bytes; tags, tiers, and blobs of other types than block blobs do not yet. A container is copied
+    /// as what it holds, a directory as in [`Job::upload`]. From and to Blob storage alike; both ends are given the options'
+    /// customer-provided keys.
+    pub fn relay(source: Location, destination: Location) -> JobBuilder {
+        JobBuilder::of(What::Relay(Some(destination)), source.at, source.credential)
     }
 
     /// A job that removes what is at `path` of a store of the caller's own.
@@ -252,7 +276,14 @@ impl JobBuilder {
             engine.bound(&mut self.options.limits);
         }
         self.check_state()?;
-        self.at.check(&self.options)?;
+        let to = match &mut self.what {
+            What::Relay(to) => to.take(),
+            _ => None,
+        };
+        to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
+        if to.is_some() && self.list_of_versions.is_some() {
+            return Err(JobError::Limit("versions are not relayed: name the snapshot or version".to_owned()));
+        }
         if matches!(self.what, What::Stream(_)) {
             check(self.at.path()).map_err(PlanError::from)?;
             // One lane has all the memory: it reads the stream in order.
@@ -312,6 +343,12 @@ impl JobBuilder {
                 let (finder, destination) = (self.remote(false, &split)?, String::new());
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
+            What::Relay(_) => {
+                let to = to.as_ref().expect("it was just taken");
+                let task = Task::Relay(Relay::new(to.at.path().to_owned(), self.naming));
+                let stubs = self.options.directory_stubs || self.options.preserve_posix.is_some();
+                (Verb::Relay, place, to.at.to_string(), false, task, self.remote(stubs, &split)?)
+            }
             What::Remove => {
                 let task = Task::Remove(Remove::default());
                 (Verb::Remove, place, String::new(), false, task, self.remote(true, &split)?)
@@ -334,7 +371,19 @@ impl JobBuilder {
         };
         let (find, given) = (self.find, self.credential);
         let find = || find.map_or(Ok(given), |find| find().map_err(JobError::Login));
-        let (end, tls) = self.at.open(find, &self.options, change)?;
+        let from = self.at.open(
+            find,
+            &self.options,
+            change,
+            frame::access(&task, Side::Source, &self.options),
+        )?;
+        let ends = match to {
+            None => Ends::one(from),
+            Some(Location { at, credential }) => {
+                let access = frame::access(&task, Side::Destination, &self.options);
+                Ends::two(from, at.open(|| Ok(credential), &self.options, None, access)?)
+            }
+        };
         let lanes = shares.len();
         let settles = matches!(&task, Task::Download(task) if !task.is_null());
         let durable = Self::open_journal(self.keep, id, settles)?;
@@ -345,7 +394,7 @@ impl JobBuilder {
                 source,
                 is_pattern,
                 destination,
-                credential: end.credential().describe(),
+                credential: ends.from().end.credential().describe(),
                 lanes,
                 concurrency: shares.iter().map(|share| share.in_flight).sum(),
                 scarce: split.notice,
@@ -357,8 +406,7 @@ impl JobBuilder {
             id: id.into_bytes(),
             task,
             finder,
-            end,
-            tls,
+            ends,
             shares,
             progress: Arc::new(Progress::new(lanes)),
             options: self.options,
@@ -431,6 +479,7 @@ impl JobBuilder {
             permanent: self.options.permanent_delete,
             wanted: match self.what {
                 What::Download(_) | What::Pipe(_) if !self.options.dry_run => download::wanted(),
+                What::Relay(_) => Wanted::ALL,
                 _ if self.options.dry_run && self.options.plan_facts => Wanted::ALL,
                 _ => Wanted::default(),
             },

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use azuring_azure::{BlobUrl, Credential, Target};
+use azuring_azure::{Access, BlobUrl, Credential, Target};
 use azuring_job::choices::PropertyChange;
+use azuring_job::failure::Side;
 use azuring_job::job_error::JobError;
 use azuring_job::options::JobOptions;
 use azuring_lane::budget::LaneShare;
@@ -49,8 +50,13 @@ pub(crate) fn hold(task: &mut Task, shares: &[LaneShare]) {
     match task {
         Task::Upload(upload) => upload.held = held(shares),
         Task::Download(download) => download.hold(held(shares)),
-        Task::Remove(_) | Task::SetProperties(_) => {}
+        Task::Relay(_) | Task::Remove(_) | Task::SetProperties(_) => {}
     }
+}
+
+/// What the task's requests do to the objects of an end.
+pub(crate) fn access(task: &Task, side: Side, options: &JobOptions) -> Access {
+    task.access(side, options.properties.tags.is_some())
 }
 
 /// What may wait to be summed: a quarter of the smallest lane's buffers, so that no lane is ever without.

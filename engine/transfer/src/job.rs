@@ -26,7 +26,6 @@ use azuring_lane::settle;
 use azuring_lane::shared::{Earlier, Shared};
 use azuring_lane::task::upload::{Origin, Upload};
 use azuring_lane::task::verb::Task;
-use azuring_link::TlsSetup;
 use azuring_ring::IoPath;
 
 use crate::collector::{self, Crew};
@@ -43,6 +42,8 @@ pub enum Verb {
     Upload,
     /// Blobs become local files.
     Download,
+    /// Objects of one store become objects of another, through this host's memory.
+    Relay,
     /// Blobs are removed.
     Remove,
     /// Blobs get another tier, metadata or tags.
@@ -96,8 +97,7 @@ pub struct Job {
     pub(crate) id: [u8; 16],
     pub(crate) task: Task,
     pub(crate) finder: Finder,
-    pub(crate) end: End,
-    pub(crate) tls: Option<TlsSetup>,
+    pub(crate) ends: Ends<RemoteEnd>,
     pub(crate) shares: Vec<LaneShare>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) options: JobOptions,
@@ -155,9 +155,7 @@ impl Job {
         let verdict = Verdict::new(stop.clone());
         let progress = Arc::clone(&self.progress);
         let again = Again::new(self.options.retry_failed);
-        let access = self.task.access(self.options.properties.tags.is_some());
-        let remote = RemoteEnd::new(self.end, access, self.tls, self.options.crc64);
-        let mut session = Session::new(self.options, Ends::one(remote), verdict, progress);
+        let mut session = Session::new(self.options, self.ends, verdict, progress);
         if let Some(engine) = &self.engine {
             session.share(engine.commons());
         }
@@ -248,9 +246,10 @@ impl Job {
         else {
             return Err(std::io::Error::other("only uploads of files are read back"));
         };
-        let End::Blob(target) = &self.end else {
+        let to = self.ends.to();
+        let End::Blob(target) = &to.end else {
             return Err(std::io::Error::other("only uploads to Blob storage are read back"));
         };
-        read_back::run(*finder, &tree, target, self.tls.as_ref(), &self.options, lanes)
+        read_back::run(*finder, &tree, target, to.tls(), &self.options, lanes)
     }
 }

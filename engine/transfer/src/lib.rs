@@ -167,7 +167,7 @@ pub use azuring_job::choices::{
     PermanentDelete, PosixStyle, PropertyChange, RehydratePriority, Symlinks,
 };
 pub use azuring_job::durable::{RecordedJob, RecordedState, RecordedTransfer};
-pub use azuring_job::failure::{Blocked, Failure, FailureKind};
+pub use azuring_job::failure::{Blocked, Failure, FailureKind, Side};
 pub use azuring_job::job_error::JobError;
 #[doc(hidden)]
 pub use azuring_job::options::Boundary;
@@ -188,6 +188,7 @@ pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
 pub use azuring_ring::{IoChoice, IoPath, check_close, keep_descriptor_limit};
+pub use at::Location;
 pub use azuring_store::CustomStore;
 pub use builder::JobBuilder;
 pub use command::CommandError;

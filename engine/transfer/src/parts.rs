@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential};
 use azuring_job::choices::Symlinks;
-use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::job_error::JobError;
 use azuring_job::options::{ContentTypePolicy, JobOptions};
 use azuring_job::outcome::{Done, Event, Outcome, Report, TransferId};
@@ -17,6 +17,7 @@ use azuring_job::verdict::StopHandle;
 use azuring_lane::budget;
 use azuring_lane::descriptors::{Needs, Opens};
 use azuring_lane::end::End;
+use azuring_lane::ends::{Ends, RemoteEnd};
 use azuring_lane::shared::{Earlier, Shared};
 use azuring_lane::task::change::{Remove, SetProperties};
 use azuring_lane::task::upload::{Origin, Tree};
@@ -229,6 +230,8 @@ fn job_of(spec: &Spec, part: Part, credential: Credential, here: JobOptions) -> 
         }
     };
     let (target, tls) = frame::target(url, || Ok(credential), &options, change.as_ref())?;
+    let (credential, access) = (target.credential().describe(), frame::access(&task, Side::Source, &options));
+    let remote = RemoteEnd::new(End::Blob(Box::new(target)), access, tls, options.crc64);
     let earlier = Earlier { tried: part.was_tried(), begun: Some(spec.begun()) };
     let lanes = shares.len();
     Ok(Job {
@@ -238,7 +241,7 @@ fn job_of(spec: &Spec, part: Part, credential: Credential, here: JobOptions) -> 
             source,
             is_pattern: false,
             destination,
-            credential: target.credential().describe(),
+            credential,
             lanes,
             concurrency: shares.iter().map(|share| share.in_flight).sum(),
             scarce: split.notice,
@@ -250,8 +253,7 @@ fn job_of(spec: &Spec, part: Part, credential: Credential, here: JobOptions) -> 
         id,
         task,
         finder: Finder::Part { lines: spec.has_lines(), entries: part.into_entries() },
-        end: End::Blob(Box::new(target)),
-        tls,
+        ends: Ends::one(remote),
         shares,
         progress: Arc::new(Progress::new(lanes)),
         options,

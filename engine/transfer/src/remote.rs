@@ -343,12 +343,12 @@ impl<'a> Remote<'a> {
             return Ok(());
         }
         // As AzCopy has it, there being nothing to remove or to change is no error.
-        if !begun && is_directory && matches!(shared.task, Task::Download(_)) {
+        if !begun && is_directory && shared.task.reads_objects() {
             let url = shared.session.ends.from().end.to_string();
             let text = format!("there is no blob and no directory at {url}");
             return Err(Box::new(Failure::new(FailureKind::Missing, "", text)).into());
         }
-        if !begun && matches!(shared.task, Task::Download(_)) {
+        if !begun && shared.task.reads_objects() {
             self.begin(shape).await?;
         }
         Ok(())
@@ -387,6 +387,10 @@ impl<'a> Remote<'a> {
         let was = self.resumed.as_ref().map(|resumed| resumed.into_directory);
         Ok(match &self.shared.task {
             Task::Download(task) => task.begin(shape, recursive, was)?,
+            Task::Relay(task) => {
+                task.begin(shape, recursive)?;
+                false
+            }
             // Without recursion a removal or change takes the blobs directly below, as AzCopy does.
             Task::Remove(_) | Task::SetProperties(_) | Task::Upload(_) => false,
         })
@@ -456,7 +460,7 @@ impl<'a> Remote<'a> {
     }
 
     fn is_change(&self) -> bool {
-        !matches!(self.shared.task, Task::Download(_)) && !self.source.recursive
+        !self.shared.task.reads_objects() && !self.source.recursive
     }
 
     /// Whether an excluded path lies below this prefix, so that listing all of it would list what nobody wants.

@@ -346,6 +346,7 @@ pub(super) async fn link<R: FileRing>(
         offset: 0,
         len: facts.len,
         whole: Some(facts.len),
+        relays: false,
     };
     let received = receive::range(lane, &range).await;
     let received = received.map_err(|failed| failed.for_object(lane.session(), &object))?;

@@ -130,6 +130,7 @@ impl<R: FileRing> InPieces<R> for Arc<LargeBlob> {
             offset,
             len,
             whole: Some(self.facts.len),
+            relays: false,
         };
         let received = receive::range(lane, &wanted).await.map_err(|failed| match failed {
             receive::NotReceived::Request(gave_up) if gave_up.precondition_failed() => {
@@ -201,6 +202,13 @@ pub(super) async fn complete<R: FileRing>(
         pipe.close();
     }
     result
+}
+
+/// Why an object is not read that needs several requests.
+pub(crate) fn without_etag(object: &str) -> Box<Failure> {
+    let text = "the answers have no ETag, and the blob needs several: they could be of different states";
+    let advice = "raise --block-size-mb above its length, or have the gateway in between pass ETags on";
+    Box::new(Failure::new(FailureKind::Service, object, text).advise(advice))
 }
 
 /// Why a blob was not downloaded that somebody writes to.

@@ -3,8 +3,8 @@
 mod below;
 mod file;
 mod holes;
-mod large;
+pub(crate) mod large;
 pub(crate) mod one;
-mod receive;
+pub(crate) mod receive;
 mod resume;
 mod unpack;

@@ -157,7 +157,7 @@ async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, task: &Download, large: &Larg
 
 /// Waits before a blob that has changed `changes` times while it was asked for is asked for again: not before the first
 /// time, and within the policy for repeats. `false`: that was the last time, or the job stops.
-async fn waits_for_peace<R: FileRing>(lane: &Lane<R>, changes: u32) -> bool {
+pub(crate) async fn waits_for_peace<R: FileRing>(lane: &Lane<R>, changes: u32) -> bool {
     let session = lane.session();
     let policy = &session.options.retry;
     if changes <= 1 {
@@ -216,7 +216,7 @@ fn needs_facts(session: &Session) -> bool {
 }
 
 /// What is known of a blob that somebody named.
-async fn ask<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> Result<BlobItem, Box<Failure>> {
+pub(crate) async fn ask<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> Result<BlobItem, Box<Failure>> {
     let (blob, which) = (encode_path(&item.entry.name), item.which());
     let head = async |_| lane.from().facts(&blob, which).await;
     let asked = request(&lane.reading(), 0, Begin::UnlessStopping, head).await;
@@ -281,6 +281,7 @@ async fn get<R: FileRing>(
             offset: 0,
             len: listed.map_or(first_bytes, |facts| facts.len),
             whole: listed.map(|facts| facts.len),
+            relays: false,
         };
         let got = match receive::range(lane, &range).await {
             // It was changed since it was listed: what it is now counts.
@@ -299,7 +300,7 @@ async fn get<R: FileRing>(
             }
             got => got.map_err(|failed| failed.for_object(lane.session(), &object))?,
         };
-        let receive::Received { parts, facts } = got;
+        let receive::Received { parts, facts, .. } = got;
         let facts = match &facts {
             Some(facts) => facts,
             None => listed.expect("what is not listed is told by the answer"),
@@ -318,11 +319,7 @@ async fn get<R: FileRing>(
         if received < facts.len {
             // Now it is known how long it is: the few bytes are asked for again, with the rest and of the same state.
             if facts.etag.is_none() && facts.len > task.range_bytes {
-                let text =
-                    "the answers have no ETag, and the blob needs several: they could be of different states";
-                let advice =
-                    "raise --block-size-mb above its length, or have the gateway in between pass ETags on";
-                return Err(Box::new(Failure::new(FailureKind::Service, &object, text).advise(advice)));
+                return Err(large::without_etag(&object));
             }
             told = facts.clone();
             listed = Some(&told);

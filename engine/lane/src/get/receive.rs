@@ -1,6 +1,6 @@
 //! One range of a blob into memory.
 
-use azuring_azure::{BlobFacts, Crc64Digest, Get, RequestError, ServiceError, Which};
+use azuring_azure::{BlobFacts, Crc64, Crc64Digest, Get, RequestError, ServiceError, Which};
 use azuring_job::end_error::EndError;
 use azuring_job::failure::Failure;
 use azuring_job::progress::add;
@@ -29,6 +29,8 @@ pub(crate) struct Range<'a> {
     /// The length of the whole blob, within which the range lies. Where it is not known, the blob may end before, and what
     /// it is has to be told.
     pub(crate) whole: Option<u64>,
+    /// The bytes go to another store: they are summed up for it, and counted when they are there.
+    pub(crate) relays: bool,
 }
 
 /// What came.
@@ -37,6 +39,8 @@ pub(crate) struct Received {
     pub(crate) parts: Vec<Lease>,
     /// What the blob is, where that was not known.
     pub(crate) facts: Option<BlobFacts>,
+    /// The checksum of the bytes, where they were summed up.
+    pub(crate) crc64: Option<Crc64>,
 }
 
 /// Why nothing came.
@@ -65,7 +69,7 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
     // is asked all the same: it may have been written to since, and then that is known by its length.
     let mut is_empty = range.whole == Some(0);
     let remote = lane.session().ends.from();
-    let facts = request(&sender, 0, Begin::UnlessStopping, async |_| {
+    let (facts, crc64) = request(&sender, 0, Begin::UnlessStopping, async |_| {
         let get = Get {
             range: (!is_empty).then(|| (range.offset, range.offset + range.len.max(1) - 1)),
             len: range.whole,
@@ -92,8 +96,10 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
     .await
     .map_err(NotReceived::Request)?;
     leases.retain(|lease| !lease.is_empty());
-    add(&lane.counters().bytes, leases.iter().map(|lease| lease.len() as u64).sum());
-    Ok(Received { parts: leases, facts })
+    if !range.relays {
+        add(&lane.counters().bytes, leases.iter().map(|lease| lease.len() as u64).sum());
+    }
+    Ok(Received { parts: leases, facts, crc64 })
 }
 
 /// Slots for so many bytes.
@@ -123,7 +129,7 @@ async fn receive(
     mut reply: Incoming,
     range: &Range<'_>,
     leases: &mut [Lease],
-) -> Result<Option<BlobFacts>, EndError> {
+) -> Result<(Option<BlobFacts>, Option<Crc64>), EndError> {
     let wrong = |reason: String| {
         EndError::from(RequestError::Answer { request: "Get Blob".to_owned(), reason, passing: true })
     };
@@ -134,7 +140,8 @@ async fn receive(
     if range.whole.is_none() {
         let told = reply.facts(&wanted(), METADATA).map_err(wrong)?;
         if told.len_is_unknown {
-            return unmeasured(reply, told, range, leases).await.map(Some);
+            let told = unmeasured(reply, told, range, leases).await?;
+            return Ok((Some(told), None));
         }
         let there = told.len.saturating_sub(range.offset);
         is_beginning = reply.is_all() && there > wanted_len;
@@ -142,7 +149,7 @@ async fn receive(
         facts = Some(told);
     }
     let sent = reply.crc64().filter(|_| !is_beginning);
-    let mut digest = sent.is_some().then(Crc64Digest::new);
+    let mut digest = (sent.is_some() || range.relays).then(Crc64Digest::new);
     let mut left = wanted_len;
     for lease in leases {
         let room = lease.capacity().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -161,7 +168,7 @@ async fn receive(
         }
     }
     if is_beginning {
-        return Ok(facts);
+        return Ok((facts, digest.map(Crc64Digest::finish)));
     }
     // The end of the body frees the connection.
     if reply.read(&mut [0]).await? != 0 {
@@ -169,7 +176,7 @@ async fn receive(
     }
     match (sent, digest.map(Crc64Digest::finish)) {
         (Some(sent), Some(got)) if sent != got => Err(RequestError::Integrity.into()),
-        _ => Ok(facts),
+        (_, got) => Ok((facts, got)),
     }
 }
 

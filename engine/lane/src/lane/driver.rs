@@ -18,6 +18,11 @@ pub(crate) trait InPieces<R: FileRing>: Clone + 'static {
     /// The object's name in messages.
     fn object(&self) -> String;
 
+    /// Whether pieces have to be done one after the other, in their order. Then no other lane is asked for help.
+    fn is_in_order(&self, _lane: &Lane<R>) -> bool {
+        false
+    }
+
     /// Does piece `n`.
     async fn piece(&self, lane: &Lane<R>, n: u32) -> Result<(), Box<Failure>>;
 }
@@ -34,9 +39,10 @@ pub(crate) fn begin<R: FileRing>(lane: &Lane<R>, pieces: &Pieces) {
 pub(crate) async fn drive<R: FileRing, L: InPieces<R>>(lane: &Rc<Lane<R>>, large: &L) -> bool {
     let mut tasks = JoinSet::new();
     let mut last = false;
+    let in_order = large.is_in_order(lane);
     loop {
         // One piece at least, so that no object waits for the others of its lane.
-        while (tasks.is_empty() || lane.has_room_for_block())
+        while (tasks.is_empty() || (!in_order && lane.has_room_for_block()))
             && let Some(piece) = large.pieces().claim()
         {
             lane.blocks().update(|blocks| blocks + 1);

@@ -18,7 +18,7 @@ use super::read::read_range;
 /// Bytes that are compared with one request.
 const COMPARED_BYTES: u64 = 4 << 20;
 
-fn differs(object: &str) -> Box<Failure> {
+pub(crate) fn differs(object: &str) -> Box<Failure> {
     let text = "read back and compared, the blob and the file are not the same";
     let failure = Failure::new(FailureKind::Integrity, object, text);
     Box::new(failure.advise(

@@ -2,26 +2,22 @@
 
 use std::ffi::CString;
 use std::io;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use azuring_azure::Body;
 use azuring_job::failure::Failure;
 use azuring_job::outcome::TransferId;
 use azuring_ring::FileMeta;
-use azuring_store::{Receipt, Token};
 use md5::{Digest, Md5};
 
+use super::assembly::Assembly;
 use super::hold::Hold;
 use super::in_order::InOrder;
 use super::pieces::Pieces;
-use super::way::Way;
 
 /// What the lanes share about one large file.
 pub struct LargeFile {
     pub(crate) id: TransferId,
-    /// The job and the state of the content, part of every block's name.
-    pub(crate) content: [u8; 16],
-    pub(crate) way: Way,
     /// The path below the source, for the kernel.
     pub(crate) path: CString,
     /// The blob's name.
@@ -29,8 +25,6 @@ pub struct LargeFile {
     /// The same, percent-encoded.
     pub(crate) blob: String,
     pub(crate) parts: Parts,
-    /// What somebody's own store calls it and its pieces.
-    pub(crate) own: Option<OwnPieces>,
     /// The lease under which pages are written.
     pub(crate) hold: Option<Hold>,
     /// What the file was when it was found to be large; every lane compares.
@@ -44,20 +38,14 @@ pub struct LargeFile {
     pub(crate) md5: Option<InOrder<Md5>>,
 }
 
-/// What somebody's own store calls an object that is sent in pieces.
-#[derive(Debug)]
-pub(crate) struct OwnPieces {
-    pub(crate) token: Token,
-    /// Of each piece that is there.
-    pub(crate) receipts: Mutex<Vec<Option<Receipt>>>,
-}
-
 /// What a large file is sent as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Parts {
-    /// Blocks, invisible until they are listed.
-    Blocks {
-        /// Only if there is no blob of the name by then.
+    /// Pieces that nobody sees before the store has put them together.
+    Unseen {
+        /// How it does that.
+        assembly: Assembly,
+        /// Only if there is no object of the name by then.
         only_new: bool,
     },
     /// Pages of a blob that is there already.
@@ -81,11 +69,6 @@ impl LargeFile {
 
     pub(crate) fn not_read(&self, error: &io::Error) -> Box<Failure> {
         Box::new(Failure::read(&self.object(), error))
-    }
-
-    /// The service's name for a block.
-    pub(crate) fn block_id(&self, block: u32) -> String {
-        self.way.block_id(self.content, block)
     }
 
     /// What the whole blob is given.
@@ -112,31 +95,4 @@ pub(crate) fn content_key(job: [u8; 16], meta: &FileMeta, piece_bytes: u64) -> [
         key.update(time.to_le_bytes());
     }
     key.finalize().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_names_of_blocks_differ_and_have_one_length() {
-        let file = LargeFile {
-            id: TransferId { part: 0, index: 0 },
-            content: [7; 16],
-            way: Way::default(),
-            path: c"x".into(),
-            name: "x".into(),
-            blob: "x".into(),
-            parts: Parts::Blocks { only_new: false },
-            own: None,
-            hold: None,
-            meta: FileMeta { len: 10, mtime_ns: 0, ctime_ns: 0, identity: (0, 0), regular: true },
-            pieces: Pieces::new(10, 5, 2),
-            content_type: OnceLock::new(),
-            metadata: Vec::new(),
-            md5: None,
-        };
-        assert_ne!(file.block_id(1), file.block_id(2));
-        assert_eq!(file.block_id(1).len(), file.block_id(49_999).len());
-    }
 }

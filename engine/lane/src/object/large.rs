@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::blob::LargeBlob;
 use super::file::LargeFile;
+use super::relay::LargeRelay;
 
 /// A large object that lanes do together.
 #[derive(Clone, Debug)]
@@ -12,4 +13,6 @@ pub enum Large {
     Up(Arc<LargeFile>),
     /// A blob, read in ranges.
     Down(Arc<LargeBlob>),
+    /// An object of another store, read in ranges and sent in pieces.
+    Across(Arc<LargeRelay>),
 }

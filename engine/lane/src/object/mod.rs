@@ -1,10 +1,12 @@
 //! One object under way, as all lanes that work on it know it.
 
+pub(crate) mod assembly;
 pub(crate) mod blob;
 pub(crate) mod file;
 pub(crate) mod hold;
 pub mod in_order;
 pub(crate) mod large;
 pub(crate) mod pieces;
+pub(crate) mod relay;
 pub(crate) mod target;
 pub(crate) mod way;

@@ -11,16 +11,15 @@ use azuring_ring::{FileRing, OpenFile};
 
 use crate::lane::context::{Ended, Lane};
 use crate::lane::{read, verify};
-use crate::object::file::{LargeFile, Parts, content_key};
+use crate::object::file::{LargeFile, Parts};
 use crate::object::hold::Hold;
 use crate::object::pieces::Pieces;
-use crate::object::way::Way;
 use crate::task::upload::Upload;
 
 use super::place::{Place, content_type, metadata_of};
 use super::visible::{Made, Visible, another};
 use super::whole::{self, Verdict};
-use super::{large, own, resume, sums};
+use super::{assembly, large, resume, sums};
 
 /// Sends a file as blocks.
 pub(super) async fn blocks<R: FileRing>(
@@ -33,22 +32,17 @@ pub(super) async fn blocks<R: FileRing>(
     count: u32,
 ) -> Result<Ended, Box<Failure>> {
     let len = file.meta.len;
+    let is_same =
+        async || verify::open_file(lane, &lane.look(&place.blob), &file, &place.object()).await.is_ok();
     let only_new = match whole::verdict(lane, &place, file.meta.mtime_ns, len).await? {
         Verdict::Write { only_new } => only_new,
         Verdict::Keep { kind, there } => {
             // It may be the blob of an earlier run that could not record it.
-            let content = content_key(lane.shared.id, &file.meta, block_size);
-            let usual = Way::default();
-            let ids = (0..count).map(|block| usual.block_id(content, block));
+            let state = resume::state_of(lane.shared.id, &file.meta, block_size);
+            let usual = assembly::usual(lane, state.content);
             let is_ours = lane.shared.may_be_made(id)
                 && there.len == len
-                && match lane.to().own() {
-                    None => lane.look(&place.blob).consists_of(ids).await.unwrap_or_default(),
-                    // Pieces have no names there: the bytes tell.
-                    Some(_) => {
-                        verify::open_file(lane, &lane.look(&place.blob), &file, &place.object()).await.is_ok()
-                    }
-                };
+                && assembly::is_there(lane, &usual, &place, count, is_same).await;
             if !is_ours {
                 return Ok(Ended::Skipped(kind));
             }
@@ -60,27 +54,17 @@ pub(super) async fn blocks<R: FileRing>(
         }
     };
     let pieces = Pieces::new(len, block_size, count);
-    let (mut own, mut id_len) = (None, None);
-    let pieces = match lane.to().own() {
-        None => {
-            let (pieces, usual) = resume::pieces(lane, id, &place, &file.meta, pieces).await?;
-            id_len = usual;
-            pieces
-        }
-        Some(store) => {
-            let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
-            let content_type = content_type(&lane.session().options.content_type, place.path, &first);
-            let body = Body { content_type, if_none_match_any: only_new, ..Body::default() };
-            let (pieces, begun) = own::begin(lane, store, id, &place, &file, pieces, body).await?;
-            own = Some(begun);
-            pieces
-        }
-    };
-    let mut large = new(lane, task, id, &place, &file, Parts::Blocks { only_new }, pieces).await?;
-    large.own = own;
-    if let Some(id_len) = id_len {
-        large.way.id_len.get_or_init(|| id_len);
+    let mut body = Body { if_none_match_any: only_new, ..Body::default() };
+    let first;
+    if lane.to().own().is_some() {
+        // Other stores may want to know it at the beginning.
+        first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
+        body.content_type = content_type(&lane.session().options.content_type, place.path, &first);
     }
+    let state = resume::state_of(lane.shared.id, &file.meta, block_size);
+    let (pieces, assembly) = assembly::begin(lane, &place, state, pieces, body).await?;
+    let parts = Parts::Unseen { assembly, only_new };
+    let large = new(lane, task, id, &place, &file, parts, pieces).await?;
     if large.pieces.is_done_before(0) {
         let first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
         let found = content_type(&lane.session().options.content_type, place.path, &first);
@@ -174,13 +158,10 @@ async fn new<R: FileRing>(
     let md5 = sums::start(lane, task, file).await.map_err(|error| place.not_read(&error))?;
     Ok(LargeFile {
         id,
-        content: content_key(lane.shared.id, &file.meta, pieces.size),
-        way: Way::default(),
         path: place.c_path.clone(),
         name: place.name.clone(),
         blob: place.blob.clone(),
         parts,
-        own: None,
         hold: None,
         meta: file.meta,
         pieces,

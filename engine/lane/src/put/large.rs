@@ -10,18 +10,18 @@ use azuring_job::failure::Failure;
 use azuring_job::progress::add;
 use azuring_local::RelPath;
 use azuring_ring::{FileRing, OpenFile};
+use azuring_store::At;
 
 use crate::lane::context::{Ended, Lane};
 use crate::lane::driver::{self, InPieces, drive};
 use crate::lane::{read, verify};
-use crate::object::file::{LargeFile, OwnPieces, Parts};
+use crate::object::file::{LargeFile, Parts};
 use crate::object::large::Large;
 use crate::object::pieces::Pieces;
-use crate::requests::client::Own;
 use crate::task::upload::Upload;
 
-use super::place::{content_type, first_of};
-use super::{blocks, own, pages, resume, sums};
+use super::place::{Place, content_type, first_of};
+use super::{assembly, pages, resume, sums};
 
 /// A large file as one lane sends it.
 #[derive(Clone)]
@@ -34,7 +34,9 @@ struct Sending {
 pub(super) async fn share<R: FileRing>(lane: &Rc<Lane<R>>, large: LargeFile, file: OpenFile) -> Ended {
     let large = Arc::new(large);
     driver::begin(lane, &large.pieces);
-    lane.offer(&Large::Up(Arc::clone(&large)), large.pieces.count);
+    if !assembly::is_in_order(lane) {
+        lane.offer(&Large::Up(Arc::clone(&large)), large.pieces.count);
+    }
     send_pieces(lane, large, file).await;
     Ended::Elsewhere
 }
@@ -70,6 +72,10 @@ impl<R: FileRing> InPieces<R> for Sending {
         self.large.object()
     }
 
+    fn is_in_order(&self, lane: &Lane<R>) -> bool {
+        assembly::is_in_order(lane)
+    }
+
     async fn piece(&self, lane: &Lane<R>, n: u32) -> Result<(), Box<Failure>> {
         let large = &*self.large;
         let (offset, len) = large.pieces.range(n);
@@ -82,23 +88,19 @@ impl<R: FileRing> InPieces<R> for Sending {
         }
         sums::take(large.md5.as_ref(), offset, payload.parts());
         let body = Body { crc64, ..Body::default() };
-        match large.parts {
+        match &large.parts {
             // They are zeros already.
             Parts::Pages if payload.parts().iter().all(|part| is_zero(part)) => {}
             Parts::Pages => pages::write(lane, large, offset, &payload, body).await?,
-            Parts::Blocks { .. } => match own_of(lane, large) {
-                Some(own) => own::put(lane, large, own, n, &payload, body).await?,
-                None => blocks::put(lane, large, n, &payload, body).await?,
-            },
+            Parts::Unseen { assembly, .. } => {
+                let at = At { piece: n, offset };
+                let sent = assembly::put(lane, assembly, &large.blob, at, &payload, body).await;
+                sent.map_err(|gave_up| gave_up.for_object(lane.session(), &large.object()))?;
+            }
         }
         add(&lane.counters().bytes, len);
         Ok(())
     }
-}
-
-/// Somebody's own store and its pieces of the file, if it goes there.
-fn own_of<'a, R: FileRing>(lane: &'a Lane<R>, large: &'a LargeFile) -> Option<(&'a Own, &'a OwnPieces)> {
-    Some((lane.to().own()?, large.own.as_ref()?))
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
@@ -119,14 +121,13 @@ pub(super) async fn complete<R: FileRing>(
     if let Some(md5) = &large.md5 {
         md5.close();
     }
-    if let (Some(own), Err(failure)) = (own_of(lane, large), &result) {
-        own::abort(lane, large, own, failure).await;
-    }
-    if large.parts == Parts::Pages {
-        match &mut result {
-            Ok(_) => resume::is_complete(lane, large.id),
-            Err(failure) => pages::take_back(lane, large, file, failure).await,
+    match (&large.parts, &mut result) {
+        (Parts::Unseen { assembly, .. }, Err(failure)) => {
+            assembly::abort(lane, assembly, &large.blob, failure).await;
         }
+        (Parts::Unseen { .. }, Ok(_)) => {}
+        (Parts::Pages, Ok(_)) => resume::is_complete(lane, large.id),
+        (Parts::Pages, Err(failure)) => pages::take_back(lane, large, file, failure).await,
     }
     result
 }
@@ -146,11 +147,14 @@ async fn commit<R: FileRing>(
         }
     };
     let content_md5 = content_md5.transpose().map_err(|error| large.not_read(&error))?;
-    let ended = match large.parts {
-        Parts::Blocks { only_new } => match own_of(lane, large) {
-            Some(own) => own::commit(lane, large, own, only_new, content_md5, file).await?,
-            None => blocks::commit(lane, large, only_new, content_md5).await?,
-        },
+    let ended = match &large.parts {
+        Parts::Unseen { assembly, only_new } => {
+            let body = Body { content_md5, ..large.body(*only_new) };
+            let (place, size) = (Place::of(large), (large.pieces.count, large.meta.len));
+            let look = lane.look(&large.blob);
+            let is_same = async || verify::open_file(lane, &look, file, &large.object()).await.is_ok();
+            assembly::commit(lane, assembly, &place, size, body, is_same).await?
+        }
         Parts::Pages => pages::complete(lane, large, content_md5).await?,
     };
     if lane.session().options.verify && matches!(ended, Ended::Done { .. }) {

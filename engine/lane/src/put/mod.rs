@@ -1,16 +1,16 @@
 //! Local files and streams become blobs.
 
 mod append;
+pub(crate) mod assembly;
 mod begin;
-mod blocks;
 pub(crate) mod large;
 mod marks;
 pub(crate) mod object;
-mod own;
 mod pages;
-mod place;
+pub(crate) mod place;
 mod resume;
+pub(crate) mod shape;
 mod stream;
 mod sums;
 mod visible;
-mod whole;
+pub(crate) mod whole;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use azuring_azure::Crc64;
 use azuring_job::choices::BlobTypeChoice;
 use azuring_job::entry::Found;
-use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::failure::Failure;
 use azuring_job::outcome::TransferId;
 use azuring_link::Payload;
 use azuring_plan::blob_type::BlobType;
@@ -24,7 +24,8 @@ use crate::task::upload::Upload;
 
 use super::place::{Place, metadata_of};
 use super::whole::{self, Verdict};
-use super::{append, begin, marks, own, stream};
+use super::shape::shape;
+use super::{append, begin, marks, stream};
 
 /// Uploads one object.
 pub(crate) async fn object<R: FileRing>(
@@ -79,7 +80,7 @@ async fn file<R: FileRing>(
                 Some(style) => marks::of_file(&task.origin.tree().root, &place, &meta)?.to_metadata(style),
                 None => Vec::new(),
             };
-            whole::Whole { payload, crc64, mtime_ns: meta.mtime_ns, metadata, md5: None }
+            whole::Whole { payload, crc64, mtime_ns: meta.mtime_ns, content: None, metadata, md5: None }
                 .send(lane, &place)
                 .await
         }
@@ -98,12 +99,7 @@ async fn larger<R: FileRing>(
     file: OpenFile,
 ) -> Result<Ended, Box<Failure>> {
     let (rules, len) = (&lane.session().options.blocks, file.meta.len);
-    let shape = match lane.to().own() {
-        None => rules.shape(len).map_err(|error| Failure::plan(&place.object(), &error))?,
-        Some(store) => own::shape(store.traits(), rules, len)
-            .map_err(|text| Failure::new(FailureKind::Limit, &place.object(), text))?,
-    };
-    match shape {
+    match shape(lane.to(), rules, len, &place.object())? {
         UploadShape::PutBlob => {
             let (len, mtime_ns) = (file.meta.len, file.meta.mtime_ns);
             // Asked before it is read.
@@ -117,7 +113,7 @@ async fn larger<R: FileRing>(
             let metadata = metadata_of(lane, &place, &file)?;
             let (payload, crc64) = read::read_range(lane, &file, 0, len).await.map_err(not_read)?;
             file.check_unchanged().map_err(not_read)?;
-            let whole = whole::Whole { payload, crc64, mtime_ns, metadata, md5: None };
+            let whole = whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None };
             match verdict {
                 Verdict::Write { only_new } => whole.put(lane, &place, only_new).await,
                 Verdict::Keep { kind, there } => whole.kept(lane, &place, kind, &there).await,

@@ -15,23 +15,23 @@ use crate::object::file::LargeFile;
 use crate::task::upload::{Stream, Upload};
 
 /// An object and its blob.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// Which transfer it is.
-    pub(super) id: TransferId,
+    pub(crate) id: TransferId,
     /// The path below the source.
-    pub(super) path: &'a [u8],
+    pub(crate) path: &'a [u8],
     /// The same for the kernel.
-    pub(super) c_path: CString,
+    pub(crate) c_path: CString,
     /// The blob's name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The same, percent-encoded.
-    pub(super) blob: String,
+    pub(crate) blob: String,
     /// It is a stream: read once, and without a path.
-    pub(super) is_stream: bool,
+    pub(crate) is_stream: bool,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn new<R: FileRing>(
+    pub(crate) fn new<R: FileRing>(
         lane: &Lane<R>,
         task: &Upload,
         id: TransferId,
@@ -54,7 +54,7 @@ impl<'a> Place<'a> {
     }
 
     /// The same of a stream, whose blob's name is the only one it has.
-    pub(super) fn of_stream<R: FileRing>(
+    pub(crate) fn of_stream<R: FileRing>(
         lane: &Lane<R>,
         id: TransferId,
         stream: &'a Stream,
@@ -67,18 +67,24 @@ impl<'a> Place<'a> {
         Ok(Self { id, path, c_path: CString::default(), name, blob, is_stream: true })
     }
 
+    /// The same of an object of another store, at `path` below the source.
+    pub(crate) fn of_object(id: TransferId, path: &'a str, name: String) -> Self {
+        let blob = encode_path(&name);
+        Self { id, path: path.as_bytes(), c_path: CString::default(), name, blob, is_stream: false }
+    }
+
     /// The same of a large file.
-    pub(super) fn of(large: &'a LargeFile) -> Self {
+    pub(crate) fn of(large: &'a LargeFile) -> Self {
         let (c_path, name, blob) = (large.path.clone(), large.name.clone(), large.blob.clone());
         Self { id: large.id, path: large.path.as_bytes(), c_path, name, blob, is_stream: false }
     }
 
     /// The object's name in messages.
-    pub(super) fn object(&self) -> String {
+    pub(crate) fn object(&self) -> String {
         escape(self.path)
     }
 
-    pub(super) fn not_read(&self, error: &io::Error) -> Box<Failure> {
+    pub(crate) fn not_read(&self, error: &io::Error) -> Box<Failure> {
         Box::new(Failure::read(&self.object(), error))
     }
 }

@@ -20,16 +20,17 @@ use azuring_job::progress::add;
 use azuring_link::Payload;
 use azuring_plan::blocks::{DEFAULT_BLOCK_SIZE, MAX_BLOCK_SIZE, MAX_BLOCKS};
 use azuring_ring::{BLOCK_SLOT_BYTES, FileRing, SlotClass};
+use azuring_store::{At, Traits};
 use tokio::task::JoinSet;
 
 use crate::lane::context::{Ended, Lane};
 use crate::limits::rate::PAUSE_STEP;
-use crate::object::way::{self, Way};
+use crate::object::assembly::Assembly;
 use crate::requests::request::GaveUp;
 use crate::task::upload::{Stream, Upload};
 
 use super::append::{Appended, append_all};
-use super::blocks;
+use super::assembly;
 use super::place::Place;
 use super::visible::{Made, Over, Visible};
 use super::whole::{self, Verdict, Whole};
@@ -54,15 +55,17 @@ pub(super) async fn object<R: FileRing>(
         return Err(Box::new(Failure::new(FailureKind::Usage, "", text)));
     }
     let input = stream.input().ok_or_else(|| broken(&std::io::Error::other("it was read already")))?;
-    let largest = match options.blob_type {
-        BlobTypeChoice::Append => MAX_APPEND_BYTES,
-        _ => MAX_BLOCK_SIZE,
-    };
     let held = lane.pool.capacity(SlotClass::Block) as u64 * BLOCK_SLOT_BYTES as u64;
+    let first = options.blocks.block_size.unwrap_or(DEFAULT_BLOCK_SIZE);
+    let sizes = match (options.blob_type, lane.to().own()) {
+        (BlobTypeChoice::Append, None) => Sizes::of_blob(first, MAX_APPEND_BYTES.min(held)),
+        (_, None) => Sizes::of_blob(first, MAX_BLOCK_SIZE.min(held)),
+        (_, Some(own)) => Sizes::of_store(own.traits(), first, held)
+            .map_err(|text| Failure::new(FailureKind::Limit, &place.object(), text))?,
+    };
     let input = Input {
         reader: Reader::start(input, options.put_md5).map_err(|error| broken(&error))?,
-        first: options.blocks.block_size.unwrap_or(DEFAULT_BLOCK_SIZE),
-        largest: largest.min(held),
+        sizes,
         place,
         task,
         lane,
@@ -77,9 +80,7 @@ fn broken(error: &std::io::Error) -> Box<Failure> {
 /// A stream on its way.
 struct Input<'a, R> {
     reader: Reader,
-    /// Bytes of the first blocks, and of the largest there can be.
-    first: u64,
-    largest: u64,
+    sizes: Sizes,
     place: Place<'a>,
     task: &'a Upload,
     lane: &'a Rc<Lane<R>>,
@@ -92,9 +93,45 @@ struct Block {
     is_last: bool,
 }
 
-/// Bytes of the `n`th block.
-fn block_size(first: u64, largest: u64, n: u64) -> u64 {
-    (first << (n / DOUBLE_EVERY).min(5)).min(largest)
+/// How a stream is cut, whose length nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sizes {
+    /// Bytes of the first blocks, and of the largest there can be.
+    first: u64,
+    largest: u64,
+    /// Blocks at most.
+    count: u64,
+    /// Bytes of what goes in one request.
+    whole: u64,
+}
+
+impl Sizes {
+    /// Blob storage takes blocks of different sizes, and as much in one request as in a block.
+    fn of_blob(first: u64, largest: u64) -> Self {
+        Self { first, largest, count: MAX_BLOCKS, whole: u64::MAX }
+    }
+
+    /// Others want all pieces but the last to have one size. `held`: bytes that a lane can hold.
+    fn of_store(traits: &Traits, first: u64, held: u64) -> Result<Self, String> {
+        let whole = traits.whole_max;
+        let Some(pieces) = traits.pieces else {
+            let size = first.min(whole).min(held);
+            return Ok(Self { first: size, largest: size, count: 1, whole });
+        };
+        let align = pieces.align.max(1);
+        let most = pieces.max_bytes.min(held) / align * align;
+        let size = first.max(pieces.min_bytes).next_multiple_of(align).min(most);
+        if size < pieces.min_bytes.max(1) {
+            let (name, least) = (traits.name, pieces.min_bytes);
+            return Err(format!("{name} takes pieces of {least} bytes at least, and a lane's memory holds {held}"));
+        }
+        Ok(Self { first: size, largest: size, count: pieces.max_count.into(), whole })
+    }
+
+    /// Bytes of the `n`th block.
+    fn of(self, n: u64) -> u64 {
+        (self.first << (n / DOUBLE_EVERY).min(5)).min(self.largest)
+    }
 }
 
 impl<R: FileRing> Input<'_, R> {
@@ -116,10 +153,10 @@ impl<R: FileRing> Input<'_, R> {
         let body = Body { content_type, if_none_match_any: only_new, ..Body::default() };
         if options.blob_type == BlobTypeChoice::Append {
             self.append(first, only_new, body).await
-        } else if first.is_last {
+        } else if first.is_last && first.payload.len() <= self.sizes.whole {
             let Block { payload, crc64, .. } = first;
             let md5 = self.reader.md5();
-            let whole = Whole { payload, crc64, mtime_ns: 0, metadata: Vec::new(), md5 };
+            let whole = Whole { payload, crc64, mtime_ns: 0, content: None, metadata: Vec::new(), md5 };
             whole.put(self.lane, &self.place, only_new).await
         } else {
             // Freed with its block: the pool may hold no more than two.
@@ -134,10 +171,10 @@ impl<R: FileRing> Input<'_, R> {
             let failure = Failure::new(FailureKind::Limit, &self.place.object(), what);
             Box::new(failure.advise("raise --block-size-mb"))
         };
-        if n >= MAX_BLOCKS {
-            return Err(too_long(format!("the input is longer than {MAX_BLOCKS} blocks")));
+        if n >= self.sizes.count {
+            return Err(too_long(format!("the input is longer than {} blocks", self.sizes.count)));
         }
-        let size = block_size(self.first, self.largest, n);
+        let size = self.sizes.of(n);
         let slots = size.div_ceil(BLOCK_SLOT_BYTES as u64) as usize;
         let leases = self.lane.pool.acquire(SlotClass::Block, slots).await;
         let leases = leases.map_err(|error| broken(&error))?;
@@ -164,43 +201,58 @@ impl<R: FileRing> Input<'_, R> {
     }
 
     async fn blocks(&self, first: Block, body: Body<'_>) -> Result<Ended, Box<Failure>> {
-        let content = uuid::Uuid::new_v4().into_bytes();
-        let way = Rc::new(Way::of_pipe());
+        let (lane, place) = (self.lane, &self.place);
+        let assembly = Rc::new(assembly::begin_stream(lane, place, self.sizes.first, body).await?);
+        let sent = self.pieces(first, &assembly).await;
+        let ended = match sent {
+            Ok(size) => {
+                let body = Body { content_md5: self.reader.md5(), ..body };
+                // It cannot be read again: what is there is not known to be this.
+                assembly::commit(lane, &assembly, place, size, body, async || false).await
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &ended {
+            assembly::abort(lane, &assembly, &place.blob, failure).await;
+        }
+        ended
+    }
+
+    /// Sends all pieces; how many they are, and their bytes.
+    async fn pieces(&self, first: Block, assembly: &Rc<Assembly>) -> Result<(u32, u64), Box<Failure>> {
+        let in_order = assembly::is_in_order(self.lane);
         let (mut bytes, mut count) = (0, 0);
         let mut tasks: JoinSet<Result<(), GaveUp>> = JoinSet::new();
         let mut block = first;
         loop {
+            let at = At { piece: count as u32, offset: bytes };
             bytes += block.payload.len();
-            let (lane, blob) = (Rc::clone(self.lane), self.place.blob.clone());
+            let (lane, blob, assembly) =
+                (Rc::clone(self.lane), self.place.blob.clone(), Rc::clone(assembly));
             let Block { payload, crc64, is_last } = block;
             if !payload.is_empty() {
-                let (n, way) = (count as u32, Rc::clone(&way));
                 count += 1;
                 // Bounded by the pool: each holds its buffers.
                 tasks.spawn_local(async move {
-                    let len = payload.len();
-                    let look = lane.look(&blob);
                     let body = Body { crc64, ..Body::default() };
-                    way::send(&look, &way, || way.block_id(content, n), &payload, body).await?;
-                    add(&lane.counters().bytes, len);
+                    assembly::put(&lane, &assembly, &blob, at, &payload, body).await?;
+                    add(&lane.counters().bytes, payload.len());
                     Ok(())
                 });
             }
             // What has failed is told before more is read; after the last block all are waited for.
-            while let Some(sent) = if is_last { tasks.join_next().await } else { tasks.try_join_next() } {
+            let waits = is_last || in_order;
+            while let Some(sent) = if waits { tasks.join_next().await } else { tasks.try_join_next() } {
                 match sent {
                     Ok(sent) => sent.map_err(|gave_up| self.not_taken(gave_up))?,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 }
             }
             if is_last {
-                break;
+                return Ok((count as u32, bytes));
             }
             block = self.next(count).await?;
         }
-        let ids = || (0..count as u32).map(|n| way.block_id(content, n));
-        let body = Body { content_md5: self.reader.md5(), ..body };
-        blocks::list(self.lane, &self.place, ids, body, bytes).await
     }
 
     /// The failure of a block.
@@ -248,13 +300,37 @@ impl<R: FileRing> Input<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use azuring_store::{PieceTraits, Sequence};
 
     #[test]
     fn blocks_grow_before_there_are_too_many() {
-        assert_eq!(block_size(8, 1000, 0), 8);
-        assert_eq!(block_size(8, 1000, 9_999), 8);
-        assert_eq!(block_size(8, 1000, 10_000), 16);
-        assert_eq!(block_size(8, 1000, 49_999), 128);
-        assert_eq!(block_size(8, 100, 49_999), 100);
+        let size = |largest, n| Sizes::of_blob(8, largest).of(n);
+        assert_eq!(size(1000, 0), 8);
+        assert_eq!(size(1000, 9_999), 8);
+        assert_eq!(size(1000, 10_000), 16);
+        assert_eq!(size(1000, 49_999), 128);
+        assert_eq!(size(100, 49_999), 100);
+    }
+
+    #[test]
+    fn pieces_of_another_store_have_one_size() {
+        let mut traits = Traits::new("here", 10);
+        let of = |traits: &Traits, first, held| Sizes::of_store(traits, first, held);
+        assert_eq!(of(&traits, 8, 100), Ok(Sizes { first: 8, largest: 8, count: 1, whole: 10 }));
+        traits.pieces = Some(PieceTraits {
+            min_bytes: 5,
+            max_bytes: 50,
+            max_count: 30_000,
+            align: 4,
+            sequence: Sequence::Any,
+        });
+        for (first, held, want) in [(1, 100, 8), (9, 100, 12), (90, 100, 48), (90, 30, 28)] {
+            let sizes = of(&traits, first, held).unwrap();
+            assert_eq!((sizes.of(0), sizes.of(29_999), sizes.count), (want, want, 30_000));
+        }
+        assert_eq!(
+            of(&traits, 9, 4).unwrap_err(),
+            "here takes pieces of 5 bytes at least, and a lane's memory holds 4"
+        );
     }
 }

@@ -10,6 +10,7 @@ use azuring_job::outcome::SkippedKind;
 use azuring_job::progress::add;
 use azuring_link::Payload;
 use azuring_ring::{FileRing, SMALL_SLOT_BYTES};
+use azuring_store::ContentFacts;
 
 use crate::lane::context::{Ended, Lane};
 use crate::lane::verify;
@@ -27,7 +28,7 @@ const SENT_UNASKED_BYTES: u64 = SMALL_SLOT_BYTES as u64;
 const SUMMED_HERE_BYTES: u64 = 1 << 20;
 
 /// Whether a blob is written.
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Write {
         /// Only if it is not there by then.
         only_new: bool,
@@ -41,7 +42,7 @@ pub(super) enum Verdict {
 }
 
 /// Decides whether a blob is written. Asks the service only where the answer depends on it.
-pub(super) async fn verdict<R: FileRing>(
+pub(crate) async fn verdict<R: FileRing>(
     lane: &Lane<R>,
     place: &Place<'_>,
     mtime_ns: i128,
@@ -81,7 +82,7 @@ pub(super) async fn verdict<R: FileRing>(
 }
 
 /// What the service knows of the blob.
-pub(super) async fn facts<R: FileRing>(
+pub(crate) async fn facts<R: FileRing>(
     lane: &Lane<R>,
     place: &Place<'_>,
     begin: Begin,
@@ -90,7 +91,7 @@ pub(super) async fn facts<R: FileRing>(
 }
 
 /// Compares the blob's length with the file's, where nothing has proven it yet or the caller insists.
-pub(super) async fn check_length<R: FileRing>(
+pub(crate) async fn check_length<R: FileRing>(
     lane: &Lane<R>,
     place: &Place<'_>,
     len: u64,
@@ -113,7 +114,7 @@ pub(super) async fn check_length<R: FileRing>(
 }
 
 /// Whether lengths are compared. A service that has compared checksums has seen every byte.
-pub(super) fn is_length_checked(session: &Session) -> bool {
+pub(crate) fn is_length_checked(session: &Session) -> bool {
     match session.options.check_length {
         CheckLength::Never => false,
         CheckLength::Unproven => !(session.options.crc64 && session.ends.to().sends_crc64()),
@@ -124,7 +125,7 @@ pub(super) fn is_length_checked(session: &Session) -> bool {
 /// Whether the blob that is there is the one that an attempt may have made, whose answer was lost or which could not be
 /// recorded: one of this content. The service knows the MD5 of what comes in one request; of another server the bytes are
 /// read.
-pub(super) async fn is_this_one(look: &Look<'_>, there: &BlobFacts, payload: &Payload) -> bool {
+pub(crate) async fn is_this_one(look: &Look<'_>, there: &BlobFacts, payload: &Payload) -> bool {
     if there.len != payload.len() {
         return false;
     }
@@ -135,19 +136,21 @@ pub(super) async fn is_this_one(look: &Look<'_>, there: &BlobFacts, payload: &Pa
 }
 
 /// A blob that fits into one request.
-pub(super) struct Whole {
-    pub(super) payload: Payload,
-    pub(super) crc64: Option<Crc64>,
-    pub(super) mtime_ns: i128,
+pub(crate) struct Whole<'a> {
+    pub(crate) payload: Payload,
+    pub(crate) crc64: Option<Crc64>,
+    pub(crate) mtime_ns: i128,
+    /// Content type and its kin, where its source has them; otherwise the type follows from name and bytes.
+    pub(crate) content: Option<&'a ContentFacts>,
     /// Its own, beside the job's.
-    pub(super) metadata: Vec<(String, String)>,
+    pub(crate) metadata: Vec<(String, String)>,
     /// Its MD5, where that is known already.
-    pub(super) md5: Option<[u8; 16]>,
+    pub(crate) md5: Option<[u8; 16]>,
 }
 
-impl Whole {
+impl Whole<'_> {
     /// Sends it if it is to be sent.
-    pub(super) async fn send<R: FileRing>(
+    pub(crate) async fn send<R: FileRing>(
         &self,
         lane: &Rc<Lane<R>>,
         place: &Place<'_>,
@@ -160,7 +163,7 @@ impl Whole {
 
     /// What it means that the blob is there and stays: it is kept, or it is this very one, which an earlier run has sent and
     /// could not record.
-    pub(super) async fn kept<R: FileRing>(
+    pub(crate) async fn kept<R: FileRing>(
         &self,
         lane: &Lane<R>,
         place: &Place<'_>,
@@ -186,7 +189,7 @@ impl Whole {
     }
 
     /// Sends it.
-    pub(super) async fn put<R: FileRing>(
+    pub(crate) async fn put<R: FileRing>(
         &self,
         lane: &Lane<R>,
         place: &Place<'_>,
@@ -196,6 +199,7 @@ impl Whole {
         let bytes = payload.len();
         let options = &lane.session().options;
         let content_type = match &options.content_type {
+            _ if self.content.is_some() => self.content.and_then(|content| content.content_type.as_deref()),
             // A pipe has no name that could tell, and AzCopy does not look at its bytes.
             ContentTypePolicy::Guess(_) if place.is_stream => None,
             policy => content_type(policy, place.path, first_of(payload)),
@@ -205,8 +209,14 @@ impl Whole {
             known => known,
         };
         let metadata = &self.metadata[..];
-        let body =
-            Body { content_type, content_md5, metadata, if_none_match_any: only_new, ..Body::default() };
+        let body = Body {
+            content_type,
+            content: self.content,
+            content_md5,
+            metadata,
+            if_none_match_any: only_new,
+            ..Body::default()
+        };
         let mut is_cleared = false;
         loop {
             let sent = request(&lane.writing(), bytes, Begin::UnlessStopping, async |with_crc64| {
@@ -243,7 +253,7 @@ impl Whole {
     }
 }
 
-pub(super) async fn md5_of(payload: &Payload) -> [u8; 16] {
+pub(crate) async fn md5_of(payload: &Payload) -> [u8; 16] {
     let sum = |payload: &Payload| md5_of_parts(payload.parts().iter().map(|part| &part[..]));
     if payload.len() <= SUMMED_HERE_BYTES {
         return sum(payload);

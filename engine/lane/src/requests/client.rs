@@ -44,11 +44,11 @@ impl Own {
         self.store.traits()
     }
 
-    /// Begins an object of `len` bytes in pieces of `piece_bytes`.
+    /// Begins an object of `len` bytes (not known, of a stream) in pieces of `piece_bytes`.
     pub(crate) async fn begin(
         &self,
         name: &str,
-        (len, piece_bytes): (u64, u64),
+        (len, piece_bytes): (Option<u64>, u64),
         content: [u8; 16],
         body: Body<'_>,
     ) -> Result<Token, EndError> {
@@ -94,12 +94,27 @@ impl Own {
 
     /// What an object is given: the job's, and its own.
     fn given(&self, body: &Body<'_>) -> Given {
-        let own = body.content_type.map(str::to_owned);
-        let content_type = own.or_else(|| self.content.content_type.clone());
+        let mut content = self.content.clone();
+        if let Some(own) = body.content {
+            for (given, own) in [
+                (&mut content.content_type, &own.content_type),
+                (&mut content.encoding, &own.encoding),
+                (&mut content.language, &own.language),
+                (&mut content.disposition, &own.disposition),
+                (&mut content.cache_control, &own.cache_control),
+            ] {
+                if own.is_some() {
+                    given.clone_from(own);
+                }
+            }
+        }
+        if let Some(content_type) = body.content_type {
+            content.content_type = Some(content_type.to_owned());
+        }
         let mut metadata = self.metadata.clone();
         metadata.retain(|(name, _)| !body.metadata.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         metadata.extend_from_slice(body.metadata);
-        Given { content: ContentFacts { content_type, ..self.content.clone() }, metadata }
+        Given { content, metadata }
     }
 }
 

@@ -99,6 +99,11 @@ impl RemoteEnd {
         }
     }
 
+    /// How its links are secured, where they are.
+    pub fn tls(&self) -> Option<&TlsSetup> {
+        self.tls.as_ref()
+    }
+
     pub(crate) fn sends_crc64(&self) -> bool {
         self.crc64.load(Ordering::Relaxed)
     }

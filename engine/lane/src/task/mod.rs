@@ -5,5 +5,6 @@ pub(crate) mod directories;
 pub mod download;
 pub mod leftovers;
 pub mod names;
+pub mod relay;
 pub mod upload;
 pub mod verb;

@@ -2,7 +2,7 @@
 
 use azuring_azure::{Access, MAX_BATCH};
 use azuring_job::entry::{Found, Known};
-use azuring_job::failure::{Blocked, Failure};
+use azuring_job::failure::{Blocked, Failure, Side};
 use azuring_job::outcome::{Action, Planned, Transfer};
 use azuring_job::spec::SpecWork;
 
@@ -10,6 +10,7 @@ use crate::requests::session::Session;
 
 use super::change::{Remove, SetProperties};
 use super::download::Download;
+use super::relay::Relay;
 use super::upload::{Origin, Upload};
 
 /// What is done with every object of a job.
@@ -18,6 +19,8 @@ pub enum Task {
     Upload(Upload),
     /// Blobs become files, or go into a pipe.
     Download(Box<Download>),
+    /// Objects of one store become objects of another.
+    Relay(Relay),
     /// Blobs are removed.
     Remove(Remove),
     /// Blobs get other properties.
@@ -40,14 +43,19 @@ impl Task {
         match self {
             Self::Upload(upload) => matches!(upload.origin, Origin::Stream(_)),
             Self::Download(download) => download.is_pipe(),
-            Self::Remove(_) | Self::SetProperties(_) => false,
+            Self::Relay(_) | Self::Remove(_) | Self::SetProperties(_) => false,
         }
+    }
+
+    /// Whether objects of a store are read.
+    pub fn reads_objects(&self) -> bool {
+        matches!(self, Self::Download(_) | Self::Relay(_))
     }
 
     /// What is done with each object.
     pub(crate) fn action(&self) -> Action {
         match self {
-            Self::Upload(_) | Self::Download(_) => Action::Copy,
+            Self::Upload(_) | Self::Download(_) | Self::Relay(_) => Action::Copy,
             Self::Remove(_) => Action::Remove,
             Self::SetProperties(_) => Action::SetProperties,
         }
@@ -64,16 +72,21 @@ impl Task {
                 SpecWork::Upload { root: std::path::absolute(&tree.root_path)?, naming: tree.naming.clone() }
             }
             Self::Download(download) => download.work()?,
+            Self::Relay(_) => {
+                let text = "a job from store to store is not cut into parts yet";
+                return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text));
+            }
             Self::Remove(_) => SpecWork::Remove,
             Self::SetProperties(task) => SpecWork::SetProperties(task.change.clone()),
         })
     }
 
-    /// What its requests do to the objects. `tags`: blobs that are made get tags.
-    pub fn access(&self, tags: bool) -> Access {
+    /// What its requests do to the objects of an end. `tags`: blobs that are made get tags.
+    pub fn access(&self, side: Side, tags: bool) -> Access {
         match self {
-            Self::Upload(_) if tags => Access::Tag,
-            Self::Upload(_) => Access::Write,
+            Self::Relay(_) if side == Side::Source => Access::Read,
+            Self::Upload(_) | Self::Relay(_) if tags => Access::Tag,
+            Self::Upload(_) | Self::Relay(_) => Access::Write,
             Self::Download(_) => Access::Read,
             Self::Remove(_) => Access::Delete,
             Self::SetProperties(task) if task.changes_tags() => Access::Tag,
@@ -108,6 +121,10 @@ impl Task {
             (task, Found::Blob(blob)) => {
                 let destination = match task {
                     Self::Download(download) => download.destination_of(&blob.entry.name),
+                    Self::Relay(relay) => relay
+                        .name_for(blob)
+                        .map(|name| session.ends.to().end.url_of(&name))
+                        .unwrap_or_default(),
                     // AzCopy's word for where a blob goes that goes nowhere.
                     _ => blob.relative().to_owned(),
                 };

@@ -437,7 +437,7 @@ impl Large {
 
     fn begin<'a>(&self, put: &Put<'a>) -> Begin<'a> {
         let Self { piece_bytes, content, .. } = *self;
-        Begin { len: self.bytes.len() as u64, piece_bytes, content, put: *put }
+        Begin { len: Some(self.bytes.len() as u64), piece_bytes, content, put: *put }
     }
 
     async fn begun<S: Store>(&self, on: &Ground<'_, S>) -> Result<Token, String> {

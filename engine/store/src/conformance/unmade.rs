@@ -77,7 +77,7 @@ async fn pieces<S: Store>(on: &Ground<'_, S>) -> Held {
     if on.store.traits().pieces.is_none() {
         return Ok(());
     }
-    let begin = Begin { len: 3, piece_bytes: 3, content: [1; 16], put: Put::default() };
+    let begin = Begin { len: Some(3), piece_bytes: 3, content: [1; 16], put: Put::default() };
     let token = match on.store.begin(KEY, &begin).await {
         Ok(token) => token,
         refusal => return refused("begin", refusal, KIND),

@@ -103,7 +103,7 @@ impl World {
             }
         };
         let progress = Arc::new(Progress::new(1));
-        let access = task.access(false);
+        let access = task.access(Side::Source, false);
         Shared {
             id: [0; 16],
             lanes: 1,

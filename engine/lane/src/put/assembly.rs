@@ -1,0 +1,280 @@
+//! The pieces of an object that nobody sees before all of them are there, whichever store puts them together and wherever
+//! their bytes come from.
+
+use azuring_azure::Body;
+use azuring_job::end_error::EndError;
+use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::outcome::{SkippedKind, TransferId};
+use azuring_link::Payload;
+use azuring_plan::blocks::{BlockId, block_id_len};
+use azuring_ring::FileRing;
+use azuring_store::{At, Sequence, Token};
+
+use crate::lane::context::{Ended, Lane};
+use crate::object::assembly::{Assembly, Begun, Blocks};
+use crate::object::pieces::Pieces;
+use crate::object::way::{self, Way};
+use crate::requests::client::Own;
+use crate::requests::request::{Begin, GaveUp, request};
+
+use super::place::Place;
+use super::whole;
+
+/// What makes pieces that were sent by an earlier run valid: the state of the source that they were read from.
+pub(crate) struct State {
+    /// As the journal keeps it.
+    pub(crate) facts: Vec<u8>,
+    /// Stands for the job and this state: pieces of this name hold nothing else, whichever run has sent them.
+    pub(crate) content: [u8; 16],
+}
+
+/// Begins an object, and records that. What an earlier run of the job has sent of it in this state of the source is done
+/// already.
+pub(crate) async fn begin<R: FileRing>(
+    lane: &Lane<R>,
+    place: &Place<'_>,
+    state: State,
+    pieces: Pieces,
+    body: Body<'_>,
+) -> Result<(Pieces, Assembly), Box<Failure>> {
+    match lane.to().own() {
+        None => blocks(lane, place, state, pieces).await,
+        Some(own) => begun(lane, own, place, state, pieces, body).await,
+    }
+}
+
+/// Blocks need no beginning: the service has those that it has.
+async fn blocks<R: FileRing>(
+    lane: &Lane<R>,
+    place: &Place<'_>,
+    State { facts, content }: State,
+    pieces: Pieces,
+) -> Result<(Pieces, Assembly), Box<Failure>> {
+    let earlier = earlier(lane, place.id);
+    if earlier.is_some_and(|earlier| earlier != facts) {
+        let text = format!(
+            "{}: the file was changed since the job was interrupted: it is sent from its beginning",
+            place.object()
+        );
+        lane.notice(&text);
+    }
+    record(lane, place, &facts)?;
+    let way = Way::default();
+    let new = |way| Assembly::Blocks(Blocks { content, way });
+    if !lane.shared.is_resumed(place.id) {
+        return Ok((pieces, new(way)));
+    }
+    let ask = async |_| Ok::<_, EndError>(lane.to().blob()?.get_block_list(&place.blob).await?);
+    let listed = match request(&lane.writing(), 0, Begin::UnlessStopping, ask).await {
+        Ok(listed) => listed,
+        // It has none of them, or does not tell.
+        Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok((pieces, new(way))),
+        Err(gave_up) => return Err(gave_up.for_object(lane.session(), &place.object())),
+    };
+    let mut done = vec![false; pieces.count as usize];
+    let mut id_len = None;
+    for block in listed.committed.into_iter().chain(listed.uncommitted) {
+        let piece = BlockId::block_of(content, &block.id).filter(|piece| *piece < pieces.count);
+        if let Some(piece) = piece
+            && pieces.range(piece).1 == block.len
+        {
+            // All have one length, which another program's blocks may have decided.
+            let len = block_id_len(&block.id);
+            if *id_len.get_or_insert(len) == len {
+                done[piece as usize] = true;
+            }
+        }
+    }
+    if let Some(id_len) = id_len.flatten().filter(|len| *len != BlockId::RAW_LEN) {
+        way.id_len.get_or_init(|| id_len);
+    }
+    Ok((pieces.going_on(done.into()), new(way)))
+}
+
+async fn begun<R: FileRing>(
+    lane: &Lane<R>,
+    own: &Own,
+    place: &Place<'_>,
+    State { mut facts, content }: State,
+    pieces: Pieces,
+    body: Body<'_>,
+) -> Result<(Pieces, Assembly), Box<Failure>> {
+    let earlier = earlier(lane, place.id).and_then(|earlier| earlier.strip_prefix(&facts[..]));
+    let token: Token = match earlier {
+        Some(token) => token.to_vec(),
+        None => {
+            let begin = async |_| own.begin(&place.blob, (Some(pieces.len), pieces.size), content, body).await;
+            let begun = request(&lane.writing(), 0, Begin::UnlessStopping, begin).await;
+            begun.map_err(|gave_up| gave_up.for_object(lane.session(), &place.object()))?
+        }
+    };
+    facts.extend_from_slice(&token);
+    record(lane, place, &facts)?;
+    let begun = Begun::new(token);
+    if earlier.is_none() {
+        return Ok((pieces, Assembly::Begun(begun)));
+    }
+    let ask = async |_| own.pieces(&place.blob, &begun.token).await;
+    let there = match request(&lane.writing(), 0, Begin::UnlessStopping, ask).await {
+        Ok(there) => there,
+        // It has none of them any more, or does not tell.
+        Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => Vec::new(),
+        Err(gave_up) => return Err(gave_up.for_object(lane.session(), &place.object())),
+    };
+    for there in there {
+        if there.piece < pieces.count && pieces.range(there.piece).1 == there.len {
+            begun.take(there.piece, there.receipt);
+        }
+    }
+    let done = begun.done(&pieces);
+    Ok((pieces.going_on(done), Assembly::Begun(begun)))
+}
+
+/// What an earlier run has recorded of the object.
+fn earlier<R: FileRing>(lane: &Lane<R>, id: TransferId) -> Option<&[u8]> {
+    let before = lane.shared.durable.as_ref()?.before.as_ref()?;
+    Some(&before.large(id)?.facts)
+}
+
+fn record<R: FileRing>(lane: &Lane<R>, place: &Place<'_>, facts: &[u8]) -> Result<(), Box<Failure>> {
+    let Some(durable) = &lane.shared.durable else { return Ok(()) };
+    durable.begin_large(place.id, facts).map_err(|failure| lane.shared.broken(&failure, &place.object()))
+}
+
+/// An object whose length nobody knows, and that is sent once: nothing of it is recorded.
+pub(crate) async fn begin_stream<R: FileRing>(
+    lane: &Lane<R>,
+    place: &Place<'_>,
+    piece_bytes: u64,
+    body: Body<'_>,
+) -> Result<Assembly, Box<Failure>> {
+    let content = uuid::Uuid::new_v4().into_bytes();
+    let Some(own) = lane.to().own() else {
+        return Ok(Assembly::Blocks(Blocks { content, way: Way::of_pipe() }));
+    };
+    let begin = async |_| own.begin(&place.blob, (None, piece_bytes), content, body).await;
+    let begun = request(&lane.writing(), 0, Begin::UnlessStopping, begin).await;
+    let token = begun.map_err(|gave_up| gave_up.for_object(lane.session(), &place.object()))?;
+    Ok(Assembly::Begun(Begun::new(token)))
+}
+
+/// The object as a run of the job with this content would usually have begun it.
+pub(crate) fn usual<R: FileRing>(lane: &Lane<R>, content: [u8; 16]) -> Assembly {
+    match lane.to().own() {
+        None => Assembly::Blocks(Blocks { content, way: Way::default() }),
+        Some(_) => Assembly::Begun(Begun::new(Token::new())),
+    }
+}
+
+/// Whether pieces have to come one after the other.
+pub(crate) fn is_in_order<R: FileRing>(lane: &Lane<R>) -> bool {
+    let pieces = lane.to().own().and_then(|own| own.traits().pieces);
+    pieces.is_some_and(|pieces| pieces.sequence == Sequence::Appended)
+}
+
+/// Sends a piece to the object of this percent-encoded name.
+pub(crate) async fn put<R: FileRing>(
+    lane: &Lane<R>,
+    assembly: &Assembly,
+    blob: &str,
+    at: At,
+    payload: &Payload,
+    body: Body<'_>,
+) -> Result<(), GaveUp> {
+    match (assembly, lane.to().own()) {
+        (Assembly::Blocks(blocks), _) => {
+            way::send(&lane.look(blob), &blocks.way, || blocks.id(at.piece), payload, body).await
+        }
+        (Assembly::Begun(begun), Some(own)) => {
+            let receipt = request(&lane.writing(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
+                let crc64 = body.crc64.filter(|_| with_crc64 && own.traits().checksums.crc64_in);
+                own.piece(blob, &begun.token, at, payload.clone(), crc64).await
+            })
+            .await?;
+            begun.take(at.piece, receipt);
+            Ok(())
+        }
+        (Assembly::Begun(_), None) => unreachable!("Blob storage begins nothing"),
+    }
+}
+
+/// Makes the object of its first `count` pieces, atomically. `is_same` compares what is there with the source, where an answer
+/// that was lost, or an earlier run, leaves it open and the store cannot tell.
+pub(crate) async fn commit<R: FileRing>(
+    lane: &Lane<R>,
+    assembly: &Assembly,
+    place: &Place<'_>,
+    (count, bytes): (u32, u64),
+    body: Body<'_>,
+    is_same: impl AsyncFnOnce() -> bool,
+) -> Result<Ended, Box<Failure>> {
+    // Also while the job stops: everything is there but the list.
+    let made = match (assembly, lane.to().own()) {
+        (Assembly::Blocks(blocks), _) => {
+            let ids = || (0..count).map(|block| blocks.id(block));
+            request(&lane.writing(), 0, Begin::Always, async |with_crc64| {
+                let blob = lane.to().blob()?;
+                Ok::<_, EndError>(drop(blob.put_block_list(&place.blob, ids(), body, with_crc64).await?))
+            })
+            .await
+        }
+        (Assembly::Begun(begun), Some(own)) => {
+            let receipts = begun.receipts(count);
+            request(&lane.writing(), 0, Begin::Always, async |_| {
+                own.commit(&place.blob, &begun.token, &receipts, body).await
+            })
+            .await
+        }
+        (Assembly::Begun(_), None) => unreachable!("Blob storage begins nothing"),
+    };
+    if let Err(gave_up) = made {
+        let exists = body.if_none_match_any && gave_up.already_exists();
+        // An attempt that this one knows nothing of may have made it.
+        let unknown = gave_up.maybe_done() || lane.shared.may_be_made(place.id);
+        let is_there = unknown
+            && match assembly {
+                Assembly::Blocks(_) => {
+                    (exists || gave_up.has_code("InvalidBlockList") || gave_up.leaves_open())
+                        && is_there(lane, assembly, place, count, is_same).await
+                }
+                Assembly::Begun(_) => is_same().await,
+            };
+        if !is_there {
+            return match exists {
+                true => Ok(Ended::Skipped(SkippedKind::Exists)),
+                false => Err(gave_up.for_object(lane.session(), &place.object())),
+            };
+        }
+    }
+    whole::check_length(lane, place, bytes).await?;
+    Ok(Ended::Done { bytes })
+}
+
+/// Whether the object that is there consists of these pieces. Blocks have this job's names, so that nobody else's blob consists
+/// of them; other stores do not tell, and `is_same` compares the bytes.
+pub(crate) async fn is_there<R: FileRing>(
+    lane: &Lane<R>,
+    assembly: &Assembly,
+    place: &Place<'_>,
+    count: u32,
+    is_same: impl AsyncFnOnce() -> bool,
+) -> bool {
+    match assembly {
+        Assembly::Blocks(blocks) => {
+            let ids = (0..count).map(|block| blocks.id(block));
+            lane.look(&place.blob).consists_of(ids).await.unwrap_or_default()
+        }
+        Assembly::Begun(_) => is_same().await,
+    }
+}
+
+/// Gives up what will not be complete, unless whoever goes on with the job takes it up. What it leaves is told by nobody: the
+/// store's own rules remove it, as they do blocks that nobody lists.
+pub(crate) async fn abort<R: FileRing>(lane: &Lane<R>, assembly: &Assembly, blob: &str, failure: &Failure) {
+    let (Assembly::Begun(begun), Some(own)) = (assembly, lane.to().own()) else { return };
+    if failure.kind == FailureKind::Interrupted && lane.shared.durable.is_some() {
+        return;
+    }
+    let abort = async |_| own.abort(blob, &begun.token).await;
+    let _ = request(&lane.writing(), 0, Begin::Always, abort).await;
+}

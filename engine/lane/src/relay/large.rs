@@ -1,0 +1,247 @@
+//! A large object: ranges of the source become pieces of the destination, by all lanes together.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use azuring_azure::{BlobFacts, Body};
+use azuring_job::durable::{number, string};
+use azuring_job::entry::{BlobItem, Found, Known};
+use azuring_job::failure::Failure;
+use azuring_job::progress::add;
+use azuring_plan::name::encode_path;
+use azuring_ring::FileRing;
+use azuring_store::At;
+use md5::{Digest, Md5};
+
+use crate::get::large::without_etag;
+use crate::lane::context::{Ended, Lane};
+use crate::lane::driver::{self, InPieces, drive};
+use crate::lane::verify;
+use crate::object::large::Large;
+use crate::object::pieces::Pieces;
+use crate::object::relay::LargeRelay;
+use crate::put::assembly::{self, State};
+use crate::put::place::Place;
+use crate::put::whole::{self, Verdict};
+use crate::requests::look::Agree;
+
+use super::read;
+
+/// First byte of the facts of a large object that goes from store to store.
+const RELAYED: u8 = b'A';
+
+/// Copies a large object of `count` pieces.
+pub(super) async fn object<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    item: &BlobItem,
+    place: &Place<'_>,
+    verdict: Verdict,
+    (piece_bytes, count): (u64, u32),
+) -> Result<Ended, Box<Failure>> {
+    let (facts, object, from) = (&item.entry.facts, item.object(), encode_path(&item.entry.name));
+    let Some(etag) = facts.etag.as_deref() else { return Err(without_etag(&object)) };
+    let pieces = Pieces::new(facts.len, piece_bytes, count);
+    let state = || state_of(lane.shared.id, item, etag, piece_bytes);
+    let only_new = match verdict {
+        Verdict::Write { only_new } => only_new,
+        Verdict::Keep { kind, there } => {
+            // It may be the object of an earlier run that could not record it.
+            let usual = assembly::usual(lane, state().content);
+            let is_same = async || is_same(lane, item, &from, &place.blob, &pieces).await;
+            let is_ours = lane.shared.may_be_made(place.id)
+                && there.len == facts.len
+                && assembly::is_there(lane, &usual, place, count, is_same).await;
+            if !is_ours {
+                return Ok(Ended::Skipped(kind));
+            }
+            whole::check_length(lane, place, facts.len).await?;
+            return verified(lane, item, &from, &place.blob, &pieces).await;
+        }
+    };
+    let (pieces, assembly) =
+        assembly::begin(lane, place, state(), pieces, body_of(facts, only_new)).await?;
+    let large = Arc::new(LargeRelay {
+        id: place.id,
+        item: item.clone(),
+        from,
+        name: place.name.clone(),
+        assembly,
+        only_new,
+        pieces,
+        is_changed: AtomicBool::new(false),
+    });
+    driver::begin(lane, &large.pieces);
+    if large.pieces.is_complete() {
+        complete(lane, &large).await;
+        return Ok(Ended::Elsewhere);
+    }
+    if !assembly::is_in_order(lane) {
+        lane.offer(&Large::Across(Arc::clone(&large)), large.pieces.count);
+    }
+    help(lane, large).await;
+    Ok(Ended::Elsewhere)
+}
+
+/// What the object is given at the destination: what it has at the source.
+fn body_of(facts: &BlobFacts, only_new: bool) -> Body<'_> {
+    let content = facts.content.as_deref();
+    Body {
+        content_type: content.and_then(|content| content.content_type.as_deref()),
+        content,
+        content_md5: facts.content_md5,
+        metadata: &facts.metadata,
+        if_none_match_any: only_new,
+        ..Body::default()
+    }
+}
+
+/// Relays pieces of `large`; completes it if this lane reports the last one.
+pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, large: Arc<LargeRelay>) {
+    if drive(lane, &large).await {
+        complete(lane, &large).await;
+    }
+}
+
+impl<R: FileRing> InPieces<R> for Arc<LargeRelay> {
+    fn pieces(&self) -> &Pieces {
+        &self.pieces
+    }
+
+    fn object(&self) -> String {
+        self.item.object()
+    }
+
+    fn is_in_order(&self, lane: &Lane<R>) -> bool {
+        assembly::is_in_order(lane)
+    }
+
+    async fn piece(&self, lane: &Lane<R>, n: u32) -> Result<(), Box<Failure>> {
+        let (offset, len) = self.pieces.range(n);
+        let read = read::range(lane, (&self.item, &self.from), offset, len).await;
+        let (payload, crc64) = read.map_err(|error| {
+            if matches!(error, read::NotRead::Changed) {
+                self.is_changed.store(true, Ordering::SeqCst);
+            }
+            error.failure(&self.item.object())
+        })?;
+        let (at, body) = (At { piece: n, offset }, Body { crc64, ..Body::default() });
+        let sent = assembly::put(lane, &self.assembly, &encode_path(&self.name), at, &payload, body).await;
+        sent.map_err(|gave_up| gave_up.for_object(lane.session(), &self.item.object()))?;
+        add(&lane.counters().bytes, len);
+        Ok(())
+    }
+}
+
+/// Completes an object whose pieces are all reported, and reports its outcome.
+async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, large: &LargeRelay) {
+    let place = Place::of_object(large.id, large.item.relative(), large.name.clone());
+    let result = match large.pieces.take_failure() {
+        Some(failure) => Err(Box::new(failure)),
+        None => commit(lane, large, &place).await,
+    };
+    if let Err(failure) = &result {
+        assembly::abort(lane, &large.assembly, &place.blob, failure).await;
+    }
+    let mut item = large.item.clone();
+    if large.is_changed.load(Ordering::SeqCst) {
+        // Whoever tries it again asks what it is now.
+        item.known = Known::Before;
+    }
+    lane.finish(large.id, Found::Blob(Box::new(item)), result);
+}
+
+async fn commit<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    large: &LargeRelay,
+    place: &Place<'_>,
+) -> Result<Ended, Box<Failure>> {
+    let facts = &large.item.entry.facts;
+    let body = body_of(facts, large.only_new);
+    let size = (large.pieces.count, large.pieces.len);
+    let is_same = async || is_same(lane, &large.item, &large.from, &place.blob, &large.pieces).await;
+    let ended = assembly::commit(lane, &large.assembly, place, size, body, is_same).await?;
+    match ended {
+        Ended::Done { .. } => verified(lane, &large.item, &large.from, &place.blob, &large.pieces).await,
+        ended => Ok(ended),
+    }
+}
+
+/// The object is there: it is compared with the source, if that is wanted.
+async fn verified<R: FileRing>(
+    lane: &Lane<R>,
+    item: &BlobItem,
+    from: &str,
+    to: &str,
+    pieces: &Pieces,
+) -> Result<Ended, Box<Failure>> {
+    if lane.session().options.verify && !is_same(lane, item, from, to, pieces).await {
+        return Err(verify::differs(&item.object()));
+    }
+    Ok(Ended::Done { bytes: pieces.len })
+}
+
+/// Whether source and destination have the same bytes now. What cannot be read is not.
+async fn is_same<R: FileRing>(
+    lane: &Lane<R>,
+    item: &BlobItem,
+    from: &str,
+    to: &str,
+    pieces: &Pieces,
+) -> bool {
+    let look = lane.look(to);
+    let Ok(there) = look.facts().await else { return false };
+    if there.len != pieces.len {
+        return false;
+    }
+    for n in 0..pieces.count {
+        let (offset, len) = pieces.range(n);
+        let Ok((payload, _)) = read::range(lane, (item, from), offset, len).await else { return false };
+        let same = look.has(offset, &payload, there.etag.as_deref(), Agree::Whole).await;
+        if !same.unwrap_or_default() {
+            return false;
+        }
+    }
+    true
+}
+
+/// What makes the pieces of an object valid later: the state of the source, and how it is cut.
+fn state_of(job: [u8; 16], item: &BlobItem, etag: &str, piece_bytes: u64) -> State {
+    let mut facts = vec![RELAYED];
+    number(item.entry.facts.len, &mut facts);
+    number(piece_bytes, &mut facts);
+    string(etag.as_bytes(), &mut facts);
+    let mut content = Md5::new();
+    content.update(job);
+    content.update(&facts);
+    content.update(item.entry.name.as_bytes());
+    State { facts, content: content.finalize().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use azuring_azure::BlobEntry;
+
+    #[test]
+    fn pieces_are_of_one_state_of_one_object() {
+        let item = |name: &str, len| {
+            let mut entry = BlobEntry { name: name.to_owned(), ..BlobEntry::default() };
+            entry.facts.len = len;
+            BlobItem { entry: Box::new(entry), relative_at: 0, known: Known::Listed }
+        };
+        let content = |job, name: &str, len, etag: &str, piece| {
+            state_of([job; 16], &item(name, len), etag, piece).content
+        };
+        let one = content(1, "a", 10, "e", 4);
+        assert_eq!(one, content(1, "a", 10, "e", 4));
+        let others = [
+            content(2, "a", 10, "e", 4),
+            content(1, "b", 10, "e", 4),
+            content(1, "a", 11, "e", 4),
+            content(1, "a", 10, "f", 4),
+            content(1, "a", 10, "e", 5),
+        ];
+        assert!(others.iter().all(|other| *other != one));
+    }
+}

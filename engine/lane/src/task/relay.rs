@@ -1,0 +1,69 @@
+//! Objects of one store become objects of another: what they are called there.
+
+use std::sync::OnceLock;
+
+use azuring_job::entry::BlobItem;
+use azuring_job::failure::Failure;
+use azuring_plan::NameError;
+use azuring_plan::blocks::{BlockRules, MAX_BLOCKS};
+use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
+use azuring_plan::download::RemoteShape;
+
+/// Bytes of a piece: the largest range of which Blob storage tells the checksum.
+const PIECE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
+
+/// Objects go from store to store through this host's memory.
+pub struct Relay {
+    /// The path at the destination, decoded.
+    path: String,
+    as_subdir: bool,
+    /// Known when the planner has seen what the source is.
+    naming: OnceLock<Naming>,
+}
+
+impl Relay {
+    /// To this path of the destination: an object's name, or what the names of all begin with.
+    pub fn new(path: String, options: NamingOptions) -> Self {
+        Self { path, as_subdir: options.as_subdir, naming: OnceLock::new() }
+    }
+
+    /// Decides names, now that it is known what the source is. A container is copied as what it holds.
+    pub fn begin(&self, shape: RemoteShape<'_>, recursive: bool) -> Result<(), Box<Failure>> {
+        let last = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        let name;
+        let shape = match shape {
+            RemoteShape::Blob { name: whole } => {
+                name = last(whole);
+                SourceShape::File { name: name.as_bytes() }
+            }
+            RemoteShape::Directory { prefix } => {
+                name = last(prefix);
+                SourceShape::Directory { name: Some(name.as_bytes()).filter(|name| !name.is_empty()) }
+            }
+            RemoteShape::Contents { .. } | RemoteShape::Container { .. } => SourceShape::Contents,
+        };
+        let options = NamingOptions { recursive, as_subdir: self.as_subdir };
+        let naming =
+            Naming::new(shape, &self.path, options).map_err(|error| Failure::plan_of_source(&error))?;
+        // The planner begins once.
+        let _ = self.naming.set(naming);
+        Ok(())
+    }
+
+    /// The object's name at the destination.
+    pub(crate) fn name_for(&self, item: &BlobItem) -> Result<String, NameError> {
+        let naming = self.naming.get().expect("the planner begins before it hands anything over");
+        naming.blob_name_for(item.relative().as_bytes())
+    }
+
+    /// How an object of `len` bytes is cut: into ranges that have checksums, where there may be so many.
+    pub(crate) fn rules(&self, given: &BlockRules, len: u64) -> BlockRules {
+        if given.block_size.is_some() || len > PIECE_BYTES * MAX_BLOCKS {
+            return *given;
+        }
+        let mut rules = *given;
+        rules.block_size = Some(PIECE_BYTES);
+        rules.put_blob_size = Some(given.put_blob_size.unwrap_or(PIECE_BYTES).min(PIECE_BYTES));
+        rules
+    }
+}
