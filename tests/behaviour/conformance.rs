@@ -100,4 +100,8 @@ fn a_store_of_an_embedder_conforms() {
     let there = CustomStore::shared("memory:there", Memory::new());
     let unmade = CustomStore::shared("memory:unmade", Memory::missing());
     runtime.block_on(hold("Custom (memory)", &there.open(), &unmade.open(), &[]));
+    // One that takes pieces in their order alone.
+    let there = CustomStore::shared("memory:there", Memory::in_order());
+    let unmade = CustomStore::shared("memory:unmade", Memory::missing());
+    runtime.block_on(hold("Custom (memory, in order)", &there.open(), &unmade.open(), &[]));
 }

@@ -75,6 +75,15 @@ impl Memory {
         Self { traits, state: Arc::new(Mutex::new(state)) }
     }
 
+    /// An empty store that takes pieces one after the other alone ([`Sequence::Appended`]). The last one may come again.
+    pub fn in_order() -> Self {
+        let mut store = Self::new();
+        if let Some(pieces) = &mut store.traits.pieces {
+            pieces.sequence = Sequence::Appended;
+        }
+        store
+    }
+
     /// A store that has still to be made.
     pub fn missing() -> Self {
         let store = Self::new();
@@ -305,8 +314,14 @@ impl Store for Memory {
         crc64: Option<Crc64>,
     ) -> Result<Receipt, StoreError> {
         let bytes = received(&payload, crc64)?;
+        let in_order = self.traits.pieces.is_some_and(|pieces| pieces.sequence == Sequence::Appended);
         let mut state = self.there()?;
         let begun = state.begun.get_mut(&(key.to_owned(), token.to_vec())).ok_or_else(|| not_found(key))?;
+        let next = begun.len() as u32;
+        if in_order && at.piece != next && at.piece + 1 != next {
+            let text = format!("piece {} came where piece {next} was to come", at.piece);
+            return Err(StoreError::new(ErrorKind::Conflict, text));
+        }
         begun.insert(at.piece, bytes);
         Ok(Receipt::new())
     }

@@ -371,12 +371,8 @@ impl JobBuilder {
         };
         let (find, given) = (self.find, self.credential);
         let find = || find.map_or(Ok(given), |find| find().map_err(JobError::Login));
-        let from = self.at.open(
-            find,
-            &self.options,
-            change,
-            frame::access(&task, Side::Source, &self.options),
-        )?;
+        let from =
+            self.at.open(find, &self.options, change, frame::access(&task, Side::Source, &self.options))?;
         let ends = match to {
             None => Ends::one(from),
             Some(Location { at, credential }) => {

@@ -153,6 +153,7 @@ mod threads;
 mod upload_from;
 mod wait;
 
+pub use at::Location;
 #[doc(hidden)]
 pub use azuring_azure::Clock;
 pub use azuring_azure::{
@@ -188,7 +189,6 @@ pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
 pub use azuring_plan::content_type::ContentTypes;
 pub use azuring_ring::{IoChoice, IoPath, check_close, keep_descriptor_limit};
-pub use at::Location;
 pub use azuring_store::CustomStore;
 pub use builder::JobBuilder;
 pub use command::CommandError;

@@ -193,6 +193,7 @@ pub(crate) fn described(plan: &JobPlan) -> String {
     let verb = match plan.verb {
         Verb::Upload => "upload",
         Verb::Download => "download",
+        Verb::Relay => "relay",
         Verb::Remove => "remove",
         Verb::SetProperties => "set properties of",
     };

@@ -45,7 +45,7 @@ pub(crate) fn closing_line(verb: Verb, report: &Report) -> String {
     let (done, bytes) = (counts.done.saturating_sub(before.done), counts.bytes.saturating_sub(before.bytes));
     let (done, per_s) = (HumanCount(done), done as f64 / seconds);
     let mut line = match verb {
-        Verb::Upload | Verb::Download => format!(
+        Verb::Upload | Verb::Download | Verb::Relay => format!(
             "{done} files, {} in {seconds:.2} s: {per_s:.0} files/s, {}/s ({:.0} Mb/s)",
             HumanBytes(bytes),
             HumanBytes((bytes as f64 / seconds) as u64),

@@ -234,10 +234,8 @@ pub(super) async fn whole<R: FileRing>(
         Some(packing) => unpack(packing, parts, names.clone(), finish).await,
         None => {
             let parts = Arc::new(parts);
-            patiently(lane.links(), async || {
-                lane.ring.store(names.clone(), Arc::clone(&parts), finish).await
-            })
-            .await
+            patiently(lane.links(), async || lane.ring.store(names.clone(), Arc::clone(&parts), finish).await)
+                .await
         }
     };
     session.boundary("name");
@@ -320,7 +318,9 @@ async fn received<R: FileRing>(lane: &Lane<R>, large: &LargeBlob) -> Result<(), 
     }
     let md5 = large.md5().await.map_err(|error| Failure::write(&large.object, &error))?;
     match md5 {
-        Some(got) => check_md5(lane.session(), &large.facts, &large.object, got, |text: &str| lane.notice(text)),
+        Some(got) => {
+            check_md5(lane.session(), &large.facts, &large.object, got, |text: &str| lane.notice(text))
+        }
         None => Ok(()),
     }
 }

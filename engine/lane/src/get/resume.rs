@@ -73,10 +73,9 @@ pub(super) async fn file<R: FileRing>(
     // Known for good before there is a file that would have to be removed by hand.
     durable.begin_large(target.id, &state).map_err(broken)?;
     lane.shared.commit().await.map_err(broken)?;
-    let made = patiently(lane.links(), async || {
-        lane.ring.create(names.clone(), facts.len, room_for(facts)).await
-    })
-    .await;
+    let made =
+        patiently(lane.links(), async || lane.ring.create(names.clone(), facts.len, room_for(facts)).await)
+            .await;
     let file = made.map_err(object_not_made)?;
     let mut made = state;
     number(file.inode().map_err(object_not_made)?, &mut made);

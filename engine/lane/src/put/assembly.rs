@@ -103,7 +103,8 @@ async fn begun<R: FileRing>(
     let token: Token = match earlier {
         Some(token) => token.to_vec(),
         None => {
-            let begin = async |_| own.begin(&place.blob, (Some(pieces.len), pieces.size), content, body).await;
+            let begin =
+                async |_| own.begin(&place.blob, (Some(pieces.len), pieces.size), content, body).await;
             let begun = request(&lane.writing(), 0, Begin::UnlessStopping, begin).await;
             begun.map_err(|gave_up| gave_up.for_object(lane.session(), &place.object()))?
         }
@@ -186,11 +187,12 @@ pub(crate) async fn put<R: FileRing>(
             way::send(&lane.look(blob), &blocks.way, || blocks.id(at.piece), payload, body).await
         }
         (Assembly::Begun(begun), Some(own)) => {
-            let receipt = request(&lane.writing(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
-                let crc64 = body.crc64.filter(|_| with_crc64 && own.traits().checksums.crc64_in);
-                own.piece(blob, &begun.token, at, payload.clone(), crc64).await
-            })
-            .await?;
+            let receipt =
+                request(&lane.writing(), payload.len(), Begin::UnlessStopping, async |with_crc64| {
+                    let crc64 = body.crc64.filter(|_| with_crc64 && own.traits().checksums.crc64_in);
+                    own.piece(blob, &begun.token, at, payload.clone(), crc64).await
+                })
+                .await?;
             begun.take(at.piece, receipt);
             Ok(())
         }

@@ -23,8 +23,8 @@ use crate::limits::patience::patiently;
 use crate::task::upload::Upload;
 
 use super::place::{Place, metadata_of};
-use super::whole::{self, Verdict};
 use super::shape::shape;
+use super::whole::{self, Verdict};
 use super::{append, begin, marks, stream};
 
 /// Uploads one object.
@@ -58,10 +58,9 @@ async fn file<R: FileRing>(
         BlobTypeChoice::Append => BlobType::Append,
     };
     if kind != BlobType::Block {
-        let opened = patiently(lane.links(), async || {
-            lane.ring.open(&task.origin.tree().root, &place.c_path).await
-        })
-        .await;
+        let opened =
+            patiently(lane.links(), async || lane.ring.open(&task.origin.tree().root, &place.c_path).await)
+                .await;
         let file = opened.map_err(|error| place.not_read(&error))?;
         return match kind {
             BlobType::Append => append::file(lane, task, id, &place, file).await,

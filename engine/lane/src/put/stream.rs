@@ -123,7 +123,9 @@ impl Sizes {
         let size = first.max(pieces.min_bytes).next_multiple_of(align).min(most);
         if size < pieces.min_bytes.max(1) {
             let (name, least) = (traits.name, pieces.min_bytes);
-            return Err(format!("{name} takes pieces of {least} bytes at least, and a lane's memory holds {held}"));
+            return Err(format!(
+                "{name} takes pieces of {least} bytes at least, and a lane's memory holds {held}"
+            ));
         }
         Ok(Self { first: size, largest: size, count: pieces.max_count.into(), whole })
     }
@@ -227,8 +229,7 @@ impl<R: FileRing> Input<'_, R> {
         loop {
             let at = At { piece: count as u32, offset: bytes };
             bytes += block.payload.len();
-            let (lane, blob, assembly) =
-                (Rc::clone(self.lane), self.place.blob.clone(), Rc::clone(assembly));
+            let (lane, blob, assembly) = (Rc::clone(self.lane), self.place.blob.clone(), Rc::clone(assembly));
             let Block { payload, crc64, is_last } = block;
             if !payload.is_empty() {
                 count += 1;

@@ -59,8 +59,7 @@ pub(super) async fn object<R: FileRing>(
             return verified(lane, item, &from, &place.blob, &pieces).await;
         }
     };
-    let (pieces, assembly) =
-        assembly::begin(lane, place, state(), pieces, body_of(facts, only_new)).await?;
+    let (pieces, assembly) = assembly::begin(lane, place, state(), pieces, body_of(facts, only_new)).await?;
     let large = Arc::new(LargeRelay {
         id: place.id,
         item: item.clone(),

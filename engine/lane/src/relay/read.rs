@@ -2,7 +2,7 @@
 
 use azuring_azure::Crc64;
 use azuring_job::entry::BlobItem;
-use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_link::Payload;
 use azuring_ring::FileRing;
 
@@ -29,7 +29,8 @@ impl NotRead {
 
 /// Why an object was not copied that somebody writes to.
 pub(super) fn changed(object: &str) -> Box<Failure> {
-    let failure = Failure::new(FailureKind::Source, object, "the source was changed while it was copied");
+    let mut failure = Failure::new(FailureKind::Source, object, "the source was changed while it was copied");
+    failure.side = Some(Side::Source);
     Box::new(failure.advise("run the job again when nobody writes to it"))
 }
 
@@ -53,9 +54,7 @@ pub(super) async fn range<R: FileRing>(
     };
     let received = receive::range(lane, &range).await.map_err(|error| match error {
         NotReceived::Request(gave_up) if gave_up.precondition_failed() => NotRead::Changed,
-        NotReceived::Request(gave_up) => {
-            NotRead::Failed(gave_up.for_object(lane.session(), &item.object()))
-        }
+        NotReceived::Request(gave_up) => NotRead::Failed(gave_up.for_object(lane.session(), &item.object())),
         NotReceived::Memory(error) => {
             let failure = Failure::new(FailureKind::Limit, &item.object(), error.to_string());
             NotRead::Failed(Box::new(failure.advise("give the job more --memory")))

@@ -305,8 +305,12 @@ pub async fn request<T, E: Into<EndError>>(
         maybe_done |= error.maybe_done();
         let reached = remote.reception.ever_accepted();
         match retry::next(&session.options.retry, &error, tries, reached, fastrand::f64()) {
-            Next::GiveUp => return Err(GaveUp { error: Some(error), side, tries, stop_job: false, maybe_done }),
-            Next::StopJob => return Err(GaveUp { error: Some(error), side, tries, stop_job: true, maybe_done }),
+            Next::GiveUp => {
+                return Err(GaveUp { error: Some(error), side, tries, stop_job: false, maybe_done });
+            }
+            Next::StopJob => {
+                return Err(GaveUp { error: Some(error), side, tries, stop_job: true, maybe_done });
+            }
             Next::After(pause) => {
                 add(&counters.retries, 1);
                 if matches!(error.class(), Class::Throttle) {

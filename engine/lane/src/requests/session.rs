@@ -37,7 +37,12 @@ pub struct Session {
 
 impl Session {
     /// A session that has sent nothing yet.
-    pub fn new(options: JobOptions, ends: Ends<RemoteEnd>, verdict: Verdict, progress: Arc<Progress>) -> Self {
+    pub fn new(
+        options: JobOptions,
+        ends: Ends<RemoteEnd>,
+        verdict: Verdict,
+        progress: Arc<Progress>,
+    ) -> Self {
         let pacer = options.cap_bytes_per_second.map(Pacer::new);
         let rate = options.cap_requests_per_second.map(RequestRate::new);
         Self { options, ends, verdict, progress, asker: None, commons: None, pacer, rate }

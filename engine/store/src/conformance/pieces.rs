@@ -62,6 +62,20 @@ pub(super) async fn run<S: Store>(suite: &mut Suite<'_, S>) {
         })
         .await;
     suite
+        .holds("pieces: an object whose length nobody knows when it is begun", async |on| {
+            let large = Large::of(&on, "object", 1);
+            let put = Put::default();
+            let begin = Begin { len: None, ..large.begin(&put) };
+            let token = on.store.begin(&large.key, &begin).await.map_err(|error| told("begin", &error))?;
+            let mut receipts = Vec::new();
+            for piece in 0..4 {
+                receipts.push(large.sent(&on, &token, piece).await?);
+            }
+            large.committed(&on, &token, &receipts).await?;
+            on.is(&large.key, &large.bytes).await
+        })
+        .await;
+    suite
         .holds("pieces: tokens and receipts are short", async |on| {
             let large = Large::of(&on, "object", 1);
             let token = large.begun(&on).await?;

@@ -74,6 +74,7 @@ fn start(plan: &JobPlan, log: Option<&str>) -> String {
     let verb = match plan.verb {
         Verb::Upload => "upload",
         Verb::Download => "download",
+        Verb::Relay => "relay",
         Verb::Remove => "remove",
         Verb::SetProperties => "set-properties",
     };
