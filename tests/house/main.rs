@@ -37,7 +37,9 @@ const HOUSES: &[House] = &[
     House { path: "engine/store", rooms: &[] },
     House {
         path: "engine/lane",
-        rooms: &["limits", "requests", "object", "task", "common", "lane", "put", "get", "change", "relay", "crew"],
+        rooms: &[
+            "limits", "requests", "object", "task", "common", "lane", "put", "get", "change", "relay", "crew",
+        ],
     },
 ];
 
