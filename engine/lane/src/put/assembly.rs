@@ -216,7 +216,8 @@ pub(crate) async fn commit<R: FileRing>(
             let ids = || (0..count).map(|block| blocks.id(block));
             request(&lane.writing(), 0, Begin::Always, async |with_crc64| {
                 let blob = lane.to().blob()?;
-                Ok::<_, EndError>(drop(blob.put_block_list(&place.blob, ids(), body, with_crc64).await?))
+                blob.put_block_list(&place.blob, ids(), body, with_crc64).await?;
+                Ok::<_, EndError>(())
             })
             .await
         }
