@@ -278,7 +278,7 @@ fn a_source_that_changes_is_copied_in_one_of_its_states() {
     let rules = vec![Rule::on(Call::Read, When::Nth(2), Fault::Hold(1)).of_key("large")];
     let (source, held) = faulty(&from, rules);
     let changed: Vec<u8> = bytes(5 * PIECE + 7).iter().map(|byte| !byte).collect();
-    let theirs = (held.clone(), from.clone(), changed.clone());
+    let theirs = (held, from, changed.clone());
     let writer = std::thread::spawn(move || {
         let (held, from, changed) = theirs;
         while held.waiting(1) == 0 {
