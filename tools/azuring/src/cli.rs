@@ -33,7 +33,7 @@ use set_properties::SetPropertiesArgs;
 
 /// Bulk transfer for Azure Storage
 ///
-/// Copies millions of small files, or a few huge ones, between this machine and Blob storage; lists, removes and
+/// Copies millions of small files, or a few huge ones, between this machine and Blob storage. Lists, removes and
 /// changes blobs. Understands AzCopy's commands and flags.
 #[derive(Debug, Parser)]
 #[command(name = "azuring", version, about, long_about, max_term_width = 100, disable_version_flag = true)]
@@ -58,59 +58,61 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Copy files to blobs, or blobs to files
     ///
-    /// A directory is recreated below the destination; `dir/*` copies what is in it. Every file arrives whole or not at
-    /// all: a blob is committed, and a file renamed to its name, when all its bytes have been checked.
+    /// A directory is created again below the destination; `dir/*` copies only its contents. A blob appears, and a file
+    /// gets its name, only when all bytes have arrived and were checked.
     #[command(visible_aliases = ["cp", "c"], after_long_help = examples::COPY)]
     Copy(Box<CopyArgs>),
-    /// List blobs, one a line
+    /// List blobs, one per line
     ///
-    /// Names are relative to the URL. Lines come while the listing goes on, several parts of it at once, in no order.
+    /// Names are relative to the URL. Several parts are listed in parallel, so lines have no order.
     #[command(visible_alias = "ls", after_long_help = examples::LIST)]
     List(Box<ListArgs>),
-    /// Make a container
+    /// Create a container
     ///
-    /// One that is there already is an error.
+    /// It is an error if the container already exists.
     #[command(visible_aliases = ["mk", "mkdir"])]
     Make(Box<MakeArgs>),
-    /// Remove blobs, 256 a request
+    /// Remove blobs, 256 per request
     ///
-    /// A blob that is gone already counts as removed. Without --recursive only the blobs of the directory itself are
-    /// removed.
+    /// A blob that no longer exists counts as removed. Without --recursive, only the blobs directly in the directory
+    /// are removed.
     #[command(visible_aliases = ["rm", "r"], after_long_help = examples::REMOVE)]
     Remove(Box<RemoveArgs>),
     /// Change tier, metadata or tags of blobs
     ///
-    /// Metadata and tags are replaced as a whole; what is not named stays as it is.
+    /// New metadata replace all old metadata, and new tags replace all old tags. Properties without a flag do not
+    /// change.
     #[command(visible_aliases = ["set-props", "sp", "setprops"], after_long_help = examples::SET_PROPERTIES)]
     SetProperties(Box<SetPropertiesArgs>),
     /// List, show, resume and remove jobs
     ///
-    /// A job keeps a journal of what it has done, unless --no-journal is given, so that it can be gone on with after an
-    /// interruption, a crash or failures.
+    /// A job keeps a journal of what it has done, unless --no-journal is given. With it the job can be resumed after an
+    /// interrupt, a crash or failures.
     #[command(subcommand_required = true, after_long_help = examples::JOBS)]
     Jobs(JobsArgs),
     /// Log in to Microsoft Entra ID, and stay logged in
     ///
-    /// The login is kept in ~/.azuring/identity, for this user alone. Servers and containers need none: managed identities,
-    /// workload identities and service principals are found by environment variables (azuring env).
+    /// The login is stored in ~/.azuring/identity, readable only by this user. Servers and containers need no login:
+    /// environment variables name managed identities, workload identities and service principals (see `azuring env`).
     #[command(after_long_help = examples::LOGIN)]
     Login(LoginArgs),
     /// Forget the login and all tokens
     Logout(LogoutArgs),
     /// Make a SAS, from the account's key or from Microsoft Entra ID
     ///
-    /// It is for a container, for a blob, or with --account for the account; the URL with it is printed, and nothing is kept.
+    /// The SAS is for a container, for a blob, or (with --account) for the account. The URL with the SAS is printed.
+    /// Nothing is stored.
     #[command(after_long_help = examples::SAS)]
     Sas(Box<SasArgs>),
-    /// Show the environment variables: value, meaning, and what they do here
+    /// Show the environment variables: value, meaning and effect
     Env(EnvArgs),
-    /// Print the completion script of a shell
+    /// Print the completion script for a shell
     Completion(CompletionArgs),
     /// Print a man page, or write all of them into a directory
     Man(ManArgs),
-    /// Write the commands and flags as Markdown
+    /// Write the help of all commands as Markdown
     Doc(DocArgs),
-    /// Try it without an account: upload a tree to a built-in server, read it back, show figures
+    /// Try azuring without an account: upload files to a built-in server, download them, print figures
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     #[cfg(feature = "demo")]

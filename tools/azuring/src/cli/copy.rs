@@ -10,31 +10,32 @@ use super::value::Switch;
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    /// A local file, a directory, `dir/*` for what is in it, a pattern, `-` for stdin; or a URL of a blob, a virtual
-    /// directory, a container, `URL/*` for what is in it
+    /// A local file, a directory, `dir/*` for its contents, a pattern, or `-` for stdin. Or a URL: of a blob, a virtual
+    /// directory or a container, or `URL/*` for its contents
     pub(crate) source: PathBuf,
 
-    /// The other side: https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS or
-    /// http://HOST:PORT/ACCOUNT/CONTAINER/PATH; or a local path, `-` for stdout, /dev/null to verify only
+    /// A URL (https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS or http://HOST:PORT/ACCOUNT/CONTAINER/PATH), a
+    /// local path, `-` for stdout, or /dev/null to verify only
     pub(crate) destination: Option<PathBuf>,
 
-    /// Take directories with all that is below them
+    /// Include everything below a directory
     #[arg(long, default_value = "false")]
     pub(crate) recursive: Switch,
 
-    /// What goes where, such as LocalBlob or BlobPipe; told by the arguments' shape when it is not given
+    /// Kinds of source and destination, such as LocalBlob or BlobPipe [default: found from the arguments]
     #[arg(long, value_name = "FROM_TO")]
     pub(crate) from_to: Option<String>,
 
-    /// Recreate the source directory itself below the destination
+    /// Create the source directory itself below the destination, not only its contents
     #[arg(long, default_value = "true")]
     pub(crate) as_subdir: Switch,
 
-    /// Only say what would be transferred
+    /// Transfer nothing; print what would be transferred
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 
-    /// What to do with objects that the destination already has [default: true; page and append blobs want it said]
+    /// What to do if the destination already has the object [default: true, but page and append blobs are only replaced
+    /// if this flag is given]
     #[arg(long, value_enum, ignore_case = true, value_name = "WHEN")]
     overwrite: Option<OverwriteArg>,
 
@@ -87,13 +88,13 @@ impl CopyArgs {
 /// When an object that exists is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OverwriteArg {
-    /// Replace them
+    /// Replace it
     True,
-    /// Keep them; they count as skipped
+    /// Keep it; it counts as skipped
     False,
-    /// Ask for each
+    /// Ask each time
     Prompt,
-    /// Replace them when the source was modified later
+    /// Replace it if the source was modified later
     #[value(name = "ifSourceNewer")]
     IfSourceNewer,
     /// Only their POSIX properties would be replaced; refused: not in this version
@@ -104,15 +105,15 @@ pub(crate) enum OverwriteArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which objects")]
 pub(crate) struct WhichArgs {
-    /// No blobs of these types: `PageBlob;AppendBlob`
+    /// Exclude blobs of these types: `PageBlob;AppendBlob`
     #[arg(long, value_name = "TYPES")]
     pub(crate) exclude_blob_type: Option<String>,
 
-    /// Only the versions of the source blob whose ids stand in this file, one a line
+    /// Only the versions of the source blob whose ids are in this file, one per line
     #[arg(long, value_name = "FILE")]
     pub(crate) list_of_versions: Option<PathBuf>,
 
-    /// Take the blobs that stand for directories (`hdi_isfolder`) along
+    /// Include the blobs that stand for directories (`hdi_isfolder`)
     #[arg(long, default_value = "false")]
     pub(crate) include_directory_stub: Switch,
 }
@@ -124,15 +125,15 @@ pub(crate) struct BlobArgs {
     #[arg(long, value_name = "MIB")]
     pub(crate) block_size_mb: Option<String>,
 
-    /// Largest file sent in one request, in MiB [default: the block size]
+    /// Largest file that is sent in one request, in MiB [default: the block size]
     #[arg(long, value_name = "MIB")]
     pub(crate) put_blob_size_mb: Option<String>,
 
-    /// The kind of blob an upload makes
+    /// The type of the blobs that an upload creates
     #[arg(long, value_enum, ignore_case = true, default_value_t = BlobTypeArg::Detect, value_name = "TYPE")]
     pub(crate) blob_type: BlobTypeArg,
 
-    /// Content type of every blob [default: told by name, then by content]
+    /// Content type of every blob [default: found from the name, then from the content]
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
 
@@ -156,7 +157,7 @@ pub(crate) struct BlobArgs {
     #[arg(long, value_name = "DIRECTIVES")]
     pub(crate) cache_control: Option<String>,
 
-    /// Metadata of every blob: `name=value;name2=value2`; `\;` and `\=` stand for themselves
+    /// Metadata of every blob: `name=value;name2=value2`; write `\;` and `\=` for these characters in a value
     #[arg(long, value_name = "PAIRS")]
     pub(crate) metadata: Option<String>,
 
@@ -180,7 +181,7 @@ pub(crate) struct BlobArgs {
 /// The kinds of blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BlobTypeArg {
-    /// A page blob for .vhd and .vhdx, otherwise a block blob
+    /// Page blobs for .vhd and .vhdx, block blobs for all others
     Detect,
     /// Block blobs
     #[value(name = "BlockBlob")]
@@ -196,41 +197,41 @@ pub(crate) enum BlobTypeArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 pub(crate) struct UploadArgs {
-    /// Upload what symbolic links point to
+    /// Upload the targets of symbolic links
     #[arg(long, default_value = "false")]
     pub(crate) follow_symlinks: Switch,
 
-    /// Upload symbolic links as links, and make links of them again when they are downloaded
+    /// Keep symbolic links: upload them as links, and create links again when they are downloaded
     #[arg(long, default_value = "false", conflicts_with = "follow_symlinks")]
     pub(crate) preserve_symlinks: Switch,
 
-    /// Keep owner, mode and times as metadata, and restore them when they are downloaded
+    /// Upload owner, mode and times as metadata, and restore them in downloads
     #[arg(long, default_value = "false")]
     pub(crate) preserve_posix_properties: Switch,
 
-    /// With --preserve-posix-properties: also restore set-user-ID and set-group-ID of files. Whoever writes to the container
-    /// then decides who their programs run as
+    /// With --preserve-posix-properties: also restore set-user-ID and set-group-ID of files. Danger: anybody who can
+    /// write to the container can then choose the user that a downloaded program runs as
     #[arg(long, default_value = "false")]
     pub(crate) preserve_setuid: Switch,
 
-    /// How they are written: AzCopy's keys, or those of Azure Managed Lustre
+    /// The metadata keys of POSIX properties
     #[arg(long, value_enum, ignore_case = true, default_value_t = PosixStyleArg::Standard, value_name = "STYLE")]
     pub(crate) posix_properties_style: PosixStyleArg,
 
-    /// Ask for the length of each blob after its upload [default: only where no checksum has proven more]
+    /// Check the length of each blob after its upload [default: only if no checksum was compared]
     #[arg(long)]
     pub(crate) check_length: Option<Switch>,
 
-    /// Read back what was transferred and compare it byte by byte: the file with the blob
+    /// After the transfer, read the data back, and compare file and blob byte by byte
     #[arg(long, default_value = "false")]
     pub(crate) verify: Switch,
 
-    /// Remove what is there where a blob of another type, or blocks that nobody has committed, stand in the way;
-    /// never with --overwrite=false
+    /// Remove the existing blob first if it has another type, or uncommitted blocks, that prevent the upload. Never
+    /// done with --overwrite=false
     #[arg(long, default_value = "false")]
     pub(crate) delete_destination_file: Switch,
 
-    /// What hard links are: `follow` uploads each as a file of its own
+    /// What to do with hard links
     #[arg(long, value_enum, ignore_case = true, default_value_t = HardlinksArg::Follow, value_name = "HOW")]
     pub(crate) hardlinks: HardlinksArg,
 }
@@ -247,7 +248,7 @@ pub(crate) enum PosixStyleArg {
 /// What hard links are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HardlinksArg {
-    /// Files
+    /// Upload each as its own file
     Follow,
     /// Refused: only for NFS shares
     #[value(hide = true)]
@@ -260,15 +261,15 @@ pub(crate) enum HardlinksArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Downloads")]
 pub(crate) struct DownloadArgs {
-    /// What the MD5 stored with a blob means [default: FailIfDifferent]
+    /// How to check the MD5 that is stored with a blob [default: FailIfDifferent]
     #[arg(long, value_enum, ignore_case = true, value_name = "LEVEL")]
     pub(crate) check_md5: Option<CheckMd5Arg>,
 
-    /// Unpack blobs whose content encoding is gzip or deflate
+    /// Decompress blobs with content encoding gzip or deflate
     #[arg(long, default_value = "false")]
     pub(crate) decompress: Switch,
 
-    /// Give files the blob's time of modification
+    /// Set each file's modification time to that of its blob
     #[arg(long, default_value = "false")]
     pub(crate) preserve_last_modified_time: Switch,
 }
@@ -276,16 +277,16 @@ pub(crate) struct DownloadArgs {
 /// What a stored MD5 means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckMd5Arg {
-    /// Nothing
+    /// Do not check
     #[value(name = "NoCheck")]
     NoCheck,
-    /// A difference is told, and the file kept
+    /// Report a difference, but keep the file
     #[value(name = "LogOnly")]
     LogOnly,
-    /// A difference fails the file
+    /// Fail the file if the MD5 differs
     #[value(name = "FailIfDifferent")]
     FailIfDifferent,
-    /// A difference fails the file, and so does a blob without MD5
+    /// Fail the file if the MD5 differs, or the blob has none
     #[value(name = "FailIfDifferentOrMissing")]
     FailIfDifferentOrMissing,
 }

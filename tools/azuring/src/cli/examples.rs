@@ -21,11 +21,12 @@ Examples:
 ",
     demo!(),
     "
-`azuring copy --help` has more. A SAS is the part of a URL behind the `?`; put URLs in quotes, `&` means something to a
-shell. Without SAS the account's key is taken from AZURE_STORAGE_KEY or AZURE_STORAGE_CONNECTION_STRING.
+`azuring copy --help` has more examples. A SAS is the part of a URL after the `?`. Put URLs in quotes, because `&` has a
+meaning for the shell. Without a SAS, the account's key is read from AZURE_STORAGE_KEY or
+AZURE_STORAGE_CONNECTION_STRING.
 
 Exit codes: 0 done; 1 done, with failures; 2 wrong arguments; 3 not authorized; 4 no such source; 5 the service did not
-answer; 6 interrupted; 7 bytes differ; 8 a limit was reached; 10 a fault of azuring. Called by the name azcopy: 0 or 1."
+answer; 6 interrupted; 7 bytes differ; 8 a limit was reached; 10 a bug. Under the name azcopy: 0 or 1."
 );
 
 pub(crate) const LOGIN: &str = "\
@@ -37,17 +38,17 @@ Examples:
     AZCOPY_SPA_CLIENT_SECRET=... azuring login --login-type=spn --application-id=ID --tenant-id=TENANT
     azuring login --login-type=msi
 
-  Without a login: a job in a container or in cron says who it is itself
+  Without a login: variables name the identity, for a job in a container or in cron
     AZCOPY_AUTO_LOGIN_TYPE=MSI azuring copy ...
     AZCOPY_AUTO_LOGIN_TYPE=SPN AZCOPY_SPA_APPLICATION_ID=ID AZCOPY_SPA_CLIENT_SECRET=... \\
       AZCOPY_TENANT_ID=TENANT azuring copy ...";
 
 pub(crate) const SAS: &str = "\
 Examples:
-  For one blob, to read it for an hour, by Microsoft Entra ID
+  For one blob, to read it for one hour, with Microsoft Entra ID
     azuring sas https://ACCOUNT.blob.core.windows.net/CONTAINER/report.pdf --permissions=r --expiry=1h
 
-  For uploads to a container until the end of the year, by the account's key
+  For uploads to a container until a date, with the account's key
     azuring sas https://ACCOUNT.blob.core.windows.net/CONTAINER --permissions=cw \\
       --expiry=2030-12-31T23:59Z --account-key-file=key
 
@@ -59,30 +60,30 @@ Examples:
   Upload a directory; it becomes CONTAINER/photos/...
     azuring copy photos 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive
 
-  Upload what is in it, only new and changed JPEGs
+  Upload only the contents, and of these only new and changed JPEGs
     azuring copy 'photos/*' 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --recursive \\
       --include-pattern='*.jpg;*.jpeg' --overwrite=ifSourceNewer
 
-  Download a virtual directory; see first what would come
+  Download a virtual directory; first see what would be downloaded
     azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive \\
       --dry-run
     azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive
 
-  Stream into a blob, and out of one
+  Pipe data into a blob, and out of a blob
     tar c photos | azuring copy - 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos.tar?SAS'
     azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos.tar?SAS' - | tar x
 
-  Upload what another program has chosen
+  Upload the files that another program lists
     git ls-files | azuring copy . 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' \\
       --list-of-files=- --as-subdir=false";
 
 pub(crate) const LIST: &str = "\
 Examples:
-  A container, with times and a sum at the end
+  A container, with times, and with a total at the end
     azuring list 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' \\
       --properties='LastModifiedTime;BlobAccessTier' --running-tally
 
-  The paths of all blobs above 1 GiB, for a program
+  The paths of all blobs larger than 1 GiB, for a program
     azuring list 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' --output-type=ndjson |
       jq -r 'select(.bytes > 1073741824) | .path'";
 
@@ -91,7 +92,7 @@ Examples:
   One blob
     azuring remove 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos/1.jpg?SAS'
 
-  What is below a virtual directory and older than a date; see first what would go
+  Blobs below a virtual directory that are older than a date; first see what would be removed
     azuring remove 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' --recursive \\
       --include-before=2025-01-01 --dry-run
     azuring remove 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' --recursive \\
@@ -103,7 +104,7 @@ Examples:
 
 pub(crate) const SET_PROPERTIES: &str = "\
 Examples:
-  Archive a virtual directory, and bring it back
+  Archive a virtual directory, and make it readable again
     azuring set-properties 'https://ACCOUNT.blob.core.windows.net/CONTAINER/2019?SAS' --recursive \\
       --block-blob-tier=Archive
     azuring set-properties 'https://ACCOUNT.blob.core.windows.net/CONTAINER/2019?SAS' --recursive \\
@@ -116,34 +117,34 @@ Examples:
 
 pub(crate) const JOBS: &str = "\
 Examples:
-  What there is, and what did not end well
+  List all jobs, or only those that failed
     azuring jobs list
     azuring jobs list --with-status=Failed
 
-  Go on with a job; the beginning of its id is enough
+  Resume a job; the beginning of its id is enough
     azuring jobs resume 0f8fad5b --destination-sas='SAS'
 
-  Remove what is kept of jobs that are complete
+  Remove journals and logs of completed jobs
     azuring jobs clean --with-status=Completed";
 
 pub(crate) const JOBS_SHOW: &str = "\
 Examples:
-  How it stands, and what failed
+  Show the state of a job, and what failed
     azuring jobs show 0f8fad5b
     azuring jobs show 0f8fad5b --failed
 
-  Copy what failed somewhere else; the source is the one of the job
+  Copy what failed to another place; the source is that of the job
     azuring jobs show 0f8fad5b --failed --names |
       azuring copy photos 'https://ACCOUNT.blob.core.windows.net/OTHER?SAS' --recursive \\
         --list-of-files=-
 
-  The same of what the service was too busy for
+  List what failed because the service was too busy
     azuring jobs show 0f8fad5b --failed --output-type=ndjson |
       jq -r 'select(.kind == \"throttled\") | .object'";
 
 pub(crate) const JOBS_RESUME: &str = "\
 Examples:
-  With the credentials that the environment has
+  With the credentials of the environment
     azuring jobs resume 0f8fad5b
 
   With a new SAS, and fewer requests in flight

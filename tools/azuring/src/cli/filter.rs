@@ -7,23 +7,23 @@ use clap::Args;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Which objects")]
 pub(crate) struct NameArgs {
-    /// Only names (last segments) that match one of these patterns: `*.jpg;*.png`
+    /// Only names (the last part of a path) that match one of these patterns: `*.jpg;*.png`
     #[arg(long, value_name = "PATTERNS")]
     pub(crate) include_pattern: Option<String>,
 
-    /// No names that match one of these patterns
+    /// Exclude names that match one of these patterns
     #[arg(long, value_name = "PATTERNS")]
     pub(crate) exclude_pattern: Option<String>,
 
-    /// Only what is at or below these relative paths: `dir;dir2/file`
+    /// Only these relative paths, and everything below them: `dir;dir2/file`
     #[arg(long, value_name = "PATHS")]
     pub(crate) include_path: Option<String>,
 
-    /// Nothing at or below these relative paths; excluded directories are not read
+    /// Exclude these relative paths, and everything below them; excluded directories are not read
     #[arg(long, value_name = "PATHS")]
     pub(crate) exclude_path: Option<String>,
 
-    /// Only the relative paths in this file, one a line; `-` is stdin; a path that is missing is a failure
+    /// Only the relative paths in this file, one per line; `-` is stdin. A missing path counts as a failure
     #[arg(long, value_name = "FILE", conflicts_with = "include_path")]
     pub(crate) list_of_files: Option<PathBuf>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct RegexArgs {
     #[arg(long, value_name = "REGEXES")]
     pub(crate) include_regex: Option<String>,
 
-    /// No relative paths that match one of these regular expressions
+    /// Exclude relative paths that match one of these regular expressions (RE2), separated by `;`
     #[arg(long, value_name = "REGEXES")]
     pub(crate) exclude_regex: Option<String>,
 }
@@ -43,11 +43,11 @@ pub(crate) struct RegexArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Which objects")]
 pub(crate) struct TimeArgs {
-    /// Only what was modified at this time or later: 2026-11-22, 2026-11-22T07:30, 2026-11-22T07:30:00Z
+    /// Only objects modified at this time or later: 2026-11-22, 2026-11-22T07:30, 2026-11-22T07:30:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) include_after: Option<String>,
 
-    /// Only what was modified at this time or before
+    /// Only objects modified at this time or before
     #[arg(long, value_name = "TIME")]
     pub(crate) include_before: Option<String>,
 }
@@ -55,11 +55,11 @@ pub(crate) struct TimeArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Encryption")]
 pub(crate) struct KeyArgs {
-    /// Encrypt with this encryption scope
+    /// Use this encryption scope
     #[arg(long, value_name = "SCOPE", conflicts_with = "cpk_by_value")]
     pub(crate) cpk_by_name: Option<String>,
 
-    /// Encrypt with the key in CPK_ENCRYPTION_KEY (and CPK_ENCRYPTION_KEY_SHA256), both base64
+    /// Use the encryption key in CPK_ENCRYPTION_KEY (and CPK_ENCRYPTION_KEY_SHA256), both base64
     #[arg(long, default_value = "false")]
     pub(crate) cpk_by_value: super::value::Switch,
 }

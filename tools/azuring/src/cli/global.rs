@@ -7,24 +7,24 @@ use super::value::{Switch, rate};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct GlobalArgs {
-    /// The form of what goes to stdout
+    /// Format of stdout
     #[arg(long, global = true, value_enum, ignore_case = true, default_value_t = OutputType::Text, value_name = "TYPE")]
     pub(crate) output_type: OutputType,
 
-    /// How much is said
+    /// How much is printed
     #[arg(long, global = true, value_enum, ignore_case = true, default_value_t = OutputLevel::Default,
           value_name = "LEVEL")]
     pub(crate) output_level: OutputLevel,
 
-    /// Bandwidth limit in megabits per second, fractions allowed; 0 is none
+    /// Bandwidth limit in megabits per second, fractions allowed; 0 is no limit
     #[arg(long, global = true, value_name = "MBPS", value_parser = rate, default_value = "0")]
     pub(crate) cap_mbps: f64,
 
-    /// What is written to the job's log file, with all that is graver
+    /// The least serious level that is written to the job's log file
     #[arg(long, global = true, value_enum, ignore_case = true, default_value_t = LogLevel::Info, value_name = "LEVEL")]
     pub(crate) log_level: LogLevel,
 
-    /// Further domains that may be sent tokens of Microsoft Entra ID, separated by `;`, such as `*.example.org` or
+    /// More domains that may receive tokens of Microsoft Entra ID, separated by `;`, such as `*.example.org` or
     /// `10.0.0.5:8443`
     #[arg(long, global = true, value_name = "DOMAINS")]
     pub(crate) trusted_microsoft_suffixes: Option<String>,
@@ -37,7 +37,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, default_value = "false", hide = true)]
     pub(crate) skip_version_check: Switch,
 
-    /// Wait for a line `continue` on stdin before anything is done
+    /// Do nothing until stdin has a line `continue`
     #[arg(long, global = true, default_value = "false")]
     pub(crate) await_continue: Switch,
 
@@ -45,7 +45,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, default_value = "false", hide = true)]
     pub(crate) await_open: Switch,
 
-    /// Stop the job when a line `cancel` comes on stdin
+    /// Stop the job when stdin has a line `cancel`
     #[arg(long, global = true, default_value = "false")]
     pub(crate) cancel_from_stdin: Switch,
 
@@ -68,11 +68,11 @@ pub(crate) struct GlobalArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputType {
-    /// For people
+    /// Text for people
     Text,
-    /// AzCopy's messages, one JSON object a line
+    /// AzCopy's messages, one JSON object per line
     Json,
-    /// One flat JSON object a line, as tools/azuring/schema/ndjson.schema.json describes
+    /// One flat JSON object per line; the schema is tools/azuring/schema/ndjson.schema.json
     Ndjson,
     /// Nothing on stdout
     None,
@@ -84,18 +84,18 @@ pub(crate) enum OutputLevel {
     Default,
     /// No progress
     Essential,
-    /// Nothing at all, on neither stream; only the exit code tells
+    /// Nothing on stdout and stderr; look at the exit code
     Quiet,
 }
 
-/// From the least to the gravest.
+/// The order is that of seriousness: a level includes all that follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum LogLevel {
-    /// Each object that is done
+    /// Also each object that is done
     Debug,
-    /// The command, what is skipped, the summary
+    /// Also the command, skipped objects, and the summary
     Info,
-    /// What a person should know
+    /// Also what a person should know
     Warning,
     /// Each object that fails
     #[value(aliases = ["fatal", "panic"])]

@@ -14,67 +14,67 @@ pub(crate) struct JobsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsCommand {
-    /// List the jobs, the latest first
+    /// List the jobs, the newest first
     #[command(visible_alias = "ls")]
     List(ListJobsArgs),
-    /// Show how a job stands, or its transfers
+    /// Show the state of a job, or its transfers
     ///
-    /// Of a job that has ended the transfers that failed are kept, of all others every one.
+    /// A job that has ended keeps only its failed transfers. All other jobs keep every transfer.
     #[command(after_long_help = examples::JOBS_SHOW)]
     Show(ShowJobArgs),
-    /// Go on with a job: what is missing, and what failed
+    /// Resume a job: do what is missing and what failed
     ///
-    /// Everything is as it was when the job was begun, the working directory included; flags that are given here, which only
-    /// concern this run, go before those of then.
+    /// Everything is as at the start of the job, also the working directory. Flags given here are for this run only,
+    /// and replace those of the first run.
     #[command(after_long_help = examples::JOBS_RESUME)]
     Resume(Box<ResumeArgs>),
-    /// Remove what is kept of a job, its log included
+    /// Remove the journal, log and unfinished files of a job
     #[command(visible_alias = "rm")]
     Remove(RemoveJobArgs),
-    /// Remove what is kept of all jobs that are not running, their logs included
+    /// Remove journals, logs and unfinished files of all jobs that are not running
     #[command(visible_alias = "cl")]
     Clean(CleanJobsArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ListJobsArgs {
-    /// Only jobs that stand so
+    /// Only jobs in this state
     #[arg(long, value_enum, ignore_case = true, default_value_t = JobState::All, value_name = "STATUS")]
     pub(crate) with_status: JobState,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowJobArgs {
-    /// The job's id, or as much of its beginning as no other has
+    /// The job's id, or the beginning of it if no other job has the same
     pub(crate) job: String,
 
-    /// List the transfers that stand so instead of the summary
+    /// List the transfers in this state, instead of the summary
     #[arg(long, value_enum, ignore_case = true, value_name = "STATUS")]
     pub(crate) with_status: Option<TransferState>,
 
-    /// List what failed, directories that could not be read included
+    /// List what failed, including directories that could not be read
     #[arg(long, default_value = "false", conflicts_with = "with_status")]
     pub(crate) failed: Switch,
 
-    /// Only the names of what failed, one a line, as --list-of-files takes them
+    /// Print only the names of what failed, one per line, for --list-of-files
     #[arg(long, default_value = "false", requires = "failed")]
     pub(crate) names: Switch,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// The job's id, or as much of its beginning as no other has
+    /// The job's id, or the beginning of it if no other job has the same
     pub(crate) job: String,
 
-    /// The SAS of the source, or of what is removed or changed; one is never kept
+    /// The SAS of the source, or of what is removed or changed (a SAS is never stored)
     #[arg(long, value_name = "SAS")]
     pub(crate) source_sas: Option<String>,
 
-    /// The SAS of the destination; one is never kept
+    /// The SAS of the destination (a SAS is never stored)
     #[arg(long, value_name = "SAS")]
     pub(crate) destination_sas: Option<String>,
 
-    /// Only these transfers; refused: all that is missing is done, as AzCopy ends with a panic here
+    /// Only these transfers; refused: everything that is missing is done (AzCopy ends with a panic here)
     #[arg(long, value_name = "PATHS", hide = true)]
     pub(crate) include: Option<String>,
 
@@ -91,29 +91,29 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveJobArgs {
-    /// The job's id, or as much of its beginning as no other has
+    /// The job's id, or the beginning of it if no other job has the same
     pub(crate) job: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CleanJobsArgs {
-    /// Only jobs that stand so
+    /// Only jobs in this state
     #[arg(long, value_enum, ignore_case = true, default_value_t = JobState::All, value_name = "STATUS")]
     pub(crate) with_status: JobState,
 }
 
-/// How a job stands, in AzCopy's words.
+/// The state of a job, with AzCopy's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub(crate) enum JobState {
-    /// However it stands
+    /// Any state
     All,
-    /// A process works on it
+    /// A process is working on it
     InProgress,
-    /// No job is ever so here
+    /// Never used here
     #[value(hide = true)]
     Paused,
-    /// No job is ever so here
+    /// Never used here
     #[value(hide = true)]
     Cancelling,
     /// It was interrupted, or its process ended
@@ -122,31 +122,31 @@ pub(crate) enum JobState {
     Completed,
     /// Some transfers failed
     CompletedWithErrors,
-    /// Some were skipped
+    /// Some transfers were skipped
     CompletedWithSkipped,
-    /// Some failed, some were skipped
+    /// Some transfers failed and some were skipped
     CompletedWithErrorsAndSkipped,
-    /// Nothing was done, or it gave up
+    /// Nothing was done, or the job gave up
     Failed,
 }
 
-/// How a transfer stands, in AzCopy's words.
+/// The state of a transfer, with AzCopy's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub(crate) enum TransferState {
-    /// However it stands
+    /// Any state
     All,
     /// It has not ended
     Started,
-    /// The same
+    /// The same as Started
     #[value(hide = true)]
     NotStarted,
     /// It is done
     Success,
     /// It failed
     Failed,
-    /// The destination has it, and keeps it
+    /// The destination already had it, and kept it
     SkippedEntityAlreadyExists,
-    /// It has snapshots, and was to be removed without them
+    /// The blob has snapshots, and --delete-snapshots was not given
     SkippedBlobHasSnapshots,
 }

@@ -18,18 +18,17 @@ pub(crate) struct LoginArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LoginCommand {
-    /// Show who is logged in, and whether a token can be had; exit code 1 when nobody is
+    /// Show who is logged in, and whether a token can be obtained; exit code 1 if nobody is logged in
     Status(StatusArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct HowArgs {
-    /// Who logs in: a person with a browser (device), a service principal, a managed identity, or whoever is logged in
-    /// with the Azure CLI or PowerShell [default: device]
+    /// How to log in [default: device]
     #[arg(long, value_enum, ignore_case = true, value_name = "TYPE")]
     pub(crate) login_type: Option<LoginType>,
 
-    /// The tenant's id or domain [default: AZCOPY_TENANT_ID, AZURE_TENANT_ID, or the one the identity belongs to]
+    /// The tenant's id or domain [default: AZCOPY_TENANT_ID, AZURE_TENANT_ID, or the tenant of the identity]
     #[arg(long, value_name = "TENANT")]
     pub(crate) tenant_id: Option<String>,
 
@@ -38,11 +37,11 @@ pub(crate) struct HowArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) aad_endpoint: Option<String>,
 
-    /// The service principal's application id; its secret is taken from AZCOPY_SPA_CLIENT_SECRET
+    /// The application id of the service principal; its secret is read from AZCOPY_SPA_CLIENT_SECRET
     #[arg(long, value_name = "ID")]
     pub(crate) application_id: Option<String>,
 
-    /// The service principal's certificate with its key, PEM or PKCS#12; its password is taken from
+    /// The certificate of the service principal with its key, PEM or PKCS#12; its password is read from
     /// AZCOPY_SPA_CERT_PASSWORD
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate_path: Option<PathBuf>,
@@ -67,47 +66,48 @@ pub(crate) struct HowArgs {
     #[arg(long, default_value = "false", hide = true)]
     pub(crate) service_principal: Switch,
 
-    /// Keep the login without the kernel's key ring, as a file for this user alone: it outlives a restart of the machine
+    /// Do not use the kernel's key ring. The login is then a file that only this user can read, and survives a restart
+    /// of the machine
     #[arg(long, default_value = "false")]
     pub(crate) no_keyring: Switch,
 
-    /// Trust the certificate authorities in this PEM file as well
+    /// Also trust the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LoginType {
-    /// A code that is typed into a browser, on any machine
+    /// A person types a code into a browser, on any machine
     Device,
-    /// A service principal, by secret or certificate
+    /// A service principal, with a secret or certificate
     Spn,
-    /// The identity of this virtual machine, app or Arc server
+    /// The managed identity of this virtual machine, app or Arc server
     Msi,
-    /// Whoever is logged in with the Azure CLI
+    /// The login of the Azure CLI
     Azcli,
-    /// Whoever is logged in with Azure PowerShell
+    /// The login of Azure PowerShell
     #[value(alias = "pwsh")]
     Pscred,
-    /// A pod's workload identity
+    /// The workload identity of a pod
     Workload,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Show the tenant too
+    /// Also show the tenant
     #[arg(long, default_value = "false")]
     pub(crate) tenant: Switch,
 
-    /// Show Microsoft Entra's endpoint too
+    /// Also show Microsoft Entra's endpoint
     #[arg(long, default_value = "false")]
     pub(crate) endpoint: Switch,
 
-    /// Show the kind of login too
+    /// Also show the kind of login
     #[arg(long, default_value = "false")]
     pub(crate) method: Switch,
 
-    /// Trust the certificate authorities in this PEM file as well
+    /// Also trust the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 }

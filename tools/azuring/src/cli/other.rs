@@ -15,7 +15,7 @@ pub(crate) struct ListArgs {
     /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS
     pub(crate) target: String,
 
-    /// Where it is: Blob; told by the URL's shape when it is not given
+    /// The service: Blob [default: found from the URL]
     #[arg(long, value_name = "LOCATION")]
     pub(crate) location: Option<String>,
 
@@ -24,15 +24,15 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "PROPERTIES")]
     pub(crate) properties: Option<String>,
 
-    /// Count the blobs and their bytes
+    /// Print the number of blobs and bytes at the end
     #[arg(long, default_value = "false")]
     pub(crate) running_tally: Switch,
 
-    /// Lengths in bytes
+    /// Print lengths in bytes
     #[arg(long, default_value = "false")]
     pub(crate) machine_readable: Switch,
 
-    /// Lengths in units of 1000 instead of 1024
+    /// Print lengths in units of 1000 instead of 1024
     #[arg(long, default_value = "false")]
     pub(crate) mega_units: Switch,
 
@@ -59,7 +59,7 @@ pub(crate) struct MakeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EnvArgs {
-    /// Show the values of secrets too
+    /// Also show the values of secrets
     #[arg(long, default_value = "false")]
     pub(crate) show_sensitive: Switch,
 }
@@ -73,7 +73,7 @@ pub(crate) struct CompletionArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The command whose page goes to stdout [default: azuring itself]
+    /// The command whose page is printed [default: azuring itself]
     #[arg(conflicts_with = "directory")]
     pub(crate) command: Option<String>,
 
@@ -84,12 +84,12 @@ pub(crate) struct ManArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DocArgs {
-    /// The directory for one Markdown file a command
+    /// The directory for the Markdown files, one for each command
     #[arg(long, value_name = "DIR", default_value = "./doc")]
     pub(crate) output_location: PathBuf,
 }
 
-/// A command of AzCopy that this version does not have: whatever it is given, it is refused.
+/// A command of AzCopy that this version does not have. It is refused with any arguments.
 #[derive(Debug, Args)]
 pub(crate) struct LaterArgs {
     /// Not looked at
@@ -100,7 +100,7 @@ pub(crate) struct LaterArgs {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The tree to upload instead of a generated one
+    /// The directory to upload, instead of a generated one
     pub(crate) dir: Option<PathBuf>,
 
     /// Small files of the generated tree
@@ -115,7 +115,7 @@ pub(crate) struct DemoArgs {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub(crate) struct DemoServerArgs {
-    /// Where blobs are kept; in memory when it is not given
+    /// The directory for the blobs [default: memory]
     #[arg(long)]
     pub(crate) disk: Option<PathBuf>,
 }

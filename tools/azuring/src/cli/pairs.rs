@@ -1,4 +1,5 @@
-//! The pair table on the command line: what was given as the table of flags looks at it, and what the help says of pairs.
+//! The pair table on the command line: what was given as the table of flags looks at it, and what the help says of
+//! pairs.
 
 use azuring_plan::flags::Flag;
 use azuring_plan::pairs::Pair;
@@ -222,7 +223,7 @@ mod tests {
             if verb == Verb::Get {
                 assert_eq!(all, "LocalBlob, BlobLocal, BlobPipe, PipeBlob");
                 assert!(help.contains("[only with BlobLocal, BlobPipe]"), "{help}");
-                assert!(help.contains("all that is below them [not with pipes]"), "{help}");
+                assert!(help.contains("everything below a directory [not with pipes]"), "{help}");
             }
         }
     }

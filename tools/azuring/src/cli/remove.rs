@@ -14,27 +14,27 @@ pub(crate) struct RemoveArgs {
     /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS
     pub(crate) target: String,
 
-    /// Take virtual directories with all that is below them
+    /// Include everything below a virtual directory
     #[arg(long, default_value = "false")]
     pub(crate) recursive: Switch,
 
-    /// What is removed: BlobTrash; told by the URL's shape when it is not given
+    /// What is removed: BlobTrash [default: found from the URL]
     #[arg(long, value_name = "FROM_TO")]
     pub(crate) from_to: Option<String>,
 
-    /// Only say what would be removed
+    /// Remove nothing; print what would be removed
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 
-    /// Remove snapshots too, or only them; without it blobs that have snapshots are skipped
+    /// Which snapshots to remove [default: none; blobs with snapshots are skipped]
     #[arg(long, value_enum, ignore_case = true, value_name = "WHICH")]
     pub(crate) delete_snapshots: Option<DeleteSnapshotsArg>,
 
-    /// Remove for good what soft delete keeps
+    /// Remove permanently what soft delete keeps
     #[arg(long, value_enum, ignore_case = true, default_value_t = PermanentDeleteArg::None, value_name = "WHICH")]
     pub(crate) permanent_delete: PermanentDeleteArg,
 
-    /// Only the versions of the blob whose ids stand in this file, one a line
+    /// Only the versions of the blob whose ids are in this file, one per line
     #[arg(long, value_name = "FILE")]
     pub(crate) list_of_versions: Option<PathBuf>,
 
@@ -67,7 +67,7 @@ pub(crate) struct RemoveArgs {
 pub(crate) enum DeleteSnapshotsArg {
     /// The blob and its snapshots
     Include,
-    /// The snapshots alone
+    /// Only the snapshots
     Only,
 }
 

@@ -10,52 +10,52 @@ use super::value::Switch;
 
 #[derive(Debug, Args)]
 pub(crate) struct SasArgs {
-    /// What it is for: a container or a blob; for an account SAS its account will do
+    /// The URL of a container or a blob; for an account SAS, the URL of the account is enough
     pub(crate) target: String,
 
-    /// What it allows, in any order: r read, w write, c create, a append, d delete, x delete versions, y delete for good,
-    /// l list, t tags, f find by tags, m move, e execute, i immutability policy
+    /// What the SAS allows, in any order: r read, w write, c create, a append, d delete, x delete versions, y delete
+    /// permanently, l list, t tags, f find by tags, m move, e execute, i immutability policy
     #[arg(long, value_name = "LETTERS", required_unless_present = "policy")]
     pub(crate) permissions: Option<String>,
 
-    /// When it ends: after a while, such as 90m, 8h or 7d, or at a time, such as 2030-01-31 or 2030-01-31T12:00Z
+    /// When the SAS expires: after a time such as 90m, 8h or 7d, or at a date such as 2030-01-31 or 2030-01-31T12:00Z
     #[arg(long, value_name = "WHEN", value_parser = when, required_unless_present = "policy")]
     pub(crate) expiry: Option<When>,
 
-    /// When it begins [default: at once]
+    /// When the SAS becomes valid [default: at once]
     #[arg(long, value_name = "WHEN", value_parser = when)]
     pub(crate) start: Option<When>,
 
-    /// The addresses that may use it: one, or a range such as 10.0.0.1-10.0.0.9
+    /// The IP addresses that may use the SAS: one, or a range such as 10.0.0.1-10.0.0.9
     #[arg(long, value_name = "ADDRESSES")]
     pub(crate) ip: Option<String>,
 
-    /// The protocols it may be used with
+    /// The protocols that the SAS is valid for
     #[arg(long, value_enum, ignore_case = true, default_value_t = ProtocolArg::Https)]
     pub(crate) protocol: ProtocolArg,
 
-    /// The stored access policy of the container that says what it allows and until when
+    /// The container's stored access policy, which has permissions and expiry
     #[arg(long, value_name = "ID", conflicts_with = "account")]
     pub(crate) policy: Option<String>,
 
-    /// For the whole account, signed with its key
+    /// Make an account SAS; it needs the account's key
     #[arg(long, default_value = "false")]
     pub(crate) account: Switch,
 
-    /// Signed with a key that Microsoft Entra ID's identity gets from the service, at most 7 days; what is used where
-    /// there is no account key
+    /// Sign with a user delegation key, which an identity of Microsoft Entra ID gets from the service; valid for at
+    /// most 7 days. This is the default if there is no account key
     #[arg(long, default_value = "false")]
     pub(crate) user_delegation: Switch,
 
-    /// Of an account SAS: s the service, c containers, o objects
+    /// For an account SAS: s the service, c containers, o objects
     #[arg(long, value_name = "LETTERS", default_value = "sco")]
     pub(crate) resource_types: String,
 
-    /// Of an account SAS: b blobs, f files, q queues, t tables
+    /// For an account SAS: b blobs, f files, q queues, t tables
     #[arg(long, value_name = "LETTERS", default_value = "b")]
     pub(crate) services: String,
 
-    /// Print the SAS alone, without the URL
+    /// Print only the SAS, without the URL
     #[arg(long, default_value = "false")]
     pub(crate) sas_only: Switch,
 
@@ -65,9 +65,9 @@ pub(crate) struct SasArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProtocolArg {
-    /// https alone
+    /// Only https
     Https,
-    /// http too
+    /// Also http
     #[value(name = "https,http")]
     Both,
 }

@@ -12,35 +12,35 @@ pub(crate) struct SetPropertiesArgs {
     /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS
     pub(crate) target: String,
 
-    /// The new access tier of block blobs: Hot, Cool, Cold or Archive
+    /// New access tier of block blobs: Hot, Cool, Cold or Archive
     #[arg(long, value_name = "TIER")]
     pub(crate) block_blob_tier: Option<String>,
 
-    /// The new access tier of page blobs: P4, P6, P10, P15, P20, P30, P40 or P50
+    /// New access tier of page blobs: P4, P6, P10, P15, P20, P30, P40 or P50
     #[arg(long, value_name = "TIER")]
     pub(crate) page_blob_tier: Option<String>,
 
-    /// How soon an archived blob comes back
+    /// How soon an archived blob can be read again
     #[arg(long, value_enum, ignore_case = true, value_name = "PRIORITY")]
     pub(crate) rehydrate_priority: Option<RehydratePriorityArg>,
 
-    /// The new metadata instead of all there was: `name=value;name2=value2`; `clear` removes it
+    /// New metadata; it replaces all old metadata: `name=value;name2=value2`. `clear` removes all
     #[arg(long, value_name = "PAIRS")]
     pub(crate) metadata: Option<String>,
 
-    /// The new index tags instead of all there were: `key=value&key2=value2`, percent-encoded; `` (nothing) removes them
+    /// New index tags; they replace all old tags: `key=value&key2=value2`, percent-encoded. An empty value removes all
     #[arg(long, value_name = "TAGS")]
     pub(crate) blob_tags: Option<String>,
 
-    /// Take virtual directories with all that is below them
+    /// Include everything below a virtual directory
     #[arg(long, default_value = "false")]
     pub(crate) recursive: Switch,
 
-    /// What is changed: BlobNone; told by the URL's shape when it is not given
+    /// What is changed: BlobNone [default: found from the URL]
     #[arg(long, value_name = "FROM_TO")]
     pub(crate) from_to: Option<String>,
 
-    /// Only say what would be changed
+    /// Change nothing; print what would be changed
     #[arg(long, default_value = "false")]
     pub(crate) dry_run: Switch,
 
@@ -58,7 +58,7 @@ pub(crate) struct SetPropertiesArgs {
     pub(crate) keep: KeepArgs,
 }
 
-/// How soon an archived blob comes back.
+/// How soon an archived blob can be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RehydratePriorityArg {
     /// Within 15 hours
