@@ -134,7 +134,7 @@ fn a_sas_that_is_over_or_not_begun_is_told_of_before_anything_is_sent() {
     assert_eq!(fixture.server().stats().requests, 0);
     let soon = sas(&fixture, &container, &["--permissions=w", "--expiry=5m", http]);
     let warned = fixture.run(["copy", file, &soon]);
-    assert!(warned.expect_code(0).stderr.contains("the SAS ends in 4 minutes"), "{}", warned.stderr);
+    assert!(warned.expect_code(0).stderr.contains("the SAS expires in 4 minutes"), "{}", warned.stderr);
 }
 
 #[test]

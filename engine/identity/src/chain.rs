@@ -56,7 +56,7 @@ impl std::error::Error for ChainError {}
 impl std::fmt::Display for ChainError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.meant {
-            Some(_) => "whoever this machine or its variables name gets no token",
+            Some(_) => "the identity that this machine or its variables name gets no token",
             None => "nobody is logged in, and nothing here gives a token",
         })?;
         self.passed.iter().try_for_each(|PassedOver { link, reason }| write!(f, "\n  {link}: {reason}"))

@@ -241,9 +241,9 @@ impl Failure {
     /// The reason why a job that writes to `destination` stops, after this failure of a single file.
     pub fn of_all(&self, destination: &str) -> Self {
         let advice = match self.blocked {
-            Some(Blocked::Full) => "make room there, then go on with the job",
+            Some(Blocked::Full) => "make room there, then resume the job",
             Some(Blocked::ReadOnly | Blocked::Denied) => "make it writable, or choose another destination",
-            Some(Blocked::Broken) | None => "check the file system, then go on with the job",
+            Some(Blocked::Broken) | None => "check the file system, then resume the job",
         };
         let text = format!("nothing more can be written to {destination}: {}", self.reason);
         Self::new(self.kind, "", text).advise(advice)
@@ -257,7 +257,7 @@ impl Failure {
         let mut failure = Self::target("", error);
         failure.reason = text;
         failure.blocked = None;
-        failure.advise("check the disk, then go on with the job: it downloads them again")
+        failure.advise("check the disk, then resume the job: it downloads them again")
     }
 
     /// A source that does not go together with the options.

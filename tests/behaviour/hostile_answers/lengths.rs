@@ -170,7 +170,7 @@ fn answers_without_a_length_are_whole_or_refused() {
         assert_eq!(fs::read(down).unwrap(), bytes(len));
         // Nobody knows whether the connection was cut.
         let until_close = Rule::on("GET", "/b").answer(whole().until_close());
-        Case::new(&bytes(len), vec![no_length(), until_close]).fails("neither its length nor its end", &[]);
+        Case::new(&bytes(len), vec![no_length(), until_close]).fails("neither a length nor an end", &[]);
     }
 }
 

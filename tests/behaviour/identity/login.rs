@@ -200,7 +200,7 @@ fn a_login_of_which_the_key_is_elsewhere_stops_nobody_with_a_name() {
     let entra = Entra::with(azuring!(), |authority| authority, with);
     entra.authority.register(Application::new(APPLICATION).secret(CLIENT_SECRET).role(Role::Contributor));
     let listed = entra.fixture.run(["list", &entra.url(""), &entra.trusted()]);
-    assert!(listed.expect_code(0).stderr.contains("the login that is kept is not used"), "{}", listed.stderr);
+    assert!(listed.expect_code(0).stderr.contains("the stored login is not used"), "{}", listed.stderr);
     let file = entra.fixture.azuring().home().join(".azuring/identity");
     assert_eq!(fs::read_to_string(file).unwrap(), sealed, "it is whole where its key is");
     // Nobody else is taken in its place.

@@ -140,7 +140,7 @@ pub(crate) fn open(
             return Err(error.into());
         }
         if identity::is_set(engine.no_cache.0) {
-            notice(&format!("nobody's login is used: {error}"));
+            notice(&format!("no login is used: {error}"));
         }
         return Ok((url, Access::Known(Credential::Anonymous)));
     }
@@ -215,11 +215,11 @@ fn check_sas(sas: &Sas, url: &BlobUrl, purpose: &Purpose<'_>) -> Result<(), Refu
     match sas.expires().map(|end| end.duration_since(now)) {
         Some(Ok(left)) if left < SOON => {
             let minutes = left.as_secs() / 60;
-            notice(&format!("the SAS ends in {minutes} minutes: what is not begun by then will be refused"));
+            notice(&format!("the SAS expires in {minutes} minutes: requests after that will be refused"));
         }
         Some(Err(ended)) => {
             let seconds = ended.duration().as_secs();
-            notice(&format!("the SAS ended {seconds} s ago, if this machine's clock is right"));
+            notice(&format!("the SAS expired {seconds} s ago, if this machine's clock is right"));
         }
         _ => {}
     }

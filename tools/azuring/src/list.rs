@@ -66,7 +66,7 @@ fn listed(
     remove::listen(global, None, stop)?;
     let (listing, unknown) = Listing::new(args);
     if !unknown.is_empty() {
-        notice(&format!("there are no such properties: {}", unknown.join(", ")));
+        notice(&format!("unknown properties: {}", unknown.join(", ")));
     }
     let (url, access) = access::open(&args.target, &Purpose::LIST, global, &args.engine)?;
     let credential = access.now()?;

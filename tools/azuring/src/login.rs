@@ -49,7 +49,9 @@ fn login(args: &HowArgs) -> Result<(), Refused> {
     let flag = |name: &str| flags.iter().find(|(flag, _)| *flag == name).map(|(_, value)| value.clone());
     let hidden = hidden(&flags);
     let read = |name: &str| flag(name).or_else(|| variable(name).filter(|_| !hidden.contains(&name)));
-    let Some(asked) = identity::from_environment(read)? else { return Err(usage("login: nobody to log in")) };
+    let Some(asked) = identity::from_environment(read)? else {
+        return Err(usage("login: no kind of login is given"));
+    };
     let network = identity::network(args.ca_file.as_deref())?;
     let logged_in = if matches!(asked.kind, LoginKind::DeviceCode { .. }) {
         identity::with_code(&asked, &network)?.0
@@ -57,12 +59,12 @@ fn login(args: &HowArgs) -> Result<(), Refused> {
         asked.token(&network, STORAGE_SCOPE).map_err(|error| identity::failed(&error))?;
         asked
     };
-    // Tokens of whoever was logged in before are nobody's now.
+    // The tokens of an earlier login are of no use any more.
     cache.forget().map_err(|error| identity::failed(&error))?;
     let protection = cache.save_login(&logged_in).map_err(|error| identity::failed(&error))?;
     info(succeeded(&logged_in));
     notice(&format!(
-        "{} is kept in {}, {}",
+        "{} is stored in {}, {}",
         logged_in.describe(),
         state.identity.display(),
         told(&protection)
@@ -155,7 +157,7 @@ fn succeeded(login: &Login) -> &'static str {
 fn told(protection: &CacheProtection) -> String {
     match protection {
         CacheProtection::Keyring => {
-            "encrypted with a key in the kernel's key ring: a restart of the machine, or days without use, end it (--no-keyring)".to_owned()
+            "encrypted with a key in the kernel's key ring: lost at a restart of the machine, or after days without use (see --no-keyring)".to_owned()
         }
         CacheProtection::FileOnly { reason } => format!("for this user alone, without encryption: {reason}"),
     }
@@ -223,9 +225,9 @@ fn status(args: &StatusArgs) -> Result<Exit, Refused> {
                     method.map(|method| format!("Authentication method: {method}")),
                 ];
                 lines.into_iter().flatten().for_each(|line| info(&line));
-                notice(&format!("logged in is {}", login.describe()));
+                notice(&format!("logged in: {}", login.describe()));
                 if let Ok(Some(protection)) = cache.check() {
-                    notice(&format!("what is kept is {}", told(&protection)));
+                    notice(&format!("the login is stored {}", told(&protection)));
                 }
             }
         },

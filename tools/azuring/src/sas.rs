@@ -32,7 +32,7 @@ pub(crate) fn run(global: &GlobalArgs, args: &SasArgs) -> Exit {
 fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
     let (url, shown) = target(args)?;
     if url.sas().is_some() {
-        return Err(usage("sas: the URL has a SAS: leave out what is behind the question mark"));
+        return Err(usage("sas: the URL has a SAS: remove the part after the question mark"));
     }
     let now = SystemTime::now();
     let (start, expiry) = (args.start.map(|when| when.time(now)), args.expiry.map(|when| when.time(now)));

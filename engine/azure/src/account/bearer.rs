@@ -198,8 +198,7 @@ impl Bearer {
             Ok(state) => state.failure.clone(),
             Err(_) => None,
         };
-        let nobody =
-            || Failed { reason: "the token has expired and nobody renews it".into(), passing: false };
+        let nobody = || Failed { reason: "the token has expired and is not renewed".into(), passing: false };
         let Failed { reason, passing } = ended.unwrap_or_else(nobody);
         Err(TokenError { identity: Arc::clone(&self.shared.identity), reason, passing })
     }
@@ -370,7 +369,7 @@ mod tests {
             drop(feed);
             assert_eq!(held.ready().await, Ok(2), "it is good still");
             let late = HeldToken::new(bearer);
-            assert!(late.ready().await.unwrap_err().to_string().contains("nobody renews it"));
+            assert!(late.ready().await.unwrap_err().to_string().contains("is not renewed"));
         });
     }
 

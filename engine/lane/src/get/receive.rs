@@ -196,7 +196,7 @@ async fn unmeasured(
     };
     if !reply.tells_its_end() {
         return Err(refused(
-            "it tells neither its length nor its end, so that nobody knows whether all of it came",
+            "it has neither a length nor an end, so it is not known whether all of it arrived",
         ));
     }
     let sent = reply.crc64();

@@ -131,7 +131,7 @@ impl<R: BufRead> Read for Members<R> {
                 rest.consume(zeros);
             }
             if is_filled_up {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "there is something behind its end"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "there is more data after its end"));
             }
             self.0 = Some(GzDecoder::new(rest));
         }

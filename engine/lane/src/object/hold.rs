@@ -84,7 +84,7 @@ impl Hold {
             }
             Err(gave_up) if knows_no_leases(&gave_up) => {
                 if !no_leases.swap(true, Ordering::SeqCst) {
-                    let text = "the server knows no leases: nobody else may write to the page blobs of this job meanwhile";
+                    let text = "the server has no leases: no other program may write to the page blobs of this job meanwhile";
                     (look.sender.notice)(text);
                 }
                 Ok(())

@@ -240,7 +240,6 @@ pub(super) fn another<R: FileRing>(gave_up: GaveUp, lane: &Lane<R>, object: &str
     let failure = *gave_up.for_object(lane.session(), object);
     let reason = "another writer has written to the blob, or removed it, since this upload began".to_owned();
     let failure = Failure { kind: FailureKind::Service, reason, ..failure };
-    let advice =
-        "what is there was left as it is: let one writer at a time write to a blob, then run the job again";
+    let advice = "the existing blob was not changed: let only one writer at a time write to a blob, then run the job again";
     Box::new(failure.advise(advice))
 }

@@ -67,7 +67,7 @@ pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
             None => {
                 let (login, token) = chain(&network, STORAGE_SCOPE, &kept)
                     .map_err(|error| nobody(&error, engine.no_cache.0))?;
-                notice(&format!("nothing is said of who to be: using the {}", login.describe()));
+                notice(&format!("no identity is configured: using the {}", login.describe()));
                 (login, Some(token), kept)
             }
         },
@@ -106,13 +106,13 @@ fn kept_login(kept: &Cache, network: &Network) -> Result<Option<Login>, Refused>
     match kept.login() {
         Ok(Some(login)) if named => {
             notice(&format!(
-                "using the login that is kept, the {}, not who AZURE_CLIENT_ID names: set {LOGIN_TYPE}=spn or =workload, or log out",
+                "using the stored login, the {}, not the identity of AZURE_CLIENT_ID: to use that, set {LOGIN_TYPE}=spn or =workload, or log out",
                 login.describe()
             ));
             Ok(Some(login))
         }
         Err(error) if named => {
-            notice(&format!("the login that is kept is not used: {error}"));
+            notice(&format!("the stored login is not used: {error}"));
             Ok(None)
         }
         other => other.map_err(|error| failed(&error)),
@@ -156,7 +156,7 @@ fn is_there() -> bool {
 /// The same; one that cannot be used is told of, and nothing is kept.
 pub(crate) fn cache(none: bool) -> Cache {
     open_cache(none).unwrap_or_else(|error| {
-        notice(&format!("no tokens are kept: {error}"));
+        notice(&format!("no tokens are stored: {error}"));
         Cache::none()
     })
 }

@@ -27,7 +27,7 @@ pub(crate) fn again(cli: Cli, line: &[OsString]) -> Result<(Cli, Origin), Refuse
     };
     if args.include.is_some() || args.exclude.is_some() {
         return Err(usage(
-            "jobs resume goes on with all that is missing; --include and --exclude are not for it",
+            "jobs resume does everything that is missing; --include and --exclude are not supported",
         ));
     }
     let (_, jobs) = kept()?;

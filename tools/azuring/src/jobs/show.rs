@@ -31,7 +31,7 @@ pub(super) fn run(args: &ShowJobArgs) -> Result<Exit, Refused> {
         (false, None) => summary(&job, &state)?,
     }
     if job.cut_off_bytes > 0 && Output::get().is_text() {
-        notice("a crash cut the last lines of the journal off; what they said is done again");
+        notice("a crash cut off the end of the journal; what it recorded is done again");
     }
     Ok(Exit::Done)
 }
