@@ -1,4 +1,5 @@
-//! The shape of the engine's crates: which file imports which.
+//! The shape of the engine's crates: which file imports which. And of the pages (`prose.rs`): no wide lines, and no names
+//! of files that do not exist.
 //!
 //! - A crate may have rooms: folders (or files) right below `src`, in an order. A file imports from its own room and from
 //!   those below it, never upwards. The crate's `lib.rs` has the picture.
@@ -11,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod graph;
+mod prose;
 mod tokens;
 
 use std::collections::BTreeSet;
