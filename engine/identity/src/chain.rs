@@ -21,10 +21,10 @@ const PROBE: Duration = Duration::from_secs(1);
 /// Other clouds have a metadata service at the same address, which finds nothing, again and again.
 const MACHINE: Duration = Duration::from_secs(3);
 
-/// One possibility, and why it was not taken.
+/// One link of the chain of identities, and why it was not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
-    /// What it was.
+    /// The link's name for a message, such as `Azure CLI`.
     pub link: &'static str,
     /// Why it was not taken.
     pub reason: String,
@@ -116,7 +116,6 @@ enum Link {
     Cli,
 }
 
-/// What there is of a link.
 enum Found {
     Login(Login),
     /// No signs of it.

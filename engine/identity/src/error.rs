@@ -26,9 +26,9 @@ pub enum IdentityError {
     /// Two settings exclude each other. Unset one.
     #[error("{one} and {other} exclude each other")]
     Conflict {
-        /// One of them.
+        /// Name of one flag or variable.
         one: &'static str,
-        /// The other.
+        /// Name of the other flag or variable.
         other: &'static str,
     },
     /// A certificate, key or token file cannot be used.
@@ -101,7 +101,7 @@ pub enum IdentityError {
     Cache {
         /// The file.
         path: String,
-        /// The reason.
+        /// What is wrong with it, and what to do.
         reason: String,
     },
     /// The user gave up.

@@ -55,7 +55,7 @@ pub enum LoginKind {
     },
     /// A token that the parent process handed down.
     Given {
-        /// The token.
+        /// Used until it expires.
         token: AccessToken,
         /// For the tokens after it.
         refresh: Option<Secret>,

@@ -34,7 +34,7 @@ const NAMES: [&str; 3] = ["/etc/machine-id", "/proc/sys/kernel/random/boot_id", 
 pub(crate) enum Source {
     /// App Service, Functions, Container Apps: the endpoint, and the header that proves that it is the app that asks.
     AppService(String, Secret),
-    /// Cloud Shell.
+    /// Azure Cloud Shell: the endpoint.
     CloudShell(String),
     /// A machine elsewhere, connected with Azure Arc.
     Arc(String),

@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(1200);
 /// times from overflowing.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// An access token.
+/// A bearer token for one resource, and how long it is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
     /// What goes into the header after `Bearer`.

@@ -41,7 +41,7 @@ pub enum CheckLength {
     Unproven,
     /// Always: a service or a gateway that loses what it has accepted shows here.
     Always,
-    /// Never.
+    /// Never: no request is spent on it.
     Never,
 }
 
@@ -63,20 +63,20 @@ pub enum BlobTypeChoice {
     /// A page blob for `.vhd` and `.vhdx`, otherwise a block blob.
     #[default]
     Detect,
-    /// Block blobs.
+    /// Block blobs, which appear in one step.
     Block,
     /// Page blobs; files must be multiples of 512 bytes.
     Page,
-    /// Append blobs.
+    /// Append blobs, which one lane writes from beginning to end.
     Append,
 }
 
 /// What is removed for good, past soft delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermanentDelete {
-    /// Deleted snapshots.
+    /// Snapshots that soft delete still keeps.
     Snapshots,
-    /// Deleted versions.
+    /// Versions that soft delete still keeps.
     Versions,
     /// Both.
     SnapshotsAndVersions,
@@ -98,7 +98,7 @@ pub struct PropertyChange {
 /// Where the names of the objects to transfer come from, one relative path a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListOfFiles {
-    /// A file.
+    /// This file.
     File(PathBuf),
     /// Standard input.
     Stdin,

@@ -13,7 +13,7 @@ use crate::outcome::{Entity, TransferId};
 pub struct Entry {
     /// Its number in the job.
     pub id: TransferId,
-    /// What it is.
+    /// The object itself, and what the scan knows of it.
     pub found: Found,
 }
 
@@ -28,7 +28,7 @@ pub enum Found {
     Directory(RelPath),
     /// A socket, pipe or device whose stub is wanted.
     Special(RelPath),
-    /// A blob.
+    /// A blob to download, remove or change.
     Blob(Box<BlobItem>),
     /// A stream, which is read once.
     Stream,
@@ -73,7 +73,7 @@ pub struct BlobItem {
     pub known: Known,
 }
 
-/// How much is known of a blob.
+/// Where the facts about a blob come from, and so how far they can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     /// A listing, or its properties, tell everything.

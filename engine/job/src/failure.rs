@@ -105,9 +105,9 @@ pub struct Failure {
     pub destination: String,
     /// Its length, as far as it is known.
     pub bytes: u64,
-    /// What kind.
+    /// Decides the exit code of the job.
     pub kind: FailureKind,
-    /// What happened.
+    /// What happened, in one line without secrets.
     pub reason: String,
     /// What to do about it.
     pub advice: Option<String>,

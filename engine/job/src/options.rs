@@ -102,9 +102,9 @@ pub struct JobOptions {
     pub io: IoChoice,
     /// Sizes of blocks and of the largest Put Blob.
     pub blocks: BlockRules,
-    /// Properties of all blobs.
+    /// Headers, metadata, tier and tags that every uploaded blob gets.
     pub properties: BlobProperties,
-    /// Content types.
+    /// Where the content type of a blob comes from.
     pub content_type: ContentTypePolicy,
     /// Send the CRC64 of every body, for the service to compare.
     pub crc64: bool,
@@ -148,7 +148,7 @@ pub struct JobOptions {
     pub directory_stubs: bool,
     /// The kind of blob an upload makes.
     pub blob_type: BlobTypeChoice,
-    /// Tier of page blobs.
+    /// Tier of uploaded page blobs, such as `P10`; `None` leaves it to the account.
     pub page_blob_tier: Option<String>,
     /// Most bytes per second on all links together.
     pub cap_bytes_per_second: Option<f64>,

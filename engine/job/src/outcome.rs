@@ -56,7 +56,7 @@ pub enum Entity {
 /// How one transfer ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Which.
+    /// The number of the transfer.
     pub id: TransferId,
     /// What kind of object it is.
     pub entity: Entity,
@@ -100,7 +100,7 @@ pub enum SkippedKind {
 pub enum Action {
     /// Transfer it.
     Copy,
-    /// Remove it.
+    /// Remove it from the store.
     Remove,
     /// Change its properties.
     SetProperties,
@@ -131,7 +131,7 @@ pub enum Event {
     Failed(Failure),
     /// An object was left out.
     Skipped {
-        /// Which.
+        /// The object, with source and destination.
         transfer: Box<Transfer>,
         /// Its length, as far as it is known.
         bytes: u64,

@@ -112,7 +112,7 @@ impl Progress {
         self.lanes.last().expect("the planner's counters are always there")
     }
 
-    /// The counters of one lane.
+    /// The counters of lane `index`, which that lane alone changes. Panics beyond the last lane.
     pub fn lane(&self, index: usize) -> &LaneCounters {
         &self.lanes[index]
     }

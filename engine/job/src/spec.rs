@@ -42,15 +42,15 @@ pub enum SpecError {
          run the same version everywhere"
     )]
     Later {
-        /// Its version.
+        /// The version that the spec says.
         version: u32,
     },
     /// A value in it this version does not know.
     #[error("the spec of the job has a value for {what} that this version does not know: {value}")]
     Value {
-        /// Of what.
+        /// The name of the option.
         what: &'static str,
-        /// The value.
+        /// The value that this version does not know.
         value: String,
     },
     /// A name in it cannot be used.
@@ -195,7 +195,7 @@ impl Spec {
         serde_json::to_string(self).expect("strings and numbers can always be written")
     }
 
-    /// The spec as bytes.
+    /// The spec as JSON in UTF-8; [`from_bytes`](Self::from_bytes) reads it.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.text().into_bytes()
     }

@@ -28,13 +28,13 @@ pub enum JournalError {
     /// A process that still runs holds the job. Wait for it, or stop it.
     #[error("job {0} is in use by another process")]
     InUse(
-        /// The job.
+        /// The job that is in use.
         JobId,
     ),
     /// There is a job of this id already. Take another id, or resume that job.
     #[error("there is a job {0} already")]
     Exists(
-        /// The job.
+        /// The id that is taken.
         JobId,
     ),
     /// The file was not written by this program, or its first bytes are gone. Remove the job and run it anew.
@@ -67,13 +67,13 @@ pub enum JournalError {
     /// Only a job that ended, with nothing left to do, can be shrunk. Resume it first.
     #[error("job {0} has not ended")]
     NotFinished(
-        /// The job.
+        /// The job that still has work.
         JobId,
     ),
     /// A name or a text is longer than the format carries. It was not recorded.
     #[error("{what} of {len} bytes: the journal takes at most {limit}")]
     TooLong {
-        /// What it is.
+        /// `a name`, `a text` and so on, for the message.
         what: &'static str,
         /// Its length, bytes.
         len: usize,
@@ -91,7 +91,7 @@ pub enum JournalError {
     /// Any other answer of the file system.
     #[error("{}: {operation} failed: {}", path.display(), strerror(*.errno))]
     Io {
-        /// The path.
+        /// The file or directory that the call was about.
         path: PathBuf,
         /// What was tried.
         operation: &'static str,

@@ -4,7 +4,6 @@ use crate::bytes::Reader;
 use crate::format::BODY_MAX;
 use crate::packing::Packing;
 
-/// A failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure<'a> {
     /// The transfer; `None`: it is no transfer.

@@ -52,13 +52,13 @@ use crate::id::JobId;
 pub const FORMAT: u32 = 2;
 /// The first format, in which every failure has all of its text.
 pub(crate) const FORMAT_1: u32 = 1;
-/// Transfers in a part.
+/// Transfers in a part. Names are compressed part by part.
 pub const PART_TRANSFERS: u32 = 10_000;
 /// Bytes of a record's body at most; what is packed in it is no longer either.
 pub(crate) const BODY_MAX: usize = 32 << 20;
 /// Bytes of a name, of facts, or of a text at most.
 pub const STRING_MAX: usize = u16::MAX as usize;
-/// How many counters there are.
+/// Counters that a journal has room for; what each means is the caller's.
 pub const COUNTERS: usize = 32;
 /// Pieces of a large object at most: 4 MiB each of the largest blob there can be are a fifth of that.
 pub const PIECES_MAX: u64 = 1 << 28;

@@ -16,7 +16,7 @@ impl JobId {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The 16 bytes of the UUID.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -34,7 +34,7 @@ pub struct Jobs {
 /// A job in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Which.
+    /// The id, from the name of the job's directory.
     pub id: JobId,
     /// When its journal was last written.
     pub modified: SystemTime,

@@ -175,7 +175,7 @@ impl Journal {
         Ok(Self { shared, thread, _lock: lock })
     }
 
-    /// The job.
+    /// The id of the job that is recorded here.
     #[must_use]
     pub fn id(&self) -> JobId {
         self.shared.id

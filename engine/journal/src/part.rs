@@ -29,7 +29,7 @@ pub struct Part<'a> {
 pub struct Transfer<'a> {
     /// Its number in the job, from 0.
     pub number: u64,
-    /// Its name.
+    /// The bytes that the caller recorded as its name; at most [`STRING_MAX`](crate::STRING_MAX).
     pub name: &'a [u8],
     /// What the caller said of it when it was found.
     pub facts: &'a [u8],

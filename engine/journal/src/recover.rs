@@ -77,11 +77,11 @@ pub struct Large {
 pub struct Counts {
     /// Found so far.
     pub found: u64,
-    /// Of these, done.
+    /// How many of `found` are done.
     pub done: u64,
-    /// Of these, left out.
+    /// How many of `found` were skipped.
     pub skipped: u64,
-    /// Of these, failed.
+    /// How many of `found` failed.
     pub failed: u64,
 }
 
@@ -360,7 +360,7 @@ impl Recovered {
         JournalError::io(&self.path, operation, error)
     }
 
-    /// The job.
+    /// The id of the job that was read.
     #[must_use]
     pub fn id(&self) -> JobId {
         self.id
@@ -488,7 +488,6 @@ impl Recovered {
         .ok_or_else(|| JournalError::damaged(&self.path, failures.at.offset, "what failed cannot be read"))
     }
 
-    /// The cause of this number.
     pub(crate) fn cause(&self, number: u32) -> Option<&[u8]> {
         self.causes.get((number as usize).checked_sub(1)?).map(|cause| &**cause)
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub enum State {
     /// It was found; nothing more is known.
     Pending,
-    /// It is done.
+    /// It is done, and is not looked at again.
     Done,
     /// It was left out, for a reason that the caller knows by this number.
     Skipped(u8),

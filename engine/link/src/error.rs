@@ -68,7 +68,7 @@ pub enum LinkError {
         proxy: String,
         /// The variable that names it.
         variable: &'static str,
-        /// Whether it was given any.
+        /// Whether the proxy's URL has a user and password.
         given: bool,
     },
     /// The proxy does not connect to the server: it may not, or it gets no connection itself.

@@ -27,7 +27,7 @@ use crate::tls::TlsSetup;
 pub struct LinkStats {
     /// Connections made.
     pub opened: u64,
-    /// Of these, with TLS.
+    /// How many of `opened` use TLS.
     pub tls: u64,
     /// Links cut because nothing moved, or too little.
     pub stalled: u64,

@@ -24,7 +24,7 @@ pub enum ProxyError {
     /// The variable holds no proxy's URL. Correct it, or unset it.
     #[error("{variable} cannot be used: {reason}; a proxy looks like http://HOST:PORT")]
     Variable {
-        /// The variable.
+        /// Its name, such as `HTTPS_PROXY`.
         variable: &'static str,
         /// What is wrong.
         reason: String,
@@ -90,7 +90,6 @@ impl Proxies {
     }
 }
 
-/// A proxy.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     socks: bool,

@@ -91,12 +91,12 @@ pub struct Reply {
 #[derive(Clone, Debug)]
 pub struct Answer {
     head: Head,
-    /// The body.
+    /// All bytes of the body; empty if there was none.
     pub body: Bytes,
 }
 
 impl Answer {
-    /// The status code.
+    /// The HTTP status, whatever it is: an error status is an answer too.
     pub fn status(&self) -> StatusCode {
         self.head.status()
     }
@@ -106,14 +106,14 @@ impl Answer {
         self.head.header(name)
     }
 
-    /// All headers.
+    /// A copy of all headers. For one header use [`header`](Self::header), which copies nothing.
     pub fn headers(&self) -> HeaderMap {
         self.head.to_map()
     }
 }
 
 impl Reply {
-    /// The status code.
+    /// The HTTP status, whatever it is: an error status is an answer too.
     pub fn status(&self) -> StatusCode {
         self.head.status()
     }
@@ -123,7 +123,7 @@ impl Reply {
         self.head.header(name)
     }
 
-    /// All headers.
+    /// A copy of all headers. For one header use [`header`](Self::header), which copies nothing.
     pub fn headers(&self) -> HeaderMap {
         self.head.to_map()
     }

@@ -195,7 +195,7 @@ impl Place {
     }
 }
 
-/// Anchors of a value, with their places in it.
+/// Anchors of a value, each with its place in the value.
 fn anchors_of(value: &[u8]) -> Vec<(Vec<u8>, Option<usize>)> {
     let mut all = Vec::new();
     let mut begin = 0;

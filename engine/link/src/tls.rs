@@ -28,7 +28,7 @@ pub enum TlsError {
         variable: &'static str,
         /// Its value.
         path: String,
-        /// The reason.
+        /// What the system or the parser said.
         reason: String,
     },
     /// The file of extra roots cannot be used.
@@ -36,7 +36,7 @@ pub enum TlsError {
     CaFile {
         /// The file.
         path: String,
-        /// The reason.
+        /// What the system or the parser said.
         reason: String,
     },
 }

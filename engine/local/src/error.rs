@@ -74,7 +74,7 @@ pub enum LocalError {
     /// Nothing has this name. Check the spelling; during a walk, it was removed after it had been listed.
     #[error("{}: no such file or directory", Shown(path))]
     Missing {
-        /// The path.
+        /// What is missing.
         path: PathBuf,
     },
     /// The user may not look there. Run as a user who may, or leave the path out.
@@ -83,7 +83,7 @@ pub enum LocalError {
         Shown(path)
     )]
     PermissionDenied {
-        /// The path.
+        /// What could not be read.
         path: PathBuf,
     },
     /// The user may not write there, or not give the owner or permissions asked for. Run as a user who may, or choose
@@ -93,14 +93,14 @@ pub enum LocalError {
         Shown(path)
     )]
     WriteDenied {
-        /// The path.
+        /// What could not be written or changed.
         path: PathBuf,
     },
     /// A directory was expected. During a walk: it was replaced (by a symbolic link, for example) after it
     /// had been listed.
     #[error("{}: not a directory", Shown(path))]
     NotADirectory {
-        /// The path.
+        /// What is not a directory.
         path: PathBuf,
     },
     /// A socket, pipe or device, which has no content to copy. Leave it out.
@@ -110,9 +110,9 @@ pub enum LocalError {
         Shown(path)
     )]
     Special {
-        /// The path.
+        /// The special file.
         path: PathBuf,
-        /// What it is.
+        /// Socket, pipe, device and so on, for the message.
         kind: SpecialKind,
     },
     /// The destination is a socket, pipe, device or open descriptor, which would be replaced by a file. Write to it through
@@ -123,22 +123,22 @@ pub enum LocalError {
         Shown(path)
     )]
     NotAPlace {
-        /// The path.
+        /// The destination.
         path: PathBuf,
-        /// What it is.
+        /// Socket, pipe, device and so on, for the message.
         kind: SpecialKind,
     },
     /// A symbolic link that is to be followed leads to nothing. Correct it, or leave it out.
     #[error("{}: this symbolic link leads nowhere", Shown(path))]
     DanglingLink {
-        /// The path.
+        /// The link, not its target.
         path: PathBuf,
     },
     /// Something other than a directory stands where a download needs a directory. Two blobs, `a` and `a/b`, cannot both
     /// be files; rename one, or the file that was there before.
     #[error("{}: a file is where a directory is needed (rename it, or the blob below it)", Shown(path))]
     FileInTheWay {
-        /// The path.
+        /// The file that already exists.
         path: PathBuf,
     },
     /// A symbolic link stands where a download needs a directory; below the destination none is followed. Replace
@@ -148,19 +148,19 @@ pub enum LocalError {
         Shown(path)
     )]
     LinkInTheWay {
-        /// The path.
+        /// The link that already exists.
         path: PathBuf,
     },
     /// A directory stands where a file or link is to be made. Remove it, or rename the blob.
     #[error("{}: a directory is where a file is to be written", Shown(path))]
     DirectoryInTheWay {
-        /// The path.
+        /// The directory that already exists.
         path: PathBuf,
     },
     /// There is something already, and it is not to be replaced.
     #[error("{}: exists already", Shown(path))]
     Exists {
-        /// The path.
+        /// What already exists.
         path: PathBuf,
     },
     /// A directory is too large to be sorted in memory, and the temporary file for it failed. Point `TMPDIR` to
@@ -181,7 +181,7 @@ pub enum LocalError {
     /// still come, after this.
     #[error("{}: {operation} failed: {}", Shown(path), strerror(*.errno))]
     Io {
-        /// The path.
+        /// What the call was about.
         path: PathBuf,
         /// What was tried.
         operation: &'static str,

@@ -53,7 +53,7 @@ pub enum Found {
     Skipped {
         /// Where.
         path: RelPath,
-        /// What.
+        /// Why: a link, or the type of the special file.
         kind: SkippedKind,
     },
     /// A symbolic link, with [`SymlinkMode::Preserve`].

@@ -102,7 +102,6 @@ impl Names {
         self.entries.shrink_to_fit();
     }
 
-    /// Sorts by name.
     pub(crate) fn sort(&mut self) {
         let shared = self.shared_prefix();
         let bytes = &self.bytes;

@@ -14,7 +14,7 @@ pub enum SourceKind {
         /// Its size in bytes at this moment.
         size: u64,
     },
-    /// A directory.
+    /// A directory, or a link to one.
     Directory,
     /// Nothing there (a dangling symbolic link included). The caller may still take the argument as a pattern.
     Missing,

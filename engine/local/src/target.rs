@@ -34,7 +34,7 @@ const WATCHES_BELOW: usize = 16;
 /// A name in the target, looked up without following a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetFacts {
-    /// What it is.
+    /// File, directory, link or special file.
     pub kind: TargetKind,
     /// Length in bytes; of a link its text's.
     pub len_bytes: u64,

@@ -19,7 +19,7 @@ use crate::{NameError, PlanError};
 /// What the source argument turned out to be. Names are the bytes of the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceShape<'a> {
-    /// One file.
+    /// The argument is one file; a link counts as the file that it leads to.
     File {
         /// Its base name.
         name: &'a [u8],
@@ -39,7 +39,7 @@ pub enum SourceShape<'a> {
 /// The options that take part in naming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NamingOptions {
-    /// `--recursive`.
+    /// `--recursive`: take everything below directories.
     pub recursive: bool,
     /// `--as-subdir` (default true): a directory is recreated under the destination.
     pub as_subdir: bool,

@@ -80,9 +80,9 @@ impl RemotePath {
 /// What the source turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteShape<'a> {
-    /// One blob.
+    /// The URL names one blob.
     Blob {
-        /// Its whole name.
+        /// Its whole name in the container, decoded.
         name: &'a str,
     },
     /// A directory itself: the blobs whose names begin with its [`directory_prefix`].
@@ -97,12 +97,12 @@ pub enum RemoteShape<'a> {
     },
     /// A container itself.
     Container {
-        /// Its name.
+        /// Name of the container.
         name: &'a str,
     },
 }
 
-/// What the local destination is.
+/// What the local destination is, as far as names depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalDestination<'a> {
     /// A directory that exists, or a path that ends in `/`.
@@ -117,7 +117,7 @@ pub enum LocalDestination<'a> {
 /// Where the names of a job start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetRoot {
-    /// In the destination.
+    /// In the destination itself, which is a directory.
     Destination,
     /// In the directory that holds the destination, which is a file.
     Parent,
@@ -144,7 +144,7 @@ pub enum DownloadRule {
     Exact {
         /// The name, without a slash at its end.
         name: Vec<u8>,
-        /// Whether it is a directory's.
+        /// The blob is a stub, and becomes a directory.
         is_directory: bool,
         /// Where it starts.
         root: TargetRoot,

@@ -54,7 +54,7 @@ pub struct ListOfFiles {
 enum Encoding {
     /// These first bytes do not tell yet.
     Unknown(Vec<u8>),
-    /// As they are.
+    /// No byte order mark: the bytes of a line are its name.
     Bytes,
     Utf16 {
         little: bool,

@@ -28,7 +28,7 @@ pub enum Location {
 }
 
 impl Location {
-    /// All of them.
+    /// Every location, for tables and tests.
     pub const ALL: [Self; 10] = [
         Self::Local,
         Self::Pipe,

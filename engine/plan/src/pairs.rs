@@ -28,18 +28,18 @@ pub enum Verb {
     Get,
     /// From a service to a service: the destination pulls, or the bytes go through memory.
     Copy,
-    /// Removed.
+    /// Objects are removed.
     Remove,
-    /// Changed where they are.
+    /// Properties of objects are changed; no bytes move.
     SetProperties,
-    /// Listed.
+    /// Objects are printed.
     List,
-    /// Their container is made.
+    /// A container is created.
     Make,
 }
 
 impl Verb {
-    /// The command that does it.
+    /// The word on the command line, which several verbs may share.
     #[must_use]
     pub const fn command(self) -> &'static str {
         match self {
@@ -66,14 +66,14 @@ impl Verb {
     }
 }
 
-/// Whether this version does it.
+/// Whether this version can do a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Support {
-    /// It does.
+    /// This version does.
     Now,
-    /// A later one will.
+    /// A later version will; until then it is refused with that reason.
     Later,
-    /// None will.
+    /// No version will: there is no such thing.
     Never,
 }
 

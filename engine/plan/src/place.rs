@@ -131,7 +131,7 @@ impl Place {
         }
     }
 
-    /// What it is.
+    /// The kind of place, for the pair table: local, a pipe, or the service of the URL.
     #[must_use]
     pub fn location(&self) -> Location {
         match self {
@@ -225,7 +225,7 @@ impl Remote {
         Ok(rest.join("&"))
     }
 
-    /// The service.
+    /// Which service it is at, as the host or the user told.
     #[must_use]
     pub fn service(&self) -> Location {
         self.service
@@ -243,7 +243,7 @@ impl Remote {
         &self.host
     }
 
-    /// The port.
+    /// As written in the URL; otherwise 443 for https and 80 for http.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

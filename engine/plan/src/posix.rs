@@ -31,7 +31,7 @@ pub enum PosixStyle {
     Amlfs,
 }
 
-/// What a file is, beside its content.
+/// The type of a file, as its mode or a blob's metadata say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PosixType {
     /// A regular file.
@@ -119,7 +119,7 @@ pub struct PosixProperties {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("metadata {key}: {value} is not {expected}")]
 pub struct BadProperty {
-    /// The key.
+    /// The name of the metadata entry, such as `posix_owner`.
     pub key: &'static str,
     /// The value, escaped for display; of a long one the first 64 bytes.
     pub value: String,

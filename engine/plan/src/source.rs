@@ -102,7 +102,7 @@ fn has_meta(segment: &[u8]) -> bool {
 /// One thing a pattern matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
-    /// This byte.
+    /// This byte, and no other.
     Byte(u8),
     /// `?`: any one character but `/`.
     Any,

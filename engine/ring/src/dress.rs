@@ -42,7 +42,7 @@ impl Default for Permissions {
 /// How a complete file looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Finish {
-    /// Permissions.
+    /// The permission bits that it gets, and whether somebody asked for them.
     pub permissions: Permissions,
     /// User and group.
     pub owner: Option<(u32, u32)>,

@@ -22,7 +22,7 @@ pub struct FileMeta {
     pub ctime_ns: i128,
     /// Device and inode: which file it is.
     pub identity: (u64, u64),
-    /// Whether it is a regular file.
+    /// A regular file. Others (pipes, devices) have no length to rely on.
     pub regular: bool,
 }
 

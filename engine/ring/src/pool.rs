@@ -38,7 +38,7 @@ pub enum SlotClass {
 }
 
 impl SlotClass {
-    /// Bytes in one slot of this class.
+    /// 64 KiB or 256 KiB.
     pub const fn slot_bytes(self) -> usize {
         match self {
             SlotClass::Small => SMALL_SLOT_BYTES,

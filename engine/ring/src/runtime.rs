@@ -17,10 +17,10 @@ pub enum IoChoice {
     Threads,
 }
 
-/// What is used.
+/// How files are read and written, after the kernel was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IoPath {
-    /// io_uring.
+    /// io_uring works here.
     Uring,
     /// Blocking threads, and why.
     Threads {

@@ -74,7 +74,7 @@ impl From<InTheWay> for io::Error {
 /// What of a new file takes room on the disk from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// All of it.
+    /// The whole length is preallocated, so a full disk shows before the first byte.
     Reserved,
     /// What is written; the rest is a hole.
     AsWritten,

@@ -20,9 +20,9 @@ use crate::which::Which;
 /// A future on a lane's thread.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// Any [`Body`].
+/// A [`Body`] behind a box: the same method, with a boxed future.
 pub trait AnyBody {
-    /// [`Body::read`].
+    /// As [`Body::read`].
     fn read<'a>(&'a mut self, out: &'a mut [u8]) -> Local<'a, Result<usize, StoreError>>;
 }
 

@@ -103,13 +103,13 @@ impl ErrorKind {
 pub struct Said {
     /// The status of an HTTP answer.
     pub status: Option<u16>,
-    /// Its code.
+    /// The store's error code, such as `ServerBusy`; empty if there was none.
     pub code: String,
     /// The first line of its message.
     pub message: Option<String>,
     /// Whether it was the store that answered, and not something in between or in its place.
     pub of_store: bool,
-    /// What its support asks for.
+    /// The id of the request on the server; a support case needs it.
     pub request_id: Option<String>,
 }
 
@@ -146,13 +146,13 @@ impl StoreError {
         self
     }
 
-    /// What the store said.
+    /// Adds the store's own words: status, code, message, request id.
     pub fn said(mut self, said: Said) -> Self {
         self.said = Some(Box::new(said));
         self
     }
 
-    /// Another class than that of the kind.
+    /// Replaces the class that follows from the kind.
     pub fn of_class(mut self, class: Class) -> Self {
         self.class = class;
         self

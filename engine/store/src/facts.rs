@@ -48,14 +48,14 @@ impl BlobType {
     }
 }
 
-/// Access tier.
+/// The tier of a blob: what it costs to keep, and to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessTier {
-    /// Hot.
+    /// `Hot`: read at once; the most expensive to keep, the cheapest to read.
     Hot,
-    /// Cool.
+    /// `Cool`: read at once; cheaper to keep, and more expensive to read.
     Cool,
-    /// Cold.
+    /// `Cold`: read at once; cheaper to keep than `Cool`, and more expensive to read.
     Cold,
     /// Archive: has to be rehydrated before it can be read.
     Archive,
@@ -87,18 +87,18 @@ impl AccessTier {
     }
 }
 
-/// What the service answers a browser with; empty ones are left out.
+/// Headers that the service stores with a blob and sends to whoever reads it. Empty ones are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContentFacts {
-    /// `Content-Type`.
+    /// `Content-Type`, such as `text/plain`.
     pub content_type: Option<String>,
-    /// `Content-Encoding`.
+    /// `Content-Encoding`. `gzip` and `deflate` are what `--decompress` looks for.
     pub encoding: Option<String>,
-    /// `Content-Language`.
+    /// `Content-Language`, such as `de`.
     pub language: Option<String>,
-    /// `Content-Disposition`.
+    /// `Content-Disposition`, such as `attachment`.
     pub disposition: Option<String>,
-    /// `Cache-Control`.
+    /// `Cache-Control`, such as `no-cache`.
     pub cache_control: Option<String>,
 }
 
@@ -121,7 +121,7 @@ pub struct State {
     pub tag_count: u32,
     /// Encrypted at rest.
     pub server_encrypted: bool,
-    /// Encryption scope.
+    /// Name of the encryption scope.
     pub encryption_scope: Option<String>,
     /// SHA-256 of the customer's key, in base64.
     pub key_sha256: Option<String>,
@@ -143,7 +143,7 @@ pub struct Facts {
     pub created: Option<i64>,
     /// ETag without its quotes.
     pub etag: Option<Box<str>>,
-    /// Its type.
+    /// Block, page or append blob.
     pub blob_type: BlobType,
     /// Access tier; not for append blobs, nor in the answers of Get Blob.
     pub tier: Option<AccessTier>,

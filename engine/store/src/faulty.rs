@@ -67,7 +67,7 @@ impl Fault {
         Self::Refuse(StoreError::new(ErrorKind::Throttled, "less at a time, please").after(pause))
     }
 
-    /// An error of this kind.
+    /// A refusal with an error of this kind; the call is certain not to have been carried out.
     pub fn of(kind: ErrorKind) -> Self {
         Self::Refuse(StoreError::new(kind, format!("a planned fault: {kind:?}")).leaving_open(false))
     }
@@ -76,7 +76,7 @@ impl Fault {
 /// Which of the calls that a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// All.
+    /// Every call that the rule is about.
     Always,
     /// The first so many.
     First(u64),
@@ -121,7 +121,7 @@ impl Rule {
 pub struct Plan {
     /// Decides which calls of a rate it is.
     pub seed: u64,
-    /// The rules.
+    /// In the order in which they are tried.
     pub rules: Vec<Rule>,
 }
 
@@ -186,7 +186,7 @@ impl<S: Store> Faulty<S> {
         self.state.lock().expect("nothing panics while the lock is held")
     }
 
-    /// The rule that strikes this call, by those rules that `count`.
+    /// The first rule that strikes this call, among those that `count`.
     fn strike(&self, call: Call, key: &str, count: impl Fn(&Rule) -> bool) -> Option<&Rule> {
         let mut state = self.state();
         let mut found = None;

@@ -8,13 +8,13 @@ pub const MAX_PAGE_ENTRIES: u32 = 5_000;
 /// What a listing shows beside the blobs and their properties.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
-    /// Metadata.
+    /// Metadata of each blob. Pages get longer; stubs of directories are only recognised with it.
     pub metadata: bool,
     /// Index tags. The credential needs the permission `t`.
     pub tags: bool,
-    /// Snapshots.
+    /// Snapshots, as entries of their own.
     pub snapshots: bool,
-    /// Earlier versions.
+    /// Earlier versions, as entries of their own.
     pub versions: bool,
     /// What was deleted and is still kept (soft delete).
     pub deleted: bool,
@@ -40,7 +40,7 @@ pub struct List<'a> {
     pub wanted: Wanted,
 }
 
-/// A page of a listing.
+/// One answer to [`List`]: entries, and where the next page begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The entries, in the service's order: see [`azuring_plan::order`]. May be empty though there is a next page.
@@ -74,7 +74,7 @@ impl Item {
 pub struct Entry {
     /// Its name, decoded.
     pub name: String,
-    /// The snapshot this is.
+    /// The time stamp that names a snapshot; `None` for a blob or version.
     pub snapshot: Option<Box<str>>,
     /// Whether this is the blob itself; of several versions, the newest. Always true where versions were not asked for.
     pub is_current_version: bool,
@@ -82,7 +82,7 @@ pub struct Entry {
     pub deleted: bool,
     /// A directory of an account with a hierarchical namespace.
     pub is_directory: bool,
-    /// All else.
+    /// Length, times, ETag, type and so on, as far as [`List::wanted`] asks for them.
     pub facts: Facts,
     /// Index tags, when they were asked for.
     pub tags: Vec<(String, String)>,

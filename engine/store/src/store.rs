@@ -24,13 +24,13 @@ use crate::which::Which;
 /// The conformance suite (`azuring_store::conformance`, feature `conformance`) says what a store has to do exactly.
 #[expect(async_fn_in_trait, reason = "a lane is one thread: its futures are not sent")]
 pub trait Store {
-    /// What is read of an object.
+    /// The open answer to [`read`](Self::read). Dropping it before its end gives up the exchange.
     type Body: Body;
 
     /// What the store can do. The same for all of a job.
     fn traits(&self) -> &Traits;
 
-    /// A page of a listing.
+    /// One page of a listing, in the store's own order ([`Traits::order`]). The caller follows [`Page::next`].
     async fn list(&self, list: &List<'_>) -> Result<Page, StoreError>;
 
     /// What is known of an object. [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is none.
@@ -58,7 +58,7 @@ pub trait Store {
     /// Which pieces of this token are there, with their receipts.
     async fn pieces(&self, key: &str, token: &[u8]) -> Result<Vec<There>, StoreError>;
 
-    /// Makes an object of its pieces, one receipt each, in their order.
+    /// Makes the object of its pieces: one receipt for each piece, in the order of their numbers.
     async fn commit(
         &self,
         key: &str,
@@ -92,7 +92,7 @@ pub trait Body {
     async fn read(&mut self, out: &mut [u8]) -> Result<usize, StoreError>;
 }
 
-/// What is to be read.
+/// What [`Store::read`] reads of an object. The default is all of it, in its current state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Read<'a> {
     /// First and last byte; all of the object otherwise. A range that goes beyond the end stops there.
@@ -102,7 +102,7 @@ pub struct Read<'a> {
     pub len: Option<u64>,
     /// Only the object in this state ([`Facts::etag`]).
     pub tag: Option<&'a str>,
-    /// A snapshot or version.
+    /// A snapshot or version; otherwise the current state.
     pub which: Which<'a>,
     /// Have the CRC64 of the range told, where the store can ([`Checksums`](crate::Checksums)).
     pub crc64: bool,
@@ -113,33 +113,34 @@ pub struct Read<'a> {
 /// An object that is being read.
 #[derive(Debug)]
 pub struct Reading<B> {
-    /// What it is, where that was wanted.
+    /// Properties of the object; `None` if [`Read::wanted`] was `None`.
     pub facts: Option<Facts>,
-    /// The checksum of the bytes that come.
+    /// The CRC64 of the bytes in `body`, as the store sent it. The caller compares it.
     pub crc64: Option<Crc64>,
-    /// Its bytes.
+    /// The bytes of the range, from its first one.
     pub body: B,
 }
 
 /// What an object is given with its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Put<'a> {
-    /// Content type and its kin.
+    /// Content type, encoding, language, disposition and cache control.
     pub content: Option<&'a ContentFacts>,
-    /// Its metadata.
+    /// Names and values. Empty: the object gets none.
     pub metadata: &'a [(String, String)],
     /// The CRC64 of the body, for the store to compare.
     pub crc64: Option<Crc64>,
     /// The MD5 of the whole object, for the store to keep.
     pub md5: Option<[u8; 16]>,
-    /// When it is written.
+    /// What must be true of an existing object, or else nothing is written.
     pub condition: Condition<'a>,
 }
 
-/// When something is written.
+/// What must be true of an existing object so that it is written. [`Conditions`](crate::Conditions) says which of them a
+/// store can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition<'a> {
-    /// Always.
+    /// Nothing: an existing object is replaced.
     #[default]
     Always,
     /// Only if there is no object of this name: [`ErrorKind::Exists`](crate::ErrorKind::Exists).
@@ -148,7 +149,7 @@ pub enum Condition<'a> {
     Tag(&'a str),
 }
 
-/// What is begun.
+/// An object that is going to be sent in pieces.
 #[derive(Clone, Copy, Debug)]
 pub struct Begin<'a> {
     /// Bytes of the whole object; `None`: of a stream, whose length is known at its end.
@@ -169,20 +170,20 @@ pub type Receipt = Vec<u8>;
 /// Where a piece belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
-    /// Its number, from 0.
+    /// The number of the piece, from 0.
     pub piece: u32,
-    /// Where it begins.
+    /// Its first byte, counted from the beginning of the object.
     pub offset: u64,
 }
 
 /// A piece that a store has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct There {
-    /// Its number.
+    /// The number of the piece, from 0.
     pub piece: u32,
-    /// Its bytes.
+    /// Length in bytes.
     pub len: u64,
-    /// What the store calls it.
+    /// What [`Store::piece`] returned for it.
     pub receipt: Receipt,
 }
 
@@ -198,9 +199,9 @@ pub struct Written {
 pub struct Grant<'a> {
     /// Its URL. With a signature it is a secret: it must not be printed.
     pub url: &'a str,
-    /// Only in this state.
+    /// The ETag that the source must still have.
     pub tag: Option<&'a str>,
-    /// First and last byte; all of it otherwise.
+    /// First and last byte; `None` is the whole object.
     pub range: Option<(u64, u64)>,
 }
 
@@ -210,24 +211,24 @@ impl std::fmt::Debug for Grant<'_> {
     }
 }
 
-/// What is to be removed.
+/// One object of a removal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Removal<'a> {
-    /// Its key.
+    /// The name of the object, decoded.
     pub key: &'a str,
-    /// One state of it alone.
+    /// A snapshot or version to remove; otherwise the object itself.
     pub which: Which<'a>,
-    /// Only in this state.
+    /// The ETag that the object must still have.
     pub tag: Option<&'a str>,
 }
 
-/// What is to be changed. What is `None` stays.
+/// What [`Store::change`] changes. `None` leaves that property as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change<'a> {
-    /// The access tier.
+    /// The new tier, one of [`Changes::tiers`](crate::Changes::tiers).
     pub tier: Option<&'a str>,
-    /// All metadata.
+    /// Replaces all metadata; an empty list removes them.
     pub metadata: Option<&'a [(String, String)]>,
-    /// All tags.
+    /// Replaces all index tags; an empty list removes them.
     pub tags: Option<&'a [(String, String)]>,
 }

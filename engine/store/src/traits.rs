@@ -13,13 +13,13 @@ pub struct Traits {
     pub whole_max: u64,
     /// How larger objects are sent; `None`: they cannot be.
     pub pieces: Option<PieceTraits>,
-    /// When a piecewise object is seen by others.
+    /// When others can see an object that is sent in pieces.
     pub visible: Visible,
-    /// The order of a listing.
+    /// How the names of a listing rise. Scans, and whoever merges listings, rely on it.
     pub order: ListOrder,
-    /// What a directory is.
+    /// Whether directories exist by themselves, or only as part of names.
     pub directories: Directories,
-    /// Objects of one removal at most.
+    /// The most objects of one [`remove`](crate::Store::remove) call; at least 1.
     pub remove_batch: usize,
     /// Checksums that it compares or tells.
     pub checksums: Checksums,
@@ -86,25 +86,25 @@ pub enum Visible {
     FromStart,
 }
 
-/// The order of a listing.
+/// How the names of a listing rise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListOrder {
-    /// By this key.
+    /// Always by this key.
     By(OrderKey),
     /// One of the known orders, which is found out while it is listed.
     OneOf(&'static [OrderKey]),
-    /// None.
+    /// In no known order; nobody may rely on one.
     None,
 }
 
 /// What a directory is to a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Directories {
-    /// Nothing: names have slashes.
+    /// There are none: names only have slashes in them.
     None,
-    /// The same, and some objects stand for directories.
+    /// There are none, but some empty objects stand for directories (`hdi_isfolder`).
     Marks,
-    /// Real ones.
+    /// They exist by themselves, and can be empty.
     Real,
 }
 
@@ -131,19 +131,19 @@ pub struct Conditions {
 /// What of an object a store changes without its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Its metadata.
+    /// Metadata, as a whole.
     pub metadata: bool,
     /// Its tier: all that an object can be put into, from the dearest to keep to the cheapest that is read at once. Empty:
     /// there are none.
     pub tiers: &'static [&'static str],
-    /// Its tags.
+    /// Index tags, as a whole.
     pub tags: bool,
 }
 
 /// What a store can copy from without the client's bandwidth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopySource {
-    /// Nothing.
+    /// It has no such operation: bytes go through the client.
     Nothing,
     /// Places of the same kind of store, to which it is granted access by a URL.
     GrantedUrls,

@@ -63,7 +63,7 @@ type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Sen
 
 /// What is kept of the job.
 enum Keep {
-    /// Nothing.
+    /// Nothing: the job cannot be resumed.
     Nothing,
     /// A journal, which begins with this description.
     Journal(Jobs, Vec<u8>),
@@ -117,7 +117,7 @@ impl Job {
         JobBuilder::new(What::Remove, target, credential)
     }
 
-    /// A job that changes properties of the blobs at `target`.
+    /// A job that changes tier, metadata or tags of `target`: a blob, a virtual directory, or everything in a container.
     pub fn set_properties(target: BlobUrl, credential: Credential, change: PropertyChange) -> JobBuilder {
         JobBuilder::new(What::SetProperties(change), target, credential)
     }

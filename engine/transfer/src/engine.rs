@@ -23,9 +23,9 @@ pub struct EngineLimits {
     pub limits: Limits,
     /// Jobs that run at a time; more wait for their turn. Least memory is kept back for each of them.
     pub jobs: usize,
-    /// Bytes per second on all links.
+    /// Bytes per second on all links of all jobs; `None` is no limit.
     pub cap_bytes_per_second: Option<f64>,
-    /// Requests per second.
+    /// Requests per second of all jobs together; `None` is no limit.
     pub cap_requests_per_second: Option<f64>,
 }
 

@@ -55,7 +55,7 @@ pub enum Verb {
 pub struct JobPlan {
     /// The job's id, a UUID.
     pub id: String,
-    /// What it does.
+    /// Upload, download, removal or change.
     pub verb: Verb,
     /// The source: a path as it was given, or a URL without its SAS.
     pub source: String,
@@ -65,7 +65,7 @@ pub struct JobPlan {
     pub destination: String,
     /// What authorizes the requests; never a secret.
     pub credential: String,
-    /// Threads.
+    /// Threads that transfer, from 1 to 16.
     pub lanes: usize,
     /// Requests in flight at most.
     pub concurrency: usize,

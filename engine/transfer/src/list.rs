@@ -54,7 +54,7 @@ const WAITING: usize = 4;
 /// other is as good.
 const MAX_PREFIXES: usize = 256;
 
-/// How to list.
+/// What a listing shows, and in which order.
 #[derive(Clone, Debug)]
 pub struct ListOptions {
     /// HTTP version, repeats, certificate authorities; the rest does not matter here.
@@ -74,7 +74,7 @@ impl Default for ListOptions {
     }
 }
 
-/// A blob of a listing.
+/// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListedBlob {
@@ -91,7 +91,7 @@ pub struct ListedBlob {
 pub struct ListTotals {
     /// Blobs and versions.
     pub files: u64,
-    /// Their bytes.
+    /// The sum of their lengths.
     pub bytes: u64,
     /// Requests sent, repeats included.
     pub requests: u64,

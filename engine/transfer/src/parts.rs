@@ -31,7 +31,7 @@ use crate::frame;
 use crate::job::{Gone, Job, JobPlan, Verb};
 use crate::source::Finder;
 
-/// How a part was run.
+/// What [`run_part`] returns: one outcome for each transfer, and the counters of the run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PartRun {

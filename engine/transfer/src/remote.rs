@@ -159,7 +159,6 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
     }
 }
 
-/// The scan of a remote source.
 fn scan<'a>(remote: &Rc<Remote<'a>>) -> Pulled<'a> {
     let run = Rc::clone(remote);
     Pulled::new(Rc::clone(&remote.out), async move { run.run().await })

@@ -60,7 +60,7 @@ impl Running {
         Ok(Self { plan, progress, stop, events: receive, report, thread: Some(thread), ended: false })
     }
 
-    /// What it does.
+    /// Source, destination, credential and limits of the job, for a person to read.
     pub fn plan(&self) -> &JobPlan {
         &self.plan
     }

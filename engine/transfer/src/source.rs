@@ -24,7 +24,7 @@ use crate::scan::local::{LocalFinder, Names};
 pub(crate) enum Finder {
     /// Those of a local source, or the one stream.
     Local(Box<LocalFinder>),
-    /// Those of a remote source.
+    /// Finds blobs.
     Remote(Arc<RemoteSource>),
     /// Those of a part, which somebody else has found. `lines`: names that somebody gave may be directories.
     Part { lines: bool, entries: Vec<Entry> },

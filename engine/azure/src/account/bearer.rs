@@ -105,7 +105,7 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no token for {identity}: {reason}")]
 pub struct TokenError {
-    /// Whose token.
+    /// The identity in words for a message, as the caller of [`bearer`] named it; no secret.
     pub identity: Arc<str>,
     /// The last attempt's error.
     pub reason: Arc<str>,
@@ -262,7 +262,6 @@ impl HeldToken {
         Ok(number)
     }
 
-    /// The header of the token that is held.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         self.state.borrow().header.clone()
     }

@@ -17,7 +17,7 @@ pub enum Credential {
     Anonymous,
     /// A shared access signature.
     Sas(Sas),
-    /// The account's key.
+    /// The account's key, which signs each request (Shared Key). It may do everything.
     SharedKey(Box<AccountKey>),
     /// Tokens of Microsoft Entra ID; made by [`Credential::token`].
     Token(HostToken),

@@ -64,7 +64,7 @@ pub enum CredentialError {
     /// The key is not base64. Copy it again, with its trailing `==`.
     #[error("the key for account {account} is not base64: copy it whole, with the `==` at its end")]
     Key {
-        /// The account.
+        /// The account that the key was given for.
         account: String,
     },
     /// No account can have this name.
@@ -88,7 +88,7 @@ pub enum CredentialError {
     /// A token would be readable on its way.
     #[error("tokens of Microsoft Entra ID are sent over https only: {url} is not https")]
     TokenNeedsTls {
-        /// The URL.
+        /// The URL that was refused, without its SAS.
         url: String,
     },
     /// A token would be given to a host that may not be the service.

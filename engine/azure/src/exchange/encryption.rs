@@ -66,7 +66,7 @@ pub enum Encryption {
     Scope(String),
 }
 
-/// The headers of it.
+/// The headers that [`Encryption`] adds to requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EncryptionHeaders {
     /// Get Blob and Get Blob Properties: the key, if there is one. The service knows a blob's scope.

@@ -13,7 +13,7 @@ pub enum PropertyError {
     /// Headers carry printable ASCII only.
     #[error("the value of {name} has characters that a header cannot carry: use printable ASCII")]
     Value {
-        /// The property.
+        /// Name of the header or of the metadata entry.
         name: String,
     },
 }
@@ -21,13 +21,13 @@ pub enum PropertyError {
 /// Properties that all blobs of a job share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlobProperties {
-    /// `Content-Encoding` of the blob.
+    /// Header `Content-Encoding`, such as `gzip`; `None` sends none.
     pub content_encoding: Option<String>,
-    /// `Content-Language` of the blob.
+    /// Header `Content-Language`, such as `de`; `None` sends none.
     pub content_language: Option<String>,
-    /// `Content-Disposition` of the blob.
+    /// Header `Content-Disposition`, such as `attachment`; `None` sends none.
     pub content_disposition: Option<String>,
-    /// `Cache-Control` of the blob.
+    /// Header `Cache-Control`, such as `no-cache`; `None` sends none.
     pub cache_control: Option<String>,
     /// Metadata names and values; names keep their case.
     pub metadata: Vec<(String, String)>,

@@ -33,7 +33,6 @@ impl Element<'_> {
         self.tag.name().into_inner()
     }
 
-    /// Whether an attribute has this value.
     pub(crate) fn has(&self, attribute: &str, value: &str) -> bool {
         self.tag
             .attributes()

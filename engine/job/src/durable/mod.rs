@@ -68,7 +68,7 @@ pub struct Notes {
 
 /// What is recorded together with objects that were found.
 pub enum With<'a> {
-    /// Nothing.
+    /// No position: the scan has not reached one that it could go on from.
     Nothing,
     /// Where the scan stands after them, and what it has seen on the way there.
     Position(&'a [u8], &'a Notes),

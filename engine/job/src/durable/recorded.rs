@@ -12,7 +12,7 @@ use super::{codec, counters};
 /// A job as its journal tells it. It may be running.
 #[derive(Debug)]
 pub struct RecordedJob {
-    /// Which.
+    /// The job's id; commands accept its beginning.
     pub id: JobId,
     /// How it ended; `None` when it has not, or goes on.
     pub status: Option<JobStatus>,
@@ -32,11 +32,11 @@ pub struct RecordedJob {
 pub enum RecordedState {
     /// It was found, and has not ended.
     Pending,
-    /// It is done.
+    /// It is done, and no run looks at it again.
     Done,
     /// It was left out.
     Skipped(SkippedKind),
-    /// It failed.
+    /// It failed; a resumed job tries it again.
     Failed,
 }
 

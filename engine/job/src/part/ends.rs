@@ -25,7 +25,7 @@ pub enum PartEnd {
     Done,
     /// The object stayed as it was.
     Skipped(SkippedKind),
-    /// It failed.
+    /// It failed; whether to try again is up to whoever runs parts.
     Failed(Box<Failure>),
     /// The name, which somebody gave, is no blob's: it may be a directory's, whose blobs are still to be found.
     NoBlob,
@@ -37,16 +37,16 @@ pub enum PartEnd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartOutcome {
-    /// Which.
+    /// The number of the transfer in its job.
     pub id: TransferId,
     /// Bytes that were transferred.
     pub bytes: u64,
-    /// How.
+    /// Done, skipped, failed, or why not.
     pub end: PartEnd,
 }
 
 impl PartOutcome {
-    /// An outcome.
+    /// An outcome of transfer `id`, which moved `bytes` bytes.
     pub fn new(id: TransferId, bytes: u64, end: PartEnd) -> Self {
         Self { id, bytes, end }
     }
@@ -65,7 +65,7 @@ pub struct PartOutcomes {
 }
 
 impl PartOutcomes {
-    /// Those of this part.
+    /// The outcomes of part `part`; there should be one for each of its transfers.
     pub fn new(job: [u8; 16], part: u32, outcomes: Vec<PartOutcome>) -> Self {
         Self { job, part, outcomes }
     }

@@ -47,21 +47,21 @@ pub enum PartError {
          run the same version everywhere"
     )]
     Later {
-        /// What they are.
+        /// `a part of a job` or `the outcomes of a part`.
         what: &'static str,
-        /// Its version.
+        /// The version that the bytes say.
         version: u8,
     },
     /// Something in it this version does not know.
     #[error("the part cannot be read: {what} is not known to this version")]
     Unknown {
-        /// What.
+        /// What this version does not know, for the message.
         what: String,
     },
     /// A path that does not lie below the source.
     #[error("the part cannot be read: `{path}` does not lie below the source")]
     Outside {
-        /// The path.
+        /// The path that leads outside.
         path: String,
     },
     /// Bytes have changed, or are missing.

@@ -53,13 +53,11 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     Some(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
-/// The word of a value.
 pub(super) fn word<T: PartialEq>(words: &[(T, &'static str)], value: &T) -> String {
     let found = words.iter().find(|(known, _)| known == value);
     found.expect("every value has a word").1.to_owned()
 }
 
-/// The value of a word.
 pub(super) fn value<T: Copy>(
     words: &[(T, &'static str)],
     what: &'static str,

@@ -31,7 +31,7 @@ pub struct Earlier {
 pub struct Shared {
     /// The job's id.
     pub id: [u8; 16],
-    /// How many there are.
+    /// The number of lanes, from 1 to 16.
     pub lanes: usize,
     /// What is done with each object.
     pub task: Task,

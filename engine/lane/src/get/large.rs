@@ -173,7 +173,6 @@ async fn keep<R: FileRing>(
     Ok(())
 }
 
-/// Records a range that is in the file.
 fn record<R: FileRing>(lane: &Lane<R>, large: &LargeBlob, range: u32) -> Result<(), Box<Failure>> {
     match &lane.shared.durable {
         Some(durable) if large.file.is_some() => {

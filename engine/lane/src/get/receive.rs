@@ -45,7 +45,7 @@ pub(crate) struct Received {
 
 /// Why nothing came.
 pub(crate) enum NotReceived {
-    /// No memory.
+    /// The pool could not map memory for a slot.
     Memory(std::io::Error),
     /// The request failed.
     Request(GaveUp),

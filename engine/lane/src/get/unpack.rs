@@ -29,7 +29,6 @@ impl Packing {
     }
 }
 
-/// What is packed.
 pub(crate) trait Packed: Send + 'static {
     /// Its bytes from the beginning.
     fn reader(self) -> impl Read;

@@ -58,7 +58,7 @@ pub(crate) trait Consumer: Send + 'static {
     /// Takes the next bytes.
     fn take(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// There are no more.
+    /// Called once, after the last bytes.
     fn end(self) -> io::Result<Self::End>;
 }
 

@@ -14,7 +14,6 @@ pub(crate) struct Pieces {
     pub(crate) len: u64,
     /// Bytes of each piece but the last.
     pub(crate) size: u64,
-    /// How many there are.
     pub(crate) count: u32,
     /// Those that an earlier run of the job has done; empty when it has done none.
     before: Box<[bool]>,

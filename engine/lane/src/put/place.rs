@@ -16,7 +16,6 @@ use crate::task::upload::{Stream, Upload};
 
 /// An object and its blob.
 pub(crate) struct Place<'a> {
-    /// Which transfer it is.
     pub(crate) id: TransferId,
     /// The path below the source.
     pub(crate) path: &'a [u8],

@@ -35,7 +35,6 @@ pub struct Download {
     pub(crate) as_subdir: bool,
     /// Nothing is written.
     dry_run: bool,
-    /// Bytes of a range.
     pub(crate) range_bytes: u64,
     /// Permission bits that the umask leaves to new files.
     pub(crate) mode: u32,

@@ -46,7 +46,7 @@ impl<'s, S: Store> Suite<'s, S> {
         Ground { store: self.store, dir: format!("{}{}/", self.prefix, self.report.checks.len()) }
     }
 
-    /// The store has to do this.
+    /// One check that every store has to pass.
     pub(super) async fn holds(
         &mut self,
         name: impl Into<String>,

@@ -39,7 +39,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many there are.
+    /// The number of checks.
     pub fn count(&self) -> usize {
         self.checks.len()
     }

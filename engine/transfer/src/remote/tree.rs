@@ -22,9 +22,7 @@ pub(super) struct Tree {
     path: Option<String>,
 }
 
-/// A page of it.
 pub(super) struct Page {
-    /// Its blobs.
     pub(super) blobs: Vec<Listed>,
     /// What begins the names below the directories of its level; none where all that is below is listed.
     pub(super) directories: Vec<String>,

@@ -109,7 +109,6 @@ impl<'a> LocalScan<'a> {
         }
     }
 
-    /// [`Scan::next`].
     pub(crate) fn next_now(&mut self, room: usize, out: &mut Vec<Met>) -> Result<bool, Halt> {
         let from = out.len();
         let told = self.fill(from + room, out);

@@ -40,11 +40,11 @@ pub enum SasBuildError {
     /// A letter that a SAS of this kind does not have.
     #[error("`{letter}` is no letter of {field} here; there are {known}")]
     Letter {
-        /// The letter.
+        /// The first letter that the SAS may not have.
         letter: char,
         /// `sp`, `ss` or `srt`.
         field: &'static str,
-        /// What there is.
+        /// All letters that are allowed there.
         known: &'static str,
     },
     /// Permissions or expiry are not given, and no stored policy says them; or services or resource types are empty.

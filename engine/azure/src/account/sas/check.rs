@@ -123,7 +123,7 @@ pub struct SasNeeds<'a> {
     pub tls: bool,
     /// Whether all of it is about one blob, so that a SAS for that blob may do.
     pub one_blob: bool,
-    /// What it does.
+    /// What the job will do; each operation needs one of certain letters.
     pub operations: &'a [SasOperation],
 }
 
@@ -147,7 +147,7 @@ pub enum SasFault {
         /// How far ahead that is.
         ahead: Duration,
     },
-    /// It is for https only.
+    /// It has `spr=https`, and the URL is http.
     #[error("the SAS allows https only (spr=https), and the URL is http")]
     HttpsOnly,
     /// It is for other services of the account, or for a file share or the like.

@@ -63,7 +63,7 @@ pub enum SasKind {
     /// With a key that an identity of Microsoft Entra ID got from the service, for one resource. Its permissions are
     /// those of the identity at most.
     UserDelegation {
-        /// What it is for.
+        /// The container, directory, blob, snapshot or version that it gives access to.
         resource: SasResource,
         /// The identity's object id (`skoid`).
         object_id: String,
