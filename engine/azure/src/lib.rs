@@ -27,8 +27,8 @@
 //! - Every answer that is read whole has a limit in bytes, derived where it stands. What an answer says is checked, and
 //!   never a reason to panic.
 //!
-//! **Limits.** Those of the service, REST version 2025-07-05. Names of blobs are percent-encoded by the caller; prefixes,
-//! tags and markers are not.
+//! **Limits.** Those of the service, REST version 2025-07-05. Names of blobs are percent-encoded by the caller;
+//! prefixes, tags and markers are not.
 //!
 //! **Does not know** files, jobs, threads or retries.
 #![forbid(unsafe_code)]

@@ -31,8 +31,8 @@ pub(crate) struct Issued {
 }
 
 impl Login {
-    /// Gets a token, asking nobody but the service. What passes (a busy service, a network that is out of reach) is tried
-    /// again for a minute.
+    /// Gets a token, asking nobody but the service. What passes (a busy service, a network that is out of reach) is
+    /// tried again for a minute.
     ///
     /// # Errors
     /// [`IdentityError`].

@@ -71,8 +71,8 @@ pub(crate) fn lifetime(json: &Value, now_s: u64) -> Option<Duration> {
     within.or_else(on).map(Duration::from_secs)
 }
 
-/// What an answer that is no success means. `near`: it is the machine's own identity service that answered, where "not found"
-/// and "gone" pass (learn.microsoft.com, "How to use managed identities on a VM", error handling).
+/// What an answer that is no success means. `near`: it is the machine's own identity service that answered, where "not
+/// found" and "gone" pass (learn.microsoft.com, "How to use managed identities on a VM", error handling).
 pub(crate) fn refusal(host: &str, incoming: &Incoming, near: bool) -> IdentityError {
     let json: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
     let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -17,9 +17,9 @@ const LIFETIME_S: u64 = 600;
 /// How far this machine's clock may be ahead.
 const AHEAD_S: u64 = 300;
 
-/// Signs who the login's application is, for its token endpoint (RFC 7523; learn.microsoft.com, "Microsoft identity platform
-/// application authentication certificate credentials"): PS256, the certificate named by its SHA-256, and the whole chain
-/// for applications that trust an authority and a subject's name, as AzCopy sends it.
+/// Signs who the login's application is, for its token endpoint (RFC 7523; learn.microsoft.com, "Microsoft identity
+/// platform application authentication certificate credentials"): PS256, the certificate named by its SHA-256, and the
+/// whole chain for applications that trust an authority and a subject's name, as AzCopy sends it.
 pub(crate) fn sign(login: &Login, certificate: &Certificate, now_s: u64) -> Result<Secret, IdentityError> {
     let (tenant, client) = login.application("a login as service principal")?;
     let base64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);

@@ -6,8 +6,8 @@
 //!   identity.asking.* held by the one process that asks for a token; the others wait, and find it in the file
 //! ```
 //!
-//! Where there is no keyring (containers often forbid it), or the user wants a login to outlive a restart of the machine, the
-//! file is not sealed, and its mode alone protects it. [`Cache::check`] says which it is.
+//! Where there is no keyring (containers often forbid it), or the user wants a login to outlive a restart of the
+//! machine, the file is not sealed, and its mode alone protects it. [`Cache::check`] says which it is.
 
 mod file;
 mod keyring;
@@ -27,11 +27,11 @@ use file::{Contents, Stored};
 
 /// How long to wait for another process that asks for a token. It gives up after a minute itself.
 const TURN: Duration = Duration::from_secs(75);
-/// Lock and file are looked at again after this long; the one who holds the lock waits for a network. A thousand processes
-/// that wait cost half a core.
+/// Lock and file are looked at again after this long; the one who holds the lock waits for a network. A thousand
+/// processes that wait cost half a core.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How long to wait for another process to change the file. It takes milliseconds; one that was stopped while it did so has
-/// it for ever.
+/// How long to wait for another process to change the file. It takes milliseconds; one that was stopped while it did so
+/// has it for ever.
 const CHANGE: Duration = Duration::from_secs(5);
 /// How often to look whether it is done.
 const LOOK_FOR_CHANGE: Duration = Duration::from_millis(10);
@@ -41,8 +41,8 @@ const MAX_TOKENS: usize = 64;
 /// How a cache is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// Seal it with a key in the kernel's keyring, which is gone after a restart of the machine and when it was not used for
-    /// some days.
+    /// Seal it with a key in the kernel's keyring, which is gone after a restart of the machine and when it was not
+    /// used for some days.
     pub keyring: bool,
 }
 
@@ -198,8 +198,8 @@ impl Cache {
         (!token.renew_in(clock).is_zero()).then_some(token)
     }
 
-    /// Keeps a token for other processes. Not in a file with a login that cannot be opened here: it may be opened elsewhere,
-    /// and writing would end it.
+    /// Keeps a token for other processes. Not in a file with a login that cannot be opened here: it may be opened
+    /// elsewhere, and writing would end it.
     ///
     /// # Errors
     /// [`IdentityError::Cache`].
@@ -230,8 +230,8 @@ impl Cache {
         place.write(stored).map(drop)
     }
 
-    /// Waits until `known` finds a token, or no other process asks for one: then it is this one's turn, until the lock is
-    /// dropped. Without a cache, or when that takes too long, it is its turn without a lock.
+    /// Waits until `known` finds a token, or no other process asks for one: then it is this one's turn, until the lock
+    /// is dropped. Without a cache, or when that takes too long, it is its turn without a lock.
     pub(crate) async fn turn(&self, key: &str, known: impl Fn() -> Option<AccessToken>) -> Turn {
         let shared = self.place.as_ref().filter(|place| place.keeps_tokens());
         let lock = shared.and_then(|place| place.lock_file(&asking(key)).ok());
@@ -261,7 +261,8 @@ pub(crate) enum Turn {
     Mine(Option<File>),
 }
 
-/// The lock of those who ask for the same token, and by chance of a few others: one of sixteen, so that files do not gather.
+/// The lock of those who ask for the same token, and by chance of a few others: one of sixteen, so that files do not
+/// gather.
 pub(crate) fn asking(key: &str) -> String {
     format!("identity.asking.{}", &digest([key])[..1])
 }

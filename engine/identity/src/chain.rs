@@ -30,7 +30,8 @@ pub struct PassedOver {
     pub reason: String,
 }
 
-/// Nothing that this machine offers gave a token. Every possibility, in order; up to the one that was meant and refused.
+/// Nothing that this machine offers gave a token. Every possibility, in order; up to the one that was meant and
+/// refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainError {
     /// What was tried.
@@ -64,9 +65,9 @@ impl std::fmt::Display for ChainError {
 }
 
 /// Takes the first of: the service principal of `AZURE_CLIENT_SECRET` or `AZURE_CLIENT_CERTIFICATE_PATH`, the workload
-/// identity of `AZURE_FEDERATED_TOKEN_FILE`, the machine's identity, the Azure CLI. One of the first two that is set and gets no
-/// token ends the search: somebody meant it; and so does an identity of the machine that is named, or that is there and busy.
-/// Tokens are taken from `cache` and kept there.
+/// identity of `AZURE_FEDERATED_TOKEN_FILE`, the machine's identity, the Azure CLI. One of the first two that is set
+/// and gets no token ends the search: somebody meant it; and so does an identity of the machine that is named, or that
+/// is there and busy. Tokens are taken from `cache` and kept there.
 ///
 /// # Errors
 /// [`ChainError`].

@@ -56,8 +56,8 @@ impl Cancel {
 }
 
 impl Login {
-    /// Has a person log in: `prompt` is told what they are to do, then this waits until they have done it. Returns the first
-    /// token and the login with the refresh token for those after it.
+    /// Has a person log in: `prompt` is told what they are to do, then this waits until they have done it. Returns the
+    /// first token and the login with the refresh token for those after it.
     ///
     /// # Errors
     /// [`IdentityError`]: refused, expired, or [`IdentityError::Cancelled`].

@@ -1,7 +1,7 @@
 //! Tokens through Microsoft's library for applications and workloads; its requests go over our links.
 //!
-//! The library keeps tokens, tries again, and puts answers into its errors. None of this is wanted here: each attempt makes
-//! a new credential, and what was answered is read where it comes in, so that the library sees successes only.
+//! The library keeps tokens, tries again, and puts answers into its errors. None of this is wanted here: each attempt
+//! makes a new credential, and what was answered is read where it comes in, so that the library sees successes only.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,8 +37,8 @@ pub(crate) struct Courier {
 
 type Noted = Result<TokenAnswer, IdentityError>;
 
-/// What the library is shown in place of an answer that holds a token. It needs these fields; what becomes of them is thrown
-/// away, and a lifetime that overflows its sums never gets there.
+/// What the library is shown in place of an answer that holds a token. It needs these fields; what becomes of them is
+/// thrown away, and a lifetime that overflows its sums never gets there.
 const SHOWN: &[u8] = br#"{"access_token":"noted","token_type":"Bearer","expires_in":3600}"#;
 
 impl Courier {

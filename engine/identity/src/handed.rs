@@ -13,8 +13,8 @@ use crate::token::AccessToken;
 
 pub(crate) const VARIABLE: &str = "AZCOPY_OAUTH_TOKEN_INFO";
 
-/// Reads the variable's JSON. The fields are those of AzCopy's `OAuthTokenInfo`: numbers may be strings. Where it says who can
-/// be asked for tokens, that is who is asked, as AzCopy does: the token beside it may be of any age.
+/// Reads the variable's JSON. The fields are those of AzCopy's `OAuthTokenInfo`: numbers may be strings. Where it says
+/// who can be asked for tokens, that is who is asked, as AzCopy does: the token beside it may be of any age.
 pub(crate) fn parse(json: &str) -> Result<Login, IdentityError> {
     let wrong = |reason: &str| IdentityError::setting(VARIABLE, reason);
     // The parser's message may quote what it read.

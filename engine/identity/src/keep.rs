@@ -17,8 +17,8 @@ use crate::token::AccessToken;
 /// How long a job without a token waits for a service that is out of reach before its requests fail.
 const GIVE_UP: Duration = Duration::from_secs(600);
 
-/// Gets the first token, unless there is one, and keeps it fresh on a thread of its own until nobody sends it any more. The
-/// next token is asked for when a fifth of the life is left, and at once when the service refuses the one there is.
+/// Gets the first token, unless there is one, and keeps it fresh on a thread of its own until nobody sends it any more.
+/// The next token is asked for when a fifth of the life is left, and at once when the service refuses the one there is.
 ///
 /// # Errors
 /// [`IdentityError`]: there is no first token. What goes wrong later is told to whoever sends: see [`Bearer::ready`].
@@ -113,8 +113,8 @@ impl Keeper {
         }
     }
 
-    /// Tries until there is another token. Says that there is none when the old one is of no use any more, and the reason
-    /// is not one that passes or has lasted too long; and goes on trying.
+    /// Tries until there is another token. Says that there is none when the old one is of no use any more, and the
+    /// reason is not one that passes or has lasted too long; and goes on trying.
     async fn renew(
         &mut self,
         wire: &Wire,

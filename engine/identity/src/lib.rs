@@ -1,7 +1,7 @@
 //! # azuring-identity: tokens of Microsoft Entra ID
 //!
-//! **Purpose.** Knows the ways to prove who one is to Entra ID, gets access tokens for Azure Storage, keeps them fresh for as
-//! long as a job runs, and remembers logins between processes.
+//! **Purpose.** Knows the ways to prove who one is to Entra ID, gets access tokens for Azure Storage, keeps them fresh
+//! for as long as a job runs, and remembers logins between processes.
 //!
 //! ```text
 //!   environment, flags, cache ──> Login ──> acquire ──┬─ azure_identity ── secret, certificate, workload, az
@@ -20,9 +20,9 @@
 //! - One attempt asks once: what is tried again, and when, is decided in `patience.rs` and `keep.rs` alone.
 //! - A refresh token that was replaced is written back before the access token is used.
 //!
-//! **Why not all by azure_identity.** Its certificate credential links OpenSSL and reads no PEM. Its managed identities read the
-//! environment once more and in another way (an empty variable counts), ask App Service for a resource id by the name that only
-//! VMs know, and show an app's secret to any address: `managed.rs` decides and asks in one place.
+//! **Why not all by azure_identity.** Its certificate credential links OpenSSL and reads no PEM. Its managed identities
+//! read the environment once more and in another way (an empty variable counts), ask App Service for a resource id by
+//! the name that only VMs know, and show an app's secret to any address: `managed.rs` decides and asks in one place.
 //!
 //! **Limits.** Answers of 1 MiB, an exchange of 60 s, a minute of patience for the first token, 64 tokens in the cache.
 //!

@@ -239,8 +239,8 @@ impl Login {
             && self.session == other.session
     }
 
-    /// What distinguishes the tokens of this login from others'; no secret. Another secret or certificate is another login,
-    /// and so is the identity of another machine: a home directory may be on several.
+    /// What distinguishes the tokens of this login from others'; no secret. Another secret or certificate is another
+    /// login, and so is the identity of another machine: a home directory may be on several.
     pub(crate) fn token_key(&self, network: &Network, scope: &str) -> String {
         let which = match &self.kind {
             LoginKind::ManagedIdentity(which) => format!("{which:?} {}", managed::mark(network)),

@@ -133,8 +133,8 @@ fn resource(scope: &str) -> &str {
     scope.strip_suffix("/.default").unwrap_or(scope)
 }
 
-/// What VMs and App Service are asked (learn.microsoft.com, "How to use managed identities on a VM" and "Use managed identities
-/// for App Service", REST endpoint reference): they differ in the name of a resource id.
+/// What VMs and App Service are asked (learn.microsoft.com, "How to use managed identities on a VM" and "Use managed
+/// identities for App Service", REST endpoint reference): they differ in the name of a resource id.
 fn question(url: &mut Url, version: &str, scope: &str, which: &ManagedIdentity, resource_id: &str) {
     let mut query = url.query_pairs_mut();
     query.append_pair("api-version", version).append_pair("resource", resource(scope));
@@ -167,8 +167,9 @@ fn is_near_or_private(url: &Url) -> bool {
     private || is_near(url)
 }
 
-/// A token from the agent of Azure Arc: it refuses with the path of a key file, which only its group may read, and what is in
-/// there is the answer (learn.microsoft.com, "Authenticate against Azure resources with Azure Arc-enabled servers").
+/// A token from the agent of Azure Arc: it refuses with the path of a key file, which only its group may read, and what
+/// is in there is the answer (learn.microsoft.com, "Authenticate against Azure resources with Azure Arc-enabled
+/// servers").
 async fn arc(
     network: &Network,
     wire: &Wire,
@@ -208,8 +209,8 @@ fn key_path(host: &str, challenge: &Incoming) -> Result<std::path::PathBuf, Iden
     })
 }
 
-/// Reads a key, only if it is where the agent puts them: whoever else listens at the agent's port must not have other files
-/// sent to it.
+/// Reads a key, only if it is where the agent puts them: whoever else listens at the agent's port must not have other
+/// files sent to it.
 fn read_key(keys: &Path, path: &Path) -> Result<Secret, IdentityError> {
     let fault = |reason: &dyn ToString| IdentityError::file(path, reason.to_string());
     let inside = path.parent() == Some(keys) && path.extension().is_some_and(|name| name == "key");

@@ -31,8 +31,8 @@ const WAITING: usize = 16;
 /// How the token services are reached.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// TLS roots and proxies, as for the data. Plain `http://` addresses, which are those of the machine's own identity, are
-    /// never reached through a proxy.
+    /// TLS roots and proxies, as for the data. Plain `http://` addresses, which are those of the machine's own
+    /// identity, are never reached through a proxy.
     pub links: LinkSettings,
     /// Where the machine says which identity it has, and where programs are found.
     pub environment: Environment,

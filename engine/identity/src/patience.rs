@@ -9,8 +9,8 @@ use crate::error::IdentityError;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The pause after `failures` failed attempts: doubled each time, and never less than was asked for. `chance` is any number;
-/// it spreads the attempts of many processes over half of the pause.
+/// The pause after `failures` failed attempts: doubled each time, and never less than was asked for. `chance` is any
+/// number; it spreads the attempts of many processes over half of the pause.
 pub(crate) fn pause(failures: u32, asked: Option<Duration>, chance: u8) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     let spread = doubled / 2 + doubled / 2 * u32::from(chance) / 255;

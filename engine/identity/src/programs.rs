@@ -26,8 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const CLI: &str = "az";
 pub(crate) const POWERSHELL: &str = "pwsh";
 
-/// What PowerShell runs. Nothing is put into this text: what varies comes in variables, which it does not interpret. Newer
-/// versions of the module return a secure string.
+/// What PowerShell runs. Nothing is put into this text: what varies comes in variables, which it does not interpret.
+/// Newer versions of the module return a secure string.
 const SCRIPT: &str = "\
 $ErrorActionPreference = 'Stop'
 if ($PSStyle) { $PSStyle.OutputRendering = 'PlainText' }
@@ -38,7 +38,8 @@ $text = $token.Token
 if ($text -is [System.Security.SecureString]) { $text = [System.Net.NetworkCredential]::new('', $text).Password }
 @{ access_token = $text; expires_on = $token.ExpiresOn.ToUnixTimeSeconds() } | ConvertTo-Json -Compress";
 
-/// Bytes of an answer that are read: a token with what is around it has some four thousand. Whoever prints more prints no token.
+/// Bytes of an answer that are read: a token with what is around it has some four thousand. Whoever prints more prints
+/// no token.
 const ANSWER_MAX: usize = 1 << 20;
 /// Bytes of complaints that are kept: the last ones.
 const COMPLAINT_MAX: usize = 64 << 10;
@@ -50,8 +51,8 @@ struct Runner {
     failed: Mutex<Option<IdentityError>>,
 }
 
-/// Secrets of other logins: whoever may look into `az` or `pwsh` sees their environments. `IDENTITY_HEADER` is not among them,
-/// which `az` needs in App Service, nor are proxies.
+/// Secrets of other logins: whoever may look into `az` or `pwsh` sees their environments. `IDENTITY_HEADER` is not
+/// among them, which `az` needs in App Service, nor are proxies.
 pub const HIDDEN_FROM_PROGRAMS: [&str; 12] = [
     "ACCOUNT_KEY",
     "AWS_SECRET_ACCESS_KEY",
@@ -82,7 +83,8 @@ pub fn end_programs() {
     }
 }
 
-/// A program and what it has started: `az` is a script that starts Python, and is started by a shell. All of them end with this.
+/// A program and what it has started: `az` is a script that starts Python, and is started by a shell. All of them end
+/// with this.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -182,8 +184,8 @@ async fn complaint_of(stderr: Option<ChildStderr>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The line that says why: the Azure CLI marks it, among warnings of its own and of Python; PowerShell frames its text, and ends
-/// with the reason.
+/// The line that says why: the Azure CLI marks it, among warnings of its own and of Python; PowerShell frames its text,
+/// and ends with the reason.
 fn complaint(stderr: &str) -> &str {
     let lines =
         || stderr.lines().map(|line| line.trim_matches(['|', ' ', '~'])).filter(|line| !line.is_empty());

@@ -18,8 +18,8 @@ const AUTHORITY: [&str; 2] = ["AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", "AZURE_AUTHORI
 const CLIENT: [&str; 2] = ["AZCOPY_SPA_APPLICATION_ID", "AZURE_CLIENT_ID"];
 const MSI: [&str; 3] = ["AZCOPY_MSI_CLIENT_ID", "AZCOPY_MSI_OBJECT_ID", "AZCOPY_MSI_RESOURCE_STRING"];
 
-/// Whose variables say which application, in which tenant, of which authority: one's secret is never sent with another's
-/// id where both have set theirs.
+/// Whose variables say which application, in which tenant, of which authority: one's secret is never sent with
+/// another's id where both have set theirs.
 #[derive(Clone, Copy)]
 enum Family {
     AzCopy,
@@ -142,7 +142,8 @@ impl Login {
     /// What `AZCOPY_OAUTH_TOKEN_INFO` hands down or `AZCOPY_AUTO_LOGIN_TYPE` asks for; `None` if neither is set.
     ///
     /// # Errors
-    /// [`IdentityError::Setting`], [`IdentityError::Missing`] and [`IdentityError::Conflict`], which name the variables.
+    /// [`IdentityError::Setting`], [`IdentityError::Missing`] and [`IdentityError::Conflict`], which name the
+    /// variables.
     pub fn from_environment(env: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, IdentityError> {
         let vars = Variables(env);
         if let Some(info) = vars.get(handed::VARIABLE) {

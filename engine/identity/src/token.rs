@@ -8,8 +8,8 @@ use azuring_azure::{Clock, Secret};
 const MARGIN: Duration = Duration::from_secs(300);
 /// Tokens of a shorter life are renewed at four fifths of it.
 const LONG: Duration = Duration::from_secs(1200);
-/// No token is good for longer, whatever its issuer says: Entra ID's longest are good for 28 hours. It also keeps the sums of
-/// times from overflowing.
+/// No token is good for longer, whatever its issuer says: Entra ID's longest are good for 28 hours. It also keeps the
+/// sums of times from overflowing.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A bearer token for one resource, and how long it is valid.

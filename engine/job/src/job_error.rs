@@ -27,7 +27,7 @@ pub enum JobError {
     /// The credential cannot be used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// No credential was found by [`JobBuilder::credential_by`].
+    /// No credential was found by `JobBuilder::credential_by`.
     #[error(transparent)]
     Login(Box<dyn std::error::Error + Send + Sync>),
     /// A property cannot be sent.

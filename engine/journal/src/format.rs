@@ -41,8 +41,9 @@
 //!       (number); reason (1 byte); number of its cause, or 0 (number); text (string)
 //! ```
 //!
-//! A file ends at the last record that is whole. What follows it is a torn write if no header of a record is found in it,
-//! and damage if one is. The checksums of records contain the id, so bytes of another journal are never taken for one.
+//! A file ends at the last record that is whole. What follows it is a torn write if no header of a record is found in
+//! it, and damage if one is. The checksums of records contain the id, so bytes of another journal are never taken for
+//! one.
 
 use crc_fast::{CrcAlgorithm, Digest};
 

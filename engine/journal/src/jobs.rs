@@ -74,8 +74,8 @@ impl Jobs {
     /// A new job. When this returns, a crash no longer loses it.
     ///
     /// # Errors
-    /// [`JournalError::Exists`], [`JournalError::InUse`], [`JournalError::TooLong`] for the description, or what the file
-    /// system answers.
+    /// [`JournalError::Exists`], [`JournalError::InUse`], [`JournalError::TooLong`] for the description, or what the
+    /// file system answers.
     pub fn create(&self, id: JobId, description: &[u8]) -> Result<Journal, JournalError> {
         let (what, len, limit) = ("the job's description", description.len(), STRING_MAX);
         if len > limit {
@@ -108,8 +108,8 @@ impl Jobs {
     /// Reads a job. It may be running: what it commits from now on is not seen.
     ///
     /// # Errors
-    /// [`JournalError::NoSuchJob`], [`JournalError::NotAJournal`], [`JournalError::Newer`], [`JournalError::Damaged`], or what the
-    /// file system answers.
+    /// [`JournalError::NoSuchJob`], [`JournalError::NotAJournal`], [`JournalError::Newer`], [`JournalError::Damaged`],
+    /// or what the file system answers.
     pub fn read(&self, id: JobId) -> Result<Recovered, JournalError> {
         self.open(id, OpenOptions::new().read(true))
     }
@@ -137,8 +137,8 @@ impl Jobs {
         Ok((recovered, journal))
     }
 
-    /// Makes a finished job's journal small: its description, counts, summary and what failed stay; the names of what is done or
-    /// skipped go. What failed is numbered anew. A crash leaves the one or the other.
+    /// Makes a finished job's journal small: its description, counts, summary and what failed stay; the names of what
+    /// is done or skipped go. What failed is numbered anew. A crash leaves the one or the other.
     ///
     /// # Errors
     /// As [`Jobs::resume`], and [`JournalError::NotFinished`].

@@ -181,8 +181,8 @@ impl Journal {
         self.shared.id
     }
 
-    /// Begins to say something. All that is said through one [`Entry`] is committed together. Waits while too much waits for a
-    /// commit.
+    /// Begins to say something. All that is said through one [`Entry`] is committed together. Waits while too much
+    /// waits for a commit.
     ///
     /// # Errors
     /// Why the last commit failed. Nothing is taken until [`Journal::commit`] succeeds.
@@ -313,9 +313,9 @@ impl Entry<'_> {
         Ok(())
     }
 
-    /// As [`Entry::failed`], where many transfers fail in one way: `cause` is what they have in common, and is written once
-    /// for all of them. `false`: it was not recorded, since the journal has no room for another cause (or none at all, if it
-    /// was begun in the first format); then `failed` takes the whole text.
+    /// As [`Entry::failed`], where many transfers fail in one way: `cause` is what they have in common, and is written
+    /// once for all of them. `false`: it was not recorded, since the journal has no room for another cause (or none at
+    /// all, if it was begun in the first format); then `failed` takes the whole text.
     ///
     /// # Errors
     /// [`JournalError::TooLong`]: it was not recorded.

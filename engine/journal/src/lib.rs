@@ -2,8 +2,8 @@
 //!
 //! # Purpose
 //!
-//! A job that is cut off at any moment (killed, out of power, out of disk) goes on where it was. For that it keeps a *journal*: one
-//! file to which everything is appended that must not be done, asked or counted twice.
+//! A job that is cut off at any moment (killed, out of power, out of disk) goes on where it was. For that it keeps a
+//! *journal*: one file to which everything is appended that must not be done, asked or counted twice.
 //!
 //! ```text
 //!   planner ── transfer, cursor, scanned ──┐  Entry: said together, committed together
@@ -44,11 +44,11 @@
 //!
 //! # Invariants
 //!
-//! * A record is one commit. After a crash at any moment the job stands exactly as after one of its commits: the last one that
-//!   [`Journal::commit`] or the thread saw durable, or the one that was being written.
+//! * A record is one commit. After a crash at any moment the job stands exactly as after one of its commits: the last
+//!   one that [`Journal::commit`] or the thread saw durable, or the one that was being written.
 //! * What is said through one [`Entry`] is never split. A transfer that is done is therefore also counted.
-//! * A byte that changed is never believed: in the last record it makes that record a torn one, which is left out and told of
-//!   ([`Recovered::cut_off`]); anywhere else it is [`JournalError::Damaged`].
+//! * A byte that changed is never believed: in the last record it makes that record a torn one, which is left out and
+//!   told of ([`Recovered::cut_off`]); anywhere else it is [`JournalError::Damaged`].
 //! * Nothing is ever overwritten. A shrunk journal is another file that takes the name of the old one.
 //! * A name is written once, and so is the cause of any number of failures; an outcome costs about a byte.
 //! * One process writes a job at a time; any number read it.
@@ -56,8 +56,8 @@
 //! # Limits
 //!
 //! Names, facts and texts: [`STRING_MAX`] bytes. Waiting for a commit: 1 MiB and one entry. A record: 32 MiB. Counters:
-//! [`COUNTERS`]. Reasons: [`REASONS`]. Pieces of an object: [`PIECES_MAX`]. Memory of a job that is read: 10 KB for each part that is under way, a few
-//! hundred bytes for others, and what is done of large objects.
+//! [`COUNTERS`]. Reasons: [`REASONS`]. Pieces of an object: [`PIECES_MAX`]. Memory of a job that is read: 10 KB for
+//! each part that is under way, a few hundred bytes for others, and what is done of large objects.
 //!
 //! # What it deliberately does not know
 //!

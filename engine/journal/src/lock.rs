@@ -52,8 +52,8 @@ impl LockFile {
     }
 }
 
-/// Whether somebody holds the lock at `path`. Asked for together with others, so that those who only look are not in each
-/// other's way.
+/// Whether somebody holds the lock at `path`. Asked for together with others, so that those who only look are not in
+/// each other's way.
 pub(crate) fn is_held(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))

@@ -38,8 +38,8 @@ struct LargeNews {
     pieces: Vec<u64>,
 }
 
-/// Bytes that wait for a commit at most: who has more to say waits. Some 10,000 names. A commit needs as much again twice, and
-/// all of it comes out of the memory of a job that may have 64 MiB.
+/// Bytes that wait for a commit at most: who has more to say waits. Some 10,000 names. A commit needs as much again
+/// twice, and all of it comes out of the memory of a job that may have 64 MiB.
 const WAITING_BYTES: usize = 1 << 20;
 /// Bytes that anything needs beside the strings in it: types, lengths and numbers.
 pub(crate) const OVERHEAD: usize = 32;
@@ -79,7 +79,8 @@ impl Pending {
         self.outcomes.push((number, state.to_code()));
     }
 
-    /// Why a transfer failed, or something that is no transfer. `cause`: the number of what others have in common with it.
+    /// Why a transfer failed, or something that is no transfer. `cause`: the number of what others have in common with
+    /// it.
     pub(crate) fn failure(&mut self, number: Option<u64>, reason: u8, cause: Option<u32>, text: &[u8]) {
         self.bytes += OVERHEAD + text.len();
         put_number(&mut self.failures, number.map_or(0, |number| number + 1));

@@ -27,8 +27,8 @@ const CHUNK: usize = 256 << 10;
 
 /// A job as its journal tells it: everything that was committed, and nothing else.
 ///
-/// Names and texts stay on disk; memory holds a byte for each transfer of the parts that are under way and a few hundred bytes for
-/// every other part.
+/// Names and texts stay on disk; memory holds a byte for each transfer of the parts that are under way and a few
+/// hundred bytes for every other part.
 #[derive(Debug)]
 pub struct Recovered {
     pub(crate) path: PathBuf,
@@ -453,7 +453,8 @@ impl Recovered {
         self.summary.as_deref()
     }
 
-    /// Bytes at the file's end that belong to no whole commit: what was being written when the process or the machine stopped.
+    /// Bytes at the file's end that belong to no whole commit: what was being written when the process or the machine
+    /// stopped.
     #[must_use]
     pub fn cut_off(&self) -> u64 {
         self.cut_off

@@ -146,8 +146,8 @@ impl Progress {
         }
     }
 
-    /// Returns when nothing has moved for too long, or too little, and the link was not held back by a limit of bytes per
-    /// second.
+    /// Returns when nothing has moved for too long, or too little, and the link was not held back by a limit of bytes
+    /// per second.
     pub(crate) async fn stalled(&self) -> Cut {
         loop {
             self.count();

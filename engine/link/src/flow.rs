@@ -1,11 +1,12 @@
 //! The least rate of an exchange: what curl calls `--speed-limit` and `--speed-time`.
 //!
-//! Silence alone is no sign of an end: an answer of one byte every 25 s is never silent for 30, and would hold its exchange
-//! for days. So the bytes of an exchange are compared with the time in which somebody waited for them.
+//! Silence alone is no sign of an end: an answer of one byte every 25 s is never silent for 30, and would hold its
+//! exchange for days. So the bytes of an exchange are compared with the time in which somebody waited for them.
 //!
-//! The exchanges of a job have to move [`LEAST_BYTES_PER_SECOND`] together, each its share: on a thin line hundreds of them
-//! are slow without any of them being stuck, and a lane with few is on the same line as the others. Only seconds count in which the exchange waited for the network: not those of
-//! a slow disk or reader, of a stopped process, or of a limit that the user has set (`--cap-mbps`).
+//! The exchanges of a job have to move [`LEAST_BYTES_PER_SECOND`] together, each its share: on a thin line hundreds of
+//! them are slow without any of them being stuck, and a lane with few is on the same line as the others. Only seconds
+//! count in which the exchange waited for the network: not those of a slow disk or reader, of a stopped process, or of
+//! a limit that the user has set (`--cap-mbps`).
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -67,8 +68,8 @@ impl Flow {
         self.bytes.set(self.bytes.get() + bytes as u64);
     }
 
-    /// Somebody has waited so many seconds more. `among`: exchanges of the job that are under way. Tells when the window
-    /// is over and too little has moved in it.
+    /// Somebody has waited so many seconds more. `among`: exchanges of the job that are under way. Tells when the
+    /// window is over and too little has moved in it.
     pub(crate) fn waited(&self, seconds: u32, window_s: u32, among: u32) -> Option<Cut> {
         let waited_s = self.waited_s.get().saturating_add(seconds);
         self.waited_s.set(waited_s);

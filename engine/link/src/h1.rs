@@ -1,9 +1,9 @@
 //! HTTP/1.1 on one kept-open connection, hand-written: RFC 9112, the client's side.
 //!
-//! hyper's HTTP/1.1 client runs each connection as a task of its own and passes every request and answer through channels;
-//! for bodies of 4 KiB that was a sixth of the CPU time of the whole transfer. Here the task that wants the answer writes
-//! and reads the socket itself. Bodies are written from where they lie; an answer's headers are only taken apart when
-//! somebody asks for more than the few that frame it.
+//! hyper's HTTP/1.1 client runs each connection as a task of its own and passes every request and answer through
+//! channels; for bodies of 4 KiB that was a sixth of the CPU time of the whole transfer. Here the task that wants the
+//! answer writes and reads the socket itself. Bodies are written from where they lie; an answer's headers are only
+//! taken apart when somebody asks for more than the few that frame it.
 
 mod framing;
 
@@ -398,8 +398,8 @@ impl Connection {
     }
 }
 
-/// Whether sending failed because the peer has closed. It may have answered before; that the answer can be read, the runtime
-/// hears a moment later than the sender hears of the end. Reading comes to that end too, whatever it is.
+/// Whether sending failed because the peer has closed. It may have answered before; that the answer can be read, the
+/// runtime hears a moment later than the sender hears of the end. Reading comes to that end too, whatever it is.
 fn tells_of_a_close(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)

@@ -15,7 +15,8 @@
 //! - An exchange on which no byte moves for [`LinkSettings::stall`] is cut, however large its body is; and so is one on
 //!   which next to nothing moves (`flow`).
 //! - Certificates are always verified. There is no switch.
-//! - A proxy sees the requests to `http://` endpoints, and of others the host's name. Its password is shown to nobody else.
+//! - A proxy sees the requests to `http://` endpoints, and of others the host's name. Its password is shown to nobody
+//!   else.
 //! - Request bodies are `Bytes` and are written to the socket (or into TLS records) from where they lie.
 //!
 //! **Limits.** One lane, one thread: nothing here is `Send`. The number of links is bounded by the caller's

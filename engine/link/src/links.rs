@@ -403,8 +403,8 @@ async fn watchdog(inner: Weak<Inner>) {
 }
 
 impl Inner {
-    /// A second has passed. Counted, not read from a clock: when the whole process was stopped, or waited for its reader, no
-    /// link is to blame.
+    /// A second has passed. Counted, not read from a clock: when the whole process was stopped, or waited for its
+    /// reader, no link is to blame.
     fn tick(&self) {
         let now = self.clock.get() + 1;
         self.clock.set(now);

@@ -30,7 +30,8 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A limit of so many bytes per second, more than 0, sent and received together. Bytes of TLS itself are not counted.
+    /// A limit of so many bytes per second, more than 0, sent and received together. Bytes of TLS itself are not
+    /// counted.
     pub fn new(bytes_per_second: f64) -> Arc<Self> {
         Arc::new(Self::with(bytes_per_second, None))
     }

@@ -17,7 +17,8 @@ use crate::error::LinkError;
 use crate::secrets;
 use exempt::Exempt;
 
-/// Why the environment's proxies cannot be used. No text of it contains the variable's value, which may hold a password.
+/// Why the environment's proxies cannot be used. No text of it contains the variable's value, which may hold a
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {

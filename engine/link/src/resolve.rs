@@ -63,8 +63,8 @@ impl Addresses {
     }
 }
 
-/// Waits for a look-up that cannot be ended: on a thread of its own, for which neither the runtime nor the process waits. The
-/// resolver may take half a minute, and an interrupted job has five seconds.
+/// Waits for a look-up that cannot be ended: on a thread of its own, for which neither the runtime nor the process
+/// waits. The resolver may take half a minute, and an interrupted job has five seconds.
 async fn on_its_own<T: Send + 'static>(
     look_up: impl FnOnce() -> io::Result<Vec<T>> + Send + 'static,
 ) -> io::Result<Rc<[T]>> {

@@ -1,17 +1,18 @@
 //! The secrets that this process has in use, by their values.
 //!
-//! Who prints or stores a text that others had a hand in (the user's words, a service's or gateway's message, a program's
-//! output) lets it through [`conceal`]: every value that was registered here is taken out, whatever stands before it and
-//! however it was written on its way: percent-encoded any number of times, in URL-safe base64, quoted for JSON or HTML, or cut
-//! off at either end. This crate keeps the list as it is the lowest that has a secret, the proxy's password.
+//! Who prints or stores a text that others had a hand in (the user's words, a service's or gateway's message, a
+//! program's output) lets it through [`conceal`]: every value that was registered here is taken out, whatever stands
+//! before it and however it was written on its way: percent-encoded any number of times, in URL-safe base64, quoted for
+//! JSON or HTML, or cut off at either end. This crate keeps the list as it is the lowest that has a secret, the proxy's
+//! password.
 //!
 //! ```text
 //!   register(value) ──> anchors: some pieces of 8 letters and digits, which no encoding changes
 //!   conceal(text)   ──> one scan for all anchors ──> around each one the value is followed to both ends, letter by letter
 //! ```
 //!
-//! The list is one for the process, as its outputs are. At most 1,024 values are kept, the newest ones; values of less than six
-//! bytes are not, since they would be found in everything.
+//! The list is one for the process, as its outputs are. At most 1,024 values are kept, the newest ones; values of less
+//! than six bytes are not, since they would be found in everything.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};

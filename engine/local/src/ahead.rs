@@ -16,7 +16,8 @@ use crate::read::{Place, Reader, Shared};
 /// Most directories that are requested or waiting read at a time: [`PER_LEVEL`] on each of the last 16 levels.
 pub const LOOK_AHEAD: usize = PER_LEVEL * LEVELS;
 
-/// Most directories of one level that are read ahead: enough for [`MAX_THREADS`](crate::walk::MAX_THREADS) on a slow file system, where every read waits.
+/// Most directories of one level that are read ahead: enough for [`MAX_THREADS`](crate::walk::MAX_THREADS) on a slow
+/// file system, where every read waits.
 pub const PER_LEVEL: usize = 64;
 
 /// Levels above the current one, itself included, that are read ahead in; deeper trees are rarely wide as well.

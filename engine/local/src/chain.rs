@@ -5,8 +5,8 @@ use std::sync::Arc;
 /// Device and inode.
 pub(crate) type Identity = (u64, u64);
 
-/// A directory and those above it, up to the root. Siblings share what is above them, so that a walk holds one of these per
-/// level and per directory read ahead.
+/// A directory and those above it, up to the root. Siblings share what is above them, so that a walk holds one of these
+/// per level and per directory read ahead.
 #[derive(Debug)]
 pub(crate) struct Chain {
     identity: Identity,

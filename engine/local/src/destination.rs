@@ -11,7 +11,8 @@ use crate::{LocalError, SpecialKind};
 pub enum Destination {
     /// `/dev/null`, by whatever name.
     Null,
-    /// A file, a directory, or a name that is free. Where the argument is a symbolic link to a file, the file: the link stays.
+    /// A file, a directory, or a name that is free. Where the argument is a symbolic link to a file, the file: the link
+    /// stays.
     Path(PathBuf),
 }
 
@@ -25,8 +26,8 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// [`LocalError::NotAPlace`]: a pipe, socket or device, or a descriptor of this process (`/dev/stdout`, `/dev/fd/3`),
-    /// which would be replaced by a file.
+    /// [`LocalError::NotAPlace`]: a pipe, socket or device, or a descriptor of this process (`/dev/stdout`,
+    /// `/dev/fd/3`), which would be replaced by a file.
     pub fn resolve(path: &Path) -> Result<Self, LocalError> {
         let given = || Ok(Self::Path(path.to_owned()));
         // What ends in a slash is a directory, or will be one.

@@ -115,8 +115,8 @@ pub enum LocalError {
         /// Socket, pipe, device and so on, for the message.
         kind: SpecialKind,
     },
-    /// The destination is a socket, pipe, device or open descriptor, which would be replaced by a file. Write to it through
-    /// stdout.
+    /// The destination is a socket, pipe, device or open descriptor, which would be replaced by a file. Write to it
+    /// through stdout.
     #[error(
         "{}: is {kind}, and files are written to directories; to write one blob to it: azuring copy URL - > {}",
         Shown(path),
@@ -134,8 +134,8 @@ pub enum LocalError {
         /// The link, not its target.
         path: PathBuf,
     },
-    /// Something other than a directory stands where a download needs a directory. Two blobs, `a` and `a/b`, cannot both
-    /// be files; rename one, or the file that was there before.
+    /// Something other than a directory stands where a download needs a directory. Two blobs, `a` and `a/b`, cannot
+    /// both be files; rename one, or the file that was there before.
     #[error("{}: a file is where a directory is needed (rename it, or the blob below it)", Shown(path))]
     FileInTheWay {
         /// The file that already exists.

@@ -10,8 +10,8 @@ pub enum SymlinkMode {
     /// They are skipped.
     #[default]
     Skip,
-    /// They are what they lead to. A link to nothing is a problem; one to a directory that it is in, or to itself, is skipped.
-    /// What several links lead to comes several times.
+    /// They are what they lead to. A link to nothing is a problem; one to a directory that it is in, or to itself, is
+    /// skipped. What several links lead to comes several times.
     Follow,
     /// They are given out as links.
     Preserve,
@@ -58,7 +58,8 @@ pub enum Found {
     },
     /// A symbolic link, with [`SymlinkMode::Preserve`].
     Symlink(RelPath),
-    /// A directory that is entered, before what is in it; with [`crate::Walk::directories`]. The root is not among them.
+    /// A directory that is entered, before what is in it; with [`crate::Walk::directories`]. The root is not among
+    /// them.
     Directory(RelPath),
     /// A socket, pipe or device, with [`crate::Walk::specials`].
     Special {

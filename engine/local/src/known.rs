@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Directories that are held open, shared by all lanes. A hit takes a read lock, so hits do not wait for each other; which
-/// directory goes when another comes is decided by second chance (CLOCK): one that was not asked for since the hand passed.
+/// Directories that are held open, shared by all lanes. A hit takes a read lock, so hits do not wait for each other;
+/// which directory goes when another comes is decided by second chance (CLOCK): one that was not asked for since the
+/// hand passed.
 #[derive(Debug)]
 pub(crate) struct Known {
     capacity: usize,

@@ -14,8 +14,8 @@
 //!        a directory that nobody has read ahead is read by the consumer itself: no wake-up
 //! ```
 //!
-//! A download asks a [`TargetTree`] for the directory of each file: made when it is needed, entered name by name without
-//! following a link, and held open for the files that come next.
+//! A download asks a [`TargetTree`] for the directory of each file: made when it is needed, entered name by name
+//! without following a link, and held open for the files that come next.
 //!
 //! # Invariants
 //!
@@ -23,15 +23,17 @@
 //!   `a-b`, `a.txt`, `a/x`, `a0` come in this order. The order does not depend on threads or timing.
 //! * Every name that was in a directory for the whole of its reading comes exactly once: as a file, as
 //!   skipped, or as a directory that is entered. What could not be read is a [`Found::Problem`], never silence.
-//! * Below the root no symbolic link is followed unless [`SymlinkMode::Follow`] asks for it, also when a directory is swapped for one during the walk.
+//! * Below the root no symbolic link is followed unless [`SymlinkMode::Follow`] asks for it, also when a directory is
+//!   swapped for one during the walk.
 //! * Below a target's root no symbolic link is ever followed, and no name leads out of it.
 //! * A walk opens nothing but directories, and each only while it is read: a walk holds one descriptor, and one
 //!   more per thread while it reads.
 //!
 //! # Limits
 //!
-//! Names held in memory: [`walk::NAMES_BUDGET`]. A directory that is larger than its share is sorted in runs on an unlinked
-//! temporary file (in `TMPDIR`) and merged. Directories read ahead: [`walk::LOOK_AHEAD`]. Threads: [`walk::MAX_THREADS`].
+//! Names held in memory: [`walk::NAMES_BUDGET`]. A directory that is larger than its share is sorted in runs on an
+//! unlinked temporary file (in `TMPDIR`) and merged. Directories read ahead: [`walk::LOOK_AHEAD`]. Threads:
+//! [`walk::MAX_THREADS`].
 //!
 //! Directories that a target holds open: [`KNOWN_DIRECTORIES`].
 //!

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-/// Says whether a path segment (the second argument: a name, without `/`) matches, in a directory (its path from the root,
-/// without a final `/`; empty for the root).
+/// Says whether a path segment (the second argument: a name, without `/`) matches, in a directory (its path from the
+/// root, without a final `/`; empty for the root).
 pub type SegmentMatcher = Arc<dyn Fn(&[u8], &[u8]) -> bool + Send + Sync>;
 
 /// Says whether nothing at or below a directory (its path from the root, without a final `/`) is wanted.

@@ -38,7 +38,8 @@ fn open_following(parent: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<
     rustix::fs::openat(parent, path, flags.difference(OFlags::NOFOLLOW), Mode::empty())
 }
 
-/// Opens `path` (not empty, at most [`MAX_PATH`] bytes) without following any symbolic link in it. Flags must have [`DIRECTORY`].
+/// Opens `path` (not empty, at most [`MAX_PATH`] bytes) without following any symbolic link in it. Flags must have
+/// [`DIRECTORY`].
 pub(crate) fn open_path(parent: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     match rustix::fs::openat2(parent, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         // Kernels before 5.6, and sandboxes that do not know the call (Docker's older profiles answer EPERM).

@@ -69,8 +69,8 @@ pub fn set_times(file: impl AsFd, atime_ns: Option<i128>, mtime_ns: Option<i128>
     }
 }
 
-/// Gives an open file or directory (not `O_PATH`) the owner, the permissions and the times that are known, in this order: a change
-/// of owner takes set-user and set-group away.
+/// Gives an open file or directory (not `O_PATH`) the owner, the permissions and the times that are known, in this
+/// order: a change of owner takes set-user and set-group away.
 ///
 /// # Errors
 ///

@@ -28,8 +28,8 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// A new file, without a name, mode 0600: in the system's directory for temporary files, unless that lies in memory,
-    /// which is what a sort file is to spare; then in `/var/tmp`.
+    /// A new file, without a name, mode 0600: in the system's directory for temporary files, unless that lies in
+    /// memory, which is what a sort file is to spare; then in `/var/tmp`.
     pub(crate) fn new() -> io::Result<Self> {
         let file = file_in(&[&std::env::temp_dir(), Path::new(ON_DISK)])?;
         Ok(Self { file, bounds: vec![0] })
@@ -70,7 +70,8 @@ impl Runs {
 /// Where files that are temporary and large belong (`hier(7)`).
 const ON_DISK: &str = "/var/tmp";
 
-/// A file without a name in the first of these directories that is on a disk; where none is, in the first that takes one.
+/// A file without a name in the first of these directories that is on a disk; where none is, in the first that takes
+/// one.
 fn file_in(directories: &[&Path]) -> io::Result<File> {
     let (mut in_memory, mut refused) = (None, None);
     for directory in directories {

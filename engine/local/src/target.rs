@@ -1,9 +1,9 @@
 //! The destination of a download: directories that are made when they are needed, and never through a symbolic link.
 //!
 //! The root is what the user named, and links in its path are followed. Below it every directory is opened from the one
-//! above it by a single name with `O_NOFOLLOW`. A [`LocalName`] has no `..`, so nothing can lead out of the root, whoever
-//! puts links into the tree while the job runs. (`openat2` with `RESOLVE_BENEATH` would open several levels at once; since the
-//! directories above are nearly always known, it would save nothing.)
+//! above it by a single name with `O_NOFOLLOW`. A [`LocalName`] has no `..`, so nothing can lead out of the root,
+//! whoever puts links into the tree while the job runs. (`openat2` with `RESOLVE_BENEATH` would open several levels at
+//! once; since the directories above are nearly always known, it would save nothing.)
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -22,8 +22,8 @@ use crate::known::Known;
 use crate::open::DIRECTORY;
 use crate::posix::{set_posix, set_posix_of_link};
 
-/// Most directories that a [`TargetTree`] holds open unless told otherwise, each a descriptor. A job counts them among those it
-/// needs: 1,024 is also the usual soft limit of a process.
+/// Most directories that a [`TargetTree`] holds open unless told otherwise, each a descriptor. A job counts them among
+/// those it needs: 1,024 is also the usual soft limit of a process.
 pub const KNOWN_DIRECTORIES: usize = 1_024;
 
 /// Of so many descriptors for directories one watches a file system below the root, and so many do at most. Of what is
@@ -72,8 +72,9 @@ pub struct TargetTree {
 struct Watch {
     device: u64,
     path: PathBuf,
-    /// A directory of it, opened before anything is written: the file system tells it of every error of writing back since
-    /// then, whoever else was told (`errseq_t` in Linux). `None`: it may not be read, or there are too many file systems.
+    /// A directory of it, opened before anything is written: the file system tells it of every error of writing back
+    /// since then, whoever else was told (`errseq_t` in Linux). `None`: it may not be read, or there are too many file
+    /// systems.
     directory: Option<Arc<OwnedFd>>,
 }
 
@@ -111,7 +112,8 @@ impl TargetTree {
         Ok(this.holding(KNOWN_DIRECTORIES))
     }
 
-    /// Holds at most `directories` open (at least one, beside the root, which is held twice), where descriptors are scarce.
+    /// Holds at most `directories` open (at least one, beside the root, which is held twice), where descriptors are
+    /// scarce.
     #[must_use]
     pub fn holding(mut self, directories: usize) -> Self {
         let below = (directories / DIRECTORIES_A_WATCH).min(WATCHES_BELOW);
@@ -121,8 +123,8 @@ impl TargetTree {
     }
 
     /// Waits until the file systems that were written to, the root's and those that are mounted below it, have written
-    /// everything back that was written before. `false`: one of them cannot be asked, since its directory may not be read.
-    /// Blocks.
+    /// everything back that was written before. `false`: one of them cannot be asked, since its directory may not be
+    /// read. Blocks.
     ///
     /// # Errors
     ///
@@ -172,8 +174,8 @@ impl TargetTree {
         }
     }
 
-    /// Whether `name` cannot be made because the user may not make anything in the root, nor in a directory that is there
-    /// already. A directory below it that may not be written concerns its own files alone.
+    /// Whether `name` cannot be made because the user may not make anything in the root, nor in a directory that is
+    /// there already. A directory below it that may not be written concerns its own files alone.
     #[must_use]
     pub fn is_root_denied(&self, name: &LocalName) -> bool {
         let top = name.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();
@@ -222,8 +224,8 @@ impl TargetTree {
     ///
     /// # Errors
     ///
-    /// [`LocalError::FileInTheWay`] and [`LocalError::LinkInTheWay`] where a name on the way is no directory; anything the
-    /// file system answers.
+    /// [`LocalError::FileInTheWay`] and [`LocalError::LinkInTheWay`] where a name on the way is no directory; anything
+    /// the file system answers.
     pub fn dir_of(&self, name: &LocalName) -> Result<Arc<OwnedFd>, LocalError> {
         self.made(name.parent())
     }
@@ -237,8 +239,8 @@ impl TargetTree {
         self.made(name.as_bytes())
     }
 
-    /// Puts a directory in the place of `name`, an empty file; what is anything else stays as it is. The caller knows that the
-    /// file is its own.
+    /// Puts a directory in the place of `name`, an empty file; what is anything else stays as it is. The caller knows
+    /// that the file is its own.
     ///
     /// # Errors
     ///
@@ -283,8 +285,8 @@ impl TargetTree {
         }))
     }
 
-    /// Makes `name` a symbolic link with the text `text`, with the owner and times of `properties`. With `replace` it takes the
-    /// place of a file or link in one step, by way of `temporary`, a name of its own in the same directory.
+    /// Makes `name` a symbolic link with the text `text`, with the owner and times of `properties`. With `replace` it
+    /// takes the place of a file or link in one step, by way of `temporary`, a name of its own in the same directory.
     ///
     /// # Errors
     ///
@@ -319,8 +321,8 @@ impl TargetTree {
         })
     }
 
-    /// Gives the directory `name`, which exists, its owner, permissions and times. To be called after everything in it was
-    /// made, which changes its times.
+    /// Gives the directory `name`, which exists, its owner, permissions and times. To be called after everything in it
+    /// was made, which changes its times.
     ///
     /// # Errors
     ///
@@ -342,7 +344,8 @@ impl TargetTree {
         self.enter(path, true)?.ok_or_else(missing)
     }
 
-    /// Goes down to `path` from the nearest directory above it that is known. `None`: it is missing, and was not to be made.
+    /// Goes down to `path` from the nearest directory above it that is known. `None`: it is missing, and was not to be
+    /// made.
     fn enter(&self, path: &[u8], make: bool) -> Result<Option<Arc<OwnedFd>>, LocalError> {
         let mut end = path.len();
         let mut at = loop {

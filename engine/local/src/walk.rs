@@ -83,8 +83,8 @@ impl Walk {
         self
     }
 
-    /// Threads that read ahead: 0 (the consumer does everything) to [`MAX_THREADS`]. They start when there is something to
-    /// read ahead.
+    /// Threads that read ahead: 0 (the consumer does everything) to [`MAX_THREADS`]. They start when there is something
+    /// to read ahead.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.min(MAX_THREADS);

@@ -47,8 +47,8 @@ impl BlobType {
         text.split(';').map(str::trim).filter(|word| !word.is_empty()).map(Self::parse).collect()
     }
 
-    /// The type that AzCopy's `Detect` gives a local file: [`BlobType::Page`] for the extensions `.vhd` and `.vhdx` in any case
-    /// (`inferBlobType` in its `ste/xfer.go`), else [`BlobType::Block`].
+    /// The type that AzCopy's `Detect` gives a local file: [`BlobType::Page`] for the extensions `.vhd` and `.vhdx` in
+    /// any case (`inferBlobType` in its `ste/xfer.go`), else [`BlobType::Block`].
     #[must_use]
     pub fn detect(name: &[u8]) -> Self {
         let file_name = name.rsplit(|&b| b == b'/').next().unwrap_or(name);

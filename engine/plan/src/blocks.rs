@@ -137,8 +137,8 @@ const RAW_LEN: usize = 36;
 /// Marks the ids this program made, and the version of their layout.
 const PREFIX: &[u8; 8] = b"azuring2";
 
-/// The id of one block: always [`BlockId::LEN`] characters of base64, the same for the same content and block, so that a
-/// resumed job recognises the blocks it has already sent.
+/// The id of one block: always [`BlockId::LEN`] characters of base64, the same for the same content and block, so that
+/// a resumed job recognises the blocks it has already sent.
 ///
 /// The service wants all ids of one blob to have the same length and at most 64 bytes before encoding. The layout
 /// follows AzCopy's (36 bytes, 48 characters: a prefix, 16 bytes, then numbers), with the number in binary, since
@@ -157,9 +157,9 @@ const SHORTEST_RAW_LEN: usize = 12;
 /// The longest id that the service takes, in raw bytes.
 const LONGEST_RAW_LEN: usize = 64;
 
-/// The id of one block as another program's blocks want it: all blocks under a name, also those that nobody has committed,
-/// have ids of one length. `raw_len` is that length before it is encoded; `None`: too short to tell contents apart, or
-/// longer than the service takes.
+/// The id of one block as another program's blocks want it: all blocks under a name, also those that nobody has
+/// committed, have ids of one length. `raw_len` is that length before it is encoded; `None`: too short to tell contents
+/// apart, or longer than the service takes.
 ///
 /// Longer ids than this program's own begin like them; shorter ones are the beginning of `content` alone. The number
 /// stands at the end of all.

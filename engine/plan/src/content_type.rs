@@ -8,8 +8,8 @@
 //!    written first, then in lower case.
 //! 3. [`sniff`] on the first 512 bytes, again without parameters: `text/plain`, not `text/plain; charset=utf-8`.
 //!
-//! Compared with AzCopy 10.32.2 on a host with a shared MIME database: 85 names and 50 contents, the same types. The fallback
-//! to `mime.types` follows the documentation of Go's `mime` package and was not compared.
+//! Compared with AzCopy 10.32.2 on a host with a shared MIME database: 85 names and 50 contents, the same types. The
+//! fallback to `mime.types` follows the documentation of Go's `mime` package and was not compared.
 //!
 //! The caller reads the files and passes their text. An option that sets the type comes before all of this.
 

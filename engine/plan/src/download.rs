@@ -13,8 +13,8 @@
 //! # What can be a local name
 //!
 //! Blob names are anybody's text, so a [`LocalName`] is made of segments that cannot lead anywhere else: joined to any
-//! directory it stays below it. Names that the local file system cannot hold are refused, not changed,
-//! with one exception that is AzCopy's: empty segments disappear (`/a//b` becomes `a/b`), since no file system has them.
+//! directory it stays below it. Names that the local file system cannot hold are refused, not changed, with one
+//! exception that is AzCopy's: empty segments disappear (`/a//b` becomes `a/b`), since no file system has them.
 
 use std::borrow::Cow;
 
@@ -163,8 +163,8 @@ impl DownloadNaming {
     ///
     /// # Errors
     ///
-    /// [`PlanError::DirectoryNotRecursive`]; [`PlanError::Name`] where the one blob, or the directory that would hold everything,
-    /// has no local name.
+    /// [`PlanError::DirectoryNotRecursive`]; [`PlanError::Name`] where the one blob, or the directory that would hold
+    /// everything, has no local name.
     pub fn new(
         source: RemoteShape<'_>,
         destination: LocalDestination<'_>,

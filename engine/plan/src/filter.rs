@@ -1,7 +1,7 @@
 //! Which objects of a source take part: AzCopy's `--include-*` and `--exclude-*`.
 //!
-//! Several items of one flag are separated by `;`; empty items are nothing. All kinds of `--include-*` that are given must
-//! agree, of one kind one item is enough, and any `--exclude-*` wins.
+//! Several items of one flag are separated by `;`; empty items are nothing. All kinds of `--include-*` that are given
+//! must agree, of one kind one item is enough, and any `--exclude-*` wins.
 //!
 //! | flag | an item is | looked at |
 //! |---|---|---|
@@ -135,8 +135,8 @@ impl Filter {
         })
     }
 
-    /// The same for names of blobs, of which paths are taken to the letter: `a//b` is not `a/b` there, and `/a` not `a`. One
-    /// slash at the end says that a directory is meant.
+    /// The same for names of blobs, of which paths are taken to the letter: `a//b` is not `a/b` there, and `/a` not
+    /// `a`. One slash at the end says that a directory is meant.
     #[must_use]
     pub fn of_blobs(mut self) -> Self {
         self.include_paths = self.include_letters.clone();
@@ -150,8 +150,8 @@ impl Filter {
         self.passes_all_names() && !self.needs_mtime() && self.exclude_blob_types.is_empty()
     }
 
-    /// Whether something is asked that only files have: a pattern for names of files, or a type of blob. Then directories
-    /// themselves, and the stubs that stand for them, take no part: AzCopy's rule.
+    /// Whether something is asked that only files have: a pattern for names of files, or a type of blob. Then
+    /// directories themselves, and the stubs that stand for them, take no part: AzCopy's rule.
     #[must_use]
     pub fn is_for_files(&self) -> bool {
         !self.include_patterns.is_empty()
@@ -171,8 +171,8 @@ impl Filter {
         self.needs_mtime() || !self.exclude_blob_types.is_empty()
     }
 
-    /// Whether the object at `rel` takes part. Where a time is asked for ([`Filter::needs_mtime`]), one that is not known
-    /// does not pass; use [`Filter::passes_name`] before it is known.
+    /// Whether the object at `rel` takes part. Where a time is asked for ([`Filter::needs_mtime`]), one that is not
+    /// known does not pass; use [`Filter::passes_name`] before it is known.
     #[must_use]
     pub fn passes(&self, rel: &[u8], mtime_ns: Option<i128>) -> bool {
         self.passes_time(mtime_ns) && self.passes_name(rel)
@@ -219,8 +219,8 @@ impl Filter {
         !found(&self.exclude_regexes) && (self.include_regexes.is_empty() || found(&self.include_regexes))
     }
 
-    /// Whether nothing at or below the directory `dir_rel` can pass, so that it need not be opened: it is excluded by its path,
-    /// or lies outside every included path. The source itself (an empty path) is never pruned.
+    /// Whether nothing at or below the directory `dir_rel` can pass, so that it need not be opened: it is excluded by
+    /// its path, or lies outside every included path. The source itself (an empty path) is never pruned.
     #[must_use]
     pub fn prunes(&self, dir_rel: &[u8]) -> bool {
         if dir_rel.is_empty() {
@@ -232,8 +232,8 @@ impl Filter {
         outside || self.exclude_paths.covers(dir_rel)
     }
 
-    /// The included paths, if there are any: sorted by bytes. With `recursive` none is below another; otherwise what is below a
-    /// directory is not covered by it, and all are given.
+    /// The included paths, if there are any: sorted by bytes. With `recursive` none is below another; otherwise what is
+    /// below a directory is not covered by it, and all are given.
     #[must_use]
     pub fn include_paths(&self, recursive: bool) -> Option<&[Vec<u8>]> {
         let paths = if recursive { &self.include_paths.outermost } else { &self.include_paths.all };

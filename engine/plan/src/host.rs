@@ -19,8 +19,8 @@ const SUFFIXES: [(&str, Location); 3] = [
     ("storage.cloud.google.com", Location::Gcp),
 ];
 
-/// Names of this machine, and what is below them: what answers there is an emulator or a gateway. Container engines have
-/// names of their own for it.
+/// Names of this machine, and what is below them: what answers there is an emulator or a gateway. Container engines
+/// have names of their own for it.
 const EMULATORS: [&str; 3] = ["localhost", "host.docker.internal", "host.containers.internal"];
 
 /// The domains of the storage service in all clouds; the public one first.
@@ -62,9 +62,9 @@ pub fn bucket_of(host: &str) -> Option<&str> {
     service.and_then(|(at, _)| host[..at].strip_suffix('.')).filter(|bucket| !bucket.is_empty())
 }
 
-/// Whether it is told by its name alone that no service of Azure's is there: an address, a name without a dot (a container
-/// on a private network), a name of this machine. An emulator keeps every name as it is; the service does not, under
-/// whatever domain it is reached.
+/// Whether it is told by its name alone that no service of Azure's is there: an address, a name without a dot (a
+/// container on a private network), a name of this machine. An emulator keeps every name as it is; the service does
+/// not, under whatever domain it is reached.
 #[must_use]
 pub fn is_emulator(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok()

@@ -19,9 +19,9 @@
 //!   stat ◄──► posix::PosixProperties ◄──► metadata
 //! ```
 //!
-//! What the user writes is read in [`place`], [`date`], [`list_of_files`], [`metadata`], [`tags`] and [`blob_type`]. Three tables
-//! say what there is: [`host`] (which host is which service), [`pairs`] (from where to where, and what is done),
-//! [`flags`] (which flag means something for which pair).
+//! What the user writes is read in [`place`], [`date`], [`list_of_files`], [`metadata`], [`tags`] and [`blob_type`].
+//! Three tables say what there is: [`host`] (which host is which service), [`pairs`] (from where to where, and what is
+//! done), [`flags`] (which flag means something for which pair).
 //!
 //! # Invariants
 //!

@@ -1,10 +1,11 @@
 //! `--list-of-files`: one relative path per line, as it is called (not percent-encoded), a file or a directory.
 //!
 //! Lines end in LF or CRLF; a byte order mark at the start and empty lines are nothing; `./` at the start, as `find`
-//! writes it, is dropped. No comments, and spaces and quotes belong to the name. A path may end in `/`: it is a directory's.
+//! writes it, is dropped. No comments, and spaces and quotes belong to the name. A path may end in `/`: it is a
+//! directory's.
 //!
-//! A list whose first line ends in a zero byte (`find -print0`) has all its lines end so; they may hold line feeds. UTF-16 is
-//! read where a byte order mark says so, as Windows writes it; without one it is told.
+//! A list whose first line ends in a zero byte (`find -print0`) has all its lines end so; they may hold line feeds.
+//! UTF-16 is read where a byte order mark says so, as Windows writes it; without one it is told.
 
 use crate::PlanError;
 use crate::name::escape;
@@ -169,7 +170,8 @@ impl ListOfFiles {
         Ok(())
     }
 
-    /// The first line so far that begins and ends with a quote, which is a part of the name here, and may not be meant so.
+    /// The first line so far that begins and ends with a quote, which is a part of the name here, and may not be meant
+    /// so.
     #[must_use]
     pub fn quoted_line(&self) -> Option<u64> {
         self.quoted

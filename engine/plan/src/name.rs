@@ -122,11 +122,12 @@ pub fn check(name: &str) -> Result<(), NameError> {
 ///
 /// By public reports (not tried on an account), two legal names are changed without an error: a `\` becomes `/` (the
 /// service rebuilds the path that way also from `%5C`, as the Azure SDKs for JavaScript and Python note where they sign
-/// names), and dots at the end are dropped (reported for several SDKs and confirmed by signatures that the service expects
-/// without them). Both are what .NET's `Uri` does to paths of http (`CanonicalizeAsFilePath`), and that drops the dots of
-/// every segment; the documentation agrees ("No path segments should end with a dot"). Such a file can silently
-/// take the place of another, `a\b` that of `a/b`. [`check`] accepts them, since gateways and test servers keep some of them as they are;
-/// whoever sends to the service itself should refuse, or at least say, when this is not `name`.
+/// names), and dots at the end are dropped (reported for several SDKs and confirmed by signatures that the service
+/// expects without them). Both are what .NET's `Uri` does to paths of http (`CanonicalizeAsFilePath`), and that drops
+/// the dots of every segment; the documentation agrees ("No path segments should end with a dot"). Such a file can
+/// silently take the place of another, `a\b` that of `a/b`. [`check`] accepts them, since gateways and test servers
+/// keep some of them as they are; whoever sends to the service itself should refuse, or at least say, when this is not
+/// `name`.
 #[must_use]
 pub fn stored_as(name: &str) -> Cow<'_, str> {
     if is_kept(name.as_bytes()) {
@@ -141,8 +142,8 @@ pub fn stored_as(name: &str) -> Cow<'_, str> {
     Cow::Owned(stored.split('/').map(without_dots).collect::<Vec<_>>().join("/"))
 }
 
-/// [`stored_as`] of a name that is percent-encoded; `None`: the service keeps it. Every request asks, so what most names are
-/// is told in one pass, without decoding them.
+/// [`stored_as`] of a name that is percent-encoded; `None`: the service keeps it. Every request asks, so what most
+/// names are is told in one pass, without decoding them.
 #[must_use]
 pub fn encoded_stored_as(encoded: &str) -> Option<String> {
     let bytes = encoded.as_bytes();
@@ -198,9 +199,9 @@ pub fn escape(name: &[u8]) -> String {
     out
 }
 
-/// Whether a character does something to a terminal instead of being shown: control characters (C0, DEL, C1), separators
-/// of lines, and those that turn the direction of other text round. Marks of direction that only concern themselves, which
-/// names in Hebrew or Arabic may have, do not count.
+/// Whether a character does something to a terminal instead of being shown: control characters (C0, DEL, C1),
+/// separators of lines, and those that turn the direction of other text round. Marks of direction that only concern
+/// themselves, which names in Hebrew or Arabic may have, do not count.
 #[must_use]
 pub fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -6,10 +6,10 @@
 //! | [`OrderKey::Utf16`] | Blob storage with a flat namespace, Azurite | characters beyond U+FFFF come before U+E000 to U+FFFF |
 //! | [`OrderKey::Tree`] | Blob storage with a hierarchical namespace | the same, and `/` comes before every other character |
 //!
-//! Microsoft documents "lexicographic" and no more. Measured on accounts: one blob for every Unicode character comes back
-//! in the order of UTF-16 code units (blobfile's issue 238); `A, A/b, A-B` with a hierarchical namespace and `A, A-B, A/b`
-//! without (azure-sdk-for-go's issue 24210). Nothing in azuring takes one of them for granted: a listing is held
-//! against all three ([`Rising`]).
+//! Microsoft documents "lexicographic" and no more. Measured on accounts: one blob for every Unicode character comes
+//! back in the order of UTF-16 code units (blobfile's issue 238); `A, A/b, A-B` with a hierarchical namespace and
+//! `A, A-B, A/b` without (azure-sdk-for-go's issue 24210). Nothing in azuring takes one of them for granted: a listing
+//! is held against all three ([`Rising`]).
 
 use std::cmp::Ordering;
 
@@ -34,9 +34,9 @@ impl OrderKey {
         }
     }
 
-    /// The place of a byte among those that may stand at the same place of two names. Of UTF-8's lead bytes, those of U+E000
-    /// to U+FFFF (0xEE and 0xEF) come behind those of the characters that UTF-16 writes as surrogates (0xF0 to 0xF4); they
-    /// are never continuation bytes.
+    /// The place of a byte among those that may stand at the same place of two names. Of UTF-8's lead bytes, those of
+    /// U+E000 to U+FFFF (0xEE and 0xEF) come behind those of the characters that UTF-16 writes as surrogates (0xF0 to
+    /// 0xF4); they are never continuation bytes.
     fn rank(self, byte: u8) -> u16 {
         match (self, byte) {
             (Self::Tree, b'/') => 0,

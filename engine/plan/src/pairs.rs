@@ -1,7 +1,8 @@
 //! The pair table: from where, to where, what is done, whether this version does it, and which flags mean something.
 //!
-//! One row for each pair that AzCopy has a name for (`--from-to`, `common/fe-ste-models.go`), and one for each command that
-//! has one place. Command lines, checks, help and the compatibility ledger read it; a service that is added is a few rows.
+//! One row for each pair that AzCopy has a name for (`--from-to`, `common/fe-ste-models.go`), and one for each command
+//! that has one place. Command lines, checks, help and the compatibility ledger read it; a service that is added is a
+//! few rows.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Places as people write them: a local path, a pipe, or something at a service.
 //!
-//! The service is told by the host ([`crate::host`]) or by the user (`--from-to`), once, when the place is read. Nobody looks at a
-//! host again to find out what it might be.
+//! The service is told by the host ([`crate::host`]) or by the user (`--from-to`), once, when the place is read. Nobody
+//! looks at a host again to find out what it might be.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -33,8 +33,8 @@ pub enum Place {
     Remote(Remote),
 }
 
-/// An account, a container or bucket, or something in one, at a service. It knows no secret: of the query only the snapshot
-/// or version is kept.
+/// An account, a container or bucket, or something in one, at a service. It knows no secret: of the query only the
+/// snapshot or version is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
     service: Location,
@@ -92,9 +92,9 @@ pub enum PlaceError {
 impl Location {
     /// What a source or destination argument is, as far as its shape tells.
     ///
-    /// An `http://` or `https://` URL is told by its host ([`crate::host::service_of`]). A host that tells nothing is a Blob
-    /// endpoint: an emulator, a gateway, a custom domain (AzCopy asks for `--from-to` there). `-` is a pipe; anything else
-    /// is a local path.
+    /// An `http://` or `https://` URL is told by its host ([`crate::host::service_of`]). A host that tells nothing is a
+    /// Blob endpoint: an emulator, a gateway, a custom domain (AzCopy asks for `--from-to` there). `-` is a pipe;
+    /// anything else is a local path.
     #[must_use]
     pub fn of(argument: &str) -> Self {
         match http_host(argument) {
@@ -143,8 +143,8 @@ impl Place {
 }
 
 impl Remote {
-    /// Reads a URL, and gives what else stands in its query: a SAS, perhaps. `service` is what the user says; without it the
-    /// host tells, and Blob storage is what a host is that tells nothing.
+    /// Reads a URL, and gives what else stands in its query: a SAS, perhaps. `service` is what the user says; without
+    /// it the host tells, and Blob storage is what a host is that tells nothing.
     ///
     /// The account stands in the path when the host is known to be an emulator's, or when the first segment is the
     /// emulator's account; otherwise it is the first label of a host that has the service's name.
@@ -363,8 +363,8 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), &'static str>
     Ok((host.to_ascii_lowercase(), port))
 }
 
-/// The host of an http(s) URL in lower case, without user, port and brackets. It need not be a valid one: whoever reads the
-/// place says so.
+/// The host of an http(s) URL in lower case, without user, port and brackets. It need not be a valid one: whoever reads
+/// the place says so.
 fn http_host(argument: &str) -> Option<String> {
     let (scheme, rest) = argument.split_once("://")?;
     if !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")) {

@@ -10,8 +10,9 @@
 //! | statx | `linux_statx_mask`, `linux_attribute`, `linux_attribute_mask` | decimal | the same |
 //! | type | `hdi_isfolder`, `is_symlink`, `is_fifo`, `is_socket`, `is_block_dev`, `is_char_dev` | `true` | the same |
 //!
-//! AzCopy tests the type's bits one by one, so that it marks a symbolic link also as a character device and a socket also as a
-//! folder. Only the true type is written here; where several are read, the one that cannot come from that fault counts.
+//! AzCopy tests the type's bits one by one, so that it marks a symbolic link also as a character device and a socket
+//! also as a folder. Only the true type is written here; where several are read, the one that cannot come from that
+//! fault counts.
 
 use crate::date::{Bound, date_and_time, parse as parse_date, split_seconds};
 use crate::name::escape;
@@ -62,8 +63,8 @@ impl PosixType {
         (Self::File, 0o100_000, ""),
     ];
 
-    /// Whether metadata of this name, in whatever case, say what a file is, or whose and since when: the rest of a blob's metadata
-    /// decides nothing of its file.
+    /// Whether metadata of this name, in whatever case, say what a file is, or whose and since when: the rest of a
+    /// blob's metadata decides nothing of its file.
     #[must_use]
     pub fn is_told_by(key: &str) -> bool {
         const OTHERS: [&str; 4] = ["permissions", "owner", "group", "modtime"];
@@ -284,8 +285,8 @@ fn digits(text: &str) -> Option<&str> {
     (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then_some(text)
 }
 
-/// A signed count of ns. 64 bits of them, which AzCopy takes, end in 2262; file systems go on (ext4 to 2446, XFS to 2486,
-/// tmpfs and btrfs for longer than the sun): as many seconds as the kernel takes.
+/// A signed count of ns. 64 bits of them, which AzCopy takes, end in 2262; file systems go on (ext4 to 2446, XFS to
+/// 2486, tmpfs and btrfs for longer than the sun): as many seconds as the kernel takes.
 fn nanoseconds(text: &str) -> Option<i128> {
     const LIMIT_NS: i128 = i64::MAX as i128 * 1_000_000_000;
     digits(text.strip_prefix('-').unwrap_or(text))?;

@@ -1,8 +1,8 @@
 //! What a local source argument means: a literal path, the contents of a directory, or a pattern.
 //!
-//! Names that exist win, segment by segment: with a directory `[2024]` there, `[2024]/*.txt` means the text files in it and
-//! not those of `2`, though `[2024]` is a pattern too. One thing goes before that: `dir/*` is always what `dir` holds, also where
-//! one of its files is called `*`, as in AzCopy.
+//! Names that exist win, segment by segment: with a directory `[2024]` there, `[2024]/*.txt` means the text files in it
+//! and not those of `2`, though `[2024]` is a pattern too. One thing goes before that: `dir/*` is always what `dir`
+//! holds, also where one of its files is called `*`, as in AzCopy.
 
 use crate::PlanError;
 use crate::name::escape;

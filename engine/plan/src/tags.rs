@@ -17,8 +17,8 @@ const LENGTHS: &str =
 /// Unreserved characters only.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Reads `key=value&key2=value2`, percent-encoded, `+` being a space. Of a key given twice the last value counts, in the place
-/// of the first. An empty text has no tags. (`clear`, which means "remove them", is for the caller.)
+/// Reads `key=value&key2=value2`, percent-encoded, `+` being a space. Of a key given twice the last value counts, in
+/// the place of the first. An empty text has no tags. (`clear`, which means "remove them", is for the caller.)
 ///
 /// # Errors
 ///

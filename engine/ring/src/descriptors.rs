@@ -16,14 +16,14 @@ const UNKNOWN_OPEN: u64 = 64;
 /// Set when nobody may raise the limit.
 static KEEPS: AtomicBool = AtomicBool::new(false);
 
-/// Leaves the process's limit of open files (`RLIMIT_NOFILE`) as it is from now on, for jobs, commands and logins. What needs
-/// more descriptors than there are is cut down to them.
+/// Leaves the process's limit of open files (`RLIMIT_NOFILE`) as it is from now on, for jobs, commands and logins. What
+/// needs more descriptors than there are is cut down to them.
 pub fn keep_descriptor_limit() {
     KEEPS.store(true, Ordering::SeqCst);
 }
 
-/// How many descriptors this process can open beside those it has. The soft limit is raised so that they are `wanted`, as
-/// far as the hard limit allows; they may be more.
+/// How many descriptors this process can open beside those it has. The soft limit is raised so that they are `wanted`,
+/// as far as the hard limit allows; they may be more.
 pub fn free_descriptors(wanted: u64) -> u64 {
     let open = match std::fs::read_dir("/proc/self/fd") {
         // Without the one that this reading takes.

@@ -69,7 +69,8 @@ impl AsFd for SourceDir {
 pub struct Names {
     /// The directory.
     pub dir: SourceDir,
-    /// The temporary name, the caller's alone: a file that has it was left by a process that was killed, and is removed.
+    /// The temporary name, the caller's alone: a file that has it was left by a process that was killed, and is
+    /// removed.
     pub temporary: CString,
     /// The name it gets when it is complete.
     pub name: CString,

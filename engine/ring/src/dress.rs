@@ -25,8 +25,8 @@ const ACL_BYTES: usize = 4096;
 /// Which permissions a file gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permissions {
-    /// As any program that writes it: those of the file that it takes the place of; of a new one what the default ACL of
-    /// its directory says, or else the bits that the umask leaves, which are given here.
+    /// As any program that writes it: those of the file that it takes the place of; of a new one what the default ACL
+    /// of its directory says, or else the bits that the umask leaves, which are given here.
     Usual(u32),
     /// These bits.
     Exact(u32),
@@ -48,8 +48,8 @@ pub struct Finish {
     pub owner: Option<(u32, u32)>,
     /// Times of access and modification, nanoseconds since 1970.
     pub times_ns: Option<(i128, i128)>,
-    /// Whether it takes the place of a file or symbolic link of the same name; anything else there is [`InTheWay`](crate::InTheWay).
-    /// Otherwise there being one is `AlreadyExists`.
+    /// Whether it takes the place of a file or symbolic link of the same name; anything else there is
+    /// [`InTheWay`](crate::InTheWay). Otherwise there being one is `AlreadyExists`.
     pub replace: bool,
 }
 

@@ -36,8 +36,8 @@ pub struct OpenFile {
     pub meta: FileMeta,
 }
 
-/// A file whose length is said to be 0 and that has content, as in `/proc` and on some FUSE file systems. The inner error
-/// of an [`io::Error`].
+/// A file whose length is said to be 0 and that has content, as in `/proc` and on some FUSE file systems. The inner
+/// error of an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HasContent;
 

@@ -317,8 +317,8 @@ fn anew<T>(names: &Names, make: impl Fn() -> Result<T, Errno>) -> Result<T, Errn
     }
 }
 
-/// Reserves the space, so that a full disk is known at once and blocks can be written in any order at no cost; where the
-/// file system cannot, the length alone.
+/// Reserves the space, so that a full disk is known at once and blocks can be written in any order at no cost; where
+/// the file system cannot, the length alone.
 fn reserve(fd: &OwnedFd, len: u64) -> io::Result<()> {
     if len == 0 {
         return Ok(());

@@ -1,6 +1,7 @@
 //! Files through blocking threads: for kernels and containers where io_uring is missing or forbidden.
 //!
-//! What is in the kernel's caches is taken at once, on the lane's own thread. Otherwise a small file is opened, read and closed in one job of one thread, so it costs one hand-over each way.
+//! What is in the kernel's caches is taken at once, on the lane's own thread. Otherwise a small file is opened, read
+//! and closed in one job of one thread, so it costs one hand-over each way.
 
 use std::ffi::{CStr, CString};
 use std::io;

@@ -1,10 +1,10 @@
 //! Files through io_uring: our own operations on tokio-uring's ring.
 //!
-//! tokio-uring's `File` is not used: its `statx` is always handed to a kernel worker (2 to 7 us), its fixed
-//! buffers are not `Send` and cannot become a request's body. `UnsubmittedOneshot` takes any submission entry,
-//! so OPENAT and READ go to memory of our own pool. They are used for what is not in the kernel's caches; what is
-//! there is taken at once (`openat2` with RESOLVE_CACHED, `preadv2` with RWF_NOWAIT). `fstat(2)` and `close(2)` are plain system calls: on a local
-//! descriptor they cost 0.3 us, less than a trip through the ring.
+//! tokio-uring's `File` is not used: its `statx` is always handed to a kernel worker (2 to 7 us), its fixed buffers are
+//! not `Send` and cannot become a request's body. `UnsubmittedOneshot` takes any submission entry, so OPENAT and READ
+//! go to memory of our own pool. They are used for what is not in the kernel's caches; what is there is taken at once
+//! (`openat2` with RESOLVE_CACHED, `preadv2` with RWF_NOWAIT). `fstat(2)` and `close(2)` are plain system calls: on a
+//! local descriptor they cost 0.3 us, less than a trip through the ring.
 
 use std::ffi::{CStr, CString};
 use std::io;

@@ -26,7 +26,8 @@ use ground::Suite;
 
 pub use report::{Check, Known, Report, Verdict};
 
-/// Holds a store to all checks. Only names below `prefix` are touched; it ends with a slash, and nothing lies there yet.
+/// Holds a store to all checks. Only names below `prefix` are touched; it ends with a slash, and nothing lies there
+/// yet.
 pub async fn run<S: Store>(store: &S, prefix: &str) -> Report {
     let mut suite = Suite::new(store, prefix);
     names::run(&mut suite).await;

@@ -7,10 +7,10 @@ use azuring_plan::order::{OrderKey, Rising};
 
 use crate::listing::{Item, List, Page};
 
-/// Pages without an entry that may follow each other. The service sends some where much was deleted, has expired, or lies
-/// on another of its servers ("may return zero results and a continuation token"); nothing documents how many, and its
-/// own clients follow them for ever. Of 5,000 names each, these would be 500 million in a row of which none is there any
-/// more: whoever has removed 50 million blobs with soft delete still sees what comes behind them.
+/// Pages without an entry that may follow each other. The service sends some where much was deleted, has expired, or
+/// lies on another of its servers ("may return zero results and a continuation token"); nothing documents how many, and
+/// its own clients follow them for ever. Of 5,000 names each, these would be 500 million in a row of which none is
+/// there any more: whoever has removed 50 million blobs with soft delete still sees what comes behind them.
 pub const MAX_EMPTY_PAGES: u32 = 100_000;
 
 /// The way of one listing through its pages. What stands still, goes in circles or leaves its prefix is an error; what

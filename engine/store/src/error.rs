@@ -1,7 +1,7 @@
 //! What a store answers when it says no.
 //!
-//! An error has two halves. [`ErrorKind`] is what *any* store can answer: movers decide by it and by nothing else. [`Said`]
-//! is what *this* store said, in its own words: people read it, and who knows the store may look at its code.
+//! An error has two halves. [`ErrorKind`] is what *any* store can answer: movers decide by it and by nothing else.
+//! [`Said`] is what *this* store said, in its own words: people read it, and who knows the store may look at its code.
 //!
 //! A new kind is added only when a mover does something else for it. Otherwise the words are enough.
 
@@ -91,8 +91,8 @@ impl ErrorKind {
         }
     }
 
-    /// Whether a request that failed so may have been carried out all the same: its answer was lost, or nothing is known
-    /// of it.
+    /// Whether a request that failed so may have been carried out all the same: its answer was lost, or nothing is
+    /// known of it.
     fn leaves_open(self) -> bool {
         matches!(self, Self::Unavailable | Self::Broken | Self::Stalled | Self::NotTheStore)
     }

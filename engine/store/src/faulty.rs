@@ -1,7 +1,7 @@
 //! A double: any store, with faults by a plan.
 //!
-//! A plan is data: which call of which method on which key, and what goes wrong with it. The same plan and the same calls
-//! give the same faults. Nothing here sleeps: what is slow waits at a gate until the test opens it.
+//! A plan is data: which call of which method on which key, and what goes wrong with it. The same plan and the same
+//! calls give the same faults. Nothing here sleeps: what is slow waits at a gate until the test opens it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;

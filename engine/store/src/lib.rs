@@ -1,7 +1,7 @@
 //! # azuring-store: the seam between jobs and services
 //!
-//! **Purpose.** Says what a place that keeps objects is, whoever runs it: how it lists, reads, writes, removes; what it can do,
-//! as data; what it answers when it says no.
+//! **Purpose.** Says what a place that keeps objects is, whoever runs it: how it lists, reads, writes, removes; what it
+//! can do, as data; what it answers when it says no.
 //!
 //! ```text
 //!   movers, scans ──> Store ── list stat read put begin piece pieces commit abort copy_from remove change make
@@ -15,8 +15,8 @@
 //!
 //! **Invariants.**
 //! - One call is one exchange. Nothing is repeated here.
-//! - Everything that a listing gives goes through a [`Course`]: what stands still, goes in circles or leaves its prefix is an
-//!   error.
+//! - Everything that a listing gives goes through a [`Course`]: what stands still, goes in circles or leaves its prefix
+//!   is an error.
 //! - A success was verified by who implements the store; an error that leaves open whether something was done says so
 //!   ([`StoreError::maybe_done`]).
 //!

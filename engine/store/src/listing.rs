@@ -33,8 +33,8 @@ pub struct List<'a> {
     pub marker: Option<&'a str>,
     /// What else to show.
     pub include: Include,
-    /// Entries at most, up to [`MAX_PAGE_ENTRIES`], which is the default too. Of the page no more than its entries is in
-    /// memory: some 0.4 KiB each; with the longest names 3 KiB, and with all metadata 8 KiB more.
+    /// Entries at most, up to [`MAX_PAGE_ENTRIES`], which is the default too. Of the page no more than its entries is
+    /// in memory: some 0.4 KiB each; with the longest names 3 KiB, and with all metadata 8 KiB more.
     pub max_results: Option<u32>,
     /// Properties to read.
     pub wanted: Wanted,

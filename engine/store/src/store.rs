@@ -11,15 +11,16 @@ use crate::which::Which;
 
 /// One container, share, filesystem or bucket, as one lane reaches it.
 ///
-/// **One call is one exchange.** Who calls repeats it, holds the permits and counts. A store knows no files, jobs or retries.
-/// Futures need not be `Send`: they run on the lane's thread. A future that is dropped may or may not have been carried out.
+/// **One call is one exchange.** Who calls repeats it, holds the permits and counts. A store knows no files, jobs or
+/// retries. Futures need not be `Send`: they run on the lane's thread. A future that is dropped may or may not have
+/// been carried out.
 ///
 /// **Keys** are names as people write them, not percent-encoded, `/` between directories.
 ///
-/// **Pieces.** [`begin`](Self::begin) gives a token, and each [`piece`](Self::piece) a receipt: bytes that mean something to
-/// the store alone, empty where it needs none. Both are kept in the job's journal. A piece may be sent again with the same
-/// number and bytes. What `content` stands for in [`Begin`] is always the same bytes: a store whose tokens follow from it
-/// finds the pieces of an earlier run again.
+/// **Pieces.** [`begin`](Self::begin) gives a token, and each [`piece`](Self::piece) a receipt: bytes that mean
+/// something to the store alone, empty where it needs none. Both are kept in the job's journal. A piece may be sent
+/// again with the same number and bytes. What `content` stands for in [`Begin`] is always the same bytes: a store whose
+/// tokens follow from it finds the pieces of an earlier run again.
 ///
 /// The conformance suite (`azuring_store::conformance`, feature `conformance`) says what a store has to do exactly.
 #[expect(async_fn_in_trait, reason = "a lane is one thread: its futures are not sent")]
@@ -67,15 +68,15 @@ pub trait Store {
         put: &Put<'_>,
     ) -> Result<Written, StoreError>;
 
-    /// Gives up an object that was begun, and frees what its pieces take up, as far as the store can do that without harm to
-    /// anybody else's.
+    /// Gives up an object that was begun, and frees what its pieces take up, as far as the store can do that without
+    /// harm to anybody else's.
     async fn abort(&self, key: &str, token: &[u8]) -> Result<(), StoreError>;
 
     /// Copies an object from another place, which the store reads itself.
     async fn copy_from(&self, key: &str, from: &Grant<'_>, put: &Put<'_>) -> Result<Written, StoreError>;
 
-    /// Removes objects, at most [`Traits::remove_batch`]: an answer for each, in their order. The outer error: there are no
-    /// answers, and some may be removed all the same.
+    /// Removes objects, at most [`Traits::remove_batch`]: an answer for each, in their order. The outer error: there
+    /// are no answers, and some may be removed all the same.
     async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError>;
 
     /// Changes what is known of an object, and not its bytes.
@@ -136,8 +137,8 @@ pub struct Put<'a> {
     pub condition: Condition<'a>,
 }
 
-/// What must be true of an existing object so that it is written. [`Conditions`](crate::Conditions) says which of them a
-/// store can do.
+/// What must be true of an existing object so that it is written. [`Conditions`](crate::Conditions) says which of them
+/// a store can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition<'a> {
     /// Nothing: an existing object is replaced.

@@ -133,8 +133,8 @@ pub struct Conditions {
 pub struct Changes {
     /// Metadata, as a whole.
     pub metadata: bool,
-    /// Its tier: all that an object can be put into, from the dearest to keep to the cheapest that is read at once. Empty:
-    /// there are none.
+    /// Its tier: all that an object can be put into, from the dearest to keep to the cheapest that is read at once.
+    /// Empty: there are none.
     pub tiers: &'static [&'static str],
     /// Index tags, as a whole.
     pub tags: bool,

@@ -1,7 +1,7 @@
 //! # azuring-transfer: the engine
 //!
-//! **Purpose.** Runs a job: finds what is to be moved, hands it to the lanes (`azuring-lane`), which move it within fixed
-//! budgets and retry what can be retried, and reports the outcome of every object. What all of them speak of is in
+//! **Purpose.** Runs a job. It finds the objects and hands them to the lanes (`azuring-lane`). These move them within
+//! fixed budgets, and retry what can be retried. It reports the outcome of every object. The words are in
 //! `azuring-job`.
 //!
 //! ```text
@@ -14,14 +14,13 @@
 //!
 //! **Invariants.**
 //! - Every object that was found ends in exactly one [`Outcome`], or is counted as not started when the job stops.
-//! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged. (Page
-//!   and append blobs are visible from their first byte on the service itself: one that fails is removed again, as long
-//!   as nobody else has written to it.)
+//! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged.
+//!   Page and append blobs are the exception: the service shows them from their first byte. One that fails is removed
+//!   again, if nobody else has written to it.
 //! - The pools of all lanes together stay within [`Limits::memory_bytes`]; every queue is bounded.
 //! - No lock and no wake-up of another thread on the path of a small file: work and outcomes travel in batches.
-//!
-//! - With a journal ([`JobBuilder::journal`]) a job goes on after a crash at any moment ([`JobBuilder::resume`]): what is recorded as
-//!   done is done, and what is not recorded is done again.
+//! - With a journal ([`JobBuilder::journal`]) a job can be resumed after a crash at any moment
+//!   ([`JobBuilder::resume`]). What is recorded as done is done. What is not recorded is done again.
 //!
 //! **Limits.** See [`Limits`].
 //!
@@ -29,10 +28,12 @@
 //!
 //! # For programs that embed it
 //!
-//! This crate is all that is needed: what its functions take and give is here, [`filter`] included. With the feature
-//! `identity` so are the logins of Microsoft Entra ID; a program that has tokens of its own feeds them in with [`bearer`] and
-//! [`Credential::token`]. `examples/` has five programs: a backup that goes on at start-up, a managed identity, a source in
-//! memory, jobs inside tokio, progress and cancellation.
+//! This crate is enough: it has everything that its functions take and return, also [`filter`].
+//!
+//! - With the feature `identity` it also has the logins of Microsoft Entra ID.
+//! - A program that has its own tokens passes them in with [`bearer`] and [`Credential::token`].
+//! - `examples/` has five programs: a backup that is resumed at start-up, a managed identity, a source in memory, jobs
+//!   inside tokio, progress and cancellation.
 //!
 //! | | blocks the calling thread | awaited, by any executor |
 //! |---|---|---|
@@ -40,16 +41,18 @@
 //! | a command | [`list`], [`make_container`], [`is_public`], [`user_delegation_key`] | [`nonblocking`] |
 //! | stopping | [`StopHandle`] | the same, or dropping the future or handle |
 //!
-//! All of them may be called from a thread of a runtime. [`JobBuilder::build`] blocks: it looks at the file system, and logs
-//! in. Several jobs share their budgets through an [`Engine`].
+//! All of them may be called from a thread of a runtime. [`JobBuilder::build`] blocks: it reads the file system, and
+//! logs in. Several jobs share their budgets through an [`Engine`].
 //!
 //! **What it does to the process.**
-//! - It starts threads: for a job one for each lane, `planner`, and what it needs of `job`, `settle`, `asker`, `identity`, threads
-//!   that read directories and files and sum up large objects; for a command one. All end with what they were started for,
-//!   but for one that waits for a disk or for its caller's reader. It makes no process but those of a login by a program.
-//! - It raises the soft limit of open files (`RLIMIT_NOFILE`) to what a job can use, never beyond the hard one, and leaves it
-//!   there. Not after [`keep_descriptor_limit`]: then jobs are cut to what may be opened.
-//! - Values of secrets are kept for as long as the process lives, so that no message shows one.
+//! - It starts threads. A job has one for each lane and `planner`. If it needs them, it also has `job`, `settle`,
+//!   `asker`, `identity`, and threads that read directories and files and compute checksums of large objects. A command
+//!   has one thread. Each thread ends with its job or command, except one that waits for a disk or for its caller's
+//!   reader.
+//! - It starts no process, except for a login by a program (`az`, `pwsh`).
+//! - It raises the soft limit of open files (`RLIMIT_NOFILE`) to what a job can use, never above the hard limit, and
+//!   leaves it there. After [`keep_descriptor_limit`] it does not: jobs then use only what may be opened.
+//! - It keeps the values of secrets as long as the process lives, so that no message shows one.
 //! - It handles no signal, sets no variable, writes to no standard stream, and installs no allocator or panic hook.
 //!
 //! ```no_run
@@ -69,7 +72,7 @@
 //! # }
 //! ```
 //!
-//! The same, so that it can be gone on with:
+//! The same, but it can be resumed:
 //!
 //! ```no_run
 //! use azuring_transfer::{BlobUrl, Credential, Job, JobId, Jobs, StopHandle};
@@ -87,12 +90,13 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
 //! # Run a part elsewhere
 //!
-//! A job can be taken apart into values that other processes run, on this host or on others. [`Job::parts`] finds the objects
-//! and gives a [`Spec`] (what the job does; the same for all parts) and one [`Part`] after the other (at most 10,000
-//! transfers). Both go to bytes and back. [`run_part`] needs nothing else but a credential, and returns one
-//! [`PartOutcome`] for each transfer; these go to bytes as well.
+//! A job can be split into values that other processes run, on this host or on others. [`Job::parts`] finds the
+//! objects. It gives a [`Spec`] (what the job does; the same for all parts) and one [`Part`] after the other (at most
+//! 10,000 transfers). Both can be written to bytes and read again. [`run_part`] needs only these and a credential. It
+//! returns one [`PartOutcome`] for each transfer; these can be written to bytes too.
 //!
 //! ```no_run
 //! use azuring_transfer::{BlobUrl, Credential, Job, JobOptions, Part, Spec, StopHandle, run_part};
@@ -120,13 +124,13 @@
 //! # }
 //! ```
 //!
-//! - **Who counts.** A part is done when its outcomes are stored, and not before. A process that dies leaves none: its part is
-//!   run again, as [`Part::again`], and every transfer has one outcome all the same.
-//! - **One at a time.** Whoever hands parts out sees to it that no two processes run the same one at once.
+//! - **When a part is done.** When its outcomes are stored, and not before. A process that dies leaves none. Its part
+//!   is run again, as [`Part::again`], and every transfer still has one outcome.
+//! - **One at a time.** The program that gives parts out makes sure that no two processes run the same part at once.
 //! - **Last ones.** Parts that are [`Part::is_last`] (properties of directories) are run when all others are done.
-//! - **Names that are no blobs** ([`PartEnd::NoBlob`]): lines of a list that may be directories. Whoever planned the job lists
-//!   what is below them, as a job of its own.
-//! - **Not in a spec**: limits, repeats, proxies, the HTTP version. They are those of the process that runs the part.
+//! - **Names that are no blobs** ([`PartEnd::NoBlob`]) are lines of a list that may be directories. The program that
+//!   planned the job lists what is below them, as another job.
+//! - **Not in a spec**: limits, retries, proxies, the HTTP version. They are those of the process that runs the part.
 #![forbid(unsafe_code)]
 
 mod at;

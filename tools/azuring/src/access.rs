@@ -47,7 +47,8 @@ impl Purpose<'static> {
 pub(crate) enum Access {
     /// A SAS, a key, or nothing.
     Known(Credential),
-    /// Nothing was given: the source may be public, or this process somebody to Microsoft Entra ID. To find out takes requests.
+    /// Nothing was given: the source may be public, or this process somebody to Microsoft Entra ID. To find out takes
+    /// requests.
     Asked(Box<Asked>),
 }
 

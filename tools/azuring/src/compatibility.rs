@@ -1,6 +1,6 @@
 //! The compatibility ledger: `compatibility.json` has one row for each command, flag and variable of AzCopy and of
-//! azuring, with what becomes of it, the test that shows it, and what differs; `engine/COMPATIBILITY.md` is rendered from it. These tests
-//! keep rows, definitions, tests and the rendered page in step. To render it anew:
+//! azuring, with what becomes of it, the test that shows it, and what differs; `engine/COMPATIBILITY.md` is rendered
+//! from it. These tests keep rows, definitions, tests and the rendered page in step. To render it anew:
 //!
 //! ```sh
 //! UPDATE_COMPATIBILITY=1 cargo test -p azuring compatibility

@@ -63,7 +63,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     honoured(
         "AZCOPY_CONCURRENCY_VALUE",
-        "Requests in flight: a number, or AUTO for the default. The flag --concurrency goes before it.",
+        "Requests in flight: a number, or AUTO for the default. The flag --concurrency takes precedence.",
     ),
     ignored(
         "AZCOPY_CONCURRENT_FILES",
@@ -77,7 +77,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     honoured(
         "AZCOPY_DISABLE_HIERARCHICAL_SCAN",
-        "Set to true: `list` asks for one page after the other instead of several prefixes at once: fewer requests, slower. Jobs list so as they are.",
+        "Set to true: `list` requests one page after the other, not several prefixes in parallel: fewer requests, but slower. Jobs always list so.",
     ),
     ignored(
         "AZCOPY_PARALLEL_STAT_FILES",
@@ -86,7 +86,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     honoured(
         "AZCOPY_BUFFER_GB",
-        "Memory in GiB, fractions allowed; for everything, where AzCopy means its buffers alone. The flag --memory goes before it.",
+        "Memory limit of the whole process in GiB, fractions allowed (AzCopy's is for its buffers only). The flag --memory takes precedence.",
     ),
     later("AWS_ACCESS_KEY_ID", "The AWS access key ID for S3 source used in service to service copy."),
     later_secret(
@@ -167,10 +167,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
     secret("AZCOPY_OAUTH_TOKEN_INFO", "A token handed down by a parent process."),
     honoured("AZCOPY_CRED_TYPE", "The credential type a parent process chose."),
     honoured("ACCOUNT_NAME", "The account that ACCOUNT_KEY belongs to."),
-    secret("ACCOUNT_KEY", "The account's key; AZURE_STORAGE_KEY goes before it."),
+    secret("ACCOUNT_KEY", "The account's key; AZURE_STORAGE_KEY takes precedence."),
     honoured(
         "AZCOPY_REQUEST_TRY_TIMEOUT",
-        "Minutes, fractions allowed: an exchange on which no byte moves for this long is cut and repeated. One that moves is never cut. The flag --stall-seconds goes before it.",
+        "Minutes, fractions allowed: a request on which no byte moves for this long is cut and retried. One that moves is never cut. The flag --stall-seconds takes precedence.",
     ),
     secret("CPK_ENCRYPTION_KEY", "The key of --cpk-by-value: 32 bytes in base64."),
     honoured("CPK_ENCRYPTION_KEY_SHA256", "SHA-256 of that key in base64; computed where it is not given."),

@@ -1,4 +1,5 @@
-//! What tests put between the program and the system, to end the process at a chosen moment. The program itself sets nothing.
+//! What tests put between the program and the system, to end the process at a chosen moment. The program itself sets
+//! nothing.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

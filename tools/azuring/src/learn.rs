@@ -1,8 +1,9 @@
 //! Which texts of this process's arguments and environment are secrets, before anything is done with them.
 //!
-//! What is understood later (a SAS, a key, a password) is registered where it is read. This is for what is never understood:
-//! a signature in the wrong place, misspelt, quoted or encoded too often, which is then repeated by a message. Everything that
-//! is registered is taken out of all that is printed or stored, see [`azuring_azure::secrets`].
+//! What is understood later (a SAS, a key, a password) is registered where it is read. This is for what is never
+//! understood: a signature in the wrong place, misspelt, quoted or encoded too often, which is then repeated by a
+//! message. Everything that is registered is taken out of all that is printed or stored, see
+//! [`azuring_azure::secrets`].
 
 use std::borrow::Cow;
 use std::ffi::OsString;

@@ -10,16 +10,17 @@
 //! ```
 //!
 //! **Features.**
-//! - `demo` (default): `azuring demo`, with the server that it starts and what makes its tree (`azsim`, `azuring-bench`).
-//!   A build without it (`--no-default-features`) has neither, and says so when it is asked for a demo.
+//! - `demo` (default): `azuring demo`, with the server that it starts and what makes its tree (`azsim`,
+//!   `azuring-bench`). A build without it (`--no-default-features`) has neither, and says so when it is asked for a
+//!   demo.
 //!
 //! A job's log goes to a file (`log`, in the directories of `state`).
 //!
-//! Data and summaries go to stdout, as text, as AzCopy's JSON or as flat JSON; progress, notices and failures to stderr; a
-//! stream that nobody reads any more does not change how a job ends; a list, a plan or a page that stdout does not take
-//! whole is a failure. Stdin is read only where it is asked for: a pipe,
-//! a list of files, a prompt, `--cancel-from-stdin`, `--await-continue`. The hidden server of the demo watches its own, a
-//! pipe from the demo, to end with it.
+//! Data and summaries go to stdout, as text, as AzCopy's JSON or as flat JSON; progress, notices and failures to
+//! stderr; a stream that nobody reads any more does not change how a job ends; a list, a plan or a page that stdout
+//! does not take whole is a failure. Stdin is read only where it is asked for: a pipe, a list of files, a prompt,
+//! `--cancel-from-stdin`, `--await-continue`. The hidden server of the demo watches its own, a pipe from the demo, to
+//! end with it.
 #![forbid(unsafe_code)]
 // They panic on a closed pipe: see `output`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

@@ -1,8 +1,8 @@
 //! The log of a job: what happened, one line each, in a file of its own.
 //!
 //! `LOGS/JOB.log`, then `JOB.1.log` and so on; lines of `2026-11-22T10:00:00.123Z LEVEL text`. Every text goes through
-//! [`redact`](crate::redact) on its way into the file. A thread writes, so that a slow disk is waited for by nobody; a log
-//! that cannot be written is told of once and changes nothing else.
+//! [`redact`](crate::redact) on its way into the file. A thread writes, so that a slow disk is waited for by nobody; a
+//! log that cannot be written is told of once and changes nothing else.
 
 mod alike;
 mod directory;

@@ -1,12 +1,13 @@
-//! Writing to the streams: what is said where, and that a reader that has gone away changes nothing about the job. Where
-//! stdout is the work itself (a list, a plan, a page), an error of writing it is a failure: see [`complete`].
+//! Writing to the streams: what is said where, and that a reader that has gone away changes nothing about the job.
+//! Where stdout is the work itself (a list, a plan, a page), an error of writing it is a failure: see [`complete`].
 //!
 //! Data goes to stdout in the form `--output-type` asks for; what is for a person goes to stderr.
 //!
-//! Everything passes through here, and two things are taken out of it. **Secrets**: every value that the process has in use
-//! ([`secrets`]), but where a command was asked for one ([`reveal`]). **What does something to a terminal** (escape sequences,
-//! other control characters, turns of direction, in names and messages of others): on stderr always, and on stdout where that
-//! is a terminal. Other readers of stdout get names to the byte; JSON has such characters as `\u001b`, which mean the same.
+//! Everything passes through here, and two things are taken out of it. **Secrets**: every value that the process has in
+//! use ([`secrets`]), but where a command was asked for one ([`reveal`]). **What does something to a terminal** (escape
+//! sequences, other control characters, turns of direction, in names and messages of others): on stderr always, and on
+//! stdout where that is a terminal. Other readers of stdout get names to the byte; JSON has such characters as
+//! `\u001b`, which mean the same.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;

@@ -51,8 +51,8 @@ struct Asker<N, Q> {
 }
 
 impl<N: FnMut() -> Result<String, NoLine>, Q: FnMut(&str)> Asker<N, Q> {
-    /// Whether `destination` is replaced. Asks again until it understands; where stdin ends or the job stops, everything
-    /// stays.
+    /// Whether `destination` is replaced. Asks again until it understands; where stdin ends or the job stops,
+    /// everything stays.
     fn ask(&mut self, destination: &str) -> bool {
         if let Some(answer) = self.for_all {
             return answer.replaces();

@@ -1,5 +1,5 @@
-//! Takes secrets out of texts that repeat what the user typed: those that are known by their values ([`secrets`]), and what
-//! stands where secrets stand.
+//! Takes secrets out of texts that repeat what the user typed: those that are known by their values ([`secrets`]), and
+//! what stands where secrets stand.
 
 use azuring_azure::secrets;
 

@@ -49,8 +49,8 @@ fn end() -> ! {
     process::exit(i32::from(Exit::Interrupted.code(&called())));
 }
 
-/// A handle that SIGINT and SIGTERM use: the first asks to stop, which takes no longer than [`DRAIN`], the second ends the
-/// process, after `last`.
+/// A handle that SIGINT and SIGTERM use: the first asks to stop, which takes no longer than [`DRAIN`], the second ends
+/// the process, after `last`.
 pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
     let stop = StopHandle::new();
     let theirs = stop.clone();
@@ -84,8 +84,8 @@ pub(crate) fn stop_on_signals(last: impl Fn() + Send + 'static) -> StopHandle {
     stop
 }
 
-/// Has a write beyond the limit of a file's size (`ulimit -f`) answered with an error, which concerns that file, instead of a
-/// signal, which ends the process.
+/// Has a write beyond the limit of a file's size (`ulimit -f`) answered with an error, which concerns that file,
+/// instead of a signal, which ends the process.
 pub(crate) fn survive_large_files() {
     // Without it the signal does what it always does.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));

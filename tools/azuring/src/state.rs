@@ -26,14 +26,15 @@ pub(crate) struct State {
     pub(crate) identity: PathBuf,
 }
 
-/// Where this process keeps things, wherever it goes: a job that is resumed changes the working directory. `None` where neither the variables nor a home tell, as in some containers: the caller
-/// then says so once and goes on without.
+/// Where this process keeps things, wherever it goes: a job that is resumed changes the working directory. `None` where
+/// neither the variables nor a home tell, as in some containers: the caller then says so once and goes on without.
 pub(crate) fn find() -> Option<State> {
     static FOUND: OnceLock<Option<State>> = OnceLock::new();
     FOUND.get_or_init(|| find_by(|name| std::env::var_os(name))).clone()
 }
 
-/// `~/.azuring`, unless AZCOPY_JOB_PLAN_LOCATION and AZCOPY_LOG_LOCATION name other places, from the working directory on.
+/// `~/.azuring`, unless AZCOPY_JOB_PLAN_LOCATION and AZCOPY_LOG_LOCATION name other places, from the working directory
+/// on.
 fn find_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<State> {
     let set = |name: &str| {
         let value = variable(name).filter(|value| !value.is_empty())?;
@@ -45,8 +46,8 @@ fn find_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<State> {
     Some(State { jobs, logs: place("AZCOPY_LOG_LOCATION")?, identity })
 }
 
-/// Whether jobs can be kept below the home, if that is where they are to be: a home that cannot be written is as good as none.
-/// A place that a variable names was meant, and what is wrong with it is an error of its own.
+/// Whether jobs can be kept below the home, if that is where they are to be: a home that cannot be written is as good
+/// as none. A place that a variable names was meant, and what is wrong with it is an error of its own.
 ///
 /// # Errors
 /// Why nothing can be kept there.

@@ -1,5 +1,5 @@
-//! Lines on stdin: asked for explicitly, or as answers to a question. At its end nothing more comes; nobody waits for it
-//! in a loop.
+//! Lines on stdin: asked for explicitly, or as answers to a question. At its end nothing more comes; nobody waits for
+//! it in a loop.
 
 use std::io::{self, BufRead, Read, stdin};
 use std::os::fd::AsFd;
@@ -107,8 +107,8 @@ pub(crate) fn check_list() -> Result<(), Refused> {
     Ok(())
 }
 
-/// Whether the process began without this stream. Rust's runtime opens `/dev/null` in its place, for reading and writing, as
-/// nobody else does: who redirects a stream from or to there does it for one of both.
+/// Whether the process began without this stream. Rust's runtime opens `/dev/null` in its place, for reading and
+/// writing, as nobody else does: who redirects a stream from or to there does it for one of both.
 fn was_closed(stream: impl AsFd) -> bool {
     let is_null = rustix::fs::fstat(&stream).is_ok_and(|stat| stat.st_rdev == rustix::fs::makedev(1, 3));
     let flags = rustix::fs::fcntl_getfl(&stream);

@@ -2,18 +2,18 @@
 //!
 //! The arguments are what every user of the machine sees, in `ps` and `/proc/PID/cmdline`.
 //!
-//! They lie on the stack that the kernel made for the process. Nothing of Rust's is there: the standard library copies them
-//! whenever it is asked for arguments, and from then on copies what stands there now. So they are overwritten through
-//! `/proc/self/mem`, the one way that is a file's. A signature can be seen for the first milliseconds all the same, and
-//! stays in the shell's history.
+//! They lie on the stack that the kernel made for the process. Nothing of Rust's is there: the standard library copies
+//! them whenever it is asked for arguments, and from then on copies what stands there now. So they are overwritten
+//! through `/proc/self/mem`, the one way that is a file's. A signature can be seen for the first milliseconds all the
+//! same, and stays in the shell's history.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 
 use crate::redact::redact_word;
 
-/// Takes the secrets out of the arguments. Must be called before there is another thread, and after the arguments were taken.
-/// Without `/proc` they stay as they are.
+/// Takes the secrets out of the arguments. Must be called before there is another thread, and after the arguments were
+/// taken. Without `/proc` they stay as they are.
 pub(crate) fn hide_secrets() {
     let Ok(line) = fs::read("/proc/self/cmdline") else { return };
     let Some(hidden) = hidden(&line) else { return };
@@ -26,8 +26,8 @@ pub(crate) fn hide_secrets() {
     let _ = memory.and_then(|memory| memory.write_all_at(&hidden, start));
 }
 
-/// Keys and tokens are in the memory of this process: it leaves no core file, and no other process of this user looks into
-/// it. To be called after [`hide_secrets`], which looks into it too.
+/// Keys and tokens are in the memory of this process: it leaves no core file, and no other process of this user looks
+/// into it. To be called after [`hide_secrets`], which looks into it too.
 pub(crate) fn forbid_core() {
     // It cannot fail with this argument (PR_SET_DUMPABLE).
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

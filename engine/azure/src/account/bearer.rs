@@ -19,8 +19,8 @@ use tokio::sync::{Notify, watch};
 use crate::account::clock::Clock;
 use crate::account::secret::Secret;
 
-/// A pair of ends: who holds the feed gets tokens, who holds the bearer sends them. `identity` says in a few words whose
-/// tokens they are, without a secret.
+/// A pair of ends: who holds the feed gets tokens, who holds the bearer sends them. `identity` says in a few words
+/// whose tokens they are, without a secret.
 pub fn bearer(identity: impl Into<Arc<str>>) -> (TokenFeed, Bearer) {
     bearer_by(identity, Clock::system())
 }
@@ -54,8 +54,8 @@ struct Shared {
 
 /// Refusals in a row that are each met by a new token.
 const MAX_RENEWALS: u32 = 4;
-/// Afterwards one is, each time this has passed. A server that always refuses what another one takes (a gateway, one blob
-/// of a batch) must not make a storm of requests for tokens.
+/// Afterwards one is, each time this has passed. A server that always refuses what another one takes (a gateway, one
+/// blob of a batch) must not make a storm of requests for tokens.
 const RENEWAL_EVERY: Duration = Duration::from_secs(60);
 
 struct Renewals {
@@ -137,7 +137,8 @@ impl TokenFeed {
         });
     }
 
-    /// Says that no new token can be had; `passing`: for now. Requests fail once the last one has expired or been refused.
+    /// Says that no new token can be had; `passing`: for now. Requests fail once the last one has expired or been
+    /// refused.
     pub fn fail(&self, reason: impl Into<Arc<str>>, passing: bool) {
         let failed = Failed { reason: reason.into(), passing };
         self.state.send_modify(|state| state.failure = Some(failed));

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 /// Where the age of tokens and the pauses between attempts come from.
 ///
-/// A test that waits for real time is a race against the machine's load. It takes a clock that stands still instead, and
-/// moves it itself ([`Clock::standing`]), or one that is moved by whoever sleeps ([`Clock::moved_by_sleep`]).
+/// A test that waits for real time is a race against the machine's load. It takes a clock that stands still instead,
+/// and moves it itself ([`Clock::standing`]), or one that is moved by whoever sleeps ([`Clock::moved_by_sleep`]).
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<Standing>>);
 
@@ -39,8 +39,8 @@ impl Clock {
         Self::new(None)
     }
 
-    /// A clock that shows the time of now. A sleep on it takes no time: it moves the clock by the time that it would have
-    /// taken, and calls `moved` with it, which may move other clocks.
+    /// A clock that shows the time of now. A sleep on it takes no time: it moves the clock by the time that it would
+    /// have taken, and calls `moved` with it, which may move other clocks.
     pub fn moved_by_sleep(moved: impl Fn(Duration) + Send + Sync + 'static) -> Self {
         Self::new(Some(Box::new(moved)))
     }

@@ -124,9 +124,10 @@ impl Credential {
         Ok(())
     }
 
-    /// Finds the credential for `url`: the SAS in the URL; else a key from `AZURE_STORAGE_KEY` or
-    /// `AZCOPY_ACCOUNT_KEY` (unless `AZURE_STORAGE_ACCOUNT` names another account), or `ACCOUNT_KEY` with `ACCOUNT_NAME`; else `AZURE_STORAGE_CONNECTION_STRING` (key or SAS);
-    /// else the emulator's published key for `devstoreaccount1`; else none. `env` reads a variable.
+    /// Finds the credential for `url`: the SAS in the URL; else a key from `AZURE_STORAGE_KEY` or `AZCOPY_ACCOUNT_KEY`
+    /// (unless `AZURE_STORAGE_ACCOUNT` names another account), or `ACCOUNT_KEY` with `ACCOUNT_NAME`; else
+    /// `AZURE_STORAGE_CONNECTION_STRING` (key or SAS); else the emulator's published key for `devstoreaccount1`; else
+    /// none. `env` reads a variable.
     ///
     /// # Errors
     /// [`CredentialError`] when something is set but cannot be used; it is never passed over silently.

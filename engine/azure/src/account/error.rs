@@ -22,8 +22,8 @@ pub enum UrlError {
         /// The expected shape.
         shape: &'static str,
     },
-    /// Something else than a SAS stands in the query: it would make another operation of every request, or nobody knows what
-    /// it means. Leave it out.
+    /// Something else than a SAS stands in the query: it would make another operation of every request, or nobody knows
+    /// what it means. Leave it out.
     #[error(
         "the URL's query has {parameter}, which is neither part of a SAS nor `snapshot` or `versionid`: leave it out, since \
          it would change what the requests do"

@@ -95,15 +95,16 @@ impl Sas {
     }
 }
 
-/// The fields of a SAS: "Create an account SAS", "Create a service SAS", "Create a user delegation SAS", version 2025-07-05.
+/// The fields of a SAS: "Create an account SAS", "Create a service SAS", "Create a user delegation SAS", version
+/// 2025-07-05.
 const FIELDS: [&str; 33] = [
     "sv", "ss", "srt", "st", "se", "sp", "sip", "spr", "sr", "si", "sig", "ses", "sdd", "skoid", "sktid",
     "skt", "ske", "sks", "skv", "saoid", "suoid", "scid", "skdutid", "sduoid", "rscc", "rscd", "rsce",
     "rscl", "rsct", "tn", "spk", "srk", "epk",
 ];
 
-/// Whether a parameter is one of a SAS, be it of a later version: all begin with an `s` and are short, as no parameter is that
-/// says what a request does.
+/// Whether a parameter is one of a SAS, be it of a later version: all begin with an `s` and are short, as no parameter
+/// is that says what a request does.
 fn is_field(name: &str) -> bool {
     let later = name.len() <= 5 && name.starts_with('s') && name.bytes().all(|b| b.is_ascii_lowercase());
     later || FIELDS.contains(&name)

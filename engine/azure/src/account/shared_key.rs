@@ -1,8 +1,8 @@
 //! Shared Key authorization.
 //!
 //! Source: "Authorize with Shared Key", version 2009-09-19 and later, for Blob. The string to sign is the method,
-//! eleven standard headers, the `x-ms-` headers in order of name, and the resource with its query in order of name. What
-//! the service takes for the order of names is found in Microsoft's own clients only: [`in_the_services_order`].
+//! eleven standard headers, the `x-ms-` headers in order of name, and the resource with its query in order of name.
+//! What the service takes for the order of names is found in Microsoft's own clients only: [`in_the_services_order`].
 
 use std::cmp::Ordering;
 

@@ -90,8 +90,8 @@ impl BlobUrl {
         self.place.names() == NameRules::Azure
     }
 
-    /// The name that the server would take `name` for, where that is another one. No request may name such a blob: what it
-    /// reads, writes or removes is somebody else's.
+    /// The name that the server would take `name` for, where that is another one. No request may name such a blob: what
+    /// it reads, writes or removes is somebody else's.
     pub fn takes_for<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
         Some(stored_as(name)).filter(|stored| stored != name && self.is_service())
     }

@@ -28,8 +28,8 @@ impl BlobClient {
         self.write(Head::put(Operation::PutBlob, name, vec![], headers), Payload::default(), None).await
     }
 
-    /// Append Block: at most [`MAX_APPEND_BYTES`] and 50,000 times a blob, as long as the blob is `position` bytes long.
-    /// So a repeated request whose first answer was lost appends nothing twice: it is refused with 412
+    /// Append Block: at most [`MAX_APPEND_BYTES`] and 50,000 times a blob, as long as the blob is `position` bytes
+    /// long. So a repeated request whose first answer was lost appends nothing twice: it is refused with 412
     /// `AppendPositionConditionNotMet`, or with `ConditionNotMet` where `body` names an ETag.
     ///
     /// # Errors

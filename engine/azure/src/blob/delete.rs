@@ -31,8 +31,8 @@ pub struct Delete<'a> {
     pub snapshots: Option<DeleteSnapshots>,
     /// One snapshot or one version, and not the blob.
     pub which: Which<'a>,
-    /// For good, past soft delete: of a snapshot or version that is deleted softly already. The account has to allow it,
-    /// and the SAS needs the permission `y`.
+    /// For good, past soft delete: of a snapshot or version that is deleted softly already. The account has to allow
+    /// it, and the SAS needs the permission `y`.
     pub permanent: bool,
     /// Only the blob with this ETag.
     pub if_match: Option<&'a str>,

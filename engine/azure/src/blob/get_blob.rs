@@ -30,8 +30,8 @@ pub struct Get<'a> {
     pub if_match: Option<&'a str>,
     /// The snapshot or version.
     pub which: Which<'a>,
-    /// Ask for the CRC64 of the range ([`crate::Crc64::of_reply`]). The service refuses it without a range and for ranges
-    /// of more than [`MAX_CRC64_RANGE_BYTES`].
+    /// Ask for the CRC64 of the range (`x-ms-range-get-content-crc64`). The service refuses it without a range and for
+    /// ranges of more than [`MAX_CRC64_RANGE_BYTES`].
     pub range_crc64: bool,
 }
 
@@ -39,8 +39,9 @@ impl BlobClient {
     /// Get Blob. The body of the reply is read by the caller.
     ///
     /// # Errors
-    /// [`RequestError`]; [`RequestError::Answer`] for another range or another ETag than was asked for, which a cache in
-    /// between may answer; 416 `InvalidRange` for a range that begins behind the end, as every range of an empty blob does.
+    /// [`RequestError`]; [`RequestError::Answer`] for another range or another ETag than was asked for, which a cache
+    /// in between may answer; 416 `InvalidRange` for a range that begins behind the end, as every range of an empty
+    /// blob does.
     pub async fn get_blob(&self, name: &str, get: &Get<'_>) -> Result<Reply, RequestError> {
         let mut headers = self.read_headers();
         if let Some((first, last)) = get.range {

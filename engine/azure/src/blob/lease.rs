@@ -19,8 +19,8 @@ const X_MS_LEASE_DURATION: HeaderName = HeaderName::from_static("x-ms-lease-dura
 const X_MS_PROPOSED_LEASE_ID: HeaderName = HeaderName::from_static("x-ms-proposed-lease-id");
 
 impl BlobClient {
-    /// Acquires a lease of [`LEASE_SECONDS`] with this id, a UUID, on the blob with the ETag `if_match`. Who has the lease
-    /// already has it anew.
+    /// Acquires a lease of [`LEASE_SECONDS`] with this id, a UUID, on the blob with the ETag `if_match`. Who has the
+    /// lease already has it anew.
     ///
     /// # Errors
     /// [`RequestError`]; [`precondition_failed`](crate::ServiceError::precondition_failed), 409 `LeaseAlreadyPresent`.
@@ -37,8 +37,8 @@ impl BlobClient {
         self.lease(name, "acquire", headers).await
     }
 
-    /// Renews the lease with this id. One that has run out is renewed as well, as long as nobody has changed or leased the
-    /// blob since: so a success says that the blob is as its holder left it.
+    /// Renews the lease with this id. One that has run out is renewed as well, as long as nobody has changed or leased
+    /// the blob since: so a success says that the blob is as its holder left it.
     ///
     /// # Errors
     /// [`RequestError`]; [`lease_lost`](crate::ServiceError::lease_lost).

@@ -15,12 +15,12 @@ use crate::exchange::operation::Operation;
 const ENTRY_BYTES: usize = 1 << 10;
 
 impl BlobClient {
-    /// List Blobs: one page, read as it comes. `course` is that of this listing (prefix, delimiter and include), of which
-    /// this is the next page, or the same again after a failure.
+    /// List Blobs: one page, read as it comes. `course` is that of this listing (prefix, delimiter and include), of
+    /// which this is the next page, or the same again after a failure.
     ///
     /// # Errors
-    /// [`RequestError`]; [`RequestError::Answer`] names prefix and marker of a page that cannot be read, or that does not go
-    /// on ([`Course`]).
+    /// [`RequestError`]; [`RequestError::Answer`] names prefix and marker of a page that cannot be read, or that does
+    /// not go on ([`Course`]).
     pub async fn list_blobs(
         &self,
         list: &ListRequest<'_>,

@@ -11,8 +11,9 @@ use crate::exchange::xml::{Element, Step, Xml};
 
 /// Bytes that are read of a page before they are taken apart: of the page itself no more is in memory.
 const WINDOW_BYTES: usize = 128 << 10;
-/// The largest element: a name of 1,024 characters of three bytes, each percent-encoded (9 KiB), 8 KiB of metadata, 10 tags
-/// of 128 and 256 characters (4 KiB), properties (2 KiB); and metadata of `&` alone, of which XML makes five times as much.
+/// The largest element: a name of 1,024 characters of three bytes, each percent-encoded (9 KiB), 8 KiB of metadata, 10
+/// tags of 128 and 256 characters (4 KiB), properties (2 KiB); and metadata of `&` alone, of which XML makes five times
+/// as much.
 pub(crate) const ENTRY_LIMIT_BYTES: usize = 64 << 10;
 /// Metadata that say what a file is are numbers and names: a longer value says nothing.
 const VALUE_LIMIT_BYTES: usize = 512;
@@ -33,8 +34,8 @@ enum At {
 }
 
 /// Reads a page as it comes: bytes are put into [`PageReader::space`], and what is whole of them is taken apart and
-/// forgotten. A page counts as a whole all the same: its entries are handed over when its end was read, so that one that is
-/// cut off and asked for again tells nothing twice.
+/// forgotten. A page counts as a whole all the same: its entries are handed over when its end was read, so that one
+/// that is cut off and asked for again tells nothing twice.
 pub(crate) struct PageReader<'w> {
     wanted: &'w Wanted,
     page: ListPage,
@@ -107,7 +108,8 @@ impl<'w> PageReader<'w> {
         Ok(())
     }
 
-    /// Takes what is whole and returns its length. An error at the end of `bytes` is none as long as there is more to come.
+    /// Takes what is whole and returns its length. An error at the end of `bytes` is none as long as there is more to
+    /// come.
     fn take_from(&mut self, bytes: &[u8]) -> Result<usize, String> {
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,

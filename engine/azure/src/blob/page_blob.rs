@@ -61,8 +61,8 @@ impl BlobClient {
         self.write(Head::put(Operation::PutBlob, name, vec![], headers), Payload::default(), None).await
     }
 
-    /// Put Page: writes pages at `offset`. Offset and length are multiples of [`PAGE_BYTES`], the length is at least one
-    /// page and at most [`MAX_PUT_PAGE_BYTES`].
+    /// Put Page: writes pages at `offset`. Offset and length are multiples of [`PAGE_BYTES`], the length is at least
+    /// one page and at most [`MAX_PUT_PAGE_BYTES`].
     ///
     /// # Errors
     /// [`RequestError`].
@@ -82,7 +82,8 @@ impl BlobClient {
         self.write(head, payload, body.crc64).await
     }
 
-    /// Get Page Ranges: up to 10,000 of them, of the blob with the ETag `if_match`, where one is given. `marker` is [`PageRanges::next`] of the call before.
+    /// Get Page Ranges: up to 10,000 of them, of the blob with the ETag `if_match`, where one is given. `marker` is
+    /// [`PageRanges::next`] of the call before.
     ///
     /// # Errors
     /// [`RequestError`].

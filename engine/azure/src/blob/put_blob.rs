@@ -19,7 +19,8 @@ pub(crate) const X_MS_BLOB_TYPE: HeaderName = HeaderName::from_static("x-ms-blob
 const X_MS_BLOB_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-content-type");
 const X_MS_BLOB_CONTENT_MD5: HeaderName = HeaderName::from_static("x-ms-blob-content-md5");
 
-/// What goes with the bytes of one request. A request uses what it has a place for: a block is given its checksum alone.
+/// What goes with the bytes of one request. A request uses what it has a place for: a block is given its checksum
+/// alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Body<'a> {
     /// The blob's content type.

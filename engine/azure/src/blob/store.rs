@@ -1,7 +1,7 @@
 //! Blob storage as a store: block blobs.
 //!
-//! Page and append blobs are seen from their first byte on, and are held by leases and positions. Movers that write them use
-//! [`BlobClient`] itself.
+//! Page and append blobs are seen from their first byte on, and are held by leases and positions. Movers that write
+//! them use [`BlobClient`] itself.
 
 use azuring_link::{LinkError, Payload, Reply};
 use azuring_plan::blocks::{BlockId, MAX_BLOCK_SIZE, MAX_BLOCKS, MAX_PUT_BLOB_SIZE, block_id_of_len};

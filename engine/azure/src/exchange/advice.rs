@@ -1,7 +1,7 @@
 //! What a person can do about a refusal, knowing who was refused, and what for.
 //!
-//! Roles: <https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage>; letters: "Create a service
-//! SAS" in the REST documentation; codes: "Status and error codes" there.
+//! Roles: <https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage>; letters: "Create a
+//! service SAS" in the REST documentation; codes: "Status and error codes" there.
 
 use crate::account::credential::Credential;
 use crate::account::sas::Sas;
@@ -61,8 +61,8 @@ impl Access {
     }
 }
 
-/// A clock that is further off than this is told of. The service itself allows 15 minutes in signed requests and none in
-/// the times of a SAS.
+/// A clock that is further off than this is told of. The service itself allows 15 minutes in signed requests and none
+/// in the times of a SAS.
 const SKEW_S: u32 = 300;
 
 impl RequestError {

@@ -1,8 +1,8 @@
 //! Blob Batch: many small requests in one.
 //!
-//! Source: "Blob Batch" in the REST documentation. The body is `multipart/mixed`; each part is a request of its own, with
-//! path, date and credential, but without `x-ms-version`, which is that of the whole. The answer is built alike, its parts
-//! matched by `Content-ID`.
+//! Source: "Blob Batch" in the REST documentation. The body is `multipart/mixed`; each part is a request of its own,
+//! with path, date and credential, but without `x-ms-version`, which is that of the whole. The answer is built alike,
+//! its parts matched by `Content-ID`.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

@@ -84,8 +84,8 @@ impl ServiceError {
         }
     }
 
-    /// Whether there is no such blob, snapshot, version or container. A gateway's 404, which has no code of the service,
-    /// proves nothing.
+    /// Whether there is no such blob, snapshot, version or container. A gateway's 404, which has no code of the
+    /// service, proves nothing.
     pub fn not_found(&self) -> bool {
         self.status == 404
             && matches!(self.code.as_str(), "BlobNotFound" | "ContainerNotFound" | "ResourceNotFound")
@@ -96,8 +96,8 @@ impl ServiceError {
         (self.status == 401 && self.of_service) || (self.status == 403 && self.code == "AuthenticationFailed")
     }
 
-    /// Whether the service may have carried out the request all the same. Its own `ServerBusy`, its 4xx and what it does
-    /// not implement say that it has not; what a gateway says, and every other 5xx, says nothing about that.
+    /// Whether the service may have carried out the request all the same. Its own `ServerBusy`, its 4xx and what it
+    /// does not implement say that it has not; what a gateway says, and every other 5xx, says nothing about that.
     pub fn maybe_done(&self) -> bool {
         let not_begun = match self.code.as_str() {
             "ServerBusy" => self.status == 503,
@@ -128,8 +128,8 @@ impl ServiceError {
         self.status == 412 && self.code == "AppendPositionConditionNotMet"
     }
 
-    /// Whether the blob does not have the lease that was named: it has run out or was broken, and somebody else may have
-    /// written since.
+    /// Whether the blob does not have the lease that was named: it has run out or was broken, and somebody else may
+    /// have written since.
     pub fn lease_lost(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -306,8 +306,8 @@ pub enum RequestError {
     /// The service refused.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// Something said yes that is not the service, or the service with a status that the operation does not have. Nothing
-    /// is known to be stored, and nothing that came is a blob.
+    /// Something said yes that is not the service, or the service with a status that the operation does not have.
+    /// Nothing is known to be stored, and nothing that came is a blob.
     #[error(transparent)]
     NotStorage(#[from] Box<NotStorage>),
     /// The blob is not as long as it was known to be.

@@ -89,8 +89,8 @@ pub(crate) fn is_of_service(reply: &Reply) -> bool {
 }
 
 impl Operation {
-    /// Whether an answer with a status of its success is one of the service. Azurite (3.37) leaves both headers away with a
-    /// user delegation key: there the document has to prove itself, which a page of HTML cannot.
+    /// Whether an answer with a status of its success is one of the service. Azurite (3.37) leaves both headers away
+    /// with a user delegation key: there the document has to prove itself, which a page of HTML cannot.
     pub(crate) fn is_answered_by(self, reply: &Reply) -> bool {
         is_of_service(reply)
             || (self == Self::GetUserDelegationKey

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use quick_xml::Reader;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 
-/// A place in a document. Every element it gives is used up by exactly one of [`Xml::each`], [`Xml::text`], [`Xml::skip`].
+/// A place in a document. Every element it gives is used up by exactly one of [`Xml::each`], [`Xml::text`],
+/// [`Xml::skip`].
 pub(crate) struct Xml<'a> {
     reader: Reader<&'a [u8]>,
 }

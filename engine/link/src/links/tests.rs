@@ -155,8 +155,8 @@ async fn who_does_not_wait_for_the_network_blames_nobody() {
     assert!(slow.is_some(), "nothing does");
 }
 
-/// Eight bytes a second are more than the share of one exchange among a thousand, whichever lanes the others are on, and too
-/// few when it is alone.
+/// Eight bytes a second are more than the share of one exchange among a thousand, whichever lanes the others are on,
+/// and too few when it is alone.
 #[tokio::test]
 async fn lanes_share_the_least_rate() {
     let gate = Gate::new();

@@ -23,9 +23,9 @@ struct Domain {
 }
 
 impl Exempt {
-    /// Reads a list separated by commas. An entry is `*`, `DOMAIN` (with all below it), `.DOMAIN` or `*.DOMAIN` (only what
-    /// is below it), an address or a network (`10.0.0.0/8`); all but networks may have a `:PORT`. What is none of these
-    /// matches nothing.
+    /// Reads a list separated by commas. An entry is `*`, `DOMAIN` (with all below it), `.DOMAIN` or `*.DOMAIN` (only
+    /// what is below it), an address or a network (`10.0.0.0/8`); all but networks may have a `:PORT`. What is none of
+    /// these matches nothing.
     pub(super) fn parse(text: &str) -> Self {
         let mut exempt = Self::default();
         for entry in text.split(',') {

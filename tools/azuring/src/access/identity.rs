@@ -43,7 +43,8 @@ pub(crate) fn from_environment(read: impl Fn(&str) -> Option<String>) -> Result<
     Login::from_environment(read).map_err(|error| failed(&error))
 }
 
-/// Tokens for this command: of the login that is asked for, else of the one that is kept, else of whoever this machine is.
+/// Tokens for this command: of the login that is asked for, else of the one that is kept, else of whoever this machine
+/// is.
 pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
     let network = network(engine.ca_file.as_deref())?;
     let asked = from_environment(|name| std::env::var(name).ok())?;
@@ -99,8 +100,8 @@ impl From<Refused> for NoBearer {
     }
 }
 
-/// The login that is kept. One that cannot be read ends the command, as somebody else would be taken in its place; unless the
-/// variables of Microsoft's libraries name somebody.
+/// The login that is kept. One that cannot be read ends the command, as somebody else would be taken in its place;
+/// unless the variables of Microsoft's libraries name somebody.
 fn kept_login(kept: &Cache, network: &Network) -> Result<Option<Login>, Refused> {
     let named = !matches!(Login::shared(&network.environment), Ok(None));
     match kept.login() {

@@ -97,8 +97,8 @@ impl Places<'_> {
     }
 }
 
-/// Whether it makes sense to go on with a job that ended so. Problems that are no object's (a directory that cannot be read, a
-/// link that points nowhere) are not looked at again: only a new job looks there.
+/// Whether it makes sense to go on with a job that ended so. Problems that are no object's (a directory that cannot be
+/// read, a link that points nowhere) are not looked at again: only a new job looks there.
 pub(crate) fn is_resumable(report: &Report) -> bool {
     let counts = &report.counts;
     let failed = counts.failed + counts.folders_failed > 0;

@@ -15,8 +15,8 @@ use crate::cli::{self, Cli, Command};
 use crate::exit::Exit;
 use crate::refused::{Refused, usage};
 
-/// The command that `cli`, made of `line`, stands for: itself, or that of the job which it resumes. The process is then in that
-/// job's directory.
+/// The command that `cli`, made of `line`, stands for: itself, or that of the job which it resumes. The process is then
+/// in that job's directory.
 ///
 /// # Errors
 /// When the job cannot be resumed.

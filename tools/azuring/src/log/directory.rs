@@ -60,8 +60,8 @@ fn logs(directory: &Path) -> Vec<Found> {
 }
 
 /// Removes the oldest logs until all together have at most `total_bytes`. Those of running jobs stay. What only has the
-/// name of a log is neither counted nor removed: AzCopy may keep its own in the same directory. What cannot be removed is
-/// left.
+/// name of a log is neither counted nor removed: AzCopy may keep its own in the same directory. What cannot be removed
+/// is left.
 pub(super) fn make_room(directory: &Path, total_bytes: u64) {
     let mut logs = logs(directory);
     logs.retain(|log| is_ours(&log.path));

@@ -1,7 +1,8 @@
 //! AzCopy's messages: one JSON object a line, whose content is text or JSON in a string.
 //!
-//! Two things are better than there. `EndOfJob` lists the transfers that failed or were skipped, up to [`LISTED`] of each
-//! (the counters are always complete); `Progress` lists none, so that a program that adds up both counts none twice.
+//! Two things are better than there. `EndOfJob` lists the transfers that failed or were skipped, up to [`LISTED`] of
+//! each (the counters are always complete); `Progress` lists none, so that a program that adds up both counts none
+//! twice.
 
 mod dry_run;
 mod summary;

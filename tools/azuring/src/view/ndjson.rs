@@ -1,5 +1,5 @@
-//! Flat JSON, one object a line, described by `schema/ndjson.schema.json`: every line has a `type` and a `time`; numbers
-//! are numbers, URLs are percent-encoded and without SAS.
+//! Flat JSON, one object a line, described by `schema/ndjson.schema.json`: every line has a `type` and a `time`;
+//! numbers are numbers, URLs are percent-encoded and without SAS.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Making a SAS.
 //!
-//! Source: "Create an account SAS", "Create a service SAS" and "Create a user delegation SAS", strings to sign of version
-//! 2025-07-05; where they leave a question, what `@azure/storage-blob` makes of it.
+//! Source: "Create an account SAS", "Create a service SAS" and "Create a user delegation SAS", strings to sign of
+//! version 2025-07-05; where they leave a question, what `@azure/storage-blob` makes of it.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
@@ -274,8 +274,8 @@ impl SasBuilder {
         Ok(write(&query))
     }
 
-    /// A user delegation SAS for a container, or for one blob in it, of `account`; valid for 7 days at most, and no longer
-    /// than the key. Its name is not percent-encoded.
+    /// A user delegation SAS for a container, or for one blob in it, of `account`; valid for 7 days at most, and no
+    /// longer than the key. Its name is not percent-encoded.
     ///
     /// # Errors
     /// [`SasBuildError`].

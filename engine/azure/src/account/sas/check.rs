@@ -1,8 +1,9 @@
 //! Whether a SAS can do a job, found out before the job begins.
 //!
-//! Source: the tables of permissions in "Create an account SAS", "Create a service SAS" and "Create a user delegation SAS".
-//! What cannot be judged from here passes: what a stored policy adds, which address the service sees, whether a blob to
-//! write is there already. A SAS that could do the job is never refused; the service has the last word on others.
+//! Source: the tables of permissions in "Create an account SAS", "Create a service SAS" and "Create a user delegation
+//! SAS". What cannot be judged from here passes: what a stored policy adds, which address the service sees, whether a
+//! blob to write is there already. A SAS that could do the job is never refused; the service has the last word on
+//! others.
 
 use std::time::{Duration, SystemTime};
 

@@ -4,7 +4,8 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// A user delegation key. It is the identity's, and for so long as it says; that it is shown to nobody is up to its holder.
+/// A user delegation key. It is the identity's, and for so long as it says; that it is shown to nobody is up to its
+/// holder.
 #[derive(Clone)]
 pub struct UserDelegationKey {
     pub(super) object_id: String,

@@ -70,8 +70,8 @@ pub enum SasKind {
     },
 }
 
-/// What a SAS says of itself, but for its signature. `None` is what it does not say: a stored policy may, or there is no
-/// limit.
+/// What a SAS says of itself, but for its signature. `None` is what it does not say: a stored policy may, or there is
+/// no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SasFacts {
     /// Who signed it, for what.

@@ -74,8 +74,8 @@ pub(super) fn pause(value: &str, now: SystemTime) -> Option<Duration> {
     Some(pause.min(MAX_RETRY_AFTER))
 }
 
-/// What a person is shown of a service's text: one line without control characters, and without signatures and what they
-/// are made of.
+/// What a person is shown of a service's text: one line without control characters, and without signatures and what
+/// they are made of.
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     if line.contains("MAC signature") {

@@ -90,7 +90,8 @@ pub(crate) struct Ended {
     pub(super) error_code: u16,
 }
 
-/// A URL with the reserved characters that Go leaves as they are in a path (`net/url`, `shouldEscape`); a path as it is.
+/// A URL with the reserved characters that Go leaves as they are in a path (`net/url`, `shouldEscape`); a path as it
+/// is.
 pub(super) fn as_go_writes(place: &str) -> String {
     if !azuring_transfer::BlobUrl::looks_like(place) {
         return place.to_owned();
