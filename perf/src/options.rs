@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::journal;
 use crate::planted::Planted;
 use crate::report::{Case, Tool, Transport};
+use crate::tools;
 use crate::workload::Size;
 
 /// Runs of each tool unless `--runs` says otherwise: the least that has a median.
@@ -32,7 +33,7 @@ pub(crate) struct Options {
     /// Cases to measure [default: all]
     #[arg(value_enum, value_name = "CASE")]
     cases: Vec<Case>,
-    /// Only these tools
+    /// Only these tools; `before` is the azuring that AZURING_BEFORE names [default: all, `before` if the variable is set]
     #[arg(long, value_enum, value_delimiter = ',')]
     tools: Vec<Tool>,
     /// Only these transports
@@ -109,7 +110,8 @@ impl Options {
     }
 
     pub(crate) fn wants(&self, tool: Tool, transport: Transport) -> bool {
-        (self.tools.is_empty() || self.tools.contains(&tool))
+        let by_default = tool != Tool::Before || tools::before().is_some();
+        (if self.tools.is_empty() { by_default } else { self.tools.contains(&tool) })
             && (self.transports.is_empty() || self.transports.contains(&transport))
     }
 }

@@ -51,12 +51,24 @@ pub enum Transport {
     H2,
 }
 
+impl Transport {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::H2 => "https, HTTP/2",
+        }
+    }
+}
+
 /// Who uploads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Tool {
     /// This project.
     Azuring,
+    /// This project as it was: the program that `AZURING_BEFORE` names.
+    Before,
     /// AzCopy.
     #[value(name = "azcopy")]
     #[serde(rename = "azcopy")]
@@ -73,6 +85,7 @@ impl Tool {
     pub fn label(self) -> &'static str {
         match self {
             Self::Azuring => "azuring",
+            Self::Before => "before",
             Self::AzCopy => "AzCopy",
             Self::Rclone => "rclone",
             Self::Curl => "curl -T",
@@ -131,6 +144,10 @@ impl Run {
     pub fn cpu_s(&self) -> f64 {
         self.user_s + self.sys_s
     }
+
+    fn rss(&self) -> f64 {
+        self.peak_rss_bytes as f64
+    }
 }
 
 /// Everything one call of the runner found out.
@@ -169,6 +186,10 @@ pub struct Row {
     pub cpu_of_azcopy: Option<f64>,
     /// The same for wall time.
     pub wall_of_azcopy: Option<f64>,
+    /// The same for CPU, of the azuring before.
+    pub cpu_of_before: Option<f64>,
+    /// The same for peak memory, of the azuring before.
+    pub rss_of_before: Option<f64>,
     /// Files of one run.
     pub files: u64,
     /// Bytes of one run.
@@ -192,10 +213,10 @@ impl Report {
             groups.entry((run.transport, run.tool)).or_default().push(run);
         }
         let row = |(&(transport, tool), runs): (&(Transport, Tool), &Vec<&Run>)| {
-            let azcopy = groups.get(&(transport, Tool::AzCopy));
-            let of_azcopy = |value: fn(&Run) -> f64| {
+            let of = |tool: Tool, value: fn(&Run) -> f64| {
+                let others = groups.get(&(transport, tool));
                 let pairs = runs.iter().filter_map(|run| {
-                    let other = azcopy?.iter().find(|other| other.round == run.round)?;
+                    let other = others?.iter().find(|other| other.round == run.round)?;
                     Some(value(run) / value(other))
                 });
                 median(pairs.collect())
@@ -208,11 +229,13 @@ impl Report {
                 transport,
                 cpu_s: mid(Run::cpu_s),
                 wall_s: mid(|run| run.wall_s),
-                peak_rss_bytes: mid(|run| run.peak_rss_bytes as f64),
+                peak_rss_bytes: mid(Run::rss),
                 sink_load: mid(|run| run.sink_cpu_s / run.wall_s),
                 requests: mid(|run| run.requests as f64),
-                cpu_of_azcopy: of_azcopy(Run::cpu_s),
-                wall_of_azcopy: of_azcopy(|run| run.wall_s),
+                cpu_of_azcopy: of(Tool::AzCopy, Run::cpu_s),
+                wall_of_azcopy: of(Tool::AzCopy, |run| run.wall_s),
+                cpu_of_before: of(Tool::Before, Run::cpu_s),
+                rss_of_before: of(Tool::Before, Run::rss),
                 files: runs[0].files,
                 bytes: runs[0].bytes,
                 wrong: runs.iter().filter(|run| run.wrong.is_some()).count(),
@@ -240,7 +263,42 @@ impl Report {
                 let _ = write!(out, "\n{}", Self::table(case, first, &rows));
             }
         }
+        out.push_str(&self.before_and_after());
         out
+    }
+
+    /// One line for each case and transport that the azuring before has run too; nothing where there is none.
+    fn before_and_after(&self) -> String {
+        let mut lines = String::new();
+        for &case in Case::value_variants() {
+            let rows = self.rows(case);
+            for now in rows.iter().filter(|row| row.tool == Tool::Azuring) {
+                let before =
+                    rows.iter().find(|row| row.tool == Tool::Before && row.transport == now.transport);
+                let Some(before) = before else { continue };
+                let name = case.to_possible_value().expect("every case can be asked for");
+                let _ = writeln!(
+                    lines,
+                    "| {} | {} | {:.3} | {:.3} | {} | {:.1} | {:.1} | {} |",
+                    name.get_name(),
+                    now.transport.label(),
+                    before.cpu_s,
+                    now.cpu_s,
+                    ratio(now.cpu_of_before),
+                    before.peak_rss_bytes / MIB,
+                    now.peak_rss_bytes / MIB,
+                    ratio(now.rss_of_before),
+                );
+            }
+        }
+        if lines.is_empty() {
+            return lines;
+        }
+        let heads = "CPU s before | now | now / before | peak RSS MiB before | now | now / before";
+        format!(
+            "\n### Before and after\n\n| case | transport | {heads} |\n|---|---|{}\n{lines}",
+            "---:|".repeat(6)
+        )
     }
 
     fn table(case: Case, first: &Row, rows: &[Row]) -> String {
@@ -271,13 +329,14 @@ impl Report {
         let _ = writeln!(out, "|---|---|{}", "---:|".repeat(columns.len()));
         for row in rows {
             let cells: Vec<String> = columns.iter().map(|(_, cell)| cell(row)).collect();
-            let transport = match row.transport {
-                Transport::Http => "http",
-                Transport::Https => "https",
-                Transport::H2 => "https, HTTP/2",
-            };
             let wrong = if row.wrong > 0 { format!(" **WRONG x {}**", row.wrong) } else { String::new() };
-            let _ = writeln!(out, "| {transport} | {}{wrong} | {} |", row.tool.label(), cells.join(" | "));
+            let _ = writeln!(
+                out,
+                "| {} | {}{wrong} | {} |",
+                row.transport.label(),
+                row.tool.label(),
+                cells.join(" | ")
+            );
         }
         out
     }
@@ -317,7 +376,6 @@ fn ratio(value: Option<f64>) -> String {
 }
 
 /// The middle value, or the mean of the two middle ones; `None` of nothing.
-/// The median; `None` of nothing.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -379,6 +437,32 @@ mod tests {
             table.contains("| https | azuring | 500.0 | 1000 | 1.00 s | 64 | 0.250 | 0.250 | 0.50 | 1001 |"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn an_azuring_before_has_a_line_for_each_case_with_ratios_of_one_round() {
+        let of = |tool, round, cpu_s, mib: u64| Run {
+            peak_rss_bytes: mib << 20,
+            ..run(tool, round, cpu_s, false)
+        };
+        let mut runs = vec![of(Tool::AzCopy, 1, 9.0, 900)];
+        // CPU: 1/2, 2, 1 of the rounds, where the medians' ratio is 2; memory: 1/2, 1, 1/4.
+        for (round, now, before) in
+            [(1, (1.0, 32), (2.0, 64)), (2, (2.0, 40), (1.0, 40)), (3, (4.0, 10), (4.0, 40))]
+        {
+            runs.push(of(Tool::Azuring, round, now.0, now.1));
+            runs.push(of(Tool::Before, round, before.0, before.1));
+        }
+        let mut h2 = runs.clone();
+        h2.retain(|run| run.tool != Tool::AzCopy);
+        h2.iter_mut().for_each(|run| run.transport = Transport::H2);
+        runs.extend(h2);
+        let text = report(runs).markdown();
+        for transport in ["https", "https, HTTP/2"] {
+            let line = format!("| small | {transport} | 2.000 | 2.000 | 1.000 | 40.0 | 32.0 | 0.500 |");
+            assert!(text.contains(&line), "{text}");
+        }
+        assert!(!report(vec![run(Tool::Azuring, 1, 1.0, false)]).markdown().contains("Before and after"));
     }
 
     #[test]

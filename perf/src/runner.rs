@@ -23,8 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(1800);
 pub(crate) fn measure(options: &Options) -> Result<bool, Error> {
     let scratch = tempfile::tempdir()?;
     let plan = plan(options);
-    let wanted: Vec<Tool> = [Tool::Azuring, Tool::AzCopy, Tool::Rclone, Tool::Curl]
-        .into_iter()
+    let wanted: Vec<Tool> = Tool::value_variants()
+        .iter()
+        .copied()
         .filter(|&tool| plan.iter().any(|(_, _, tools)| tools.contains(&tool)))
         .collect();
     let tools = Tools::find(&wanted, scratch.path())?;
@@ -74,8 +75,9 @@ fn plan(options: &Options) -> Vec<(Case, Transport, Vec<Tool>)> {
     let mut plan = Vec::new();
     for &case in Case::value_variants() {
         for transport in [Transport::Http, Transport::Https, Transport::H2] {
-            let tools: Vec<Tool> = [Tool::Azuring, Tool::AzCopy, Tool::Rclone, Tool::Curl]
-                .into_iter()
+            let tools: Vec<Tool> = Tool::value_variants()
+                .iter()
+                .copied()
                 .filter(|&tool| Tools::fits(tool, case, transport) && options.wants(tool, transport))
                 .collect();
             if options.wants_case(case) && !tools.is_empty() {

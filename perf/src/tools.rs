@@ -24,6 +24,7 @@ const RCLONE_TRANSFERS: &str = "--transfers=32";
 /// The tools that are there.
 pub(crate) struct Tools {
     azuring: Option<PathBuf>,
+    before: Option<PathBuf>,
     rclone: Option<PathBuf>,
     /// An empty home for programs that look for settings.
     home: PathBuf,
@@ -50,7 +51,14 @@ impl Tools {
     pub(crate) fn find(wanted: &[Tool], scratch: &Path) -> Result<Self, Error> {
         let home = scratch.join("home");
         fs::create_dir_all(&home)?;
-        let mut tools = Self { azuring: None, rclone: None, home, versions: Vec::new(), missing: Vec::new() };
+        let mut tools = Self {
+            azuring: None,
+            before: None,
+            rclone: None,
+            home,
+            versions: Vec::new(),
+            missing: Vec::new(),
+        };
         for &tool in wanted {
             match tools.ready(tool) {
                 Ok(version) => tools.versions.push((tool, version)),
@@ -63,14 +71,15 @@ impl Tools {
         Ok(tools)
     }
 
-    /// True for the combinations that exist: HTTP/2 is for azuring, curl for the large file; what is no upload is
-    /// measured as Azure's endpoints speak, and against AzCopy.
+    /// True for the combinations that exist: HTTP/2 is for azuring (and the one before), curl for the large file; what is
+    /// no upload is measured as Azure's endpoints speak, and against AzCopy.
     pub(crate) fn fits(tool: Tool, case: Case, transport: Transport) -> bool {
         if !case.is_upload() {
-            return matches!(tool, Tool::Azuring | Tool::AzCopy) && transport == Transport::Https;
+            return matches!(tool, Tool::Azuring | Tool::Before | Tool::AzCopy)
+                && transport == Transport::Https;
         }
         match tool {
-            Tool::Azuring => true,
+            Tool::Azuring | Tool::Before => true,
             Tool::AzCopy | Tool::Rclone => transport != Transport::H2,
             Tool::Curl => case == Case::Large && transport != Transport::H2,
         }
@@ -85,7 +94,8 @@ impl Tools {
         sink: &Sink,
     ) -> Result<Prepared, Error> {
         match tool {
-            Tool::Azuring => self.azuring(workload, transport, sink),
+            Tool::Azuring => self.azuring(self.azuring.as_deref(), workload, transport, sink),
+            Tool::Before => self.azuring(self.before.as_deref(), workload, transport, sink),
             Tool::AzCopy => Ok(azcopy(workload, sink)),
             Tool::Rclone => self.rclone(workload, sink),
             Tool::Curl => self.curl(workload, sink),
@@ -106,6 +116,13 @@ impl Tools {
                 self.azuring = Some(program);
                 Ok(version)
             }
+            Tool::Before => {
+                let program: PathBuf =
+                    before().ok_or("AZURING_BEFORE names no program to compare with")?.into();
+                let version = first_line(Command::new(&program).arg("--version"))?;
+                self.before = Some(program);
+                Ok(version)
+            }
             Tool::AzCopy => first_line(&mut AzCopy::new().command(["--version"])),
             Tool::Rclone => {
                 let program = crate::rclone::install()?;
@@ -123,8 +140,14 @@ impl Tools {
         command
     }
 
-    fn azuring(&self, workload: &Workload, transport: Transport, sink: &Sink) -> Result<Prepared, Error> {
-        let mut command = self.clean(self.azuring.as_ref().ok_or("azuring was not asked for")?);
+    fn azuring(
+        &self,
+        program: Option<&Path>,
+        workload: &Workload,
+        transport: Transport,
+        sink: &Sink,
+    ) -> Result<Prepared, Error> {
+        let mut command = self.clean(program.ok_or("azuring was not asked for")?);
         command.args(arguments(workload, sink));
         if transport == Transport::H2 {
             command.args(["--http", "2"]);
@@ -218,6 +241,11 @@ fn arguments(workload: &Workload, sink: &Sink) -> Vec<OsString> {
 
 fn base_name(workload: &Workload) -> String {
     workload.local.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The older azuring to compare with, where the variable names one.
+pub(crate) fn before() -> Option<OsString> {
+    std::env::var_os("AZURING_BEFORE").filter(|program| !program.is_empty())
 }
 
 /// The release build, made up to date, or what `AZURING_BIN` names.
