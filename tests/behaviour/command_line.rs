@@ -99,7 +99,7 @@ fn pages_are_written() {
     told(&azuring.run(["man", "nothing"]), 2, &["no command nothing"]);
     azuring.run(["doc", "--output-location=md"]).expect_code(0);
     let text = std::fs::read_to_string(dir.path().join("md/azuring_copy.md")).unwrap();
-    assert!(text.contains("| `--recursive=BOOL` | Take directories with all that is below them |"), "{text}");
+    assert!(text.contains("| `--recursive=BOOL` | Include everything below a directory |"), "{text}");
     told(&azuring.run(["doc", "--output-location=/dev/null/x"]), 1, &["/dev/null/x"]);
     let script = azuring.run(["completion", "bash"]);
     assert!(script.expect_code(0).stdout.contains("_azuring()"));

@@ -19,11 +19,11 @@ use crate::machine;
 /// The bounds a job keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory for everything, in bytes. Most of it is the lanes' buffers.
+    /// Memory of the whole job in bytes, at least [`MIN_MEMORY_BYTES`]. Most of it is the lanes' buffers.
     pub memory_bytes: u64,
-    /// Requests in flight, all lanes together.
+    /// Requests in flight of all lanes together, from 1 to [`MAX_CONCURRENCY`].
     pub concurrency: usize,
-    /// Lanes, each a thread.
+    /// Lanes, from 1 to [`MAX_LANES`]; each is a thread.
     pub lanes: usize,
 }
 
@@ -53,16 +53,16 @@ impl Limits {
     }
 }
 
-/// How failed requests are repeated.
+/// How failed requests are retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts per request, the first included.
     pub max_tries: u32,
-    /// The first pause; each further one is twice as long.
+    /// The pause before the second attempt; each further pause is twice as long, with jitter.
     pub first_pause: Duration,
     /// The longest pause.
     pub max_pause: Duration,
-    /// An exchange on which no byte moves for this long is cut and repeated.
+    /// A request on which no byte moves for this long is cut and retried.
     pub stall: Duration,
 }
 
@@ -81,26 +81,26 @@ impl Default for RetryPolicy {
 /// Where a blob's content type comes from.
 #[derive(Clone, Debug)]
 pub enum ContentTypePolicy {
-    /// By the file's name, otherwise by its first 512 bytes.
+    /// From the file's name; if that does not tell, from its first 512 bytes.
     Guess(ContentTypes),
-    /// The same for all.
+    /// This one for all blobs.
     Fixed(String),
     /// Not sent; the service says `application/octet-stream`.
     None,
 }
 
-/// Everything else a job can be told. `Default` is what `azuring copy` does without flags.
+/// All options of a job. `Default` is what `azuring copy` does without flags.
 #[derive(Clone, Debug)]
 pub struct JobOptions {
-    /// Bounds.
+    /// Memory, requests in flight, threads.
     pub limits: Limits,
-    /// Repeats.
+    /// Attempts, pauses, and when a request counts as stalled.
     pub retry: RetryPolicy,
-    /// HTTP version.
+    /// HTTP version for https; http always uses HTTP/1.1.
     pub http: HttpChoice,
-    /// How files are read.
+    /// Whether files are read and written with io_uring or with threads.
     pub io: IoChoice,
-    /// Sizes of blocks and of the largest Put Blob.
+    /// Block size, and the largest file that is sent in one request.
     pub blocks: BlockRules,
     /// Headers, metadata, tier and tags that every uploaded blob gets.
     pub properties: BlobProperties,
@@ -112,57 +112,57 @@ pub struct JobOptions {
     pub ca_file: Option<PathBuf>,
     /// The proxies that lead to the service; none by default, whatever the environment says.
     pub proxies: Option<Arc<Proxies>>,
-    /// What happens to objects the destination already has.
+    /// What to do if the destination already has the object.
     pub overwrite: Overwrite,
-    /// Say what would be done ([`crate::outcome::Event::Planned`]) and do nothing.
+    /// Transfer nothing; report each object as [`Event::Planned`](crate::outcome::Event::Planned).
     pub dry_run: bool,
     /// In a dry run, look up the length of local files and all properties of blobs.
     pub plan_facts: bool,
-    /// Name the object in every [`crate::outcome::Outcome`]; costs an allocation each.
+    /// Name the object in every [`Outcome`](crate::outcome::Outcome). That costs an allocation for each object.
     pub report_objects: bool,
     /// Store the MD5 of each file with its blob.
     pub put_md5: bool,
-    /// What a stored MD5 means for a download.
+    /// How a download checks the MD5 that is stored with a blob.
     pub check_md5: CheckMd5,
-    /// Compare lengths after the transfer.
+    /// When to compare lengths after the transfer, which costs a request.
     pub check_length: CheckLength,
-    /// Whether page and append blobs that are there may be replaced. They are written in place: what was there is gone
-    /// as soon as the upload begins, also if it fails. Otherwise [`Overwrite::Always`] fails them.
+    /// Whether existing page and append blobs may be replaced. They are written in place: the earlier blob is lost when
+    /// the upload begins, also if it fails. If this is false, [`Overwrite::Always`] fails them.
     pub overwrite_in_place: bool,
-    /// Remove what is there where a blob of another type, or blocks that nobody has committed, stand in the way.
+    /// Remove the existing blob first if its type, or uncommitted blocks, prevent the upload.
     pub delete_destination: bool,
-    /// Read back what was transferred and compare it.
+    /// Read back what was transferred and compare it byte by byte. Every byte is transferred twice.
     pub verify: bool,
-    /// Unpack blobs whose content encoding is gzip or deflate.
+    /// Decompress downloads with content encoding gzip or deflate.
     pub decompress: bool,
-    /// Give downloaded files the blob's time of modification.
+    /// Set the modification time of downloaded files to that of their blobs.
     pub preserve_last_modified_time: bool,
-    /// Keep owner, mode and times as metadata, and restore them.
+    /// Upload owner, mode and times as metadata of this style, or restore them in a download.
     pub preserve_posix: Option<PosixStyle>,
-    /// Set-user and set-group of downloaded files are restored with their mode: whoever writes to the container decides who
-    /// their programs run as.
+    /// Restore set-user-ID and set-group-ID of downloaded files too. Anybody who can write to the container can then
+    /// choose the user that a downloaded program runs as.
     pub preserve_setuid: bool,
-    /// What symbolic links in a local source are.
+    /// What to do with symbolic links in a local source.
     pub symlinks: Symlinks,
-    /// Transfer the stubs that stand for directories.
+    /// Also transfer the stubs that stand for directories.
     pub directory_stubs: bool,
-    /// The kind of blob an upload makes.
+    /// The type of the blobs that an upload creates.
     pub blob_type: BlobTypeChoice,
     /// Tier of uploaded page blobs, such as `P10`; `None` leaves it to the account.
     pub page_blob_tier: Option<String>,
-    /// Most bytes per second on all links together.
+    /// Limit of bytes per second on all links together; `None` is no limit.
     pub cap_bytes_per_second: Option<f64>,
-    /// Most requests per second.
+    /// Limit of requests per second; `None` is no limit.
     pub cap_requests_per_second: Option<f64>,
-    /// What the blobs are encrypted with, and read with; `None`: the account's key.
+    /// The key or scope that blobs are encrypted with; `None` is the account's default.
     pub encryption: Option<Encryption>,
-    /// Which snapshots a removal takes along.
+    /// Which snapshots a removal also removes. `None`: a blob with snapshots is skipped.
     pub delete_snapshots: Option<DeleteSnapshots>,
-    /// What a removal removes for good.
+    /// What a removal removes permanently, although soft delete would keep it.
     pub permanent_delete: Option<PermanentDelete>,
     /// Put before the `User-Agent` of every request.
     pub user_agent_prefix: Option<String>,
-    /// Passes over what failed and may succeed when it is tried again, after everything else is done.
+    /// How often failed objects that may succeed now are tried again, after everything else is done. 0 is never.
     pub retry_failed: u32,
     /// Called by tests that end the process at one of these moments.
     #[doc(hidden)]

@@ -18,10 +18,10 @@ const JOBS: usize = 4;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EngineLimits {
-    /// Memory and requests in flight. Of lanes each job has as many at most: they are threads, and cores are shared by the
-    /// kernel.
+    /// Memory and requests in flight of all jobs together. Lanes are not shared: each job has at most so many, because
+    /// they are threads, and the kernel shares the cores.
     pub limits: Limits,
-    /// Jobs that run at a time; more wait for their turn. Least memory is kept back for each of them.
+    /// Jobs that run at the same time; others wait for their turn. The least memory is kept for each of them.
     pub jobs: usize,
     /// Bytes per second on all links of all jobs; `None` is no limit.
     pub cap_bytes_per_second: Option<f64>,
@@ -35,19 +35,19 @@ impl EngineLimits {
         Self { limits, jobs: JOBS, cap_bytes_per_second: None, cap_requests_per_second: None }
     }
 
-    /// So many jobs at a time, one at least.
+    /// Sets how many jobs run at the same time, at least 1.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
         self
     }
 
-    /// So many bytes per second, more than 0.
+    /// Limits bytes per second of all jobs together; more than 0.
     pub fn cap_bytes_per_second(mut self, bytes: f64) -> Self {
         self.cap_bytes_per_second = Some(bytes);
         self
     }
 
-    /// So many requests per second, more than 0.
+    /// Limits requests per second of all jobs together; more than 0.
     pub fn cap_requests_per_second(mut self, requests: f64) -> Self {
         self.cap_requests_per_second = Some(requests);
         self
@@ -56,15 +56,13 @@ impl EngineLimits {
 
 /// Budgets that several jobs share. Clones are the same engine.
 ///
-/// ```text
-///   memory              a job that begins gets what it wants of what is free, but for the least that each job needs that
-///                       could still begin; if that is too little it waits, first come, first served; given back at its end
-///   requests in flight  one pool of permits for all jobs, first come, first served; a job that is alone has all of them
-///   bytes, requests     per second: one limit for all jobs, beside each job's own
-/// ```
-///
-/// (Two kinds of request are beside the permits: the renewal of a page blob's lease, of which the requests in flight depend,
-/// and commands such as [`crate::list`].)
+/// - **Memory.** A job leases memory when it begins, and gives it back at its end. It gets what it wants from what is
+///   free. The least that a job needs is kept for each job that could still begin. If too little is free, the job
+///   waits; first come, first served.
+/// - **Requests in flight.** One pool of permits for all jobs; first come, first served. A job that is alone has all.
+///   Two kinds of request need no permit: renewals of a page blob's lease, which the requests in flight depend on, and
+///   commands such as [`crate::list`].
+/// - **Bytes and requests per second.** One limit for all jobs, in addition to each job's own.
 #[derive(Clone, Debug)]
 pub struct Engine(Arc<Shared>);
 
@@ -126,8 +124,8 @@ impl Engine {
         self.0.free.lock().expect("nothing panics while the lock is held")
     }
 
-    /// Waits for the turn of a job and gives it `wanted` bytes, or what there is, `least` at least: the others are taken to
-    /// need as much. `None`: it was stopped before.
+    /// Waits for the turn of a job and gives it `wanted` bytes, or what there is, `least` at least: the others are
+    /// taken to need as much. `None`: it was stopped before.
     fn memory(&self, least: u64, wanted: u64, stopping: impl Fn() -> bool) -> Option<u64> {
         let mut free = self.free();
         let ticket = free.next_ticket;
@@ -161,8 +159,8 @@ impl Engine {
         self.0.changed.notify_all();
     }
 
-    /// Waits for the turn of a job that was made for `shares`, and for what it can be given of them. Where it is stopped before
-    /// that, it gets the least: it begins nothing.
+    /// Waits for the turn of a job that was made for `shares`, and for what it can be given of them. Where it is
+    /// stopped before that, it gets the least: it begins nothing.
     pub(crate) fn begin(
         &self,
         options: &JobOptions,

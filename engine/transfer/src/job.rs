@@ -73,12 +73,11 @@ pub struct JobPlan {
     pub memory_bytes: u64,
     /// How files are read and written.
     pub io: IoPath,
-    /// That the limit of open files allows fewer requests in flight than were asked for, if it does: a sentence for a
-    /// person.
+    /// A sentence for a person, if the limit of open files allows fewer requests in flight than requested.
     pub scarce: Option<String>,
     /// Whether it keeps a journal, so that it can be resumed.
     pub journal: bool,
-    /// Whether it goes on with what an earlier run began.
+    /// Whether it resumes what an earlier run began.
     pub resumed: bool,
 }
 
@@ -109,19 +108,19 @@ pub struct Job {
 }
 
 impl Job {
-    /// What it is about to do.
+    /// What the job is going to do, for a person to read before it begins.
     pub fn plan(&self) -> &JobPlan {
         &self.plan
     }
 
-    /// The job's state, to be looked at from another thread while it runs.
+    /// Counters of the job, which any thread may read while it runs.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Answers the questions of [`Overwrite::Ask`]: `ask` is told the full path or URL of what is there, and says whether it
-    /// is replaced. It is called on a thread of its own, with one question at a time, and may take as long as it likes: only
-    /// the object in question waits. When the job stops it does not wait for an answer any more.
+    /// Answers the questions of [`Overwrite::Ask`]. `ask` gets the full path or URL of the existing object, and says
+    /// whether to replace it. It is called on its own thread, with one question at a time. It may take any time: only
+    /// the object in question waits. A job that stops does not wait for an answer.
     ///
     /// [`Overwrite::Ask`]: azuring_job::choices::Overwrite::Ask
     pub fn asking(mut self, ask: impl FnMut(&str) -> bool + Send + 'static) -> Self {

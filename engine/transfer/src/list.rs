@@ -1,7 +1,7 @@
 //! Listing blobs for a reader: streaming, and of what is large several places at once.
 //!
-//! A listing is a chain of pages, each of which names the next, so one chain goes no faster than one request after the other.
-//! What does not fit into one page is cut at its directories:
+//! A listing is a chain of pages, each of which names the next, so one chain goes no faster than one request after the
+//! other. What does not fit into one page is cut at its directories:
 //!
 //! ```text
 //!   all below a prefix: first page ─> told ─> was it the last? ── yes ──> done
@@ -14,9 +14,10 @@
 //! ```
 //!
 //! Nothing is told twice and nothing left out: a cut remembers what its first page has told, 5,000 names at most. It
-//! takes one thing for granted of the order of a listing: that the names below a directory follow each other. So they do
-//! where names are ordered by their bytes, and in a hierarchical namespace, which orders each directory by itself.
-//! What is told of a page but its last name is complete, all versions and snapshots included; the last name is kept back.
+//! takes one thing for granted of the order of a listing: that the names below a directory follow each other. So they
+//! do where names are ordered by their bytes, and in a hierarchical namespace, which orders each directory by itself.
+//! What is told of a page but its last name is complete, all versions and snapshots included; the last name is kept
+//! back.
 
 mod seen;
 
@@ -50,20 +51,20 @@ const AT_ONCE: usize = 8;
 /// Blobs that are handed over at a time, and such batches that wait for whoever reads them: then the listing waits.
 const BATCH: usize = 256;
 const WAITING: usize = 4;
-/// Directories of one level that are listed each for itself. Where there are more, they are small, or one page after the
-/// other is as good.
+/// Directories of one level that are listed each for itself. Where there are more, they are small, or one page after
+/// the other is as good.
 const MAX_PREFIXES: usize = 256;
 
 /// What a listing shows, and in which order.
 #[derive(Clone, Debug)]
 pub struct ListOptions {
-    /// HTTP version, repeats, certificate authorities; the rest does not matter here.
+    /// How requests are sent: retries, HTTP version, proxies, certificate authorities. Options of transfers have no effect.
     pub engine: JobOptions,
     /// Show earlier versions as well.
     pub include_versions: bool,
-    /// Properties to read beside length, time of change, type, tier and metadata.
+    /// More properties to read. Length, modification time, type, tier and metadata are always read.
     pub wanted: Wanted,
-    /// Several requests at once; what is told then comes in no order. Otherwise in the service's order.
+    /// Several requests in parallel; then blobs come in no order. Otherwise they come in the service's order.
     pub parallel: bool,
 }
 
@@ -78,14 +79,14 @@ impl Default for ListOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListedBlob {
-    /// Its name below the directory that is listed; its whole name where that would be empty (a blob `x/` below `x/`), and
-    /// empty when the URL names the blob itself.
+    /// Its name below the directory that is listed; its whole name where that would be empty (a blob `x/` below `x/`),
+    /// and empty when the URL names the blob itself.
     pub path: String,
-    /// All that is known of it.
+    /// What the listing says about the blob.
     pub entry: Box<BlobEntry>,
 }
 
-/// The sum of a listing.
+/// The totals of a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListTotals {
@@ -93,7 +94,7 @@ pub struct ListTotals {
     pub files: u64,
     /// The sum of their lengths.
     pub bytes: u64,
-    /// Requests sent, repeats included.
+    /// Requests that were sent, including retries.
     pub requests: u64,
 }
 
@@ -124,7 +125,7 @@ pub fn list(
     }
 }
 
-/// A listing that goes on on a thread of its own. It waits while nobody reads it; dropping it ends it.
+/// A listing that runs on its own thread. It waits while nobody reads it. Dropping it ends it.
 pub struct Listing {
     batches: mpsc::Receiver<Vec<ListedBlob>>,
     batch: std::vec::IntoIter<ListedBlob>,
@@ -287,8 +288,8 @@ impl Lister<'_> {
         }))
     }
 
-    /// Tells of the one blob of this name, if there is one that is not the stub of a directory. An error is no reason not
-    /// to list: a credential may be good for listings alone.
+    /// Tells of the one blob of this name, if there is one that is not the stub of a directory. An error is no reason
+    /// not to list: a credential may be good for listings alone.
     async fn single(&self, name: &str) -> Result<bool, CommandError> {
         let blob = encode_path(name);
         let which = self.command.session.ends.from().end.which();

@@ -10,8 +10,8 @@ use azuring_plan::name::encode_path;
 
 use crate::command::{Answer, Command, CommandError};
 
-/// Asks, without a credential, whether what is at `url` can be read: the container's list, and else the blob itself, where the
-/// URL names one. One or two requests, sent once; no answer counts as no.
+/// Checks without a credential whether `url` can be read: first the container's list, then the blob itself if the URL
+/// names one. It sends one or two requests, without retries. No answer counts as no.
 ///
 /// # Errors
 /// [`JobError`]: it cannot be asked with this URL or these options.

@@ -15,14 +15,13 @@ const WAITING_EVENTS: usize = 1024;
 /// The same of a dry run, whose events are batches full of names.
 const WAITING_PLANS: usize = 32;
 
-/// A job that runs on threads of its own, made by [`Job::start`]. Its events and its end can be awaited by any kind of
-/// executor.
+/// A job that runs on its own threads, made by [`Job::start`]. Any executor can await its events and its end.
 ///
-/// Events have to be read: of those that nobody reads a thousand wait, and then the job does.
+/// Read the events: about a thousand of them can wait, and then the job waits.
 ///
-/// Dropping it stops the job as [`StopHandle::stop`] does: nothing new is started, what is in flight is finished, and the
-/// threads end by themselves a little later. What was done is in the journal, if the job has one, and it can be resumed as
-/// soon as its threads have ended; until then it is told to be in use. [`Running::outcome`] waits for that.
+/// Dropping it stops the job as [`StopHandle::stop`] does. Nothing new is begun, what is in flight is finished, and the
+/// threads end a little later. What was done is in the journal, if the job has one. The job can be resumed when its
+/// threads have ended; until then it counts as in use. [`Running::outcome`] waits for that.
 pub struct Running {
     plan: JobPlan,
     progress: Arc<Progress>,
@@ -65,12 +64,12 @@ impl Running {
         &self.plan
     }
 
-    /// Its state, to be looked at whenever that is wanted.
+    /// Counters of the job, which may be read at any time.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Stops it. Its events have to be read nevertheless, or the end be awaited.
+    /// Stops the job. Go on reading its events, or await [`outcome`](Self::outcome): it does not end otherwise.
     pub fn stop_handle(&self) -> StopHandle {
         self.stop.clone()
     }
@@ -80,7 +79,8 @@ impl Running {
         self.events.recv().await
     }
 
-    /// How it ended, once it has. Events that were not read are dropped. A future that is dropped before stops the job.
+    /// Waits for the end of the job, and returns its report. Events that were not read are dropped. Dropping this
+    /// future before that stops the job.
     pub async fn outcome(mut self) -> Report {
         while self.events.recv().await.is_some() {}
         let report = (&mut self.report).await;
