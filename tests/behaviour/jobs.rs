@@ -294,7 +294,7 @@ fn a_job_is_named_by_as_much_of_its_id_as_is_needed() {
     }
     for flag in ["--include=a", "--exclude=a"] {
         let told = fixture.run(["jobs", "resume", &id, flag]);
-        assert!(told.expect_code(2).stderr.contains("all that is missing"), "{}", told.stderr);
+        assert!(told.expect_code(2).stderr.contains("everything that is missing"), "{}", told.stderr);
     }
 }
 
