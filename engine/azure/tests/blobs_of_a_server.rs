@@ -82,7 +82,7 @@ fn entries(page: ListPage) -> Vec<BlobEntry> {
     page.items
         .into_iter()
         .map(|item| match item {
-            ListItem::Blob(blob) => *blob,
+            ListItem::Entry(blob) => *blob,
             ListItem::Prefix(name) => panic!("{name} is no blob"),
         })
         .collect()

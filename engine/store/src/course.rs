@@ -119,7 +119,7 @@ impl Course {
         for at in 0..page.items.len() {
             let item = &page.items[at];
             let (kind, before) = match item {
-                Item::Blob(_) => (&mut self.blobs, &mut blob),
+                Item::Entry(_) => (&mut self.blobs, &mut blob),
                 Item::Prefix(_) => (&mut self.prefixes, &mut prefix),
             };
             let last = match before {
@@ -173,13 +173,13 @@ fn is_same(a: &Item, b: &Item) -> bool {
 /// Which state of a blob an entry is.
 fn state(item: &Item) -> (Option<&str>, Option<&str>) {
     match item {
-        Item::Blob(entry) => (entry.snapshot.as_deref(), entry.facts.version_id.as_deref()),
+        Item::Entry(entry) => (entry.snapshot.as_deref(), entry.facts.version_id.as_deref()),
         Item::Prefix(_) => (None, None),
     }
 }
 
 fn identity(item: &Item) -> (bool, &str, (Option<&str>, Option<&str>)) {
-    (matches!(item, Item::Blob(_)), item.name(), state(item))
+    (matches!(item, Item::Entry(_)), item.name(), state(item))
 }
 
 /// Of a few thousand of these two are the same once in 10^12 listings.
@@ -195,13 +195,13 @@ mod tests {
     use crate::listing::Entry;
 
     fn blob(name: &str) -> Item {
-        Item::Blob(Box::new(Entry { name: name.to_owned(), ..Entry::default() }))
+        Item::Entry(Box::new(Entry { name: name.to_owned(), ..Entry::default() }))
     }
 
     fn version(name: &str, id: &str) -> Item {
         let mut entry = Entry { name: name.to_owned(), ..Entry::default() };
         entry.facts.version_id = Some(id.into());
-        Item::Blob(Box::new(entry))
+        Item::Entry(Box::new(entry))
     }
 
     fn page(items: impl IntoIterator<Item = Item>, next: &str) -> Page {

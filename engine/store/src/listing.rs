@@ -52,24 +52,24 @@ pub struct Page {
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// A blob, snapshot or version.
-    Blob(Box<Entry>),
+    /// An object, or an earlier state of one.
+    Entry(Box<Entry>),
     /// What several names have in common up to a slash, that slash included; only with
     /// [`delimiter`](List::delimiter).
     Prefix(String),
 }
 
 impl Item {
-    /// The name of the blob, or what the names have in common.
+    /// The object's name, or what the names have in common.
     pub fn name(&self) -> &str {
         match self {
-            Self::Blob(entry) => &entry.name,
+            Self::Entry(entry) => &entry.name,
             Self::Prefix(name) => name,
         }
     }
 }
 
-/// A blob in a listing.
+/// An object in a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Its name, decoded.

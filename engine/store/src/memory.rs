@@ -249,7 +249,7 @@ impl Store for Memory {
                         facts.metadata.clear();
                     }
                     let name = key.clone();
-                    Item::Blob(Box::new(Entry { name, is_current_version: true, facts, ..Entry::default() }))
+                    Item::Entry(Box::new(Entry { name, is_current_version: true, facts, ..Entry::default() }))
                 }
             };
             told = Some(item.name().to_owned());

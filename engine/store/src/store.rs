@@ -3,7 +3,7 @@
 use azuring_link::Payload;
 
 use crate::checksum::Crc64;
-use crate::error::StoreError;
+use crate::error::{ErrorKind, StoreError};
 use crate::facts::{ContentFacts, Facts, Wanted};
 use crate::listing::{List, Page};
 use crate::traits::Traits;
@@ -21,6 +21,9 @@ use crate::which::Which;
 /// something to the store alone, empty where it needs none. Both are kept in the job's journal. A piece may be sent
 /// again with the same number and bytes. What `content` stands for in [`Begin`] is always the same bytes: a store whose
 /// tokens follow from it finds the pieces of an earlier run again.
+///
+/// **What is not written is refused** as [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a place that is only read
+/// has to say its traits, list, tell and read. Traits have to agree with that.
 ///
 /// The conformance suite (`azuring_store::conformance`, feature `conformance`) says what a store has to do exactly.
 #[expect(async_fn_in_trait, reason = "a lane is one thread: its futures are not sent")]
@@ -41,10 +44,16 @@ pub trait Store {
     async fn read(&self, key: &str, read: &Read<'_>) -> Result<Reading<Self::Body>, StoreError>;
 
     /// Writes an object in one request. Either all of it is there afterwards, or what was there before.
-    async fn put(&self, key: &str, payload: Payload, put: &Put<'_>) -> Result<Written, StoreError>;
+    async fn put(&self, key: &str, payload: Payload, put: &Put<'_>) -> Result<Written, StoreError> {
+        let _ = (key, payload, put);
+        unsupported("to write objects")
+    }
 
     /// Begins an object that is sent in pieces.
-    async fn begin(&self, key: &str, begin: &Begin<'_>) -> Result<Token, StoreError>;
+    async fn begin(&self, key: &str, begin: &Begin<'_>) -> Result<Token, StoreError> {
+        let _ = (key, begin);
+        unsupported("to write objects in pieces")
+    }
 
     /// Sends a piece. `crc64`: of its bytes, for a store that compares it.
     async fn piece(
@@ -54,10 +63,16 @@ pub trait Store {
         at: At,
         payload: Payload,
         crc64: Option<Crc64>,
-    ) -> Result<Receipt, StoreError>;
+    ) -> Result<Receipt, StoreError> {
+        let _ = (key, token, at, payload, crc64);
+        unsupported("to write objects in pieces")
+    }
 
     /// Which pieces of this token are there, with their receipts.
-    async fn pieces(&self, key: &str, token: &[u8]) -> Result<Vec<There>, StoreError>;
+    async fn pieces(&self, key: &str, token: &[u8]) -> Result<Vec<There>, StoreError> {
+        let _ = (key, token);
+        unsupported("to write objects in pieces")
+    }
 
     /// Makes the object of its pieces: one receipt for each piece, in the order of their numbers.
     async fn commit(
@@ -66,24 +81,45 @@ pub trait Store {
         token: &[u8],
         receipts: &[Receipt],
         put: &Put<'_>,
-    ) -> Result<Written, StoreError>;
+    ) -> Result<Written, StoreError> {
+        let _ = (key, token, receipts, put);
+        unsupported("to write objects in pieces")
+    }
 
     /// Gives up an object that was begun, and frees what its pieces take up, as far as the store can do that without
     /// harm to anybody else's.
-    async fn abort(&self, key: &str, token: &[u8]) -> Result<(), StoreError>;
+    async fn abort(&self, key: &str, token: &[u8]) -> Result<(), StoreError> {
+        let _ = (key, token);
+        unsupported("to write objects in pieces")
+    }
 
     /// Copies an object from another place, which the store reads itself.
-    async fn copy_from(&self, key: &str, from: &Grant<'_>, put: &Put<'_>) -> Result<Written, StoreError>;
+    async fn copy_from(&self, key: &str, from: &Grant<'_>, put: &Put<'_>) -> Result<Written, StoreError> {
+        let _ = (key, from, put);
+        unsupported("to copy from elsewhere")
+    }
 
     /// Removes objects, at most [`Traits::remove_batch`]: an answer for each, in their order. The outer error: there
     /// are no answers, and some may be removed all the same.
-    async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError>;
+    async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let _ = removals;
+        unsupported("to remove objects")
+    }
 
     /// Changes what is known of an object, and not its bytes.
-    async fn change(&self, key: &str, which: Which<'_>, change: &Change<'_>) -> Result<(), StoreError>;
+    async fn change(&self, key: &str, which: Which<'_>, change: &Change<'_>) -> Result<(), StoreError> {
+        let _ = (key, which, change);
+        unsupported("to change objects")
+    }
 
     /// Makes the container, share or bucket. [`ErrorKind::Exists`](crate::ErrorKind::Exists) if it is there.
-    async fn make(&self) -> Result<(), StoreError>;
+    async fn make(&self) -> Result<(), StoreError> {
+        unsupported("to be made")
+    }
+}
+
+fn unsupported<T>(what: &str) -> Result<T, StoreError> {
+    Err(StoreError::new(ErrorKind::Unsupported, format!("this store has no way {what}")))
 }
 
 /// The bytes of an object that are still to come.

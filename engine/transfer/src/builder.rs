@@ -16,7 +16,7 @@ use azuring_journal::{JobId, Jobs};
 use azuring_lane::budget;
 use azuring_lane::budget::LaneShare;
 use azuring_lane::descriptors::{Needs, Opens, Split};
-use azuring_lane::ends::Ends;
+use azuring_lane::ends::{Ends, RemoteEnd};
 use azuring_lane::shared::Earlier;
 use azuring_lane::task::change::{Remove, SetProperties};
 use azuring_lane::task::download;
@@ -157,6 +157,12 @@ impl Job {
     pub fn remove_from_store(store: CustomStore, path: &str) -> JobBuilder {
         JobBuilder::own(What::Remove, store, path)
     }
+}
+
+/// Who the job is to its ends.
+fn credentials(ends: &Ends<RemoteEnd>) -> String {
+    let who: Vec<String> = ends.each().map(|remote| remote.end.credential().describe()).collect();
+    who.join(", ")
 }
 
 impl JobBuilder {
@@ -390,7 +396,7 @@ impl JobBuilder {
                 source,
                 is_pattern,
                 destination,
-                credential: ends.from().end.credential().describe(),
+                credential: credentials(&ends),
                 lanes,
                 concurrency: shares.iter().map(|share| share.in_flight).sum(),
                 scarce: split.notice,

@@ -397,7 +397,7 @@ impl Lister<'_> {
                 match item {
                     ListItem::Prefix(below) if seen.is_open(below) => open.push(below),
                     ListItem::Prefix(_) => {}
-                    ListItem::Blob(entry) => blobs |= !seen.has(&entry.name),
+                    ListItem::Entry(entry) => blobs |= !seen.has(&entry.name),
                 }
             }
             match open[..] {
@@ -418,8 +418,8 @@ impl Lister<'_> {
         let mut pieces = Vec::new();
         for item in page.items {
             match item {
-                ListItem::Blob(entry) if seen.has(&entry.name) => {}
-                ListItem::Blob(entry) => self.offer(entry).await?,
+                ListItem::Entry(entry) if seen.has(&entry.name) => {}
+                ListItem::Entry(entry) => self.offer(entry).await?,
                 ListItem::Prefix(below) if seen.is_open(&below) => {
                     let told = seen.below(&below).to_vec();
                     pieces.push(Piece::All { prefix: below, told });
@@ -450,7 +450,7 @@ impl Lister<'_> {
 
     async fn tell_all(&self, items: Vec<ListItem>, told: &[Box<str>]) -> Result<(), End> {
         for item in items {
-            if let ListItem::Blob(entry) = item
+            if let ListItem::Entry(entry) = item
                 && (told.is_empty() || told.binary_search_by(|name| (**name).cmp(&entry.name)).is_err())
             {
                 self.offer(entry).await?;

@@ -359,7 +359,7 @@ impl<'a> Remote<'a> {
         while !listing.is_done() {
             for item in self.page(&mut listing, &self.pages()).await?.items {
                 match item {
-                    ListItem::Blob(entry) if entry.name == name => {
+                    ListItem::Entry(entry) if entry.name == name => {
                         let item = BlobItem { entry, relative_at, known: Known::Version };
                         if self.source.wants(&item) {
                             self.hand_over(item).await;

@@ -77,8 +77,14 @@ fn blobs_come_from_memory() {
     let want: String = (0..300_000).map(|n| format!("line {n}\n")).collect();
     assert_eq!(report.counts.bytes, want.len() as u64);
     assert_eq!(bench.server.content(DEVSTORE_ACCOUNT, "cont", "lines").unwrap(), want.as_bytes());
-    from_memory::send(std::io::Cursor::new(b"bytes"), &bench.url("/object").to_string()).unwrap();
-    assert_eq!(&bench.server.content(DEVSTORE_ACCOUNT, "cont", "object").unwrap()[..], b"bytes");
+    let reports = from_memory::Reports::new(250);
+    let report = from_memory::copy(reports, &bench.url("/reports/").to_string()).unwrap();
+    assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 250));
+    for number in [0, 99, 100, 249] {
+        let name = format!("reports/report-{number:06}");
+        let want = format!("This is report {number}.\n").repeat(100);
+        assert_eq!(bench.server.content(DEVSTORE_ACCOUNT, "cont", &name).unwrap(), want.as_bytes());
+    }
 }
 
 #[test]

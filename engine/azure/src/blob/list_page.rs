@@ -170,7 +170,7 @@ impl<'w> PageReader<'w> {
         match (self.at, child.name()) {
             (At::Entries, b"Blob") => {
                 let blob = blob(xml, &child, self.wanted)?;
-                self.page.items.push(ListItem::Blob(Box::new(blob)));
+                self.page.items.push(ListItem::Entry(Box::new(blob)));
             }
             (At::Entries, b"BlobPrefix") => self.page.items.push(ListItem::Prefix(prefix(xml, &child)?)),
             (At::Root, b"Blobs") => {

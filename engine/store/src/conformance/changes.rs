@@ -92,7 +92,7 @@ pub(super) async fn run<S: Store>(suite: &mut Suite<'_, S>) {
             on.is(&key, &bytes).await?;
             let include = Include { tags: true, ..Include::default() };
             let items = on.list(&List { prefix: &key, include, ..List::default() }).await?;
-            let [Item::Blob(entry)] = &items[..] else { return Err(format!("it is listed as {items:?}")) };
+            let [Item::Entry(entry)] = &items[..] else { return Err(format!("it is listed as {items:?}")) };
             let mut now = entry.tags.clone();
             now.sort();
             same("tags", &now[..], &tags[..])

@@ -180,7 +180,7 @@ impl<S: Store> Ground<'_, S> {
         let include = Include { metadata: true, ..Include::default() };
         let items = self.list(&List { prefix: key, include, wanted: Wanted::ALL, ..List::default() }).await?;
         let found = items.into_iter().find_map(|item| match item {
-            Item::Blob(entry) if entry.name == key => Some(entry.facts),
+            Item::Entry(entry) if entry.name == key => Some(entry.facts),
             _ => None,
         });
         found.ok_or_else(|| format!("no listing shows `{}`", key.escape_debug()))

@@ -49,7 +49,7 @@ impl Seen {
 
 fn name(item: &ListItem) -> &str {
     match item {
-        ListItem::Blob(entry) => &entry.name,
+        ListItem::Entry(entry) => &entry.name,
         ListItem::Prefix(name) => name,
     }
 }
@@ -61,7 +61,7 @@ mod tests {
 
     fn page(names: &[&str]) -> Vec<ListItem> {
         let entry = |name: &&str| BlobEntry { name: (*name).to_owned(), ..BlobEntry::default() };
-        names.iter().map(|name| ListItem::Blob(Box::new(entry(name)))).collect()
+        names.iter().map(|name| ListItem::Entry(Box::new(entry(name)))).collect()
     }
 
     #[test]

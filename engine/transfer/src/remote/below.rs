@@ -106,7 +106,7 @@ impl Remote<'_> {
         if !below.was_complete && below.seen {
             let mut found = Vec::new();
             for entry in page.items {
-                let ListItem::Blob(entry) = entry else { continue };
+                let ListItem::Entry(entry) = entry else { continue };
                 if !entry.name.starts_with(below.listing.prefix()) {
                     continue;
                 }

@@ -93,8 +93,8 @@ impl Tree {
         let (mut blobs, mut directories) = (Vec::with_capacity(page.items.len()), Vec::new());
         for item in page.items {
             match item {
-                ListItem::Blob(entry) if self.is_outside(&entry.name) => {}
-                ListItem::Blob(entry) => blobs.push(entry),
+                ListItem::Entry(entry) if self.is_outside(&entry.name) => {}
+                ListItem::Entry(entry) => blobs.push(entry),
                 ListItem::Prefix(name) => {
                     if recursive && !remote.prunes(&name) {
                         self.stack.push(Pages::all(name.clone()));

@@ -39,7 +39,7 @@ fn document(entries: &str, marker: &str) -> String {
 fn blobs(entries: &str) -> Vec<BlobEntry> {
     let page = parse(document(entries, "").as_bytes(), &Wanted::ALL).unwrap();
     let one = |item| match item {
-        ListItem::Blob(blob) => *blob,
+        ListItem::Entry(blob) => *blob,
         ListItem::Prefix(name) => panic!("{name} is no blob"),
     };
     page.items.into_iter().map(one).collect()
@@ -68,7 +68,7 @@ fn a_typical_entry_is_read_whole() {
 #[test]
 fn unwanted_properties_take_no_memory() {
     let page = parse(document(TYPICAL, "").as_bytes(), &Wanted::default()).unwrap();
-    let [ListItem::Blob(entry)] = &page.items[..] else { panic!("{page:?}") };
+    let [ListItem::Entry(entry)] = &page.items[..] else { panic!("{page:?}") };
     let facts = &entry.facts;
     assert_eq!((&facts.content, &facts.state, &facts.etag), (&None, &None, &None));
     assert_eq!((facts.created, facts.content_md5), (None, None));
@@ -88,7 +88,7 @@ fn prefixes_stand_between_the_blobs() {
         .items
         .iter()
         .map(|item| match item {
-            ListItem::Blob(blob) => (true, blob.name.as_str()),
+            ListItem::Entry(blob) => (true, blob.name.as_str()),
             ListItem::Prefix(name) => (false, name.as_str()),
         })
         .collect();
@@ -192,7 +192,7 @@ fn a_page_of_any_length_is_read_through_the_window() {
         for three in page.items[1..].chunks(3) {
             assert_eq!(three[0].name(), "year=2026/month=11/day=22/part-00017-of-01000.parquet");
             assert_eq!(three[1].name(), "a/%25</Blob> &\u{1f600}&");
-            let ListItem::Blob(entry) = &three[1] else { panic!("{three:?}") };
+            let ListItem::Entry(entry) = &three[1] else { panic!("{three:?}") };
             assert_eq!((entry.facts.len, entry.facts.metadata.len(), entry.is_folder()), (7, 3, true));
             assert_eq!(three[2], ListItem::Prefix("p\u{fffd}/".to_owned()));
         }
@@ -212,7 +212,7 @@ fn only_metadata_that_say_what_a_file_is_are_kept_unless_all_are_wanted() {
     );
     let keys = |wanted: &Wanted| {
         let page = parse(document(&entries, "").as_bytes(), wanted).unwrap();
-        let [ListItem::Blob(entry)] = &page.items[..] else { panic!("{page:?}") };
+        let [ListItem::Entry(entry)] = &page.items[..] else { panic!("{page:?}") };
         entry.facts.metadata.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>()
     };
     assert_eq!(keys(&Wanted::default()), ["Hdi_IsFolder", "posix_owner", "is_fifo"]);
