@@ -13,6 +13,7 @@
 
 mod graph;
 mod prose;
+mod seam;
 mod tokens;
 
 use std::collections::BTreeSet;

@@ -35,6 +35,16 @@
 //! - `examples/` has five programs: a backup that is resumed at start-up, a managed identity, a source in memory, jobs
 //!   inside tokio, progress and cancellation.
 //!
+//! | from | to | made by |
+//! |---|---|---|
+//! | files | Blob storage | [`Job::upload`] |
+//! | files | a store of one's own ([`store`]) | [`Job::upload_to_store`] |
+//! | a stream | either | [`Job::upload_from`], [`Job::stream_to_store`] |
+//! | either | files | [`Job::download`], [`Job::download_from_store`] |
+//! | either | a stream | [`Job::download_to`], [`Job::stream_from_store`] |
+//! | either | either | [`Job::relay`] |
+//! | what is there | | [`Job::remove`], [`Job::remove_from_store`], [`Job::set_properties`] |
+//!
 //! | | blocks the calling thread | awaited, by any executor |
 //! |---|---|---|
 //! | a job | [`Job::run`] | [`Job::start`]: [`Running::next_event`], [`Running::outcome`] |
