@@ -59,11 +59,9 @@ impl Reports {
     }
 
     fn facts(&self, key: &str) -> Result<Facts, StoreError> {
-        let mut facts = Facts::default();
-        facts.len = self.report(key)?.len() as u64;
+        let len = self.report(key)?.len() as u64;
         // Whoever reads a report twice gets the same: its state is its name.
-        facts.etag = Some(key.into());
-        Ok(facts)
+        Ok(Facts { len, etag: Some(key.into()), ..Facts::default() })
     }
 }
 
