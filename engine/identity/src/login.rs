@@ -16,9 +16,9 @@ use crate::token::AccessToken;
 pub const PUBLIC_CLIENT: &str = "579a7132-0e58-4d80-b1e1-7a1e2d337859";
 /// Where tokens of the public cloud come from.
 pub const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
-/// The tenant of whoever logs in.
+/// The tenant that the user belongs to, whichever it is.
 pub const COMMON_TENANT: &str = "common";
-/// What tokens for Azure Storage are asked for.
+/// The scope of tokens for Azure Storage.
 pub const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
 
 /// The ways to log in.
@@ -27,19 +27,19 @@ pub const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
 pub enum LoginKind {
     /// A person who enters a code on another device; afterwards the refresh token stands for them.
     DeviceCode {
-        /// Of an earlier login.
+        /// The refresh token of an earlier login; without one a person is asked.
         refresh: Option<Secret>,
     },
     /// An application with a secret.
     ServicePrincipalSecret {
-        /// The secret's value.
+        /// The value, not the id, of the client secret.
         secret: Secret,
     },
     /// An application with a certificate.
     ServicePrincipalCertificate {
         /// PEM or PKCS#12, with the private key.
         path: PathBuf,
-        /// Of the file.
+        /// The password of the file, if it is encrypted.
         password: Option<Secret>,
     },
     /// The identity of the machine: a VM, App Service, or a machine connected with Azure Arc.
@@ -50,14 +50,14 @@ pub enum LoginKind {
     PowerShell,
     /// A Kubernetes service account that an application trusts.
     WorkloadIdentity {
-        /// The account's token.
+        /// The file with the token of the service account.
         token_file: PathBuf,
     },
     /// A token that the parent process handed down.
     Given {
         /// Used until it expires.
         token: AccessToken,
-        /// For the tokens after it.
+        /// Gets further tokens when `token` has expired.
         refresh: Option<Secret>,
     },
 }

@@ -5,28 +5,28 @@ use std::path::PathBuf;
 pub use azuring_azure::{DeleteSnapshots, Encryption, RehydratePriority};
 pub use azuring_plan::posix::PosixStyle;
 
-/// What happens to an object that the destination already has.
+/// What to do if the destination already has the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overwrite {
-    /// It is replaced.
+    /// Replace the existing object.
     #[default]
     Always,
-    /// It stays; the transfer counts as skipped.
+    /// Keep it; the transfer counts as skipped.
     Never,
-    /// It is replaced when the source was modified later.
+    /// Replace it if the source was modified later.
     IfSourceNewer,
-    /// Whoever runs the job is asked. Where nobody answers it stays.
+    /// Ask the program that runs the job. Without an answer, keep it.
     Ask,
 }
 
-/// What a stored MD5 means for a download.
+/// How a download checks the MD5 that is stored with a blob.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CheckMd5 {
-    /// It is not looked at.
+    /// Not at all.
     NoCheck,
-    /// A difference is told, and the file kept.
+    /// A difference is reported, but the file is kept.
     LogOnly,
-    /// A difference fails the file; a blob without MD5 is taken as it comes.
+    /// A difference fails the file. A blob without MD5 is accepted.
     #[default]
     FailIfDifferent,
     /// A difference fails the file, and so does a blob without MD5.
@@ -48,10 +48,10 @@ pub enum CheckLength {
 /// What symbolic links in a local source are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Symlinks {
-    /// Left out, and counted.
+    /// Skip and count them.
     #[default]
     Skip,
-    /// What they point to.
+    /// Transfer the files and directories that they lead to.
     Follow,
     /// Blobs with the metadata `is_symlink=true` whose content is the path they hold; and the other way round.
     Preserve,
@@ -78,14 +78,14 @@ pub enum PermanentDelete {
     Snapshots,
     /// Versions that soft delete still keeps.
     Versions,
-    /// Both.
+    /// Snapshots and versions that soft delete still keeps.
     SnapshotsAndVersions,
 }
 
 /// What `set-properties` changes. What is `None` stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PropertyChange {
-    /// The new access tier.
+    /// The new access tier, such as `Cool`.
     pub tier: Option<String>,
     /// The priority of a rehydration that the new tier begins.
     pub rehydrate_priority: Option<RehydratePriority>,

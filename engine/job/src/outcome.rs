@@ -30,7 +30,8 @@ impl TransferId {
     }
 }
 
-/// An object and its ways: full paths and URLs, percent-encoded and without SAS. Empty where there is none.
+/// An object, its source and its destination. They are full paths, or percent-encoded URLs without SAS; empty if there
+/// is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transfer {
     /// Its path below the source, escaped to one line.
@@ -66,7 +67,7 @@ pub struct Outcome {
     pub length: u64,
     /// The object, when [`crate::options::JobOptions::report_objects`] asks for it.
     pub object: Option<Box<Transfer>>,
-    /// Done, or why not.
+    /// Done or skipped; a failure has the reason.
     pub result: Result<Done, Box<Failure>>,
 }
 
@@ -75,11 +76,11 @@ pub struct Outcome {
 pub enum Done {
     /// The object was transferred, removed or changed.
     Whole,
-    /// It stayed as it was, for this reason.
+    /// The object was not touched, for this reason.
     Skipped(SkippedKind),
 }
 
-/// Why something was left out.
+/// Why an object was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SkippedKind {
@@ -87,22 +88,22 @@ pub enum SkippedKind {
     Symlink,
     /// A socket, a pipe or a device.
     Special,
-    /// The destination has it, and it is not to be overwritten.
+    /// The destination already has it, and must not be overwritten.
     Exists,
-    /// The destination's was modified later, or at the same time.
+    /// The object at the destination was modified later, or at the same time.
     NotNewer,
-    /// It is to be removed, has snapshots, and nothing was said of these ([`crate::choices::DeleteSnapshots`]).
+    /// It should be removed, but has snapshots, and [`DeleteSnapshots`](crate::choices::DeleteSnapshots) is not set.
     HasSnapshots,
 }
 
 /// What a dry run would do with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Transfer it.
+    /// Upload or download it.
     Copy,
     /// Remove it from the store.
     Remove,
-    /// Change its properties.
+    /// Change tier, metadata or tags.
     SetProperties,
 }
 
@@ -111,11 +112,12 @@ pub enum Action {
 pub struct Planned {
     /// What would be done.
     pub action: Action,
-    /// Which, from where to where.
+    /// The object, with source and destination.
     pub transfer: Transfer,
-    /// Its length: of a blob that a listing tells of, and with [`crate::options::JobOptions::plan_facts`] of a local file.
+    /// Length of the object, if the listing tells it. A local file has it only with
+    /// [`plan_facts`](crate::options::JobOptions::plan_facts).
     pub bytes: Option<u64>,
-    /// When it was modified, seconds since 1970, where that is known.
+    /// Modification time in seconds since 1970, if it is known.
     pub modified_s: Option<i64>,
     /// What a listing tells of a blob; its content properties only with [`crate::options::JobOptions::plan_facts`].
     pub facts: Option<Box<BlobFacts>>,
@@ -129,18 +131,18 @@ pub enum Event {
     Done(Outcome),
     /// An object was not transferred, or a directory could not be read.
     Failed(Failure),
-    /// An object was left out.
+    /// An object was skipped.
     Skipped {
         /// The object, with source and destination.
         transfer: Box<Transfer>,
         /// Its length, as far as it is known.
         bytes: u64,
-        /// Why.
+        /// The reason.
         kind: SkippedKind,
     },
-    /// What a dry run would do, in batches.
+    /// What a dry run would do with some objects.
     Planned(Vec<Planned>),
-    /// Something a person should know.
+    /// One line that a person should read. Its wording may change.
     Notice(String),
 }
 
@@ -148,11 +150,11 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Objects found.
+    /// Objects found, of all kinds.
     pub found: u64,
-    /// Of these, directories.
+    /// How many of `found` are directories.
     pub found_folders: u64,
-    /// Of these, symbolic links.
+    /// How many of `found` are symbolic links.
     pub found_links: u64,
     /// Files and links transferred.
     pub done: u64,
@@ -162,23 +164,23 @@ pub struct Counts {
     pub folders_done: u64,
     /// Directories that failed.
     pub folders_failed: u64,
-    /// Of the objects found, those that the destination keeps as they are.
+    /// How many of `found` were skipped: they stay as they are.
     pub skipped_existing: u64,
-    /// Directories that could not be read, and other problems that are no file's.
+    /// Directories that could not be read, and other problems that belong to no object.
     pub problems: u64,
-    /// Symbolic links left out.
+    /// Symbolic links that were skipped.
     pub skipped_symlinks: u64,
-    /// Sockets, pipes and devices left out.
+    /// Sockets, pipes and devices that were skipped.
     pub skipped_special: u64,
     /// Bytes of the files that were transferred.
     pub bytes: u64,
     /// Bytes of all files that were found, as far as they are known.
     pub bytes_found: u64,
-    /// Bytes sent in request bodies, repeats included.
+    /// Bytes sent in request bodies, including retries.
     pub bytes_sent: u64,
-    /// Requests sent, repeats included.
+    /// Requests sent, including retries.
     pub requests: u64,
-    /// Repeats.
+    /// How many of `requests` were retries.
     pub retries: u64,
 }
 
@@ -220,21 +222,21 @@ impl std::fmt::Display for JobStatus {
 pub struct Report {
     /// Counted over all runs of the job.
     pub counts: Counts,
-    /// What was counted before this run; of a job that was not resumed, nothing.
+    /// Counts of the earlier runs; all 0 if the job was not resumed.
     pub before: Counts,
-    /// From start to end of this run.
+    /// Wall time of this run.
     pub elapsed: Duration,
     /// Why the whole job stopped, if it did.
     pub fatal: Option<Failure>,
-    /// Whether it was told to stop.
+    /// Whether somebody stopped the job ([`StopHandle`](crate::verdict::StopHandle)).
     pub interrupted: bool,
     /// Which kinds of failure occurred.
     pub kinds: Vec<FailureKind>,
-    /// From handing over a request to its answer, microseconds.
+    /// Latency of requests in microseconds, from handing one over to its answer.
     pub latency_us: Histogram<u64>,
-    /// Connections made.
+    /// Connections that were opened.
     pub links_opened: u64,
-    /// Buffer memory mapped, bytes.
+    /// Bytes of memory that the lanes mapped for buffers.
     pub pool_bytes: u64,
 }
 

@@ -6,30 +6,30 @@ use crossbeam::utils::CachePadded;
 
 use crate::outcome::Counts;
 
-/// Counters of one lane. It alone writes them, so they cost a store each.
+/// Counters of one lane. Only that lane writes them, so a change costs one store.
 #[derive(Debug, Default)]
 pub struct LaneCounters {
     /// Transfers done.
     pub done: AtomicU64,
     /// Transfers failed.
     pub failed: AtomicU64,
-    /// Transfers whose object stays as it was.
+    /// Transfers that were skipped.
     pub skipped: AtomicU64,
-    /// Bytes that are where they belong.
+    /// Bytes that have arrived at the destination.
     pub bytes: AtomicU64,
-    /// Bytes of request bodies, repeats included.
+    /// Bytes of request bodies, including retries.
     pub bytes_sent: AtomicU64,
-    /// Requests sent, repeats included.
+    /// Requests sent, including retries.
     pub requests: AtomicU64,
-    /// Repeats.
+    /// How many of `requests` were retries.
     pub retries: AtomicU64,
-    /// Repeats that the service asked for.
+    /// Retries after the service was too busy.
     pub throttled: AtomicU64,
     /// Bytes of large files that were begun, and of these what is accepted or given up.
     pub large_begun: AtomicU64,
     /// Bytes of large objects that were moved, or given up.
     pub large_ended: AtomicU64,
-    /// Requests that wait for their answers.
+    /// Requests without an answer yet.
     pub in_flight: AtomicU64,
 }
 
@@ -42,13 +42,13 @@ pub fn add(counter: &AtomicU64, n: u64) {
 #[derive(Debug)]
 pub struct Progress {
     lanes: Vec<CachePadded<LaneCounters>>,
-    /// Objects found.
+    /// Objects found so far.
     pub found: AtomicU64,
-    /// Of these, directories.
+    /// How many of `found` are directories.
     pub found_folders: AtomicU64,
-    /// Of these, symbolic links.
+    /// How many of `found` are symbolic links.
     pub found_links: AtomicU64,
-    /// Whether everything was found.
+    /// The scan has ended: `found` does not change any more.
     pub scanned: AtomicBool,
 }
 
@@ -58,19 +58,19 @@ pub struct Progress {
 pub struct ProgressView {
     /// Files found so far.
     pub found: u64,
-    /// Whether all have been found.
+    /// The scan has ended: `found` does not change any more.
     pub scanned: bool,
     /// Files transferred.
     pub done: u64,
     /// Files failed.
     pub failed: u64,
-    /// Files that the destination keeps as they are.
+    /// Files that were skipped: they stay as they are.
     pub skipped: u64,
     /// Bytes the service has accepted.
     pub bytes: u64,
     /// Requests in flight.
     pub in_flight: u64,
-    /// Requests repeated.
+    /// Requests that were retries.
     pub retries: u64,
     /// Bytes of large files that are being sent and not yet accepted.
     pub large_left_bytes: u64,

@@ -76,13 +76,13 @@ pub enum Found {
 /// What a walk has met so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Files given out.
+    /// Regular files that the walk returned.
     pub files: u64,
-    /// Entries given out as skipped.
+    /// Entries that the walk returned as skipped.
     pub skipped: u64,
-    /// Symbolic links and special files given out as themselves.
+    /// Symbolic links and special files that the walk returned as objects.
     pub specials: u64,
-    /// Problems given out.
+    /// Problems that the walk returned.
     pub problems: u64,
     /// Directories read, the root included.
     pub directories: u64,

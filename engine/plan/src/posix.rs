@@ -88,21 +88,21 @@ pub struct PosixProperties {
     pub mode: Option<u32>,
     /// The type, where the mode or a key tells it.
     pub kind: Option<PosixType>,
-    /// User.
+    /// User id of the owner.
     pub uid: Option<u32>,
-    /// Group.
+    /// Group id.
     pub gid: Option<u32>,
-    /// Last change of the content.
+    /// Last change of the content, ns since 1970.
     pub mtime_ns: Option<i128>,
-    /// Last access.
+    /// Last access, ns since 1970.
     pub atime_ns: Option<i128>,
-    /// Last change of the inode.
+    /// Last change of the inode, ns since 1970.
     pub ctime_ns: Option<i128>,
-    /// Birth.
+    /// Time of creation, ns since 1970.
     pub btime_ns: Option<i128>,
     /// Number of hard links.
     pub nlink: Option<u64>,
-    /// Inode.
+    /// Number of the inode.
     pub ino: Option<u64>,
     /// The device that holds the file, as `makedev(3)` packs it.
     pub dev: Option<u64>,
