@@ -207,7 +207,8 @@ impl std::fmt::Debug for CustomStore {
 }
 
 impl CustomStore {
-    /// A store that all lanes share. `name` stands for its URL in messages, plans and the journal: `memory:photos`.
+    /// A store that all lanes share. `name` stands for its URL in messages, plans and the journal: `memory:photos`. Two
+    /// stores of one name are taken for the same place.
     pub fn shared<S: Store + Send + Sync + 'static>(name: impl Into<String>, store: S) -> Self
     where
         S::Body: 'static,

@@ -287,6 +287,9 @@ impl JobBuilder {
             _ => None,
         };
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
+        if let Some(to) = to.as_ref().filter(|to| self.at.holds(&to.at)) {
+            return Err(JobError::Overlap { from: self.at.to_string(), to: to.at.to_string() });
+        }
         if to.is_some() && self.list_of_versions.is_some() {
             return Err(JobError::Limit("versions are not relayed: name the snapshot or version".to_owned()));
         }
@@ -302,7 +305,7 @@ impl JobBuilder {
             self.keep = Keep::Nothing;
         }
         let journal = !matches!(self.keep, Keep::Nothing);
-        let mut split = self.needs().split(budget::shares(&self.options, journal)?)?;
+        let mut split = self.needs(to.as_ref()).split(budget::shares(&self.options, journal)?)?;
         let shares = std::mem::take(&mut split.shares);
         let id = match &self.keep {
             Keep::Resume(_, id) => uuid::Uuid::from_bytes(*id.as_bytes()),
@@ -434,13 +437,14 @@ impl JobBuilder {
     }
 
     /// What the job opens descriptors for.
-    fn needs(&self) -> Needs {
+    fn needs(&self, to: Option<&Location>) -> Needs {
         let opens = match self.what {
             What::Upload(_) => Opens::Source,
             What::Download(_) if !self.options.dry_run => Opens::Target,
             _ => Opens::Nothing,
         };
-        Needs { opens, tls: self.at.is_tls(), login: self.find.is_some() }
+        let tls = self.at.is_tls() || to.is_some_and(|to| to.at.is_tls());
+        Needs { opens, tls, login: self.find.is_some() }
     }
 
     fn local_options(&self, split: &Split) -> LocalOptions {

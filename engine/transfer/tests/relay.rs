@@ -4,6 +4,7 @@
 mod kit;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use azsim::Seed;
@@ -68,13 +69,19 @@ fn content(store: &Memory) -> BTreeMap<String, Vec<u8>> {
     store.keys().into_iter().map(|key| (key.clone(), store.content(&key).unwrap().to_vec())).collect()
 }
 
+/// A name that no other store has: two of one name are taken for one.
+fn name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("memory:{}", COUNT.fetch_add(1, Ordering::SeqCst))
+}
+
 fn store(memory: &Memory) -> CustomStore {
-    CustomStore::shared("memory:test", memory.clone())
+    CustomStore::shared(name(), memory.clone())
 }
 
 fn faulty(memory: &Memory, rules: Vec<Rule>) -> (CustomStore, Faulty<Memory>) {
     let faulty = Faulty::new(memory.clone(), Plan { seed: 7, rules });
-    (CustomStore::shared("memory:faulty", faulty.clone()), faulty)
+    (CustomStore::shared(name(), faulty.clone()), faulty)
 }
 
 fn run(from: Location, to: Location, options: JobOptions) -> (Report, Vec<Failure>) {
@@ -152,6 +159,34 @@ fn names_are_those_of_an_upload() {
             (JobStatus::Completed, want.iter().map(|name| (*name).to_owned()).collect()),
             "{at}"
         );
+    }
+}
+
+#[test]
+fn a_destination_in_the_source_is_refused() {
+    let (memory, bench) = (Memory::new(), Bench::new());
+    let build = |from, to| Job::relay(from, to).recursive(true).build().err().map(|error| error.to_string());
+    for (from, to, is_refused) in [
+        ("", "", true),
+        ("", "b/", true),
+        ("a", "a", true),
+        ("a/", "a/b", true),
+        ("a", "a/", true),
+        ("a", "ab", false),
+        ("a/b", "a", false),
+        ("a/b", "", false),
+    ] {
+        let here = |path| Location::store(CustomStore::shared("memory:here", memory.clone()), path);
+        let told = build(here(from), here(to));
+        assert_eq!(told.is_some(), is_refused, "{from} {to}: {told:?}");
+        let told = build(container(&bench, &format!("/{from}")), container(&bench, &format!("/{to}")));
+        assert_eq!(told.is_some(), is_refused, "{from} {to}: {told:?}");
+        let told = build(here(from), container(&bench, &format!("/{to}")));
+        assert_eq!(told, None);
+    }
+    for (from, to, is_refused) in [("/*", "/b", true), ("/a/*", "/a/b/", true), ("/a/*", "/ab/", false)] {
+        let told = build(container(&bench, from), container(&bench, to));
+        assert_eq!(told.is_some(), is_refused, "{from} {to}: {told:?}");
     }
 }
 
