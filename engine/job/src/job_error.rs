@@ -43,7 +43,9 @@ pub enum JobError {
     #[error("{0}")]
     Limit(String),
     /// What is copied from store to store would be found again, and copied again.
-    #[error("{to} lies in {from}: what is copied would be found and copied again; choose another destination")]
+    #[error(
+        "{to} lies in {from}: what is copied would be found and copied again; choose another destination"
+    )]
     Overlap {
         /// The source, without what authorizes.
         from: String,
