@@ -63,7 +63,7 @@ fn with_blob_stores(account_url: &str, checks: impl AsyncFn(BlobStore, BlobStore
             let credential = Credential::SharedKey(Box::new(key));
             let target = Target::new(url, credential, &BlobProperties::default()).unwrap();
             let (http, stall) = (HttpChoice::Auto, Duration::from_secs(60));
-            let settings = LinkSettings { http, stall, ..LinkSettings::default() };
+            let settings = LinkSettings::default().http(http).stall(stall);
             let links = Links::new(target.url().endpoint(), settings);
             BlobStore::new(BlobClient::new(Rc::new(target), links))
         });

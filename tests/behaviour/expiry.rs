@@ -50,18 +50,16 @@ fn a_job_of_minutes_outlives_many_tokens() {
         .and_then(|login| login.with_tenant("tenant", authority.tenant()))
         .and_then(|login| login.with_client("client", APPLICATION))
         .unwrap();
-    let links = LinkSettings { tls: Some(TlsSetup::new(Some(&ca_file)).unwrap()), ..LinkSettings::default() };
+    let links = LinkSettings::default().tls(Some(TlsSetup::new(Some(&ca_file)).unwrap()));
     let clock = Clock::standing();
     let bearer = keep(login, Network::new(links), STORAGE_SCOPE, clock.clone(), None, Cache::none()).unwrap();
     let url = BlobUrl::parse(&format!("{}/{CONTAINER}", server.url(ACCOUNT))).unwrap();
     let trusted = TrustedSuffixes::default().with(&server.addr().to_string());
     let credential = Credential::token(&url, bearer, &trusted).unwrap();
-    let options = JobOptions {
-        ca_file: Some(ca_file),
-        limits: Limits { lanes: 1, concurrency: AT_ONCE as usize, ..Limits::here() },
-        retry_failed: 0,
-        ..JobOptions::default()
-    };
+    let options = JobOptions::default()
+        .ca_file(Some(ca_file))
+        .limits(Limits::here().lanes(1).concurrency(AT_ONCE as usize))
+        .retry_failed(0);
     let job = Job::upload(&tree, url, credential).recursive(true).options(options).build().unwrap();
     let hold = || {
         let name = NameMatch::Contains(String::new());

@@ -12,8 +12,7 @@ use std::path::Path;
 use azsim::Operation;
 use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring, wait_until};
 use azuring_transfer::{
-    BlobTypeChoice, BlockRules, Job, JobOptions, ListOfFiles, Overwrite, Part, PartEnd, PosixStyle,
-    SkippedKind, run_part,
+    BlobTypeChoice, BlockRules, Job, ListOfFiles, Overwrite, Part, PartEnd, PosixStyle, SkippedKind, run_part,
 };
 
 use kit::{Planned, content, options, tree};
@@ -42,12 +41,10 @@ fn an_upload_in_parts_survives_the_death_of_a_process() {
     for (name, content) in &files {
         fixture.file(&format!("tree/{name}"), content);
     }
-    let options = JobOptions {
+    let options = options()
         // What the killed process has made would be skipped, if nobody knew of it.
-        overwrite: Overwrite::Never,
-        blocks: BlockRules { block_size: Some(MIB), put_blob_size: None },
-        ..options()
-    };
+        .overwrite(Overwrite::Never)
+        .blocks(BlockRules::default().block_size(Some(MIB)));
     let job = Job::upload(fixture.path().join("tree"), kit::url(&fixture, ""), kit::credential(&fixture));
     let planned = Planned::new(&fixture, job.recursive(true).options(options), 25);
     assert_eq!((planned.parts.len(), planned.ids.len()), (3, files.len()));
@@ -78,7 +75,7 @@ fn a_download_in_parts_survives_the_death_of_a_process() {
         fixture.file(&format!("tree/{name}"), content);
     }
     fixture.upload(&fixture.path().join("tree"), &[]).expect_code(0);
-    let options = JobOptions { overwrite: Overwrite::Never, ..options() };
+    let options = options().overwrite(Overwrite::Never);
     let (to, source) = (fixture.path().join("to"), kit::url(&fixture, "tree"));
     fs::create_dir(&to).unwrap();
     let job = Job::download(source, kit::credential(&fixture), &to);
@@ -131,12 +128,10 @@ fn page_blobs_that_a_killed_process_has_begun_are_completed() {
     for name in ["a.vhd", "large.vhd"] {
         fixture.file(&format!("disks/{name}"), &content(name, 12 * MIB as usize));
     }
-    let options = JobOptions {
-        blob_type: BlobTypeChoice::Page,
-        overwrite: Overwrite::Never,
-        blocks: BlockRules { block_size: Some(MIB), put_blob_size: None },
-        ..options()
-    };
+    let options = options()
+        .blob_type(BlobTypeChoice::Page)
+        .overwrite(Overwrite::Never)
+        .blocks(BlockRules::default().block_size(Some(MIB)));
     let job = Job::upload(fixture.path().join("disks"), kit::url(&fixture, ""), kit::credential(&fixture));
     let planned = Planned::new(&fixture, job.recursive(true).options(options), 10);
     fixture.hold(Operation::PutPage, "large", 3);
@@ -152,7 +147,7 @@ fn page_blobs_that_a_killed_process_has_begun_are_completed() {
 fn a_part_that_nobody_has_run_skips_what_is_there() {
     let fixture = Fixture::new(azuring!());
     fixture.file("tree/a", b"a");
-    let options = JobOptions { overwrite: Overwrite::Never, ..options() };
+    let options = options().overwrite(Overwrite::Never);
     let job = Job::upload(fixture.path().join("tree"), kit::url(&fixture, ""), kit::credential(&fixture));
     let planned = Planned::new(&fixture, job.recursive(true).options(options), 10);
     for (again, expected) in [
@@ -200,7 +195,7 @@ fn directories_get_their_properties_in_parts_that_come_last() {
         fs::File::open(fixture.path().join(name)).unwrap().set_modified(old).unwrap();
     }
     fixture.upload(&fixture.path().join("tree"), &["--preserve-posix-properties"]).expect_code(0);
-    let options = JobOptions { preserve_posix: Some(PosixStyle::Standard), ..options() };
+    let options = options().preserve_posix(Some(PosixStyle::Standard));
     let to = fixture.path().join("to");
     let job = Job::download(kit::url(&fixture, "tree"), kit::credential(&fixture), &to).recursive(true);
     let planned = Planned::new(&fixture, job.options(options), 2);
@@ -260,7 +255,7 @@ fn what_has_no_parts_and_what_is_not_of_the_job_is_refused() {
         let written = job.build().unwrap().parts(most, &stop, |_, _| panic!("a part"), |_| {});
         written.unwrap_err().to_string()
     };
-    let dry = JobOptions { dry_run: true, ..options() };
+    let dry = options().dry_run(true);
     assert!(parts(upload().recursive(true).options(dry), 10).contains("dry run"));
     for most in [0, 10_001] {
         assert!(parts(upload().recursive(true).options(options()), most).contains("1 to 10,000"));

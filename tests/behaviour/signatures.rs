@@ -86,13 +86,14 @@ fn make(spec: &SignedSas) -> Sas {
         content_language,
         content_type,
     } = spec.overrides.clone().unwrap_or_default();
-    builder = builder.overrides(SasOverrides {
-        cache_control,
-        content_disposition,
-        content_encoding,
-        content_language,
-        content_type,
-    });
+    builder = builder.overrides(
+        SasOverrides::default()
+            .cache_control(cache_control)
+            .content_disposition(content_disposition)
+            .content_encoding(content_encoding)
+            .content_language(content_language)
+            .content_type(content_type),
+    );
     let made = match (spec.kind.as_str(), &spec.blob, &spec.delegation) {
         ("account", ..) => builder.account(&key(), &spec.services, &spec.types),
         (_, _, Some(delegation)) => {
@@ -140,7 +141,7 @@ impl Sender {
         let endpoint = Endpoint { tls: false, host: "127.0.0.1".to_owned(), port: self.port };
         let url = format!("http://{endpoint}{path}");
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let settings = LinkSettings { http, stall, tls: None, ..LinkSettings::default() };
+        let settings = LinkSettings::default().http(http).stall(stall).tls(None);
         tokio::task::LocalSet::new().block_on(&self.runtime, async {
             let mut request = Request::builder().method(method).uri(url).body(()).unwrap();
             *request.headers_mut() = headers;
@@ -253,7 +254,7 @@ fn taken_and_refused(port: u16, metadata: &[(&'static str, &str)]) {
         SasBuilder::new(letters).starts_at(begun).expires_at(SystemTime::now() + hour).allow_http()
     };
     let list = format!("{container}?restype=container&comp=list");
-    let overrides = SasOverrides { content_type: Some("a/b".to_owned()), ..SasOverrides::default() };
+    let overrides = SasOverrides::default().content_type(Some("a/b".to_owned()));
     for (path, sas) in [
         (&blob, builder("lrw").account(&key(), "b", "oc").unwrap()),
         (&list, builder("lr").account(&key(), "bqt", "sco").unwrap()),
@@ -312,7 +313,7 @@ fn azsim_takes_what_an_identity_signs() {
     let client = |credential: Credential| {
         let target = Target::new(url.clone(), credential, &BlobProperties::default()).unwrap();
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let settings = LinkSettings { http, stall, tls: Some(tls.clone()), ..LinkSettings::default() };
+        let settings = LinkSettings::default().http(http).stall(stall).tls(Some(tls.clone()));
         BlobClient::new(Rc::new(target), Links::new(url.endpoint(), settings))
     };
     let (feed, bearer) = bearer("the identity of the test");

@@ -22,10 +22,8 @@ fn with_client<T>(hostile: &Hostile, exchanges: impl AsyncFn(BlobClient) -> T) -
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let links = Links::new(
-            target.url().endpoint(),
-            LinkSettings { http, stall, tls: None, ..LinkSettings::default() },
-        );
+        let links =
+            Links::new(target.url().endpoint(), LinkSettings::default().http(http).stall(stall).tls(None));
         exchanges(BlobClient::new(Rc::new(target), links)).await
     })
 }

@@ -39,11 +39,9 @@ fn run(
             AccountKey::new(DEVSTORE_ACCOUNT, &Secret::new(DEVSTORE_KEY)).unwrap(),
         ))
     };
-    let properties = BlobProperties {
-        content_language: Some("de".to_owned()),
-        metadata: vec![pair("job", "1"), pair("who", "job")],
-        ..Default::default()
-    };
+    let properties = BlobProperties::default()
+        .content_language(Some("de".to_owned()))
+        .metadata(vec![pair("job", "1"), pair("who", "job")]);
     let mut target = Target::new(url, credential, &properties).unwrap();
     if let Some(encryption) = encryption {
         target = target.with_encryption(encryption).unwrap();
@@ -56,7 +54,7 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
-        let settings = LinkSettings { http, stall, tls, ..LinkSettings::default() };
+        let settings = LinkSettings::default().http(http).stall(stall).tls(tls);
         let links = Links::new(target.url().endpoint(), settings);
         exchanges(server, &BlobClient::new(Rc::new(target), links)).await;
     });

@@ -40,10 +40,20 @@ const MAX_TOKENS: usize = 64;
 
 /// How a cache is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CacheOptions {
     /// Seal it with a key in the kernel's keyring, which is gone after a restart of the machine and when it was not
     /// used for some days.
     pub keyring: bool,
+}
+
+impl CacheOptions {
+    /// Sets [`keyring`](Self::keyring).
+    #[must_use]
+    pub fn keyring(mut self, keyring: bool) -> Self {
+        self.keyring = keyring;
+        self
+    }
 }
 
 impl Default for CacheOptions {
@@ -54,6 +64,7 @@ impl Default for CacheOptions {
 
 /// What protects the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CacheProtection {
     /// A key in the kernel's keyring, and the file's mode.
     Keyring,

@@ -23,6 +23,7 @@ const MACHINE: Duration = Duration::from_secs(3);
 
 /// One link of the chain of identities, and why it was not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PassedOver {
     /// The link's name for a message, such as `Azure CLI`.
     pub link: &'static str,

@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a person is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DevicePrompt {
     /// The code to enter.
     pub user_code: String,

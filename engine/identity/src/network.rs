@@ -30,6 +30,7 @@ const WAITING: usize = 16;
 
 /// How the token services are reached.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Network {
     /// TLS roots and proxies, as for the data. Plain `http://` addresses, which are those of the machine's own
     /// identity, are never reached through a proxy.
@@ -124,8 +125,7 @@ impl Wire {
     /// Outside a tokio `LocalSet`.
     pub(crate) fn start(network: &Network) -> Self {
         let (jobs, mut received) = mpsc::channel::<Job>(WAITING);
-        let settings =
-            LinkSettings { http: HttpChoice::Http1, stall: STALL, pacer: None, ..network.links.clone() };
+        let settings = network.links.clone().http(HttpChoice::Http1).stall(STALL).pacer(None);
         tokio::task::spawn_local(async move {
             while let Some(Job { outgoing, mut answer }) = received.recv().await {
                 let settings = settings.clone();

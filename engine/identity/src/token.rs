@@ -14,6 +14,7 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A bearer token for one resource, and how long it is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AccessToken {
     /// What goes into the header after `Bearer`.
     pub secret: Secret,

@@ -208,7 +208,7 @@ fn many_jobs_ask_once() {
     std::thread::scope(|scope| {
         for _ in 0..12 {
             scope.spawn(|| {
-                let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+                let cache = Cache::open(dir.path(), CacheOptions::default().keyring(false)).unwrap();
                 let network = world.network.clone();
                 together.wait();
                 keep(world.login(), network, STORAGE_SCOPE, Clock::system(), None, cache).unwrap();
@@ -217,7 +217,7 @@ fn many_jobs_ask_once() {
     });
     assert_eq!(world.asked(), 1);
     // What the service refuses is asked for anew, though the cache has it.
-    let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+    let cache = Cache::open(dir.path(), CacheOptions::default().keyring(false)).unwrap();
     let bearer =
         keep(world.login(), world.network.clone(), STORAGE_SCOPE, Clock::system(), None, cache).unwrap();
     world.authority.advance(Duration::from_secs(7200));
@@ -242,7 +242,7 @@ fn log_in(world: &World) -> Login {
 fn a_refresh_token_that_is_replaced_is_written_back() {
     let world = world();
     let dir = tempfile::tempdir().unwrap();
-    let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+    let cache = Cache::open(dir.path(), CacheOptions::default().keyring(false)).unwrap();
     let login = log_in(&world);
     cache.save_login(&login).unwrap();
     let saved = || cache.login().unwrap().unwrap();
@@ -259,7 +259,7 @@ fn a_refresh_token_that_is_replaced_is_written_back() {
 fn a_job_stays_who_it_is_when_somebody_else_logs_in() {
     let world = world();
     let dir = tempfile::tempdir().unwrap();
-    let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+    let cache = Cache::open(dir.path(), CacheOptions::default().keyring(false)).unwrap();
     let (one, other) = (log_in(&world), log_in(&world));
     let begin = |login: &Login| {
         cache.save_login(login).unwrap();
@@ -280,7 +280,7 @@ fn a_job_stays_who_it_is_when_somebody_else_logs_in() {
 fn a_job_does_not_undo_a_logout() {
     let world = world();
     let dir = tempfile::tempdir().unwrap();
-    let cache = Cache::open(dir.path(), CacheOptions { keyring: false }).unwrap();
+    let cache = Cache::open(dir.path(), CacheOptions::default().keyring(false)).unwrap();
     cache.save_login(&world.login()).unwrap();
     let (network, clock) = (world.network.clone(), Clock::standing());
     let job = keep(world.login(), network, STORAGE_SCOPE, clock, None, cache.clone()).unwrap();

@@ -145,7 +145,7 @@ fn two_machines_with_one_home_have_their_own_tokens() {
     let home = tempfile::tempdir().unwrap();
     let machines = [authority(), authority()];
     for machine_of in [&machines[0], &machines[1], &machines[0]] {
-        let cache = Cache::open(home.path(), CacheOptions { keyring: false }).unwrap();
+        let cache = Cache::open(home.path(), CacheOptions::default().keyring(false)).unwrap();
         let login = machine(ManagedIdentity::System);
         keep(login, vm(machine_of), STORAGE_SCOPE, Clock::system(), None, cache).unwrap();
     }

@@ -82,17 +82,20 @@ pub enum PermanentDelete {
     SnapshotsAndVersions,
 }
 
-/// What `set-properties` changes. What is `None` stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PropertyChange {
-    /// The new access tier, such as `Cool`.
-    pub tier: Option<String>,
-    /// The priority of a rehydration that the new tier begins.
-    pub rehydrate_priority: Option<RehydratePriority>,
-    /// The new metadata, instead of all there was; empty removes it.
-    pub metadata: Option<Vec<(String, String)>>,
-    /// The new tags, instead of all there were; empty removes them.
-    pub tags: Option<Vec<(String, String)>>,
+azuring_plan::growing! {
+    /// What `set-properties` changes. What is `None` stays as it is.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct PropertyChange {
+        /// The new access tier, such as `Cool`.
+        pub tier: Option<String>,
+        /// The priority of a rehydration that the new tier begins.
+        pub rehydrate_priority: Option<RehydratePriority>,
+        /// The new metadata, instead of all there was; empty removes it.
+        pub metadata: Option<Vec<(String, String)>>,
+        /// The new tags, instead of all there were; empty removes them.
+        pub tags: Option<Vec<(String, String)>>,
+    }
 }
 
 /// Where the names of the objects to transfer come from, one relative path a line.

@@ -94,35 +94,38 @@ impl Blocked {
     }
 }
 
-/// One object that was not transferred. `Display` is the one line a person reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The object: its path below the source, escaped to one line. Empty when it concerns the whole job.
-    pub object: String,
-    /// Where it comes from: a full path, or a URL without its SAS. Empty when it concerns the whole job.
-    pub source: String,
-    /// Where it was to go; empty when it goes nowhere.
-    pub destination: String,
-    /// Its length, as far as it is known.
-    pub bytes: u64,
-    /// Decides the exit code of the job.
-    pub kind: FailureKind,
-    /// What happened, in one line without secrets.
-    pub reason: String,
-    /// What to do about it.
-    pub advice: Option<String>,
-    /// The HTTP status, when the service answered.
-    pub status: Option<u16>,
-    /// The service's error code.
-    pub code: Option<String>,
-    /// The service's request id.
-    pub request_id: Option<String>,
-    /// Attempts made.
-    pub tries: u32,
-    /// What it means for all other files that are written.
-    pub blocked: Option<Blocked>,
-    /// Which end said so, where the job has two remote ones; `reason` begins with it. A journal keeps the reason alone.
-    pub side: Option<Side>,
+azuring_plan::growing! {
+    /// One object that was not transferred. `Display` is the one line a person reads.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Failure {
+        /// The object: its path below the source, escaped to one line. Empty when it concerns the whole job.
+        pub object: String,
+        /// Where it comes from: a full path, or a URL without its SAS. Empty when it concerns the whole job.
+        pub source: String,
+        /// Where it was to go; empty when it goes nowhere.
+        pub destination: String,
+        /// Its length, as far as it is known.
+        pub bytes: u64,
+        /// Decides the exit code of the job.
+        pub kind: FailureKind,
+        /// What happened, in one line without secrets.
+        pub reason: String,
+        /// What to do about it.
+        pub advice: Option<String>,
+        /// The HTTP status, when the service answered.
+        pub status: Option<u16>,
+        /// The service's error code.
+        pub code: Option<String>,
+        /// The service's request id.
+        pub request_id: Option<String>,
+        /// Attempts made.
+        pub tries: u32,
+        /// What it means for all other files that are written.
+        pub blocked: Option<Blocked>,
+        /// Which end said so, where the job has two remote ones; `reason` begins with it. A journal keeps the reason alone.
+        pub side: Option<Side>,
+    }
 }
 
 impl Failure {

@@ -16,15 +16,18 @@ use crate::choices::{
 };
 use crate::machine;
 
-/// The bounds a job keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Memory of the whole job in bytes, at least [`MIN_MEMORY_BYTES`]. Most of it is the lanes' buffers.
-    pub memory_bytes: u64,
-    /// Requests in flight of all lanes together, from 1 to [`MAX_CONCURRENCY`].
-    pub concurrency: usize,
-    /// Lanes, from 1 to [`MAX_LANES`]; each is a thread.
-    pub lanes: usize,
+azuring_plan::growing! {
+    /// The bounds a job keeps.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Limits {
+        /// Memory of the whole job in bytes, at least [`MIN_MEMORY_BYTES`]. Most of it is the lanes' buffers.
+        pub memory_bytes: u64,
+        /// Requests in flight of all lanes together, from 1 to [`MAX_CONCURRENCY`].
+        pub concurrency: usize,
+        /// Lanes, from 1 to [`MAX_LANES`]; each is a thread.
+        pub lanes: usize,
+    }
 }
 
 /// Least memory a job can be given: the walk's names, the links, and two blocks.
@@ -53,17 +56,20 @@ impl Limits {
     }
 }
 
-/// How failed requests are retried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// Attempts per request, the first included.
-    pub max_tries: u32,
-    /// The pause before the second attempt; each further pause is twice as long, with jitter.
-    pub first_pause: Duration,
-    /// The longest pause.
-    pub max_pause: Duration,
-    /// A request on which no byte moves for this long is cut and retried.
-    pub stall: Duration,
+azuring_plan::growing! {
+    /// How failed requests are retried.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct RetryPolicy {
+        /// Attempts per request, the first included.
+        pub max_tries: u32,
+        /// The pause before the second attempt; each further pause is twice as long, with jitter.
+        pub first_pause: Duration,
+        /// The longest pause.
+        pub max_pause: Duration,
+        /// A request on which no byte moves for this long is cut and retried.
+        pub stall: Duration,
+    }
 }
 
 impl Default for RetryPolicy {
@@ -89,87 +95,90 @@ pub enum ContentTypePolicy {
     None,
 }
 
-/// All options of a job. `Default` is what `azuring copy` does without flags.
-#[derive(Clone, Debug)]
-pub struct JobOptions {
-    /// Memory, requests in flight, threads.
-    pub limits: Limits,
-    /// Attempts, pauses, and when a request counts as stalled.
-    pub retry: RetryPolicy,
-    /// HTTP version for https; http always uses HTTP/1.1.
-    pub http: HttpChoice,
-    /// Whether files are read and written with io_uring or with threads.
-    pub io: IoChoice,
-    /// Block size, and the largest file that is sent in one request.
-    pub blocks: BlockRules,
-    /// Headers, metadata, tier and tags that every uploaded blob gets.
-    pub properties: BlobProperties,
-    /// Where the content type of a blob comes from.
-    pub content_type: ContentTypePolicy,
-    /// Send the CRC64 of every body, for the service to compare.
-    pub crc64: bool,
-    /// A PEM file of further certificate authorities.
-    pub ca_file: Option<PathBuf>,
-    /// The proxies that lead to the service; none by default, whatever the environment says.
-    pub proxies: Option<Arc<Proxies>>,
-    /// What to do if the destination already has the object.
-    pub overwrite: Overwrite,
-    /// Transfer nothing; report each object as [`Event::Planned`](crate::outcome::Event::Planned).
-    pub dry_run: bool,
-    /// In a dry run, look up the length of local files and all properties of blobs.
-    pub plan_facts: bool,
-    /// Name the object in every [`Outcome`](crate::outcome::Outcome). That costs an allocation for each object.
-    pub report_objects: bool,
-    /// Store the MD5 of each file with its blob.
-    pub put_md5: bool,
-    /// How a download checks the MD5 that is stored with a blob.
-    pub check_md5: CheckMd5,
-    /// When to compare lengths after the transfer, which costs a request.
-    pub check_length: CheckLength,
-    /// Whether existing page and append blobs may be replaced. They are written in place: the earlier blob is lost when
-    /// the upload begins, also if it fails. If this is false, [`Overwrite::Always`] fails them.
-    pub overwrite_in_place: bool,
-    /// Remove the existing blob first if its type, or uncommitted blocks, prevent the upload.
-    pub delete_destination: bool,
-    /// Read back what was transferred and compare it byte by byte. Every byte is transferred twice.
-    pub verify: bool,
-    /// Decompress downloads with content encoding gzip or deflate.
-    pub decompress: bool,
-    /// Set the modification time of downloaded files to that of their blobs.
-    pub preserve_last_modified_time: bool,
-    /// Upload owner, mode and times as metadata of this style, or restore them in a download.
-    pub preserve_posix: Option<PosixStyle>,
-    /// Restore set-user-ID and set-group-ID of downloaded files too. Anybody who can write to the container can then
-    /// choose the user that a downloaded program runs as.
-    pub preserve_setuid: bool,
-    /// What to do with symbolic links in a local source.
-    pub symlinks: Symlinks,
-    /// Also transfer the stubs that stand for directories.
-    pub directory_stubs: bool,
-    /// The type of the blobs that an upload creates.
-    pub blob_type: BlobTypeChoice,
-    /// Tier of uploaded page blobs, such as `P10`; `None` leaves it to the account.
-    pub page_blob_tier: Option<String>,
-    /// Limit of bytes per second on all links together; `None` is no limit.
-    pub cap_bytes_per_second: Option<f64>,
-    /// Limit of requests per second; `None` is no limit.
-    pub cap_requests_per_second: Option<f64>,
-    /// The key or scope that blobs are encrypted with; `None` is the account's default.
-    pub encryption: Option<Encryption>,
-    /// Which snapshots a removal also removes. `None`: a blob with snapshots is skipped.
-    pub delete_snapshots: Option<DeleteSnapshots>,
-    /// What a removal removes permanently, although soft delete would keep it.
-    pub permanent_delete: Option<PermanentDelete>,
-    /// Put before the `User-Agent` of every request.
-    pub user_agent_prefix: Option<String>,
-    /// How often failed objects that may succeed now are tried again, after everything else is done. 0 is never.
-    pub retry_failed: u32,
-    /// Called by tests that end the process at one of these moments.
-    #[doc(hidden)]
-    pub boundary: Option<Boundary>,
-    /// The time that leases live in, which tests move.
-    #[doc(hidden)]
-    pub clock: Clock,
+azuring_plan::growing! {
+    /// All options of a job. `Default` is what `azuring copy` does without flags.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct JobOptions {
+        /// Memory, requests in flight, threads.
+        pub limits: Limits,
+        /// Attempts, pauses, and when a request counts as stalled.
+        pub retry: RetryPolicy,
+        /// HTTP version for https; http always uses HTTP/1.1.
+        pub http: HttpChoice,
+        /// Whether files are read and written with io_uring or with threads.
+        pub io: IoChoice,
+        /// Block size, and the largest file that is sent in one request.
+        pub blocks: BlockRules,
+        /// Headers, metadata, tier and tags that every uploaded blob gets.
+        pub properties: BlobProperties,
+        /// Where the content type of a blob comes from.
+        pub content_type: ContentTypePolicy,
+        /// Send the CRC64 of every body, for the service to compare.
+        pub crc64: bool,
+        /// A PEM file of further certificate authorities.
+        pub ca_file: Option<PathBuf>,
+        /// The proxies that lead to the service; none by default, whatever the environment says.
+        pub proxies: Option<Arc<Proxies>>,
+        /// What to do if the destination already has the object.
+        pub overwrite: Overwrite,
+        /// Transfer nothing; report each object as [`Event::Planned`](crate::outcome::Event::Planned).
+        pub dry_run: bool,
+        /// In a dry run, look up the length of local files and all properties of blobs.
+        pub plan_facts: bool,
+        /// Name the object in every [`Outcome`](crate::outcome::Outcome). That costs an allocation for each object.
+        pub report_objects: bool,
+        /// Store the MD5 of each file with its blob.
+        pub put_md5: bool,
+        /// How a download checks the MD5 that is stored with a blob.
+        pub check_md5: CheckMd5,
+        /// When to compare lengths after the transfer, which costs a request.
+        pub check_length: CheckLength,
+        /// Whether existing page and append blobs may be replaced. They are written in place: the earlier blob is lost when
+        /// the upload begins, also if it fails. If this is false, [`Overwrite::Always`] fails them.
+        pub overwrite_in_place: bool,
+        /// Remove the existing blob first if its type, or uncommitted blocks, prevent the upload.
+        pub delete_destination: bool,
+        /// Read back what was transferred and compare it byte by byte. Every byte is transferred twice.
+        pub verify: bool,
+        /// Decompress downloads with content encoding gzip or deflate.
+        pub decompress: bool,
+        /// Set the modification time of downloaded files to that of their blobs.
+        pub preserve_last_modified_time: bool,
+        /// Upload owner, mode and times as metadata of this style, or restore them in a download.
+        pub preserve_posix: Option<PosixStyle>,
+        /// Restore set-user-ID and set-group-ID of downloaded files too. Anybody who can write to the container can then
+        /// choose the user that a downloaded program runs as.
+        pub preserve_setuid: bool,
+        /// What to do with symbolic links in a local source.
+        pub symlinks: Symlinks,
+        /// Also transfer the stubs that stand for directories.
+        pub directory_stubs: bool,
+        /// The type of the blobs that an upload creates.
+        pub blob_type: BlobTypeChoice,
+        /// Tier of uploaded page blobs, such as `P10`; `None` leaves it to the account.
+        pub page_blob_tier: Option<String>,
+        /// Limit of bytes per second on all links together; `None` is no limit.
+        pub cap_bytes_per_second: Option<f64>,
+        /// Limit of requests per second; `None` is no limit.
+        pub cap_requests_per_second: Option<f64>,
+        /// The key or scope that blobs are encrypted with; `None` is the account's default.
+        pub encryption: Option<Encryption>,
+        /// Which snapshots a removal also removes. `None`: a blob with snapshots is skipped.
+        pub delete_snapshots: Option<DeleteSnapshots>,
+        /// What a removal removes permanently, although soft delete would keep it.
+        pub permanent_delete: Option<PermanentDelete>,
+        /// Put before the `User-Agent` of every request.
+        pub user_agent_prefix: Option<String>,
+        /// How often failed objects that may succeed now are tried again, after everything else is done. 0 is never.
+        pub retry_failed: u32,
+        /// Called by tests that end the process at one of these moments.
+        #[doc(hidden)]
+        pub boundary: Option<Boundary>,
+        /// The time that leases live in, which tests move.
+        #[doc(hidden)]
+        pub clock: Clock,
+    }
 }
 
 /// What a test does before each request, after each answer, and before and after a file gets its name.

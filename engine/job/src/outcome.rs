@@ -30,20 +30,24 @@ impl TransferId {
     }
 }
 
-/// An object, its source and its destination. They are full paths, or percent-encoded URLs without SAS; empty if there
-/// is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transfer {
-    /// Its path below the source, escaped to one line.
-    pub object: String,
-    /// Where it comes from; of a removal or a change the object itself.
-    pub source: String,
-    /// Where it goes.
-    pub destination: String,
+azuring_plan::growing! {
+    /// An object, its source and its destination. They are full paths, or percent-encoded URLs without SAS; empty if there
+    /// is none.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Transfer {
+        /// Its path below the source, escaped to one line.
+        pub object: String,
+        /// Where it comes from; of a removal or a change the object itself.
+        pub source: String,
+        /// Where it goes.
+        pub destination: String,
+    }
 }
 
 /// What kind of object a transfer is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Entity {
     /// A file, or a blob with content.
     #[default]
@@ -54,21 +58,31 @@ pub enum Entity {
     Symlink,
 }
 
-/// How one transfer ended.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The number of the transfer.
-    pub id: TransferId,
-    /// What kind of object it is.
-    pub entity: Entity,
-    /// Bytes that were transferred.
-    pub bytes: u64,
-    /// Length of the object, as far as it is known.
-    pub length: u64,
-    /// The object, when [`crate::options::JobOptions::report_objects`] asks for it.
-    pub object: Option<Box<Transfer>>,
-    /// Done or skipped; a failure has the reason.
-    pub result: Result<Done, Box<Failure>>,
+azuring_plan::growing! {
+    /// How one transfer ended.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct Outcome {
+        /// The number of the transfer.
+        pub id: TransferId,
+        /// What kind of object it is.
+        pub entity: Entity,
+        /// Bytes that were transferred.
+        pub bytes: u64,
+        /// Length of the object, as far as it is known.
+        pub length: u64,
+        /// The object, when [`crate::options::JobOptions::report_objects`] asks for it.
+        pub object: Option<Box<Transfer>>,
+        /// Done or skipped; a failure has the reason.
+        pub result: Result<Done, Box<Failure>>,
+    }
+}
+
+impl Outcome {
+    /// An end of which no more is said: no bytes, no length, no object.
+    pub fn new(id: TransferId, entity: Entity, result: Result<Done, Box<Failure>>) -> Self {
+        Self { id, entity, bytes: 0, length: 0, object: None, result }
+    }
 }
 
 /// What a transfer that did not fail has done.
@@ -98,6 +112,7 @@ pub enum SkippedKind {
 
 /// What a dry run would do with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Upload or download it.
     Copy,
@@ -107,20 +122,41 @@ pub enum Action {
     SetProperties,
 }
 
-/// One object of a dry run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// What would be done.
-    pub action: Action,
-    /// The object, with source and destination.
-    pub transfer: Transfer,
-    /// Length of the object, if the listing tells it. A local file has it only with
-    /// [`plan_facts`](crate::options::JobOptions::plan_facts).
-    pub bytes: Option<u64>,
-    /// Modification time in seconds since 1970, if it is known.
-    pub modified_s: Option<i64>,
-    /// What a listing tells of a blob; its content properties only with [`crate::options::JobOptions::plan_facts`].
-    pub facts: Option<Box<BlobFacts>>,
+impl Action {
+    /// The command line's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Remove => "remove",
+            Self::SetProperties => "set-properties",
+        }
+    }
+}
+
+azuring_plan::growing! {
+    /// One object of a dry run.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Planned {
+        /// What would be done.
+        pub action: Action,
+        /// The object, with source and destination.
+        pub transfer: Transfer,
+        /// Length of the object, if the listing tells it. A local file has it only with
+        /// [`plan_facts`](crate::options::JobOptions::plan_facts).
+        pub bytes: Option<u64>,
+        /// Modification time in seconds since 1970, if it is known.
+        pub modified_s: Option<i64>,
+        /// What a listing tells of a blob; its content properties only with [`crate::options::JobOptions::plan_facts`].
+        pub facts: Option<Box<BlobFacts>>,
+    }
+}
+
+impl Planned {
+    /// What would be done with an object of which no more is known.
+    pub fn new(action: Action, transfer: Transfer) -> Self {
+        Self { action, transfer, bytes: None, modified_s: None, facts: None }
+    }
 }
 
 /// Something that happened in a job.

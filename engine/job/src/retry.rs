@@ -103,7 +103,7 @@ mod tests {
         let auth = service(403, "AuthenticationFailed", None);
         assert_eq!(next(&policy, &auth, 1, false, 0.0), Next::StopJob);
         assert_eq!(next(&policy, &auth, 1, true, 0.0), Next::GiveUp);
-        let gone = TokenError { identity: "me".into(), reason: "revoked".into(), passing: false };
+        let gone = TokenError::new("me", "revoked", false);
         assert_eq!(next(&policy, &RequestError::Token(gone).into(), 1, true, 0.0), Next::StopJob);
         let denied = service(403, "AuthorizationPermissionMismatch", None);
         assert_eq!(next(&policy, &denied, 1, false, 0.0), Next::GiveUp);

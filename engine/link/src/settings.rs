@@ -22,6 +22,7 @@ pub enum HttpChoice {
 
 /// How a lane's links behave.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LinkSettings {
     /// HTTP version.
     pub http: HttpChoice,
@@ -48,5 +49,50 @@ impl Default for LinkSettings {
             proxies: None,
             under_way: Arc::default(),
         }
+    }
+}
+
+/// Each field can be set by a method of its name.
+impl LinkSettings {
+    /// HTTP version.
+    #[must_use]
+    pub fn http(mut self, http: HttpChoice) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// An exchange on which no byte moves for this long is cut. Whole seconds.
+    #[must_use]
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// TLS configuration; needed for endpoints with TLS, and for proxies with it ([`Proxies::need_tls`]).
+    #[must_use]
+    pub fn tls(mut self, tls: Option<TlsSetup>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// A limit of bytes per second, shared with whoever else has it.
+    #[must_use]
+    pub fn pacer(mut self, pacer: Option<Arc<Pacer>>) -> Self {
+        self.pacer = pacer;
+        self
+    }
+
+    /// The proxies to go through; `None` for none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Option<Arc<Proxies>>) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Who shares the least rate.
+    #[must_use]
+    pub fn under_way(mut self, under_way: Arc<AtomicU32>) -> Self {
+        self.under_way = under_way;
+        self
     }
 }

@@ -21,13 +21,16 @@ pub const MAX_PUT_BLOB_SIZE: u64 = 5_000 * MIB;
 /// Up to here the default block size grows by doubling; beyond, it is just large enough.
 const DOUBLE_UP_TO: u64 = 256 * MIB;
 
-/// What the user said about block sizes; `None` leaves it to the rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct BlockRules {
-    /// `--block-size-mb`, in bytes: kept as given, never enlarged.
-    pub block_size: Option<u64>,
-    /// `--put-blob-size-mb`, in bytes: the largest file sent as one Put Blob. By default the block size.
-    pub put_blob_size: Option<u64>,
+crate::growing! {
+    /// What the user said about block sizes; `None` leaves it to the rule.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    #[non_exhaustive]
+    pub struct BlockRules {
+        /// `--block-size-mb`, in bytes: kept as given, never enlarged.
+        pub block_size: Option<u64>,
+        /// `--put-blob-size-mb`, in bytes: the largest file sent as one Put Blob. By default the block size.
+        pub put_blob_size: Option<u64>,
+    }
 }
 
 /// How one file is sent.

@@ -24,27 +24,30 @@ use crate::name::escape;
 use crate::source::Glob;
 use crate::{PlanError, error::BadFilter};
 
-/// The filters of a command line, each as the user wrote it. `None` is no filter; several words are separated by `;`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FilterSpec {
-    /// `--include-pattern`: only files whose last segment matches.
-    pub include_pattern: Option<String>,
-    /// `--exclude-pattern`: no files whose last segment matches.
-    pub exclude_pattern: Option<String>,
-    /// `--include-path`: only these relative paths and what is below them.
-    pub include_path: Option<String>,
-    /// `--exclude-path`: not these relative paths, nor what is below them.
-    pub exclude_path: Option<String>,
-    /// `--include-regex`: only files whose relative path matches (RE2).
-    pub include_regex: Option<String>,
-    /// `--exclude-regex`: no files whose relative path matches (RE2).
-    pub exclude_regex: Option<String>,
-    /// `--include-after`: the earliest time that passes, ns since 1970.
-    pub include_after_ns: Option<i128>,
-    /// `--include-before`: the latest time that passes, ns since 1970.
-    pub include_before_ns: Option<i128>,
-    /// `--exclude-blob-type`, parsed: no blobs of these types.
-    pub exclude_blob_types: Vec<BlobType>,
+crate::growing! {
+    /// The filters of a command line, each as the user wrote it. `None` is no filter; several words are separated by `;`.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    #[non_exhaustive]
+    pub struct FilterSpec {
+        /// `--include-pattern`: only files whose last segment matches.
+        pub include_pattern: Option<String>,
+        /// `--exclude-pattern`: no files whose last segment matches.
+        pub exclude_pattern: Option<String>,
+        /// `--include-path`: only these relative paths and what is below them.
+        pub include_path: Option<String>,
+        /// `--exclude-path`: not these relative paths, nor what is below them.
+        pub exclude_path: Option<String>,
+        /// `--include-regex`: only files whose relative path matches (RE2).
+        pub include_regex: Option<String>,
+        /// `--exclude-regex`: no files whose relative path matches (RE2).
+        pub exclude_regex: Option<String>,
+        /// `--include-after`: the earliest time that passes, ns since 1970.
+        pub include_after_ns: Option<i128>,
+        /// `--include-before`: the latest time that passes, ns since 1970.
+        pub include_before_ns: Option<i128>,
+        /// `--exclude-blob-type`, parsed: no blobs of these types.
+        pub exclude_blob_types: Vec<BlobType>,
+    }
 }
 
 impl FilterSpec {

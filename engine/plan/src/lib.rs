@@ -53,6 +53,8 @@ mod error;
 pub mod filter;
 pub mod flags;
 mod go_regex;
+#[macro_use]
+mod growing;
 pub mod host;
 pub mod list_of_files;
 pub mod location;

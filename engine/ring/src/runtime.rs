@@ -19,6 +19,7 @@ pub enum IoChoice {
 
 /// How files are read and written, after the kernel was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IoPath {
     /// io_uring works here.
     Uring,

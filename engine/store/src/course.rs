@@ -55,6 +55,7 @@ struct Last {
 
 /// Names that rise in no order that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Disorder {
     /// A name.
     pub first: String,

@@ -98,19 +98,22 @@ impl ErrorKind {
     }
 }
 
-/// What this store said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// The status of an HTTP answer.
-    pub status: Option<u16>,
-    /// The store's error code, such as `ServerBusy`; empty if there was none.
-    pub code: String,
-    /// The first line of its message.
-    pub message: Option<String>,
-    /// Whether it was the store that answered, and not something in between or in its place.
-    pub of_store: bool,
-    /// The id of the request on the server; a support case needs it.
-    pub request_id: Option<String>,
+azuring_plan::growing! {
+    /// What this store said.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Said {
+        /// The status of an HTTP answer.
+        pub status: Option<u16>,
+        /// The store's error code, such as `ServerBusy`; empty if there was none.
+        pub code: String,
+        /// The first line of its message.
+        pub message: Option<String>,
+        /// Whether it was the store that answered, and not something in between or in its place.
+        pub of_store: bool,
+        /// The id of the request on the server; a support case needs it.
+        pub request_id: Option<String>,
+    }
 }
 
 /// Why a request to a store was not carried out. `Display` is its reason: one line, without secrets.

@@ -1,22 +1,25 @@
 //! What is known about an object.
 
-/// Which properties are read beside length, time of change, type, tier and metadata. Each costs memory for every blob
-/// of a listing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// [`Facts::etag`].
-    pub etag: bool,
-    /// [`Facts::content_md5`].
-    pub content_md5: bool,
-    /// [`Facts::created`].
-    pub created: bool,
-    /// [`Facts::content`].
-    pub content: bool,
-    /// [`Facts::state`].
-    pub state: bool,
-    /// All metadata of listed blobs. Otherwise only those that say what a blob's file is
-    /// ([`PosixType::is_told_by`](azuring_plan::posix::PosixType::is_told_by)): a blob may have 8 KiB of others.
-    pub all_metadata: bool,
+azuring_plan::growing! {
+    /// Which properties are read beside length, time of change, type, tier and metadata. Each costs memory for every blob
+    /// of a listing.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Wanted {
+        /// [`Facts::etag`].
+        pub etag: bool,
+        /// [`Facts::content_md5`].
+        pub content_md5: bool,
+        /// [`Facts::created`].
+        pub created: bool,
+        /// [`Facts::content`].
+        pub content: bool,
+        /// [`Facts::state`].
+        pub state: bool,
+        /// All metadata of listed blobs. Otherwise only those that say what a blob's file is
+        /// ([`PosixType::is_told_by`](azuring_plan::posix::PosixType::is_told_by)): a blob may have 8 KiB of others.
+        pub all_metadata: bool,
+    }
 }
 
 impl Wanted {
@@ -50,6 +53,7 @@ impl BlobType {
 
 /// The tier of a blob: what it costs to keep, and to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AccessTier {
     /// `Hot`: read at once; the most expensive to keep, the cheapest to read.
     Hot,
@@ -87,23 +91,27 @@ impl AccessTier {
     }
 }
 
-/// Headers that the service stores with a blob and sends to whoever reads it. Empty ones are `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ContentFacts {
-    /// `Content-Type`, such as `text/plain`.
-    pub content_type: Option<String>,
-    /// `Content-Encoding`. `gzip` and `deflate` are what `--decompress` looks for.
-    pub encoding: Option<String>,
-    /// `Content-Language`, such as `de`.
-    pub language: Option<String>,
-    /// `Content-Disposition`, such as `attachment`.
-    pub disposition: Option<String>,
-    /// `Cache-Control`, such as `no-cache`.
-    pub cache_control: Option<String>,
+azuring_plan::growing! {
+    /// Headers that the service stores with a blob and sends to whoever reads it. Empty ones are `None`.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ContentFacts {
+        /// `Content-Type`, such as `text/plain`.
+        pub content_type: Option<String>,
+        /// `Content-Encoding`. `gzip` and `deflate` are what `--decompress` looks for.
+        pub encoding: Option<String>,
+        /// `Content-Language`, such as `de`.
+        pub language: Option<String>,
+        /// `Content-Disposition`, such as `attachment`.
+        pub disposition: Option<String>,
+        /// `Cache-Control`, such as `no-cache`.
+        pub cache_control: Option<String>,
+    }
 }
 
 /// What few callers ask for. Words as the service writes them; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct State {
     /// `rehydrate-pending-to-hot` and the like.
     pub archive_status: Option<String>,
@@ -131,6 +139,7 @@ pub struct State {
 
 /// What is known about a blob beside its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Facts {
     /// Length of the whole blob in bytes, also where the answer is a range of it. Means nothing where
     /// [`len_is_unknown`](Self::len_is_unknown).
@@ -162,6 +171,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// An object of this length, of which no more is known.
+    pub fn of_len(len: u64) -> Self {
+        Self { len, ..Self::default() }
+    }
+
     /// The value of metadata; names are compared without case, as the service does.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         let found = self.metadata.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));

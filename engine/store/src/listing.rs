@@ -42,6 +42,7 @@ pub struct List<'a> {
 
 /// One answer to [`List`]: entries, and where the next page begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Page {
     /// The entries, in the service's order: see [`azuring_plan::order`]. May be empty though there is a next page.
     pub items: Vec<Item>,
@@ -71,6 +72,7 @@ impl Item {
 
 /// An object in a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its name, decoded.
     pub name: String,
@@ -89,6 +91,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// An object of this name, which is not deleted, a snapshot or an earlier version.
+    pub fn new(name: String, facts: Facts) -> Self {
+        Self { name, facts, is_current_version: true, ..Self::default() }
+    }
+
     /// Whether it stands for a directory: one of a hierarchical namespace, or a stub with `hdi_isfolder`, for which
     /// metadata has to be included.
     pub fn is_folder(&self) -> bool {

@@ -149,6 +149,7 @@ pub struct Read<'a> {
 
 /// An object that is being read.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Reading<B> {
     /// Properties of the object; `None` if [`Read::wanted`] was `None`.
     pub facts: Option<Facts>,
@@ -156,6 +157,13 @@ pub struct Reading<B> {
     pub crc64: Option<Crc64>,
     /// The bytes of the range, from its first one.
     pub body: B,
+}
+
+impl<B> Reading<B> {
+    /// An object of which these bytes come, and nothing else is told.
+    pub fn new(body: B) -> Self {
+        Self { facts: None, crc64: None, body }
+    }
 }
 
 /// What an object is given with its bytes.
@@ -215,6 +223,7 @@ pub struct At {
 
 /// A piece that a store has.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct There {
     /// The number of the piece, from 0.
     pub piece: u32,
@@ -224,11 +233,21 @@ pub struct There {
     pub receipt: Receipt,
 }
 
-/// What a store says of an object that it has written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// The state that it is in now ([`Facts::etag`]); `None` where the store does not tell.
-    pub tag: Option<Box<str>>,
+impl There {
+    /// A piece of this number, length and receipt.
+    pub fn new(piece: u32, len: u64, receipt: Receipt) -> Self {
+        Self { piece, len, receipt }
+    }
+}
+
+azuring_plan::growing! {
+    /// What a store says of an object that it has written.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Written {
+        /// The state that it is in now ([`Facts::etag`]); `None` where the store does not tell.
+        pub tag: Option<Box<str>>,
+    }
 }
 
 /// Access to an object of another place, for the store to read it.

@@ -53,19 +53,29 @@ impl Traits {
     }
 }
 
-/// How large objects are sent in pieces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PieceTraits {
-    /// Bytes of a piece at least; the last one may have less.
-    pub min_bytes: u64,
-    /// Bytes of a piece at most.
-    pub max_bytes: u64,
-    /// Pieces of an object at most.
-    pub max_count: u32,
-    /// Pieces begin at multiples of this; 1: anywhere.
-    pub align: u64,
-    /// In which order they may come.
-    pub sequence: Sequence,
+azuring_plan::growing! {
+    /// How large objects are sent in pieces.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct PieceTraits {
+        /// Bytes of a piece at least; the last one may have less.
+        pub min_bytes: u64,
+        /// Bytes of a piece at most.
+        pub max_bytes: u64,
+        /// Pieces of an object at most.
+        pub max_count: u32,
+        /// Pieces begin at multiples of this; 1: anywhere.
+        pub align: u64,
+        /// In which order they may come.
+        pub sequence: Sequence,
+    }
+}
+
+impl PieceTraits {
+    /// Pieces of any size up to this one, in any order, and at most so many.
+    pub fn new(max_bytes: u64, max_count: u32) -> Self {
+        Self { min_bytes: 1, max_bytes, max_count, align: 1, sequence: Sequence::Any }
+    }
 }
 
 /// In which order pieces may come.
@@ -108,36 +118,45 @@ pub enum Directories {
     Real,
 }
 
-/// Checksums that a store compares or tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Checksums {
-    /// It compares the CRC-64/NVME of what it is sent.
-    pub crc64_in: bool,
-    /// It tells the CRC-64/NVME of ranges up to this many bytes; 0: of none.
-    pub crc64_out_bytes: u64,
-    /// It keeps the MD5 of an object that it is given.
-    pub keeps_md5: bool,
+azuring_plan::growing! {
+    /// Checksums that a store compares or tells.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Checksums {
+        /// It compares the CRC-64/NVME of what it is sent.
+        pub crc64_in: bool,
+        /// It tells the CRC-64/NVME of ranges up to this many bytes; 0: of none.
+        pub crc64_out_bytes: u64,
+        /// It keeps the MD5 of an object that it is given.
+        pub keeps_md5: bool,
+    }
 }
 
-/// Conditions that a store keeps on writing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Conditions {
-    /// Only what is not there yet.
-    pub only_new: bool,
-    /// Only what is still in this state.
-    pub only_tag: bool,
+azuring_plan::growing! {
+    /// Conditions that a store keeps on writing.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Conditions {
+        /// Only what is not there yet.
+        pub only_new: bool,
+        /// Only what is still in this state.
+        pub only_tag: bool,
+    }
 }
 
-/// What of an object a store changes without its bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Metadata, as a whole.
-    pub metadata: bool,
-    /// Its tier: all that an object can be put into, from the dearest to keep to the cheapest that is read at once.
-    /// Empty: there are none.
-    pub tiers: &'static [&'static str],
-    /// Index tags, as a whole.
-    pub tags: bool,
+azuring_plan::growing! {
+    /// What of an object a store changes without its bytes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Changes {
+        /// Metadata, as a whole.
+        pub metadata: bool,
+        /// Its tier: all that an object can be put into, from the dearest to keep to the cheapest that is read at once.
+        /// Empty: there are none.
+        pub tiers: &'static [&'static str],
+        /// Index tags, as a whole.
+        pub tags: bool,
+    }
 }
 
 /// What a store can copy from without the client's bandwidth.

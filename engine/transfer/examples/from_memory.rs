@@ -125,8 +125,8 @@ fn target(url: &str) -> Result<(BlobUrl, Credential), Box<dyn Error>> {
 /// Uploads what `source` gives as the blob at `url`, however long it is: in blocks, two of which are in memory.
 pub(crate) fn send(source: impl Read + Send + 'static, url: &str) -> Result<Report, Box<dyn Error>> {
     let (url, credential) = target(url)?;
-    let blocks = BlockRules { block_size: Some(1 << 20), ..BlockRules::default() };
-    let options = JobOptions { blocks, ..JobOptions::default() };
+    let blocks = BlockRules::default().block_size(Some(1 << 20));
+    let options = JobOptions::default().blocks(blocks);
     Ok(upload_from(source, &url, &credential, &options, &StopHandle::new())?)
 }
 

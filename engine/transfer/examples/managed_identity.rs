@@ -31,11 +31,11 @@ pub(crate) fn upload(source: &Path, url: &str, around: Surroundings) -> Result<R
     let trusted = TrustedSuffixes::default().with(&around.trusted);
     // Refused before a token is asked for.
     Credential::may_send_tokens(&url, &trusted)?;
-    let options = JobOptions { ca_file: around.ca_file.clone(), ..JobOptions::default() };
+    let options = JobOptions::default().ca_file(around.ca_file.clone());
     let tls = TlsSetup::new(around.ca_file.as_deref())?;
     let target = url.clone();
     let login = move || {
-        let mut network = Network::new(LinkSettings { tls: Some(tls), ..LinkSettings::default() });
+        let mut network = Network::new(LinkSettings::default().tls(Some(tls)));
         if let Some(environment) = around.environment {
             network.environment = environment;
         }

@@ -198,7 +198,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn engine(memory: u64, jobs: usize) -> Engine {
-        let limits = Limits { memory_bytes: memory * MIB, concurrency: 64, lanes: 2 };
+        let limits = Limits::here().memory_bytes(memory * MIB).concurrency(64).lanes(2);
         Engine::new(EngineLimits::new(limits).jobs(jobs)).unwrap()
     }
 

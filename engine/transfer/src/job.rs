@@ -37,6 +37,7 @@ use crate::threads;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verb {
     /// Local files become blobs.
     Upload,
@@ -50,8 +51,22 @@ pub enum Verb {
     SetProperties,
 }
 
+impl Verb {
+    /// The command line's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Download => "download",
+            Self::Relay => "relay",
+            Self::Remove => "remove",
+            Self::SetProperties => "set-properties",
+        }
+    }
+}
+
 /// What a job is about to do, for a person to read before it begins.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct JobPlan {
     /// The job's id, a UUID.
     pub id: String,

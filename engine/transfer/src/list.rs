@@ -55,17 +55,20 @@ const WAITING: usize = 4;
 /// the other is as good.
 const MAX_PREFIXES: usize = 256;
 
-/// What a listing shows, and in which order.
-#[derive(Clone, Debug)]
-pub struct ListOptions {
-    /// How requests are sent: retries, HTTP version, proxies, certificate authorities. Options of transfers have no effect.
-    pub engine: JobOptions,
-    /// Show earlier versions as well.
-    pub include_versions: bool,
-    /// More properties to read. Length, modification time, type, tier and metadata are always read.
-    pub wanted: Wanted,
-    /// Several requests in parallel; then blobs come in no order. Otherwise they come in the service's order.
-    pub parallel: bool,
+azuring_plan::growing! {
+    /// What a listing shows, and in which order.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct ListOptions {
+        /// How requests are sent: retries, HTTP version, proxies, certificate authorities. Options of transfers have no effect.
+        pub engine: JobOptions,
+        /// Show earlier versions as well.
+        pub include_versions: bool,
+        /// More properties to read. Length, modification time, type, tier and metadata are always read.
+        pub wanted: Wanted,
+        /// Several requests in parallel; then blobs come in no order. Otherwise they come in the service's order.
+        pub parallel: bool,
+    }
 }
 
 impl Default for ListOptions {
@@ -300,7 +303,7 @@ impl Lister<'_> {
                     return Ok(false);
                 }
                 let name = name.to_owned();
-                let entry = BlobEntry { name, is_current_version: true, facts, ..BlobEntry::default() };
+                let entry = BlobEntry::new(name, facts);
                 self.tell(String::new(), Box::new(entry));
                 // There is nothing more to be told anyway.
                 let _ = self.hand_over().await;

@@ -245,7 +245,7 @@ impl<'a> Planner<'a> {
 
     fn tell_refused(&self, id: TransferId, failure: Failure) {
         let result = Err(Box::new(failure));
-        let outcome = Outcome { id, entity: Entity::File, bytes: 0, length: 0, object: None, result };
+        let outcome = Outcome::new(id, Entity::File, result);
         let _ = self.messages.send(Message::Outcomes(vec![outcome]));
     }
 

@@ -2,7 +2,7 @@
 
 use azuring_azure::{Access, BlobUrl, Course, Credential, ListRequest};
 use azuring_job::job_error::JobError;
-use azuring_job::options::{JobOptions, RetryPolicy};
+use azuring_job::options::JobOptions;
 use azuring_job::verdict::StopHandle;
 use azuring_lane::client::Client;
 use azuring_plan::download::RemotePath;
@@ -27,8 +27,8 @@ pub(crate) fn begin(
     stop: &StopHandle,
 ) -> Result<Option<Answer<bool>>, JobError> {
     let path = RemotePath::parse(url.raw_path())?;
-    let retry = RetryPolicy { max_tries: 1, ..options.retry.clone() };
-    let options = JobOptions { retry, ..options.clone() };
+    let retry = options.retry.clone().max_tries(1);
+    let options = options.clone().retry(retry);
     let command = match Command::new(url, (&Credential::Anonymous, Access::Read), &options, stop, 1) {
         Ok(command) => command,
         Err(CommandError::Start(error)) => return Err(error),

@@ -75,7 +75,7 @@ pub(crate) fn run(
     let io = IoPath::Threads { reason: String::new() };
     let (http, stall) = (options.http, options.retry.stall);
     // Cloned, not made: all lanes share the least rate.
-    let settings = LinkSettings { http, stall, tls: tls.cloned(), ..LinkSettings::default() };
+    let settings = LinkSettings::default().http(http).stall(stall).tls(tls.cloned());
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..lanes)
             .map(|_| {

@@ -427,14 +427,9 @@ impl<'a> Remote<'a> {
                 if let Some(version) = which.version {
                     facts.version_id = Some(version.into());
                 }
-                let entry = BlobEntry {
-                    name: name.to_owned(),
-                    snapshot: which.snapshot.map(Into::into),
-                    is_current_version: which == Which::default(),
-                    facts,
-                    ..BlobEntry::default()
-                };
-                let entry = Box::new(entry);
+                let mut entry = Box::new(BlobEntry::new(name.to_owned(), facts));
+                entry.snapshot = which.snapshot.map(Into::into);
+                entry.is_current_version = which == Which::default();
                 Ok(if is_stub { Single::Stub(entry) } else { Single::Blob(entry) })
             }
             Err(gave_up) if gave_up.not_found() => Ok(Single::None),

@@ -64,8 +64,8 @@ impl Bench {
 }
 
 fn options() -> JobOptions {
-    let retry = RetryPolicy { first_pause: Duration::from_millis(1), max_tries: 4, ..RetryPolicy::default() };
-    JobOptions { retry, limits: Limits { lanes: 2, ..Limits::here() }, ..JobOptions::default() }
+    let retry = RetryPolicy::default().first_pause(Duration::from_millis(1)).max_tries(4);
+    JobOptions::default().retry(retry).limits(Limits::here().lanes(2))
 }
 
 fn run(job: JobBuilder) -> (Report, Vec<Event>) {
@@ -208,13 +208,13 @@ fn blobs_with_snapshots_stay_unless_something_is_said_of_these() {
     assert_eq!(skipped, [("a", SkippedKind::HasSnapshots), ("b", SkippedKind::HasSnapshots)]);
     assert_eq!(bench.names(), ["d/a", "d/b"]);
 
-    let only = JobOptions { delete_snapshots: Some(DeleteSnapshots::Only), ..options() };
+    let only = options().delete_snapshots(Some(DeleteSnapshots::Only));
     let (report, _) = run(bench.remove("/d/a").options(only));
     assert_eq!(report.counts.done, 1);
     assert_eq!(bench.server.snapshots(DEVSTORE_ACCOUNT, "cont"), [("d/b".to_owned(), 1)]);
     assert_eq!(bench.names(), ["d/a", "d/b"]);
 
-    let include = JobOptions { delete_snapshots: Some(DeleteSnapshots::Include), ..options() };
+    let include = options().delete_snapshots(Some(DeleteSnapshots::Include));
     let (report, _) = run(bench.remove("/d").options(include));
     assert_eq!(report.counts.done, 2);
     assert_eq!((bench.names().len(), bench.server.snapshots(DEVSTORE_ACCOUNT, "cont").len()), (0, 0));
@@ -235,8 +235,7 @@ fn names_come_through_batches_as_they_are() {
 fn versions_are_removed_by_their_ids_and_nothing_else() {
     let bench = Bench::new(true);
     for _ in 0..4 {
-        let set =
-            PropertyChange { metadata: Some(vec![("k".to_owned(), "v".to_owned())]), ..Default::default() };
+        let set = PropertyChange::default().metadata(Some(vec![("k".to_owned(), "v".to_owned())]));
         if bench.names().is_empty() {
             bench.plant(["a"]);
         }
@@ -245,7 +244,7 @@ fn versions_are_removed_by_their_ids_and_nothing_else() {
     }
     let versions = || {
         let (url, credential) = bench.at("");
-        let list = azuring_transfer::ListOptions { include_versions: true, ..Default::default() };
+        let list = azuring_transfer::ListOptions::default().include_versions(true);
         let mut ids = Vec::new();
         azuring_transfer::list(&url, &credential, &list, &StopHandle::new(), |blob| {
             ids.push((blob.entry.is_current_version, blob.entry.facts.version_id.unwrap().into_string()));
@@ -265,7 +264,7 @@ fn versions_are_removed_by_their_ids_and_nothing_else() {
     let left: Vec<_> = before.into_iter().filter(|(_, id)| !old[1..3].contains(id)).collect();
     assert_eq!(versions(), left);
     // Metadata belong to the blob as it is now.
-    let change = PropertyChange { metadata: Some(Vec::new()), ..Default::default() };
+    let change = PropertyChange::default().metadata(Some(Vec::new()));
     let (report, _) = run(bench.change("/a", change).list_of_versions(&file));
     assert_eq!((report.counts.failed, report.kinds), (2, vec![FailureKind::Usage]));
 }
@@ -331,18 +330,16 @@ fn tier_metadata_and_tags_of_a_blob_are_one_outcome() {
     let pair = |k: &str, v: &str| vec![(k.to_owned(), v.to_owned())];
     let bench = Bench::new(false);
     bench.plant_many(300);
-    let tier = PropertyChange { tier: Some("Cool".to_owned()), ..Default::default() };
+    let tier = PropertyChange::default().tier(Some("Cool".to_owned()));
     let (report, events) = run(bench.change("/d", tier));
     assert_eq!((report.counts.done, report.counts.failed, report.counts.bytes), (300, 0, 0), "{events:?}");
     assert_eq!((bench.requests(Operation::BlobBatch), bench.requests(Operation::SetBlobTier)), (2, 300));
 
     bench.strike("d/0002", Operation::SetBlobTags, Fault::error(403, "AuthorizationPermissionMismatch"), 9);
-    let all = PropertyChange {
-        tier: Some("Archive".to_owned()),
-        metadata: Some(pair("m", "1")),
-        tags: Some(pair("t", "2")),
-        ..Default::default()
-    };
+    let all = PropertyChange::default()
+        .tier(Some("Archive".to_owned()))
+        .metadata(Some(pair("m", "1")))
+        .tags(Some(pair("t", "2")));
     let (report, events) = run(bench.change("/d", all));
     assert_eq!((report.counts.done, report.counts.failed), (299, 1), "{events:?}");
     for blob in bench.server.blobs(DEVSTORE_ACCOUNT, "cont") {
@@ -352,14 +349,12 @@ fn tier_metadata_and_tags_of_a_blob_are_one_outcome() {
         assert_eq!(blob.tier, if refused { "Cool" } else { "Archive" }, "{}", blob.name);
     }
 
-    let clear = PropertyChange { tags: Some(Vec::new()), ..Default::default() };
+    let clear = PropertyChange::default().tags(Some(Vec::new()));
     let (report, _) = run(bench.change("/d/0001", clear));
     assert_eq!((report.counts.done, bench.server.blobs(DEVSTORE_ACCOUNT, "cont")[1].tags.len()), (1, 0));
-    let back = PropertyChange {
-        tier: Some("Hot".to_owned()),
-        rehydrate_priority: Some(azuring_transfer::RehydratePriority::High),
-        ..Default::default()
-    };
+    let back = PropertyChange::default()
+        .tier(Some("Hot".to_owned()))
+        .rehydrate_priority(Some(azuring_transfer::RehydratePriority::High));
     let (report, _) = run(bench.change("/d/0001", back));
     assert_eq!(report.counts.done, 1);
     assert_eq!(bench.server.complete_rehydration(DEVSTORE_ACCOUNT, "cont"), 1);

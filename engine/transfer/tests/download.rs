@@ -29,7 +29,7 @@ fn a_tree_comes_back_as_it_was_whatever_the_sizes_are() {
     let total: u64 = sizes.iter().map(|&size| size as u64).sum();
     for io in [IoChoice::Auto, IoChoice::Threads] {
         let to = bench.dir.path().join(format!("to-{io:?}"));
-        let (report, events) = bench.download("/*", &to, JobOptions { io, ..JobOptions::default() });
+        let (report, events) = bench.download("/*", &to, JobOptions::default().io(io));
         assert_eq!(report.counts.done, sizes.len() as u64, "{events:?}");
         assert_eq!((report.counts.failed, report.counts.bytes), (0, total));
         assert_eq!(files(&to), files(&tree));
@@ -41,9 +41,9 @@ fn a_tree_comes_back_as_it_was_whatever_the_sizes_are() {
     let (report, _) = bench.download("", Path::new("/dev/null"), JobOptions::default());
     assert_eq!((report.counts.done, report.counts.bytes), (sizes.len() as u64, total));
     // Ranges as large as asked for.
-    let blocks = BlockRules { block_size: Some(1 << 20), ..BlockRules::default() };
+    let blocks = BlockRules::default().block_size(Some(1 << 20));
     let to = bench.dir.path().join("small-ranges");
-    bench.download("/*", &to, JobOptions { blocks, ..JobOptions::default() });
+    bench.download("/*", &to, JobOptions::default().blocks(blocks));
     assert_eq!(files(&to), files(&tree));
 }
 
@@ -133,7 +133,7 @@ fn what_is_there_is_overwritten_only_as_asked() {
     ];
     for (overwrite, age_s, replaced, skipped) in cases {
         write(age_s.min(1_700_000_000));
-        let options = JobOptions { overwrite, ..JobOptions::default() };
+        let options = JobOptions::default().overwrite(overwrite);
         let url = bench.url("/*");
         let credential = Credential::find(&url, |_| None).unwrap();
         let job = Job::download(url, credential, to).recursive(true).options(options).build().unwrap();

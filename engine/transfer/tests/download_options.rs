@@ -64,8 +64,7 @@ fn a_stored_md5_is_compared_as_asked() {
         for keep in [true, false] {
             let to = bench.dir.path().join(format!("{check_md5:?}"));
             let to = if keep { to.as_path() } else { Path::new("/dev/null") };
-            let (report, events) =
-                bench.download("/*", to, JobOptions { check_md5, ..JobOptions::default() });
+            let (report, events) = bench.download("/*", to, JobOptions::default().check_md5(check_md5));
             let want: Vec<_> = want.iter().map(|&(name, kind)| (name.to_owned(), kind)).collect();
             assert_eq!(failures(&events), want, "{check_md5:?}");
             assert_eq!(report.counts.done, 6 - want.len() as u64);
@@ -107,7 +106,7 @@ fn packed_blobs_are_unpacked_and_lose_their_suffix() {
         plant(&bench, Seed { name, content_encoding, content: vec![content.into()], ..Seed::default() });
     }
     let to = bench.dir.path().join("to");
-    let (_, events) = bench.download("/*", &to, JobOptions { decompress: true, ..JobOptions::default() });
+    let (_, events) = bench.download("/*", &to, JobOptions::default().decompress(true));
     assert_eq!(failures(&events), [("broken.gz".to_owned(), FailureKind::Destination)]);
     let got = files(&to);
     assert_eq!(got.keys().collect::<Vec<_>>(), ["a.txt", "b", "c", "d.gz", "e.gz", "f.txt"]);
@@ -142,14 +141,12 @@ fn times_modes_and_links_come_back() {
     let to = look("plain", JobOptions::default());
     assert!(std::fs::metadata(to.join("plain")).unwrap().mtime() > 1_700_000_000);
     assert!(!to.join("link").is_symlink() && !to.join("dir/sub").exists());
-    let to = look("lmt", JobOptions { preserve_last_modified_time: true, ..JobOptions::default() });
+    let to = look("lmt", JobOptions::default().preserve_last_modified_time(true));
     assert_eq!(std::fs::metadata(to.join("plain")).unwrap().mtime(), 1_600_000_000);
-    let posix = JobOptions {
-        preserve_posix: Some(PosixStyle::Standard),
-        symlinks: Symlinks::Preserve,
-        directory_stubs: true,
-        ..JobOptions::default()
-    };
+    let posix = JobOptions::default()
+        .preserve_posix(Some(PosixStyle::Standard))
+        .symlinks(Symlinks::Preserve)
+        .directory_stubs(true);
     let to = look("posix", posix);
     let kept = std::fs::metadata(to.join("posix")).unwrap();
     assert_eq!((kept.mode() & 0o7777, kept.mtime(), kept.mtime_nsec()), (0o750, 1_500_000_000, 123_456_789));
@@ -187,14 +184,11 @@ fn lists_and_filters_choose_and_what_is_missing_is_told() {
     assert_eq!(report.counts.requests, 5 + 3);
 
     let cases: [(FilterSpec, &[&str]); 5] = [
-        (
-            FilterSpec { include_pattern: some("*.txt"), ..spec() },
-            &["a/1.txt", "a/b/3.txt", "ab/4.txt", "c d%41/5.txt"],
-        ),
-        (FilterSpec { exclude_path: some("a;large;empty"), ..spec() }, &["ab/4.txt", "c d%41/5.txt"]),
-        (FilterSpec { include_path: some("a/b;ab/4.txt"), ..spec() }, &["a/b/3.txt", "ab/4.txt"]),
-        (FilterSpec { include_regex: some("^a.*[34]"), ..spec() }, &["a/b/3.txt", "ab/4.txt"]),
-        (FilterSpec { include_after_ns: Some(i128::from(i64::MAX)), ..spec() }, &[]),
+        (spec().include_pattern(some("*.txt")), &["a/1.txt", "a/b/3.txt", "ab/4.txt", "c d%41/5.txt"]),
+        (spec().exclude_path(some("a;large;empty")), &["ab/4.txt", "c d%41/5.txt"]),
+        (spec().include_path(some("a/b;ab/4.txt")), &["a/b/3.txt", "ab/4.txt"]),
+        (spec().include_regex(some("^a.*[34]")), &["a/b/3.txt", "ab/4.txt"]),
+        (spec().include_after_ns(Some(i128::from(i64::MAX))), &[]),
     ];
     for (spec, want) in cases {
         let to = bench.dir.path().join("filtered");
@@ -221,7 +215,7 @@ fn an_excluded_directory_is_not_listed() {
     let many = (0..12_000).map(|n| text(&format!("skip/{n}"), ""));
     bench.server.plant(DEVSTORE_ACCOUNT, "cont", many);
     plant(&bench, text("keep/1", "x"));
-    let filter = Filter::new(&FilterSpec { exclude_path: some("skip"), ..spec() }).unwrap();
+    let filter = Filter::new(&spec().exclude_path(some("skip"))).unwrap();
     let to = bench.dir.path().join("to");
     let (report, _) = bench.download_with("/*", &to, |job| job.recursive(true).filter(filter));
     assert_eq!(files(&to).keys().collect::<Vec<_>>(), ["keep/1"]);
@@ -303,7 +297,7 @@ fn a_list_means_what_it_names_however_much_is_there_already() {
         bench.download_with("/*", &to, |job| job.recursive(true).list_of_files(list).options(options))
     };
     // A directory's stub is no file, whether or not the directory is there already.
-    let never = || JobOptions { overwrite: Overwrite::Never, ..JobOptions::default() };
+    let never = || JobOptions::default().overwrite(Overwrite::Never);
     for options in [JobOptions::default(), never()] {
         let _ = std::fs::remove_dir_all(&to);
         std::fs::create_dir_all(to.join("dir")).unwrap();
@@ -323,17 +317,16 @@ fn a_list_means_what_it_names_however_much_is_there_already() {
     };
     age("file", 1_000_000);
     std::fs::write(to.join("dir/old"), "younger").unwrap();
-    let newer = JobOptions { overwrite: Overwrite::IfSourceNewer, ..JobOptions::default() };
+    let newer = JobOptions::default().overwrite(Overwrite::IfSourceNewer);
     let (report, _) = run("file\ndir/old\n", newer);
     assert_eq!((report.counts.done, report.counts.skipped_existing), (1, 1));
     // What is packed is known before it is named; what is missing makes no directory.
-    let (_, events) =
-        run("packed.gz\nno/such/blob\n", JobOptions { decompress: true, ..JobOptions::default() });
+    let (_, events) = run("packed.gz\nno/such/blob\n", JobOptions::default().decompress(true));
     assert_eq!(failures(&events), [("no/such/blob".to_owned(), FailureKind::Missing)]);
     assert_eq!(std::fs::read(to.join("packed")).unwrap(), b"unpacked");
     assert!(!to.join("packed.gz").exists() && !to.join("no").exists());
     // Times decide about lines as well.
-    let spec = FilterSpec { include_before_ns: Some(0), ..spec() };
+    let spec = spec().include_before_ns(Some(0));
     std::fs::write(&list, "file\ndir\n").unwrap();
     let (report, _) = bench.download_with("/*", &to, |job| {
         let filter = Filter::new(&spec).unwrap();
@@ -349,7 +342,7 @@ fn one_blob_is_filtered_too_and_blobs_of_one_local_name_are_not_mixed() {
         plant(&bench, text(name, name));
     }
     let to = bench.dir.path().join("to");
-    let filter = Filter::new(&FilterSpec { exclude_pattern: some("*.txt"), ..spec() }).unwrap();
+    let filter = Filter::new(&spec().exclude_pattern(some("*.txt"))).unwrap();
     let (report, _) = bench.download_with("/one.txt", &to, |job| job.filter(filter));
     assert_eq!((report.counts.found, report.counts.failed), (0, 0));
     let (report, events) = bench.download("/*", &to, JobOptions::default());

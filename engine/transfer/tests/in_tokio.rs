@@ -91,7 +91,7 @@ fn no_blocking_entry_minds_the_runtime_that_calls_it() {
         assert_eq!(download.run(&stop, |_| {}).counts.done, 3);
         let pipe = Job::download_to(at("small"), credential.clone(), std::io::sink()).build().unwrap();
         assert_eq!(pipe.run(&stop, |_| {}).counts.done, 1);
-        let change = PropertyChange { tier: Some("Cool".to_owned()), ..PropertyChange::default() };
+        let change = PropertyChange::default().tier(Some("Cool".to_owned()));
         let change = Job::set_properties(at("small"), credential.clone(), change).build().unwrap();
         assert_eq!(change.run(&stop, |_| {}).counts.done, 1);
         let remove = Job::remove(at("stream"), credential).build().unwrap();
@@ -136,7 +136,7 @@ fn a_listing_waits_for_its_reader_and_ends_when_it_is_dropped() {
     let before = bench.server.stats().requests;
     in_a_task(async move {
         let credential = Credential::find(&cont, |_| None).unwrap();
-        let options = ListOptions { parallel: false, ..ListOptions::default() };
+        let options = ListOptions::default().parallel(false);
         let mut listing = nonblocking::list(&cont, &credential, &options).unwrap();
         assert_eq!(listing.next().await.unwrap().unwrap().path, "00000");
     });

@@ -21,13 +21,11 @@ const PIECE: usize = 100 << 10;
 
 /// Requests are so rare that most pieces are left when the first is there.
 fn options(blob_type: BlobTypeChoice) -> JobOptions {
-    JobOptions {
-        blob_type,
-        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: None },
-        cap_requests_per_second: Some(4.0),
-        limits: Limits { lanes: 2, ..Limits::here() },
-        ..JobOptions::default()
-    }
+    JobOptions::default()
+        .blob_type(blob_type)
+        .blocks(BlockRules::default().block_size(Some(PIECE as u64)))
+        .cap_requests_per_second(Some(4.0))
+        .limits(Limits::here().lanes(2))
 }
 
 /// Runs the job and stops it when it has moved something.
@@ -94,8 +92,8 @@ fn ends_in_the_middle_of_a_page(work: impl FnOnce(&BlobUrl, JobOptions, &StopHan
     let hostile = Hostile::before(bench.server.addr(), rules);
     let url = hostile.via(&format!("{}/cont", bench.server.url(DEVSTORE_ACCOUNT)));
     let url = BlobUrl::parse(&url).unwrap();
-    let retry = RetryPolicy { stall: Duration::from_secs(3600), ..RetryPolicy::default() };
-    let options = JobOptions { retry, ..JobOptions::default() };
+    let retry = RetryPolicy::default().stall(Duration::from_secs(3600));
+    let options = JobOptions::default().retry(retry);
     let (stop, (ended, end)) = (StopHandle::new(), mpsc::channel());
     let theirs = stop.clone();
     let working = std::thread::spawn(move || {
@@ -126,7 +124,7 @@ fn a_listing_is_given_up_at_once_wherever_it_stands() {
         ends(Job::remove(url.clone(), who(url)), options, stop);
     });
     ends_in_the_middle_of_a_page(move |url, engine, stop| {
-        let options = ListOptions { engine, ..ListOptions::default() };
+        let options = ListOptions::default().engine(engine);
         let error = list(url, &who(url), &options, stop, |_| ControlFlow::Continue(())).unwrap_err();
         assert_eq!(error.kind(), FailureKind::Interrupted);
     });

@@ -53,7 +53,7 @@ impl Bench {
 
     /// Lists page after page, then in parallel, and compares; returns the requests of both.
     fn compare(&self, options: &ListOptions, expected: usize) -> (u64, u64) {
-        let flat = ListOptions { parallel: false, ..options.clone() };
+        let flat = options.clone().parallel(false);
         let (in_order, flat) = self.list("cont", &flat).unwrap();
         assert_eq!((in_order.len(), flat.files), (expected, expected as u64));
         assert!(in_order.is_sorted_by_key(|line| line.0.as_bytes()));
@@ -97,7 +97,7 @@ fn parallel_listings_tell_what_flat_ones_tell() {
     let (flat, parallel) = bench.compare(&ListOptions::default(), count);
     assert_eq!(flat, (count as u64).div_ceil(5000));
     assert!(parallel > flat && bench.server.stats().in_flight_max > 1, "{flat} {parallel}");
-    let unordered = ListOptions { wanted: Wanted::ALL, ..ListOptions::default() };
+    let unordered = ListOptions::default().wanted(Wanted::ALL);
     bench.compare(&unordered, count);
 }
 
@@ -121,7 +121,7 @@ fn versions_and_snapshots_are_neither_lost_nor_doubled() {
     for name in names().step_by(3) {
         assert!(bench.server.snapshot(DEVSTORE_ACCOUNT, "cont", &name));
     }
-    let all = ListOptions { include_versions: true, ..ListOptions::default() };
+    let all = ListOptions::default().include_versions(true);
     bench.compare(&all, 4000);
     // A second and a third version of each.
     bench.plant(names());
@@ -167,7 +167,7 @@ fn a_listing_ends_when_its_reader_has_enough_or_it_is_stopped() {
     bench.plant((0..40_000).map(|n| format!("{:02}/{n:05}", n % 40)));
     let (url, credential) = bench.at("cont");
     for parallel in [false, true] {
-        let options = ListOptions { parallel, ..ListOptions::default() };
+        let options = ListOptions::default().parallel(parallel);
         let mut told = 0;
         let totals = list(&url, &credential, &options, &StopHandle::new(), |_| {
             told += 1;
@@ -190,9 +190,8 @@ fn a_listing_ends_when_its_reader_has_enough_or_it_is_stopped() {
 fn faults_neither_lose_nor_double_a_blob() {
     let bench = Bench::new(false);
     bench.plant((0..30_000).map(|n| format!("{:02}/{n:05}", n % 30)));
-    let retry = RetryPolicy { first_pause: std::time::Duration::from_millis(1), ..RetryPolicy::default() };
-    let mut options =
-        ListOptions { engine: JobOptions { retry, ..JobOptions::default() }, ..Default::default() };
+    let retry = RetryPolicy::default().first_pause(std::time::Duration::from_millis(1));
+    let mut options = ListOptions::default().engine(JobOptions::default().retry(retry));
     let faults = Faults {
         seed: 3,
         server_busy: Rate::Probability(0.1),

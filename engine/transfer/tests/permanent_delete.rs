@@ -39,7 +39,7 @@ impl Past {
             assert!(server.snapshot(DEVSTORE_ACCOUNT, "cont", name));
             assert!(server.snapshot(DEVSTORE_ACCOUNT, "cont", name));
         }
-        let only = JobOptions { delete_snapshots: Some(DeleteSnapshots::Only), ..options() };
+        let only = options().delete_snapshots(Some(DeleteSnapshots::Only));
         let (report, events) = past.remove("", |job| job.options(only));
         assert_eq!((report.counts.done, report.counts.failed), (5, 0), "{events:?}");
         for name in NAMES {
@@ -56,7 +56,7 @@ impl Past {
         what: PermanentDelete,
         set: impl FnOnce(JobBuilder) -> JobBuilder,
     ) -> u64 {
-        let options = JobOptions { permanent_delete: Some(what), ..options() };
+        let options = options().permanent_delete(Some(what));
         let (report, events) = self.remove(path, |job| set(job.options(options)));
         assert_eq!((report.counts.failed, report.counts.problems), (0, 0), "{events:?}");
         assert!(report.fatal.is_none());
@@ -82,7 +82,7 @@ impl Past {
     fn ids(&self, name: &str) -> Vec<String> {
         let url = self.bench.url("");
         let credential = Credential::find(&url, |_| None).unwrap();
-        let options = ListOptions { include_versions: true, ..ListOptions::default() };
+        let options = ListOptions::default().include_versions(true);
         let mut ids = Vec::new();
         azuring_transfer::list(&url, &credential, &options, &StopHandle::new(), |blob| {
             if blob.path == name {
@@ -122,8 +122,8 @@ fn kept(counts: [(usize, usize); 5]) -> Kept {
 }
 
 fn options() -> JobOptions {
-    let retry = RetryPolicy { max_tries: 1, ..RetryPolicy::default() };
-    JobOptions { retry, limits: Limits { lanes: 2, ..Limits::here() }, ..JobOptions::default() }
+    let retry = RetryPolicy::default().max_tries(1);
+    JobOptions::default().retry(retry).limits(Limits::here().lanes(2))
 }
 
 fn run(job: JobBuilder) -> (Report, Vec<Event>) {
@@ -185,11 +185,11 @@ fn filters_and_lists_say_which() {
     let all = PermanentDelete::SnapshotsAndVersions;
     let (whole, none) = ((2, 1), (0, 0));
     let past = Past::new();
-    let paths = FilterSpec { exclude_path: Some("sub".to_owned()), ..FilterSpec::default() };
+    let paths = FilterSpec::default().exclude_path(Some("sub".to_owned()));
     let filter = || Filter::new(&paths).unwrap();
     assert_eq!(past.permanent("/d", all, |job| job.filter(filter())), 6);
     assert_eq!(past.kept(), kept([none, none, whole, whole, whole]));
-    let paths = FilterSpec { include_path: Some("sub".to_owned()), ..FilterSpec::default() };
+    let paths = FilterSpec::default().include_path(Some("sub".to_owned()));
     assert_eq!(past.permanent("/d", all, |job| job.filter(Filter::new(&paths).unwrap())), 3);
     assert_eq!(past.kept(), kept([none, none, none, whole, whole]));
 
@@ -211,7 +211,7 @@ fn what_the_account_does_not_allow_fails_and_says_why() {
     let past = Past::new();
     // These live: they are no matter of permanent deletion.
     let list = past.file("ids", &past.ids("e").join("\n"));
-    let options = JobOptions { permanent_delete: Some(PermanentDelete::Versions), ..options() };
+    let options = options().permanent_delete(Some(PermanentDelete::Versions));
     let (report, events) = past.remove("/e", |job| job.options(options).list_of_versions(list));
     assert_eq!((report.counts.done, report.counts.failed), (0, 2));
     let code = |event: &Event| match event {
@@ -236,14 +236,14 @@ fn without_versions_a_deleted_blob_stays_deleted() {
         assert_eq!(report.counts.failed, 0, "{events:?}");
         report.counts.done
     };
-    assert_eq!(remove(JobOptions { delete_snapshots: Some(DeleteSnapshots::Include), ..options() }), 1);
+    assert_eq!(remove(options().delete_snapshots(Some(DeleteSnapshots::Include))), 1);
     let kept = || {
         let deleted = bench.server.deleted(DEVSTORE_ACCOUNT, "cont");
         deleted.iter().map(|deleted| (deleted.blob, deleted.snapshots, deleted.versions)).collect::<Vec<_>>()
     };
     // The content that was replaced is one of them.
     assert_eq!(kept(), [(true, 2, 0)]);
-    let permanent = |what| JobOptions { permanent_delete: Some(what), ..options() };
+    let permanent = |what| options().permanent_delete(Some(what));
     assert_eq!(remove(permanent(PermanentDelete::Versions)), 0);
     assert_eq!(kept(), [(true, 2, 0)]);
     assert_eq!(remove(permanent(PermanentDelete::SnapshotsAndVersions)), 2);
@@ -267,7 +267,7 @@ fn listed_versions_are_downloaded_and_removed() {
     // A version is no blob of its own, whose metadata could be changed.
     let url = past.bench.url("/d/a");
     let credential = Credential::find(&url, |_| None).unwrap();
-    let change = PropertyChange { tier: Some("Cool".to_owned()), ..PropertyChange::default() };
+    let change = PropertyChange::default().tier(Some("Cool".to_owned()));
     let tier = Job::set_properties(url, credential, change).options(options());
     let (report, events) = run(tier.list_of_versions(past.file("second", &second)));
     assert_eq!((report.counts.done, report.counts.failed), (1, 0), "{events:?}");

@@ -19,12 +19,10 @@ use kit::{Bench, bytes};
 const PIECE: usize = 100 << 10;
 
 fn options() -> JobOptions {
-    let mut options = JobOptions {
-        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: Some(PIECE as u64) },
-        limits: Limits { lanes: 2, ..Limits::here() },
-        report_objects: true,
-        ..JobOptions::default()
-    };
+    let mut options = JobOptions::default()
+        .blocks(BlockRules::default().block_size(Some(PIECE as u64)).put_blob_size(Some(PIECE as u64)))
+        .limits(Limits::here().lanes(2))
+        .report_objects(true);
     options.retry.first_pause = std::time::Duration::from_millis(1);
     options
 }
@@ -298,7 +296,7 @@ fn an_end_that_takes_no_checksums_is_told_from_the_other() {
 fn what_is_there_stays_if_that_is_wanted() {
     let (from, to) = (filled(), Memory::new());
     block_on(to.put("a", Payload::from(bytes::Bytes::from_static(b"mine")), &Put::default())).unwrap();
-    let never = || JobOptions { overwrite: Overwrite::Never, ..options() };
+    let never = || options().overwrite(Overwrite::Never);
     let (report, _) = run(Location::store(store(&from), ""), Location::store(store(&to), ""), never());
     assert_eq!((report.counts.done, report.counts.skipped_existing), (5, 1));
     assert_eq!(to.content("a").unwrap(), "mine");
@@ -323,11 +321,8 @@ fn a_source_that_changes_is_copied_in_one_of_its_states() {
         block_on(from.put("large", payload, &Put::default())).unwrap();
         held.open(1);
     });
-    let (report, failed) = run(
-        Location::store(source, "large"),
-        Location::store(store(&to), ""),
-        JobOptions { retry_failed: 1, ..options() },
-    );
+    let (report, failed) =
+        run(Location::store(source, "large"), Location::store(store(&to), ""), options().retry_failed(1));
     writer.join().unwrap();
     assert_eq!((report.counts.done, report.counts.failed), (1, 0), "{failed:?}");
     assert_eq!((to.content("large").unwrap().to_vec(), to.uncommitted_bytes()), (changed, 0));
@@ -342,8 +337,7 @@ fn a_job_that_was_stopped_goes_on_with_the_pieces_that_are_there() {
         block_on(from.put("large", payload, &Put::default())).unwrap();
         let state = tempfile::tempdir().unwrap();
         let jobs = || Jobs::new(state.path());
-        let one_lane =
-            || JobOptions { limits: Limits { lanes: 1, concurrency: 2, ..Limits::here() }, ..options() };
+        let one_lane = || options().limits(Limits::here().lanes(1).concurrency(2));
         let target = || match to_blobs {
             true => container(&bench, ""),
             false => Location::store(store(&to), ""),

@@ -17,16 +17,14 @@ const PIECE: usize = 100 << 10;
 const CONTAINER: &str = "cont";
 
 fn options() -> JobOptions {
-    JobOptions {
-        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: Some(PIECE as u64) },
-        limits: Limits { lanes: 2, ..Limits::here() },
-        ..JobOptions::default()
-    }
+    JobOptions::default()
+        .blocks(BlockRules::default().block_size(Some(PIECE as u64)).put_blob_size(Some(PIECE as u64)))
+        .limits(Limits::here().lanes(2))
 }
 
 /// Requests are so rare that most of the job is left when it is stopped.
 fn slow() -> JobOptions {
-    JobOptions { cap_requests_per_second: Some(20.0), ..options() }
+    options().cap_requests_per_second(Some(20.0))
 }
 
 /// A state directory beside a bench.
@@ -198,7 +196,7 @@ fn a_large_file_goes_on_with_the_blocks_the_service_has() {
         content[..5].copy_from_slice(b"%PDF-");
         std::fs::write(tree.join("large"), &content).unwrap();
         let job = || upload(&bench, &tree);
-        let with = |options| JobOptions { put_md5, ..options };
+        let with = |options: JobOptions| options.put_md5(put_md5);
         let (report, _) = state.begin(job().options(with(slow())), 5 * PIECE as u64);
         assert!(report.interrupted);
         assert_eq!(bench.server.blobs(DEVSTORE_ACCOUNT, CONTAINER), []);
@@ -269,7 +267,7 @@ fn a_page_or_append_blob_that_was_begun_is_written_again_even_if_nothing_is_over
         let tree = bench.dir.path().join("tree");
         std::fs::create_dir(&tree).unwrap();
         std::fs::write(tree.join("large"), bytes(40 * PIECE)).unwrap();
-        let with = |options| JobOptions { blob_type, overwrite: Overwrite::Never, ..options };
+        let with = |options: JobOptions| options.blob_type(blob_type).overwrite(Overwrite::Never);
         let job = |options| upload(&bench, &tree).options(with(options));
         state.begin(job(slow()), 2 * PIECE as u64);
         let (last, events) = state.go_on(job(options()));
@@ -313,7 +311,7 @@ fn a_large_blob_that_was_changed_is_read_from_its_beginning() {
         std::fs::create_dir(&tree).unwrap();
         let up = |content: &[u8]| {
             std::fs::write(tree.join("large"), content).unwrap();
-            let options = JobOptions { put_md5: check_md5, ..options() };
+            let options = options().put_md5(check_md5);
             run(upload(&bench, &tree).options(options), None);
         };
         up(&bytes(40 * PIECE));
@@ -347,7 +345,7 @@ fn a_large_blob_with_an_md5_goes_on_and_is_still_compared() {
     let tree = bench.dir.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
     std::fs::write(tree.join("large"), bytes(40 * PIECE + 3)).unwrap();
-    run(upload(&bench, &tree).options(JobOptions { put_md5: true, ..options() }), None);
+    run(upload(&bench, &tree).options(options().put_md5(true)), None);
     let to = bench.dir.path().join("to");
     let job = || download(&bench, "/large", &to);
     state.begin(job().options(slow()), 5 * PIECE as u64);
@@ -493,7 +491,7 @@ fn a_removal_goes_on_and_what_it_finds_gone_is_done() {
     let url = bench.url("/a");
     let credential = Credential::find(&url, |_| None).unwrap();
     let job = |options| Job::remove(url.clone(), credential.clone()).recursive(true).options(options);
-    let job_slow = job(JobOptions { cap_requests_per_second: Some(3.0), ..options() });
+    let job_slow = job(options().cap_requests_per_second(Some(3.0)));
     let built = job_slow.journal(state.jobs(), Vec::new()).build().unwrap();
     let (stop, progress) = (StopHandle::new(), built.progress());
     let report = std::thread::scope(|scope| {
@@ -536,12 +534,12 @@ fn after_a_restart_of_the_machine_what_was_only_written_is_downloaded_again() {
     journal.commit().unwrap();
     drop(journal);
     // Also when it is stopped again before it has come to them, and when nothing is to be overwritten.
-    let built = job().options(JobOptions { cap_requests_per_second: Some(0.1), ..options() });
+    let built = job().options(options().cap_requests_per_second(Some(0.1)));
     let built = built.resume(state.jobs(), state.id()).build().unwrap();
     let stop = StopHandle::new();
     stop.stop();
     assert!(built.run(&stop, |_| {}).interrupted);
-    let (last, events) = state.go_on(job().options(JobOptions { overwrite: Overwrite::Always, ..options() }));
+    let (last, events) = state.go_on(job().options(options().overwrite(Overwrite::Always)));
     assert_eq!(outcome(last.counts), whole(2_000, total), "{events:?}");
     assert_eq!(outcome(state.recorded().counts), whole(2_000, total));
     assert!(files(&to.join("top")) == want);
@@ -555,7 +553,7 @@ fn what_a_killed_process_left_under_temporary_names_is_in_nobodys_way() {
     std::os::unix::fs::symlink("00000", tree.join("a/1-link")).unwrap();
     let url = bench.url("");
     let credential = Credential::find(&url, |_| None).unwrap();
-    let links = || JobOptions { symlinks: Symlinks::Preserve, ..options() };
+    let links = || options().symlinks(Symlinks::Preserve);
     run(Job::upload(tree.join("*"), url, credential).recursive(true).options(links()), None);
     let to = bench.dir.path().join("to");
     let job = || download(&bench, "/*", &to).options(links());

@@ -16,13 +16,11 @@ const PIECE: usize = 100 << 10;
 
 /// Two attempts at a time.
 fn options() -> JobOptions {
-    JobOptions {
-        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: Some(PIECE as u64) },
-        limits: Limits { lanes: 2, ..Limits::here() },
-        retry: RetryPolicy { max_tries: 2, first_pause: Duration::from_millis(1), ..RetryPolicy::default() },
-        retry_failed: 1,
-        ..JobOptions::default()
-    }
+    JobOptions::default()
+        .blocks(BlockRules::default().block_size(Some(PIECE as u64)).put_blob_size(Some(PIECE as u64)))
+        .limits(Limits::here().lanes(2))
+        .retry(RetryPolicy::default().max_tries(2).first_pause(Duration::from_millis(1)))
+        .retry_failed(1)
 }
 
 fn rule(name: &str, operation: Operation, fault: Fault, skip: u64, count: u64) -> Rule {
@@ -71,7 +69,7 @@ fn a_blob_that_an_attempt_has_made_is_known_again() {
     }
     let rules = vec![rule("a", Operation::PutBlob, Fault::CutHeaders, 0, 2)];
     bench.server.set_faults(Faults { rules, ..Faults::default() });
-    let (report, _) = upload(&bench, JobOptions { overwrite: Overwrite::Never, ..options() });
+    let (report, _) = upload(&bench, options().overwrite(Overwrite::Never));
     assert_eq!((report.counts.done, report.counts.skipped_existing), (2, 0), "{:?}", report.counts);
 }
 
@@ -87,7 +85,7 @@ fn a_blob_that_is_visible_and_half_written_is_written_again_whatever_may_be_over
             rule("big", Operation::DeleteBlob, Fault::Reset, 0, 2),
         ];
         bench.server.set_faults(Faults { rules, ..Faults::default() });
-        let (report, _) = upload(&bench, JobOptions { blob_type, overwrite: Overwrite::Never, ..options() });
+        let (report, _) = upload(&bench, options().blob_type(blob_type).overwrite(Overwrite::Never));
         assert_eq!((report.counts.done, report.counts.skipped_existing), (1, 0), "{:?}", report.counts);
         let there = bench.server.content(DEVSTORE_ACCOUNT, "cont", "big").unwrap();
         assert!(there == bytes(5 * PIECE), "{blob_type:?}");

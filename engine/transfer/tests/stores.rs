@@ -21,12 +21,10 @@ use kit::{bytes, files};
 const PIECE: usize = 100 << 10;
 
 fn options() -> JobOptions {
-    JobOptions {
-        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: Some(PIECE as u64) },
-        limits: Limits { lanes: 2, ..Limits::here() },
-        report_objects: true,
-        ..JobOptions::default()
-    }
+    JobOptions::default()
+        .blocks(BlockRules::default().block_size(Some(PIECE as u64)).put_blob_size(Some(PIECE as u64)))
+        .limits(Limits::here().lanes(2))
+        .report_objects(true)
 }
 
 fn run(job: JobBuilder) -> (Report, Vec<Event>) {
@@ -88,7 +86,7 @@ fn what_is_there_stays_if_that_is_wanted() {
     let want = tree(from.path());
     let memory = Memory::new();
     let store = || CustomStore::shared("memory:test", memory.clone());
-    let never = || JobOptions { overwrite: Overwrite::Never, ..options() };
+    let never = || options().overwrite(Overwrite::Never);
     let upload = || Job::upload_to_store(from.path().join("*"), store(), "").recursive(true).options(never());
     let first = upload().build().unwrap().run(&StopHandle::new(), |_| {});
     assert_eq!((first.counts.done, first.counts.skipped_existing), (6, 0));
@@ -103,8 +101,8 @@ fn what_only_blob_storage_has_is_refused_before_anything_is_done() {
     tree(from.path());
     let memory = Memory::missing();
     let store = || CustomStore::shared("memory:test", memory.clone());
-    let tagged = azuring_transfer::BlobProperties { tags: Some("a=b".to_owned()), ..Default::default() };
-    let wanting = JobOptions { properties: tagged, ..options() };
+    let tagged = azuring_transfer::BlobProperties::default().tags(Some("a=b".to_owned()));
+    let wanting = options().properties(tagged);
     let refused = Job::upload_to_store(from.path(), store(), "").options(wanting).build();
     let text = refused.err().map(|error| error.to_string()).unwrap_or_default();
     assert_eq!(text, "memory:test is no Blob storage: it has no index tags");
@@ -239,7 +237,7 @@ fn what_a_store_refuses_for_the_moment_is_sent_again_and_what_it_has_done_is_kno
         let memory = Memory::new();
         // Every second call.
         let (store, calls) = unwell(&memory, move |n| (n % 2 == 0).then_some(ill));
-        let options = JobOptions { overwrite: Overwrite::Never, ..quick() };
+        let options = quick().overwrite(Overwrite::Never);
         let job = Job::upload_to_store(from.path().join("*"), store, "").recursive(true).options(options);
         let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
         assert_eq!((report.counts.done, report.counts.failed, report.counts.skipped_existing), (6, 0, 0));
@@ -293,8 +291,7 @@ fn a_job_that_was_stopped_goes_on_with_the_pieces_that_are_there() {
         }
         None
     });
-    let one_lane =
-        || JobOptions { limits: Limits { lanes: 1, concurrency: 2, ..Limits::here() }, ..options() };
+    let one_lane = || options().limits(Limits::here().lanes(1).concurrency(2));
     let upload = |store| Job::upload_to_store(from.path().join("*"), store, "").options(one_lane());
     let job = upload(store).journal(jobs(), b"it".to_vec()).build().unwrap();
     let id = job.plan().id.parse().unwrap();

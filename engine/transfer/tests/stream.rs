@@ -40,8 +40,8 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 fn blocks_of(size: usize) -> JobOptions {
-    let blocks = BlockRules { block_size: Some(size as u64), put_blob_size: None };
-    JobOptions { blocks, ..JobOptions::default() }
+    let blocks = BlockRules::default().block_size(Some(size as u64));
+    JobOptions::default().blocks(blocks)
 }
 
 /// Gives a few bytes at a time, as pipes do.
@@ -60,7 +60,7 @@ fn a_stream_becomes_one_request_or_as_many_blocks_as_it_needs() {
     for (len, blocks) in [(0, 0), (1, 0), (size, 0), (size + 1, 2), (3 * size, 3), (3 * size + 5, 4)] {
         let server = server();
         let bytes = noise(len);
-        let options = JobOptions { put_md5: true, ..blocks_of(size) };
+        let options = blocks_of(size).put_md5(true);
         let report =
             send(&server, "x", Trickle(io::Cursor::new(bytes.clone())), &options, &StopHandle::new())
                 .unwrap();
@@ -86,7 +86,7 @@ fn an_append_blob_grows_in_order_also_when_an_answer_is_lost() {
     };
     server.set_faults(Faults { rules: vec![lost], ..Faults::default() });
     let bytes = noise(5 * MIB + 3);
-    let options = JobOptions { blob_type: BlobTypeChoice::Append, ..blocks_of(MIB) };
+    let options = blocks_of(MIB).blob_type(BlobTypeChoice::Append);
     send(&server, "log", io::Cursor::new(bytes.clone()), &options, &StopHandle::new()).unwrap();
     let blobs = server.blobs(DEVSTORE_ACCOUNT, "cont");
     assert_eq!((blobs[0].blob_type.as_str(), blobs[0].blocks.len()), ("AppendBlob", 6));
@@ -120,7 +120,7 @@ fn what_breaks_off_or_is_stopped_leaves_nothing() {
     for blob_type in [BlobTypeChoice::Detect, BlobTypeChoice::Append] {
         for left in [10, 3 * MIB + 10] {
             let server = server();
-            let options = JobOptions { blob_type, ..blocks_of(MIB) };
+            let options = blocks_of(MIB).blob_type(blob_type);
             let error =
                 send(&server, "x", Ends { left, stop: None }, &options, &StopHandle::new()).unwrap_err();
             assert_eq!(error.to_string(), "reading the input: the pipe burst");
@@ -137,7 +137,7 @@ fn what_breaks_off_or_is_stopped_leaves_nothing() {
 fn what_is_there_stays_if_that_is_wanted() {
     let server = server();
     let text = |text: &'static str| io::Cursor::new(text.as_bytes());
-    let options = JobOptions { overwrite: Overwrite::Never, ..JobOptions::default() };
+    let options = JobOptions::default().overwrite(Overwrite::Never);
     assert_eq!(send(&server, "x", text("one"), &options, &StopHandle::new()).unwrap().counts.done, 1);
     let report = send(&server, "x", text("two"), &options, &StopHandle::new()).unwrap();
     assert_eq!((report.counts.done, report.counts.skipped_existing), (0, 1));
@@ -147,7 +147,7 @@ fn what_is_there_stays_if_that_is_wanted() {
 #[test]
 fn pages_and_nameless_blobs_are_refused() {
     let server = server();
-    let page = JobOptions { blob_type: BlobTypeChoice::Page, ..JobOptions::default() };
+    let page = JobOptions::default().blob_type(BlobTypeChoice::Page);
     let error = send(&server, "x", io::empty(), &page, &StopHandle::new()).unwrap_err();
     assert_eq!(error.kind(), FailureKind::Usage);
     let error = send(&server, "", io::empty(), &JobOptions::default(), &StopHandle::new()).unwrap_err();
@@ -182,7 +182,7 @@ fn a_blob_that_is_new_is_told_from_one_that_somebody_else_made() {
             let rules = vec![Rule { name, operation: Some(operation), fault, skip: 0, count: 1 }];
             server.set_faults(Faults { rules, ..Faults::default() });
         };
-        let options = JobOptions { blob_type, overwrite: Overwrite::Never, ..blocks_of(MIB) };
+        let options = blocks_of(MIB).blob_type(blob_type).overwrite(Overwrite::Never);
         let bytes = noise(len);
         let server = Arc::new(server());
         strike(&server, Fault::CutHeaders);

@@ -15,12 +15,10 @@ const FILES: u64 = 40;
 const PIECE: usize = 100 << 10;
 
 fn options(lanes: usize) -> JobOptions {
-    JobOptions {
-        put_md5: true,
-        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: None },
-        limits: Limits { lanes, ..Limits::here() },
-        ..JobOptions::default()
-    }
+    JobOptions::default()
+        .put_md5(true)
+        .blocks(BlockRules::default().block_size(Some(PIECE as u64)))
+        .limits(Limits::here().lanes(lanes))
 }
 
 fn summing() -> usize {

@@ -102,15 +102,13 @@ impl Bench {
 }
 
 fn options() -> JobOptions {
-    JobOptions {
-        limits: Limits { memory_bytes: 128 << 20, concurrency: 16, lanes: 2 },
-        retry: RetryPolicy { first_pause: Duration::from_millis(1), ..RetryPolicy::default() },
-        ..JobOptions::default()
-    }
+    JobOptions::default()
+        .limits(Limits::here().memory_bytes(128 << 20).concurrency(16).lanes(2))
+        .retry(RetryPolicy::default().first_pause(Duration::from_millis(1)))
 }
 
 fn blocks_of(size: usize) -> BlockRules {
-    BlockRules { block_size: Some(size as u64), put_blob_size: None }
+    BlockRules::default().block_size(Some(size as u64))
 }
 
 fn noise(len: usize) -> Vec<u8> {
@@ -132,7 +130,7 @@ fn what_is_there_is_kept_and_small_files_cost_no_question() {
     bench.file("new", b"1").file("old", b"2").file("large new", &large).file("large old", &large);
     bench.plant("old", "was here", None);
     bench.plant("large old", "was here too", None);
-    let ran = bench.upload(JobOptions { overwrite: Overwrite::Never, ..options() });
+    let ran = bench.upload(options().overwrite(Overwrite::Never));
     assert_eq!((ran.report.counts.done, ran.report.counts.skipped_existing), (2, 2));
     let mut skipped = ran.skipped;
     skipped.sort_by(|a, b| a.0.cmp(&b.0));
@@ -150,7 +148,7 @@ fn an_answer_that_was_lost_is_no_blob_of_somebody_else() {
     let large = noise(MIB);
     bench.file("large", &large);
     bench.strike("large", Operation::PutBlockList, Fault::CutHeaders, 0, 1);
-    let options = JobOptions { overwrite: Overwrite::Never, blocks: blocks_of(300 * KIB), ..options() };
+    let options = options().overwrite(Overwrite::Never).blocks(blocks_of(300 * KIB));
     let ran = bench.upload(options);
     assert_eq!((ran.report.counts.done, ran.skipped.len(), ran.failures.len()), (1, 0, 0));
     assert_eq!(bench.content("large"), large);
@@ -166,7 +164,7 @@ fn a_blob_is_replaced_when_the_file_is_newer() {
         file.set_modified(modified + since).unwrap();
         bench.plant(name, "old", Some(1_700_000_000));
     }
-    let ran = bench.upload(JobOptions { overwrite: Overwrite::IfSourceNewer, ..options() });
+    let ran = bench.upload(options().overwrite(Overwrite::IfSourceNewer));
     assert_eq!(ran.skipped, [("same".to_owned(), SkippedKind::NotNewer)]);
     assert_eq!(ran.report.counts.done, 2);
     assert_eq!(["same", "newer", "none"].map(|name| bench.content(name)), [&b"old"[..], b"new", b"new"]);
@@ -184,7 +182,7 @@ fn whoever_runs_the_job_is_asked_for_what_is_there() {
         theirs.lock().unwrap().push(url.to_owned());
         url.ends_with("/yes")
     };
-    bench.upload_asking(JobOptions { overwrite: Overwrite::Ask, ..options() }, ask);
+    bench.upload_asking(options().overwrite(Overwrite::Ask), ask);
     let mut asked = asked.lock().unwrap().clone();
     asked.sort();
     assert_eq!(asked, ["no", "yes"].map(|name| format!("{}/{name}", bench.url())));
@@ -199,8 +197,8 @@ fn every_shape_of_blob_gets_its_md5() {
         for len in lengths {
             bench.file(&len.to_string(), &noise(len));
         }
-        let blocks = BlockRules { block_size: Some(MIB as u64), put_blob_size: Some(2 * MIB as u64) };
-        let ran = bench.upload(JobOptions { put_md5: true, blob_type, blocks, ..options() });
+        let blocks = BlockRules::default().block_size(Some(MIB as u64)).put_blob_size(Some(2 * MIB as u64));
+        let ran = bench.upload(options().put_md5(true).blob_type(blob_type).blocks(blocks));
         assert_eq!(ran.failures, []);
         let blobs = bench.blobs();
         for len in lengths {
@@ -220,12 +218,8 @@ fn a_disk_is_a_page_blob_and_its_holes_are_not_sent() {
     disk[9 * MIB] = 7;
     disk[24 * MIB + 511] = 8;
     bench.file("a.VHD", &disk).file("b.vhd", &[1; 513]).file("c.txt", b"text");
-    let properties = BlobProperties {
-        tier: Some("Cool".to_owned()),
-        metadata: vec![pair("a", "b")],
-        ..BlobProperties::default()
-    };
-    let ran = bench.upload(JobOptions { properties, ..options() });
+    let properties = BlobProperties::default().tier(Some("Cool".to_owned())).metadata(vec![pair("a", "b")]);
+    let ran = bench.upload(options().properties(properties));
     assert_eq!(ran.report.counts.done, 2);
     assert_eq!(
         ran.failures[0].reason,
@@ -246,7 +240,7 @@ fn an_append_blob_grows_in_order_whatever_gets_lost() {
     let bytes = noise(5 * MIB + 1);
     bench.file("log", &bytes);
     bench.strike("log", Operation::AppendBlock, Fault::CutHeaders, 2, 1);
-    let options = JobOptions { blob_type: BlobTypeChoice::Append, blocks: blocks_of(MIB), ..options() };
+    let options = options().blob_type(BlobTypeChoice::Append).blocks(blocks_of(MIB));
     let ran = bench.upload(options);
     assert_eq!(ran.failures, []);
     assert!(bench.content("log") == bytes);
@@ -263,7 +257,7 @@ fn what_cannot_be_completed_is_taken_back() {
         let bench = Bench::new();
         bench.file("x", &noise(3 * MIB));
         bench.strike("x", operation, Fault::error(409, "PendingCopyOperation"), 1, u64::MAX);
-        let ran = bench.upload(JobOptions { blob_type, blocks: blocks_of(MIB), ..options() });
+        let ran = bench.upload(options().blob_type(blob_type).blocks(blocks_of(MIB)));
         assert_eq!(ran.failures[0].code.as_deref(), Some("PendingCopyOperation"));
         assert_eq!(bench.blobs(), BTreeMap::new(), "{blob_type:?}");
     }
@@ -273,8 +267,8 @@ fn what_cannot_be_completed_is_taken_back() {
 fn a_blob_of_another_type_stands_in_the_way() {
     let bench = Bench::new();
     bench.file("x", &noise(3 * MIB));
-    bench.upload(JobOptions { blob_type: BlobTypeChoice::Page, ..options() });
-    let ran = bench.upload(JobOptions { blocks: blocks_of(MIB), ..options() });
+    bench.upload(options().blob_type(BlobTypeChoice::Page));
+    let ran = bench.upload(options().blocks(blocks_of(MIB)));
     assert_eq!(ran.failures[0].code.as_deref(), Some("InvalidBlobType"));
     assert!(ran.failures[0].advice.as_ref().unwrap().contains("remove it first"));
     assert_eq!(bench.blobs()["x"].blob_type, "PageBlob");
@@ -293,7 +287,7 @@ fn links_directories_and_pipes_become_blobs_of_their_own() {
     bench.file("d/file", b"text");
     std::os::unix::fs::symlink("../no such/ü", bench.dir.path().join("d/link")).unwrap();
     make_fifo(&bench.dir.path().join("pipe"));
-    let options = JobOptions { symlinks: Symlinks::Preserve, directory_stubs: true, ..options() };
+    let options = options().symlinks(Symlinks::Preserve).directory_stubs(true);
     let ran = bench.upload(options.clone());
     assert_eq!((ran.failures, ran.report.counts.skipped_special), (vec![], 1));
     let blobs = bench.blobs();
@@ -304,7 +298,7 @@ fn links_directories_and_pipes_become_blobs_of_their_own() {
     assert_eq!(bench.content("d/link"), "../no such/ü".as_bytes());
     assert_eq!(blobs["d/file"].metadata, []);
 
-    let ran = bench.upload(JobOptions { preserve_posix: Some(PosixStyle::Standard), ..options });
+    let ran = bench.upload(options.preserve_posix(Some(PosixStyle::Standard)));
     assert_eq!((ran.failures, ran.report.counts.skipped_special), (vec![], 0));
     let blobs = bench.blobs();
     for (name, mark) in [
@@ -342,7 +336,7 @@ fn lines_of_a_list_are_what_they_lead_to() {
         let credential = Credential::find(&bench.url(), |_| None).unwrap();
         let job = Job::upload(bench.dir.path(), bench.url(), credential).recursive(recursive);
         let job = job.as_subdir(false).list_of_files(ListOfFiles::File(list.path().to_owned()));
-        let options = JobOptions { symlinks, ..options() };
+        let options = options().symlinks(symlinks);
         job.options(options).build().unwrap().run(&StopHandle::new(), |_| {}).counts
     };
     let counts = upload(Symlinks::Follow, true);
@@ -363,7 +357,7 @@ fn large_files_have_posix_properties_too() {
         bench.file("whole", &noise(128 * KIB)).file("parts", &noise(MIB));
         let preserve_posix = Some(PosixStyle::Amlfs);
         let blocks = blocks_of(256 * KIB);
-        bench.upload(JobOptions { preserve_posix, blob_type, blocks, ..options() });
+        bench.upload(options().preserve_posix(preserve_posix).blob_type(blob_type).blocks(blocks));
         let blobs = bench.blobs();
         for name in ["whole", "parts"] {
             let metadata: BTreeMap<_, _> = blobs[name].metadata.iter().cloned().collect();
@@ -383,7 +377,7 @@ fn a_customers_key_goes_with_all_requests_of_all_shapes() {
     let bytes = noise(2 * MIB);
     bench.file("small", b"x").file("large", &bytes).file("disk.vhd", &bytes);
     let encryption = Some(Encryption::Key(Cpk::new(Secret::new(KEY), None).unwrap()));
-    let options = JobOptions { encryption, blocks: blocks_of(MIB), put_md5: true, ..options() };
+    let options = options().encryption(encryption).blocks(blocks_of(MIB)).put_md5(true);
     assert_eq!(bench.upload(options.clone()).failures, []);
     let to = tempfile::tempdir().unwrap();
     let download = |options: JobOptions| {
@@ -391,7 +385,7 @@ fn a_customers_key_goes_with_all_requests_of_all_shapes() {
         let job = Job::download(bench.url(), credential, to.path()).recursive(true).as_subdir(false);
         job.options(options).build().unwrap().run(&StopHandle::new(), |_| {}).counts
     };
-    let without = download(JobOptions { encryption: None, ..options.clone() });
+    let without = download(options.clone().encryption(None));
     assert_eq!((without.done, without.failed), (0, 3));
     assert_eq!(download(options).done, 3);
 }
@@ -404,7 +398,7 @@ fn lengths_are_compared_where_no_checksum_has_proven_them() {
     {
         let bench = Bench::new();
         bench.file("small", b"x").file("large", &noise(2 * MIB));
-        let ran = bench.upload(JobOptions { crc64, check_length, blocks: blocks_of(MIB), ..options() });
+        let ran = bench.upload(options().crc64(crc64).check_length(check_length).blocks(blocks_of(MIB)));
         assert_eq!(ran.report.counts.done, 2);
         let asked = bench.requests().get(&Operation::GetBlobProperties).copied().unwrap_or(0);
         assert_eq!(asked, questions, "{crc64} {check_length:?}");
@@ -425,14 +419,12 @@ fn limits_of_bytes_and_requests_far_below_a_block_lose_nothing() {
             std::fs::write(ca.path(), pem).unwrap();
             ca.path().to_owned()
         });
-        let options = JobOptions {
-            ca_file,
+        let options = options()
+            .ca_file(ca_file)
             // Pieces of 40 KB of a block of 512 KiB.
-            cap_bytes_per_second: Some(2e6),
-            cap_requests_per_second: Some(100.0),
-            blocks: blocks_of(512 * KIB),
-            ..options()
-        };
+            .cap_bytes_per_second(Some(2e6))
+            .cap_requests_per_second(Some(100.0))
+            .blocks(blocks_of(512 * KIB));
         let counts = bench.upload(options).report.counts;
         assert_eq!((counts.done, counts.retries), (21, 0));
         assert_eq!((counts.bytes, counts.bytes_sent), ((MIB + 20 * 5000) as u64, counts.bytes));

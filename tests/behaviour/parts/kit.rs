@@ -17,10 +17,7 @@ use azuring_transfer::{
 const DEADLINE: Duration = Duration::from_secs(180);
 
 pub(crate) fn options() -> JobOptions {
-    JobOptions {
-        limits: Limits { memory_bytes: 64 << 20, concurrency: 8, lanes: 2 },
-        ..JobOptions::default()
-    }
+    JobOptions::default().limits(Limits::here().memory_bytes(64 << 20).concurrency(8).lanes(2))
 }
 
 pub(crate) fn sas(fixture: &Fixture) -> String {

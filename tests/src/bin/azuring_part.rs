@@ -21,10 +21,7 @@ fn main() {
     let sas = std::env::var("AZURING_PART_SAS").unwrap();
     let url = BlobUrl::parse(&format!("{}?{sas}", spec.url())).unwrap();
     let credential = Credential::find(&url, |_| None).unwrap();
-    let here = JobOptions {
-        limits: Limits { memory_bytes: 64 << 20, concurrency: 8, lanes: 2 },
-        ..JobOptions::default()
-    };
+    let here = JobOptions::default().limits(Limits::here().memory_bytes(64 << 20).concurrency(8).lanes(2));
     let run = run_part(&spec, part, credential, here, &StopHandle::new(), |event| {
         if let Event::Failed(failure) = event {
             eprintln!("{failure}");

@@ -210,7 +210,7 @@ fn check_sas(sas: &Sas, url: &BlobUrl, purpose: &Purpose<'_>) -> Result<(), Refu
     if listed {
         operations.push(SasOperation::List);
     }
-    let needs = SasNeeds { tls: url.endpoint().tls, one_blob: !listed, operations: &operations };
+    let needs = SasNeeds::new(url.endpoint().tls, &operations).one_blob(!listed);
     let now = SystemTime::now();
     sas.check(&needs, now).map_err(|fault| refused(fault.to_string()))?;
     match sas.expires().map(|end| end.duration_since(now)) {

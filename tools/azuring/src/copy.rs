@@ -265,8 +265,9 @@ fn job_options(global: &GlobalArgs, args: &CopyArgs) -> Result<JobOptions, Refus
         let is_zero = |text: &&str| text.trim().parse::<f64>() == Ok(0.0);
         text.as_deref().filter(|text| !is_zero(text)).map(mib_to_bytes).transpose()
     };
-    let common = options::common(global, &args.engine)?;
-    let content_type = match (&args.blob.content_type, args.blob.no_guess_mime_type.0, common.content_type) {
+    let mut common = options::common(global, &args.engine)?;
+    let usual = std::mem::replace(&mut common.content_type, ContentTypePolicy::None);
+    let content_type = match (&args.blob.content_type, args.blob.no_guess_mime_type.0, usual) {
         (Some(fixed), _, _) => ContentTypePolicy::Fixed(fixed.clone()),
         (None, true, _) => ContentTypePolicy::None,
         (None, false, ContentTypePolicy::Guess(types)) => {
@@ -274,61 +275,60 @@ fn job_options(global: &GlobalArgs, args: &CopyArgs) -> Result<JobOptions, Refus
         }
         (None, false, other) => other,
     };
-    Ok(JobOptions {
-        blocks: BlockRules {
-            block_size: mib(&args.blob.block_size_mb)?,
-            put_blob_size: mib(&args.blob.put_blob_size_mb)?,
-        },
-        properties: properties(&args.blob)?,
-        page_blob_tier: options::tier(&args.blob.page_blob_tier, &PAGE_TIERS)?,
-        content_type,
-        overwrite: match args.overwrite() {
+    Ok(common
+        .blocks(
+            BlockRules::default()
+                .block_size(mib(&args.blob.block_size_mb)?)
+                .put_blob_size(mib(&args.blob.put_blob_size_mb)?),
+        )
+        .properties(properties(&args.blob)?)
+        .page_blob_tier(options::tier(&args.blob.page_blob_tier, &PAGE_TIERS)?)
+        .content_type(content_type)
+        .overwrite(match args.overwrite() {
             OverwriteArg::False => Overwrite::Never,
             OverwriteArg::IfSourceNewer => Overwrite::IfSourceNewer,
             OverwriteArg::Prompt => Overwrite::Ask,
             OverwriteArg::True | OverwriteArg::PosixProperties => Overwrite::Always,
-        },
-        dry_run: args.dry_run.0,
-        put_md5: args.blob.put_md5.0,
-        check_md5: match args.download.check_md5 {
+        })
+        .dry_run(args.dry_run.0)
+        .put_md5(args.blob.put_md5.0)
+        .check_md5(match args.download.check_md5 {
             Some(CheckMd5Arg::NoCheck) => CheckMd5::NoCheck,
             Some(CheckMd5Arg::LogOnly) => CheckMd5::LogOnly,
             None | Some(CheckMd5Arg::FailIfDifferent) => CheckMd5::FailIfDifferent,
             Some(CheckMd5Arg::FailIfDifferentOrMissing) => CheckMd5::FailIfDifferentOrMissing,
-        },
-        check_length: match args.upload.check_length {
+        })
+        .check_length(match args.upload.check_length {
             None => CheckLength::Unproven,
             Some(check) if check.0 => CheckLength::Always,
             Some(_) => CheckLength::Never,
-        },
-        overwrite_in_place: args.says_overwrite(),
-        delete_destination: args.upload.delete_destination_file.0,
-        verify: args.upload.verify.0,
-        decompress: args.download.decompress.0,
-        preserve_last_modified_time: args.download.preserve_last_modified_time.0,
-        preserve_posix: args.upload.preserve_posix_properties.0.then_some(
+        })
+        .overwrite_in_place(args.says_overwrite())
+        .delete_destination(args.upload.delete_destination_file.0)
+        .verify(args.upload.verify.0)
+        .decompress(args.download.decompress.0)
+        .preserve_last_modified_time(args.download.preserve_last_modified_time.0)
+        .preserve_posix(args.upload.preserve_posix_properties.0.then_some(
             match args.upload.posix_properties_style {
                 PosixStyleArg::Standard => PosixStyle::Standard,
                 PosixStyleArg::Amlfs => PosixStyle::Amlfs,
             },
-        ),
-        preserve_setuid: args.upload.preserve_setuid.0,
-        symlinks: match (args.upload.follow_symlinks.0, args.upload.preserve_symlinks.0) {
+        ))
+        .preserve_setuid(args.upload.preserve_setuid.0)
+        .symlinks(match (args.upload.follow_symlinks.0, args.upload.preserve_symlinks.0) {
             (true, _) => Symlinks::Follow,
             (_, true) => Symlinks::Preserve,
             _ => Symlinks::Skip,
-        },
-        directory_stubs: args.which.include_directory_stub.0,
-        blob_type: match args.blob.blob_type {
+        })
+        .directory_stubs(args.which.include_directory_stub.0)
+        .blob_type(match args.blob.blob_type {
             BlobTypeArg::Detect => BlobTypeChoice::Detect,
             BlobTypeArg::Block => BlobTypeChoice::Block,
             BlobTypeArg::Page => BlobTypeChoice::Page,
             BlobTypeArg::Append => BlobTypeChoice::Append,
-        },
-        encryption: options::encryption(&args.keys)?,
-        retry_failed: args.keep.retry.retry_failed,
-        ..common
-    })
+        })
+        .encryption(options::encryption(&args.keys)?)
+        .retry_failed(args.keep.retry.retry_failed))
 }
 
 fn properties(blob: &BlobArgs) -> Result<BlobProperties, Refused> {
@@ -336,15 +336,14 @@ fn properties(blob: &BlobArgs) -> Result<BlobProperties, Refused> {
     if let Some(tags) = &blob.blob_tags {
         tags::parse(tags)?;
     }
-    Ok(BlobProperties {
-        content_encoding: blob.content_encoding.clone(),
-        content_language: blob.content_language.clone(),
-        content_disposition: blob.content_disposition.clone(),
-        cache_control: blob.cache_control.clone(),
-        metadata: metadata::parse(blob.metadata.as_deref().unwrap_or_default())?,
-        tier: options::tier(&blob.block_blob_tier, &BLOCK_TIERS)?,
-        tags: blob.blob_tags.clone(),
-    })
+    Ok(BlobProperties::default()
+        .content_encoding(blob.content_encoding.clone())
+        .content_language(blob.content_language.clone())
+        .content_disposition(blob.content_disposition.clone())
+        .cache_control(blob.cache_control.clone())
+        .metadata(metadata::parse(blob.metadata.as_deref().unwrap_or_default())?)
+        .tier(options::tier(&blob.block_blob_tier, &BLOCK_TIERS)?)
+        .tags(blob.blob_tags.clone()))
 }
 
 fn facts(args: &CopyArgs, from_to: FromTo, options: &JobOptions) -> Result<Facts, Refused> {

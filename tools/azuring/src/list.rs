@@ -70,12 +70,11 @@ fn listed(
     }
     let (url, access) = access::open(&args.target, &Purpose::LIST, global, &args.engine)?;
     let credential = access.now()?;
-    let options = ListOptions {
-        engine: options::common(global, &args.engine)?,
-        include_versions: listing.versions(),
-        wanted: listing.wanted(),
-        parallel: !options::flat_listing(),
-    };
+    let options = ListOptions::default()
+        .engine(options::common(global, &args.engine)?)
+        .include_versions(listing.versions())
+        .wanted(listing.wanted())
+        .parallel(!options::flat_listing());
     let mut sink = Sink::stdout();
     let kind = Output::get().kind;
     let totals = azuring_transfer::list(&url, &credential, &options, stop, |blob| {

@@ -89,12 +89,10 @@ impl Listing {
             ArchiveStatus, ContentEncoding, ContentMD5, ContentType, LeaseDuration, LeaseState, LeaseStatus,
         };
         let any = |of: &[Property]| self.properties.iter().any(|property| of.contains(property));
-        Wanted {
-            content_md5: any(&[ContentMD5]),
-            content: any(&[ContentType, ContentEncoding]),
-            state: any(&[LeaseState, LeaseDuration, LeaseStatus, ArchiveStatus]),
-            ..Wanted::default()
-        }
+        Wanted::default()
+            .content_md5(any(&[ContentMD5]))
+            .content(any(&[ContentType, ContentEncoding]))
+            .state(any(&[LeaseState, LeaseDuration, LeaseStatus, ArchiveStatus]))
     }
 
     /// Whether versions are listed too.

@@ -42,7 +42,7 @@ fn login(args: &HowArgs) -> Result<(), Refused> {
     let kind = kind(args)?;
     identities(args)?;
     // Before a person goes through a login that cannot be kept.
-    let cache = Cache::open(&state.identity, CacheOptions { keyring: !args.no_keyring.0 });
+    let cache = Cache::open(&state.identity, CacheOptions::default().keyring(!args.no_keyring.0));
     let cache = cache.and_then(|cache| cache.check_writable().map(|()| cache));
     let cache = cache.map_err(|error| identity::failed(&error))?;
     let flags = flags(args, kind);
@@ -160,6 +160,7 @@ fn told(protection: &CacheProtection) -> String {
             "encrypted with a key in the kernel's key ring: lost at a restart of the machine, or after days without use (see --no-keyring)".to_owned()
         }
         CacheProtection::FileOnly { reason } => format!("for this user alone, without encryption: {reason}"),
+        _ => "for this user alone".to_owned(),
     }
 }
 

@@ -50,29 +50,27 @@ pub(crate) fn common(global: &GlobalArgs, engine: &EngineArgs) -> Result<JobOpti
     };
     let positive = |rate: f64| (rate > 0.0).then_some(rate);
     service_version()?;
-    Ok(JobOptions {
-        limits: limits(engine)?,
-        retry: RetryPolicy { max_tries: engine.max_tries, stall, ..RetryPolicy::default() },
-        http: match engine.http {
+    Ok(JobOptions::default()
+        .limits(limits(engine)?)
+        .retry(RetryPolicy::default().max_tries(engine.max_tries).stall(stall))
+        .http(match engine.http {
             Http::Auto => HttpChoice::Auto,
             Http::One => HttpChoice::Http1,
             Http::Two => HttpChoice::Http2,
-        },
-        io: match engine.io {
+        })
+        .io(match engine.io {
             Io::Auto => IoChoice::Auto,
             Io::Threads => IoChoice::Threads,
-        },
-        ca_file: engine.ca_file.clone(),
-        proxies: Some(proxies()?),
-        cap_bytes_per_second: positive(global.cap_mbps).map(|mbps| mbps * 1e6 / 8.0),
-        cap_requests_per_second: positive(engine.cap_rps),
+        })
+        .ca_file(engine.ca_file.clone())
+        .proxies(Some(proxies()?))
+        .cap_bytes_per_second(positive(global.cap_mbps).map(|mbps| mbps * 1e6 / 8.0))
+        .cap_requests_per_second(positive(engine.cap_rps))
         // People want the names; programs want what can be known.
-        plan_facts: matches!(global.output_type, OutputType::Json | OutputType::Ndjson),
-        report_objects: global.output_type == OutputType::Ndjson || global.log_level == LogLevel::Debug,
-        user_agent_prefix: variable("AZCOPY_USER_AGENT_PREFIX"),
-        boundary: hooks::boundary(),
-        ..JobOptions::default()
-    })
+        .plan_facts(matches!(global.output_type, OutputType::Json | OutputType::Ndjson))
+        .report_objects(global.output_type == OutputType::Ndjson || global.log_level == LogLevel::Debug)
+        .user_agent_prefix(variable("AZCOPY_USER_AGENT_PREFIX"))
+        .boundary(hooks::boundary()))
 }
 
 /// The proxies that the environment names.
@@ -117,17 +115,15 @@ pub(crate) fn filter_spec(
     let time = |text: &Option<String>, bound| -> Result<Option<i128>, PlanError> {
         text.as_deref().map(|text| date::parse(text, bound, &local_offset)).transpose()
     };
-    let spec = FilterSpec {
-        include_pattern: names.include_pattern.clone(),
-        exclude_pattern: names.exclude_pattern.clone(),
-        include_path: names.include_path.clone(),
-        exclude_path: names.exclude_path.clone(),
-        include_regex: regexes.include_regex.clone(),
-        exclude_regex: regexes.exclude_regex.clone(),
-        include_after_ns: time(&times.include_after, Bound::After)?,
-        include_before_ns: time(&times.include_before, Bound::Before)?,
-        ..FilterSpec::default()
-    };
+    let spec = FilterSpec::default()
+        .include_pattern(names.include_pattern.clone())
+        .exclude_pattern(names.exclude_pattern.clone())
+        .include_path(names.include_path.clone())
+        .exclude_path(names.exclude_path.clone())
+        .include_regex(regexes.include_regex.clone())
+        .exclude_regex(regexes.exclude_regex.clone())
+        .include_after_ns(time(&times.include_after, Bound::After)?)
+        .include_before_ns(time(&times.include_before, Bound::Before)?);
     spec.doubts().iter().for_each(|text| notice(text));
     Ok(spec)
 }

@@ -6,7 +6,7 @@ use azuring_azure::SasOperation;
 use azuring_plan::filter::Filter;
 use azuring_plan::location::Location;
 use azuring_plan::pairs::{FromTo, Pair, Verb};
-use azuring_transfer::{DeleteSnapshots, Job, JobOptions, PermanentDelete, StopHandle};
+use azuring_transfer::{DeleteSnapshots, Job, PermanentDelete, StopHandle};
 
 use crate::access::{self, Purpose};
 use crate::cli::filter::RegexArgs;
@@ -84,17 +84,15 @@ fn prepare(
     if permanent_delete.is_some() {
         notice("--permanent-delete cannot be undone; the account must allow it");
     }
-    let options = JobOptions {
-        dry_run: args.dry_run.0,
-        delete_snapshots: args.delete_snapshots.map(|which| match which {
+    let options = options::common(global, &args.engine)?
+        .dry_run(args.dry_run.0)
+        .delete_snapshots(args.delete_snapshots.map(|which| match which {
             DeleteSnapshotsArg::Include => DeleteSnapshots::Include,
             DeleteSnapshotsArg::Only => DeleteSnapshots::Only,
-        }),
-        permanent_delete,
-        encryption: options::encryption(&args.keys)?,
-        retry_failed: args.keep.retry.retry_failed,
-        ..options::common(global, &args.engine)?
-    };
+        }))
+        .permanent_delete(permanent_delete)
+        .encryption(options::encryption(&args.keys)?)
+        .retry_failed(args.keep.retry.retry_failed);
     let operation = match (permanent_delete, &args.list_of_versions) {
         _ if args.dry_run.0 => None,
         (Some(_), _) => Some(SasOperation::DeletePermanently),

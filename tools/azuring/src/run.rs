@@ -191,11 +191,8 @@ fn announce(plan: &JobPlan) {
 pub(crate) fn described(plan: &JobPlan) -> String {
     let (lanes, s) = (plan.lanes, if plan.lanes == 1 { "" } else { "s" });
     let verb = match plan.verb {
-        Verb::Upload => "upload",
-        Verb::Download => "download",
-        Verb::Relay => "relay",
-        Verb::Remove => "remove",
         Verb::SetProperties => "set properties of",
+        verb => verb.name(),
     };
     // A URL that lost a slash is a local path, and one that lost its `?` has no query.
     let mut what = format!("{verb} {}", redact(&plan.source));

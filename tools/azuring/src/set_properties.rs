@@ -6,7 +6,7 @@ use azuring_azure::SasOperation;
 use azuring_plan::filter::Filter;
 use azuring_plan::location::Location;
 use azuring_plan::{metadata, tags};
-use azuring_transfer::{Job, JobOptions, PropertyChange, RehydratePriority, StopHandle};
+use azuring_transfer::{Job, PropertyChange, RehydratePriority, StopHandle};
 
 use crate::access::{self, Purpose};
 use crate::cli::filter::{RegexArgs, TimeArgs};
@@ -46,11 +46,9 @@ fn prepare(
     if args.metadata.as_deref() == Some(CLEAR) {
         notice("*** WARNING *** Metadata will be cleared because of input --metadata=clear");
     }
-    let options = JobOptions {
-        dry_run: args.dry_run.0,
-        retry_failed: args.keep.retry.retry_failed,
-        ..options::common(global, &args.engine)?
-    };
+    let options = options::common(global, &args.engine)?
+        .dry_run(args.dry_run.0)
+        .retry_failed(args.keep.retry.retry_failed);
     let places = Places { source: Path::new(&args.target), destination: None };
     let facts = Facts {
         resume_flags: places.resume_flags(),
@@ -91,19 +89,18 @@ fn change(args: &SetPropertiesArgs) -> Result<PropertyChange, Refused> {
     if block.is_some() && page.is_some() {
         return Err(usage("--block-blob-tier and --page-blob-tier: one of them"));
     }
-    let change = PropertyChange {
-        tier: block.or(page),
-        rehydrate_priority: args.rehydrate_priority.map(|priority| match priority {
+    let change = PropertyChange::default()
+        .tier(block.or(page))
+        .rehydrate_priority(args.rehydrate_priority.map(|priority| match priority {
             RehydratePriorityArg::Standard => RehydratePriority::Standard,
             RehydratePriorityArg::High => RehydratePriority::High,
-        }),
-        metadata: match args.metadata.as_deref() {
+        }))
+        .metadata(match args.metadata.as_deref() {
             None => None,
             Some(CLEAR) => Some(Vec::new()),
             Some(text) => Some(metadata::parse(text)?),
-        },
-        tags: args.blob_tags.as_deref().map(tags::parse).transpose()?,
-    };
+        })
+        .tags(args.blob_tags.as_deref().map(tags::parse).transpose()?);
     if change.tier.is_none() && change.rehydrate_priority.is_some() {
         return Err(usage("--rehydrate-priority goes with --block-blob-tier"));
     }
@@ -128,12 +125,11 @@ mod tests {
         let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
         let line =
             "azuring sp u --block-blob-tier=cool --rehydrate-priority=high --metadata=a=1 --blob-tags=k=v";
-        let want = PropertyChange {
-            tier: Some("Cool".to_owned()),
-            rehydrate_priority: Some(RehydratePriority::High),
-            metadata: Some(pair("a", "1")),
-            tags: Some(pair("k", "v")),
-        };
+        let want = PropertyChange::default()
+            .tier(Some("Cool".to_owned()))
+            .rehydrate_priority(Some(RehydratePriority::High))
+            .metadata(Some(pair("a", "1")))
+            .tags(Some(pair("k", "v")));
         assert_eq!(changed(line), Ok(want));
         assert_eq!(changed("azuring sp u --metadata=clear").unwrap().metadata, Some(Vec::new()));
         assert_eq!(changed("azuring sp u --blob-tags=").unwrap().tags, Some(Vec::new()));

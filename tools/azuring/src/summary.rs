@@ -45,14 +45,15 @@ pub(crate) fn closing_line(verb: Verb, report: &Report) -> String {
     let (done, bytes) = (counts.done.saturating_sub(before.done), counts.bytes.saturating_sub(before.bytes));
     let (done, per_s) = (HumanCount(done), done as f64 / seconds);
     let mut line = match verb {
-        Verb::Upload | Verb::Download | Verb::Relay => format!(
+        Verb::Remove => format!("{done} blobs removed in {seconds:.2} s: {per_s:.0} blobs/s"),
+        Verb::SetProperties => format!("{done} blobs changed in {seconds:.2} s: {per_s:.0} blobs/s"),
+        // What moves bytes.
+        _ => format!(
             "{done} files, {} in {seconds:.2} s: {per_s:.0} files/s, {}/s ({:.0} Mb/s)",
             HumanBytes(bytes),
             HumanBytes((bytes as f64 / seconds) as u64),
             bytes as f64 * 8.0 / 1e6 / seconds,
         ),
-        Verb::Remove => format!("{done} blobs removed in {seconds:.2} s: {per_s:.0} blobs/s"),
-        Verb::SetProperties => format!("{done} blobs changed in {seconds:.2} s: {per_s:.0} blobs/s"),
     };
     line += &format!(
         "; {} requests, {} retries, {} links",

@@ -104,6 +104,7 @@ impl State {
 /// Why there is no token to send.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no token for {identity}: {reason}")]
+#[non_exhaustive]
 pub struct TokenError {
     /// The identity in words for a message, as the caller of [`bearer`] named it; no secret.
     pub identity: Arc<str>,
@@ -111,6 +112,13 @@ pub struct TokenError {
     pub reason: Arc<str>,
     /// Whether it may be had later, without anybody changing anything.
     pub passing: bool,
+}
+
+impl TokenError {
+    /// No token for `identity`, for this reason.
+    pub fn new(identity: impl Into<Arc<str>>, reason: impl Into<Arc<str>>, passing: bool) -> Self {
+        Self { identity: identity.into(), reason: reason.into(), passing }
+    }
 }
 
 /// The end that gets tokens. When it is dropped, the last token is used until it expires.

@@ -12,6 +12,7 @@ use crate::account::url::BlobUrl;
 
 /// What authorizes requests.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Credential {
     /// Nothing: public containers only.
     Anonymous,

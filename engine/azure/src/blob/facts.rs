@@ -156,7 +156,8 @@ fn of_headers<'a>(
     header: impl Fn(&str) -> Option<&'a [u8]>,
     wanted: &Wanted,
 ) -> Result<BlobFacts, String> {
-    let mut facts = BlobFacts { len_is_unknown: true, ..BlobFacts::default() };
+    let mut facts = BlobFacts::default();
+    facts.len_is_unknown = true;
     for (property, name, _) in PROPERTIES {
         // The headers of a range are about the range.
         let value = match property {

@@ -214,7 +214,8 @@ fn name<'a>(xml: &mut Xml<'a>, element: &Element<'a>) -> Result<String, String> 
 }
 
 fn blob<'a>(xml: &mut Xml<'a>, parent: &Element<'a>, wanted: &Wanted) -> Result<BlobEntry, String> {
-    let mut entry = BlobEntry { is_current_version: true, ..Default::default() };
+    let mut entry = BlobEntry::default();
+    entry.is_current_version = true;
     entry.facts.len_is_unknown = true;
     let mut current = None;
     xml.each(parent, |xml, child| {

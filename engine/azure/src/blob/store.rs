@@ -11,7 +11,7 @@ use azuring_plan::place::NameRules;
 use azuring_store::{
     At, Begin, Change, Changes, Checksums, Class, Condition, Conditions, Course, Crc64, Directories,
     ErrorKind, Facts, Grant, List, ListOrder, Page, PieceTraits, Put, Read, Reading, Receipt, Removal, Said,
-    Sequence, Store, StoreError, There, Token, Traits, Visible, Wanted, Which, Written,
+    Store, StoreError, There, Token, Traits, Visible, Wanted, Which, Written,
 };
 
 use crate::account::bearer::TokenError;
@@ -36,21 +36,15 @@ impl BlobStore {
     /// The container that `client` sends to.
     pub fn new(client: BlobClient) -> Self {
         let mut traits = Traits::new("Blob storage", MAX_PUT_BLOB_SIZE);
-        traits.pieces = Some(PieceTraits {
-            min_bytes: 1,
-            max_bytes: MAX_BLOCK_SIZE,
-            max_count: MAX_BLOCKS as u32,
-            align: 1,
-            sequence: Sequence::Any,
-        });
+        traits.pieces = Some(PieceTraits::new(MAX_BLOCK_SIZE, MAX_BLOCKS as u32));
         traits.visible = Visible::OnCommit;
         traits.order = ListOrder::OneOf(&[OrderKey::Utf16, OrderKey::Tree, OrderKey::Bytes]);
         traits.directories = Directories::Marks;
         traits.remove_batch = MAX_BATCH;
         traits.checksums =
-            Checksums { crc64_in: true, crc64_out_bytes: MAX_CRC64_RANGE_BYTES, keeps_md5: true };
-        traits.conditions = Conditions { only_new: true, only_tag: true };
-        traits.changes = Changes { metadata: true, tiers: &["Hot", "Cool", "Cold"], tags: true };
+            Checksums::default().crc64_in(true).crc64_out_bytes(MAX_CRC64_RANGE_BYTES).keeps_md5(true);
+        traits.conditions = Conditions::default().only_new(true).only_tag(true);
+        traits.changes = Changes::default().metadata(true).tiers(&["Hot", "Cool", "Cold"]).tags(true);
         traits.names = NameRules::Azure;
         Self { client, traits }
     }
@@ -140,13 +134,16 @@ impl Store for BlobStore {
             Some(wanted) => Some(told(&reply, wanted)?),
             None => None,
         };
-        Ok(Reading { facts, crc64: crc64_of(&reply), body: BlobBody(reply) })
+        let crc64 = crc64_of(&reply);
+        let mut reading = Reading::new(BlobBody(reply));
+        (reading.facts, reading.crc64) = (facts, crc64);
+        Ok(reading)
     }
 
     async fn put(&self, key: &str, payload: Payload, put: &Put<'_>) -> Result<Written, StoreError> {
         let written = self.client.put_blob(&path(key)?, payload, body(put)).await;
         let written = written.map_err(|error| of_write(error, put.condition))?;
-        Ok(Written { tag: written.etag })
+        Ok(Written::default().tag(written.etag))
     }
 
     async fn begin(&self, _: &str, begin: &Begin<'_>) -> Result<Token, StoreError> {
@@ -177,7 +174,7 @@ impl Store for BlobStore {
         // Others' blocks may lie there too.
         let ours = lists.uncommitted.iter().filter_map(|block| {
             let piece = BlockId::block_of(content, &block.id)?;
-            Some(There { piece, len: block.len, receipt: Receipt::new() })
+            Some(There::new(piece, block.len, Receipt::new()))
         });
         let mut there: Vec<There> = ours.collect();
         there.sort_by_key(|there| there.piece);
@@ -197,7 +194,7 @@ impl Store for BlobStore {
         let with_crc64 = put.crc64.is_some();
         let written = self.client.put_block_list(&path(key)?, ids, body(put), with_crc64).await;
         let written = written.map_err(|error| of_write(error, put.condition))?;
-        Ok(Written { tag: written.etag })
+        Ok(Written::default().tag(written.etag))
     }
 
     async fn abort(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
@@ -278,7 +275,8 @@ impl From<RequestError> for StoreError {
             .after(error.retry_after());
         match error {
             RequestError::Service(ServiceError { status, code, of_service, message, request_id, .. }) => {
-                told.said(Said { status: Some(status), code, message, request_id, of_store: of_service })
+                let said = Said::default().status(Some(status)).code(code).message(message);
+                told.said(said.request_id(request_id).of_store(of_service))
             }
             _ => told,
         }

@@ -18,23 +18,26 @@ pub enum PropertyError {
     },
 }
 
-/// Properties that all blobs of a job share.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlobProperties {
-    /// Header `Content-Encoding`, such as `gzip`; `None` sends none.
-    pub content_encoding: Option<String>,
-    /// Header `Content-Language`, such as `de`; `None` sends none.
-    pub content_language: Option<String>,
-    /// Header `Content-Disposition`, such as `attachment`; `None` sends none.
-    pub content_disposition: Option<String>,
-    /// Header `Cache-Control`, such as `no-cache`; `None` sends none.
-    pub cache_control: Option<String>,
-    /// Metadata names and values; names keep their case.
-    pub metadata: Vec<(String, String)>,
-    /// Access tier (Hot, Cool, Cold, Archive).
-    pub tier: Option<String>,
-    /// Index tags, as `key=value&key2=value2` with percent-encoded parts.
-    pub tags: Option<String>,
+azuring_plan::growing! {
+    /// Properties that all blobs of a job share.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct BlobProperties {
+        /// Header `Content-Encoding`, such as `gzip`; `None` sends none.
+        pub content_encoding: Option<String>,
+        /// Header `Content-Language`, such as `de`; `None` sends none.
+        pub content_language: Option<String>,
+        /// Header `Content-Disposition`, such as `attachment`; `None` sends none.
+        pub content_disposition: Option<String>,
+        /// Header `Cache-Control`, such as `no-cache`; `None` sends none.
+        pub cache_control: Option<String>,
+        /// Metadata names and values; names keep their case.
+        pub metadata: Vec<(String, String)>,
+        /// Access tier (Hot, Cool, Cold, Archive).
+        pub tier: Option<String>,
+        /// Index tags, as `key=value&key2=value2` with percent-encoded parts.
+        pub tags: Option<String>,
+    }
 }
 
 impl BlobProperties {

@@ -17,7 +17,7 @@ pub fn network(pem: &str, variables: &[(&str, String)]) -> Network {
     std::fs::write(&file, pem).unwrap();
     let tls = Some(TlsSetup::new(Some(&file)).unwrap());
     let stall = std::time::Duration::from_secs(30);
-    let links = LinkSettings { stall, tls, ..LinkSettings::default() };
+    let links = LinkSettings::default().stall(stall).tls(tls);
     let variables: Vec<_> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let environment = Environment::of(move |wanted| {

@@ -99,8 +99,7 @@ fn blob(name: &[u8], bits: u8, facts: &[u8]) -> Option<Found> {
     let relative_at = usize::try_from(facts.number()?).ok()?;
     let name = String::from_utf8(name.to_vec()).ok()?;
     name.get(relative_at..)?;
-    let mut entry = BlobEntry { name, is_current_version: true, ..BlobEntry::default() };
-    entry.facts = BlobFacts { len: facts.number()?, ..BlobFacts::default() };
+    let mut entry = BlobEntry::new(name, BlobFacts::of_len(facts.number()?));
     entry.is_directory = bits & IS_FOLDER != 0;
     if bits & IS_LINK != 0 {
         entry.facts.metadata.push(("is_symlink".to_owned(), "true".to_owned()));
@@ -357,7 +356,7 @@ mod tests {
     fn what_is_described_is_restored() {
         let path = || RelPath::new(&b"a/\xff b"[..]);
         let item = |known, len, snapshot: Option<&str>, version: Option<&str>| {
-            let mut entry = BlobEntry { name: "top/d\u{e4}/x".to_owned(), ..BlobEntry::default() };
+            let mut entry = BlobEntry::new("top/d\u{e4}/x".to_owned(), BlobFacts::default());
             entry.facts.len = len;
             entry.snapshot = snapshot.map(Into::into);
             entry.facts.version_id = version.map(Into::into);

@@ -29,6 +29,7 @@ pub struct RecordedJob {
 
 /// How a transfer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecordedState {
     /// It was found, and has not ended.
     Pending,

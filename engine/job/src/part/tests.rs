@@ -2,7 +2,7 @@ use super::*;
 use crate::entry::{BlobItem, Known};
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::SkippedKind;
-use azuring_azure::BlobEntry;
+use azuring_azure::{BlobEntry, BlobFacts};
 use azuring_local::RelPath;
 use fastrand::Rng;
 
@@ -31,7 +31,7 @@ fn found(random: &mut Rng) -> Found {
         3 => Found::Directory(path(random)),
         4 => Found::Special(path(random)),
         kind => {
-            let mut entry = BlobEntry { name: name(random), ..BlobEntry::default() };
+            let mut entry = BlobEntry::new(name(random), BlobFacts::default());
             entry.facts.len = random.u64(..) >> random.u32(..64);
             entry.is_directory = random.u8(..8) == 0;
             let relative_at = (0..=entry.name.len()).find(|at| entry.name.is_char_boundary(*at)).unwrap();
@@ -232,7 +232,7 @@ fn the_part_that_is_kept_is_read() {
 fn a_part_is_small() {
     let file = |name: String| Found::File(RelPath::new(name.into_bytes()));
     let blob = |name: String, len| {
-        let mut entry = BlobEntry { name, ..BlobEntry::default() };
+        let mut entry = BlobEntry::new(name, BlobFacts::default());
         entry.facts.len = len;
         Found::Blob(Box::new(BlobItem { entry: Box::new(entry), relative_at: 4, known: Known::Listed }))
     };

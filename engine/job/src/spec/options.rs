@@ -143,7 +143,7 @@ impl Options {
     /// All fields are named: whoever adds an option decides here whose it is.
     pub(super) fn of(options: &JobOptions) -> Self {
         let JobOptions {
-            blocks: BlockRules { block_size, put_blob_size },
+            blocks,
             properties,
             content_type,
             crc64,
@@ -185,9 +185,10 @@ impl Options {
             boundary: _,
             clock: _,
         } = options;
+        let (block_size, put_blob_size) = blocks.into_fields();
         Self {
-            block_size: *block_size,
-            put_blob_size: *put_blob_size,
+            block_size,
+            put_blob_size,
             properties: Properties::of(properties),
             content_type: match content_type {
                 ContentTypePolicy::Guess(types) => {
@@ -232,7 +233,7 @@ impl Options {
     pub(super) fn onto(&self, here: JobOptions) -> Result<JobOptions, SpecError> {
         let encryption = self.encryption(&here)?;
         Ok(JobOptions {
-            blocks: BlockRules { block_size: self.block_size, put_blob_size: self.put_blob_size },
+            blocks: BlockRules::default().block_size(self.block_size).put_blob_size(self.put_blob_size),
             properties: self.properties.get(),
             content_type: self.content_type.get()?,
             crc64: self.crc64,
@@ -274,15 +275,8 @@ impl Options {
 
 impl Properties {
     fn of(properties: &BlobProperties) -> Self {
-        let BlobProperties {
-            content_encoding,
-            content_language,
-            content_disposition,
-            cache_control,
-            metadata,
-            tier,
-            tags,
-        } = properties.clone();
+        let (content_encoding, content_language, content_disposition, cache_control, metadata, tier, tags) =
+            properties.clone().into_fields();
         Self { content_encoding, content_language, content_disposition, cache_control, metadata, tier, tags }
     }
 
@@ -296,15 +290,14 @@ impl Properties {
             tier,
             tags,
         } = self.clone();
-        BlobProperties {
-            content_encoding,
-            content_language,
-            content_disposition,
-            cache_control,
-            metadata,
-            tier,
-            tags,
-        }
+        BlobProperties::default()
+            .content_encoding(content_encoding)
+            .content_language(content_language)
+            .content_disposition(content_disposition)
+            .cache_control(cache_control)
+            .metadata(metadata)
+            .tier(tier)
+            .tags(tags)
     }
 }
 

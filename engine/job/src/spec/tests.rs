@@ -42,19 +42,17 @@ fn path(random: &mut Rng) -> PathBuf {
 fn options(random: &mut Rng) -> JobOptions {
     let types = ContentTypes::new().with_globs2("50:x/y:*.Zip\n").with_overrides([("q", "x/z")]);
     JobOptions {
-        blocks: BlockRules {
-            block_size: some(random, |r| r.u64(..)),
-            put_blob_size: some(random, |r| r.u64(..)),
-        },
-        properties: BlobProperties {
-            content_encoding: some(random, text),
-            content_language: some(random, text),
-            content_disposition: some(random, text),
-            cache_control: some(random, text),
-            metadata: pairs(random),
-            tier: some(random, text),
-            tags: some(random, text),
-        },
+        blocks: BlockRules::default()
+            .block_size(some(random, |r| r.u64(..)))
+            .put_blob_size(some(random, |r| r.u64(..))),
+        properties: BlobProperties::default()
+            .content_encoding(some(random, text))
+            .content_language(some(random, text))
+            .content_disposition(some(random, text))
+            .cache_control(some(random, text))
+            .metadata(pairs(random))
+            .tier(some(random, text))
+            .tags(some(random, text)),
         content_type: match random.u8(..3) {
             0 => ContentTypePolicy::Guess(types),
             1 => ContentTypePolicy::Fixed(text(random)),
@@ -228,7 +226,7 @@ fn no_secret_is_in_it_and_the_key_has_to_be_the_one() {
 
     let _ = Secret::new("c2VjcmV0LW9mLXRoZS10ZXN0".to_owned());
     let metadata = vec![("note".to_owned(), "c2VjcmV0LW9mLXRoZS10ZXN0".to_owned())];
-    let properties = BlobProperties { metadata, ..BlobProperties::default() };
+    let properties = BlobProperties::default().metadata(metadata);
     let options = JobOptions { properties, ..JobOptions::default() };
     let spec = Spec::new([0; 16], &SpecWork::Remove, URL.to_owned(), String::new(), false, &options);
     assert_eq!(spec, Err(SpecError::Secret));

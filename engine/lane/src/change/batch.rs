@@ -85,7 +85,7 @@ pub(super) async fn carry_out<R: FileRing>(lane: &Rc<Lane<R>>, mut parts: Vec<Pa
                 let failure = gave_up.for_object(session, "");
                 for part in parts {
                     let object = part.blob.object();
-                    part.finish(lane, Err(Box::new(Failure { object, ..(*failure).clone() })));
+                    part.finish(lane, Err(Box::new(failure.as_ref().clone().object(object))));
                 }
                 return;
             }

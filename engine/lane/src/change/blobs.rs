@@ -92,10 +92,10 @@ async fn describe<R: FileRing>(lane: Rc<Lane<R>>, part: Part) -> Option<Part> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_azure::BlobEntry;
+    use azuring_azure::{BlobEntry, BlobFacts};
 
     fn blob(name: &str) -> BlobItem {
-        let entry = BlobEntry { name: name.to_owned(), ..BlobEntry::default() };
+        let entry = BlobEntry::new(name.to_owned(), BlobFacts::default());
         BlobItem { entry: Box::new(entry), relative_at: 0, known: Known::Listed }
     }
 

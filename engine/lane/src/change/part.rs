@@ -203,10 +203,10 @@ pub(super) async fn singly<R: FileRing>(lane: &Lane<R>, step: Step<'_>, begin: B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_azure::BlobEntry;
+    use azuring_azure::{BlobEntry, BlobFacts};
 
     fn blob(name: &str, known: Known) -> BlobItem {
-        let entry = BlobEntry { name: name.to_owned(), ..BlobEntry::default() };
+        let entry = BlobEntry::new(name.to_owned(), BlobFacts::default());
         BlobItem { entry: Box::new(entry), relative_at: 0, known }
     }
 

@@ -138,7 +138,7 @@ impl Shared {
         failure.destination = transfer.destination;
         failure.bytes = self.task.length(&found);
         let (entity, length) = (found.entity(), failure.bytes);
-        Outcome { id, entity, bytes: 0, length, object: None, result: Err(failure) }
+        Outcome::new(id, entity, Err(failure)).length(length)
     }
 
     /// Waits until everything that was recorded is durable.

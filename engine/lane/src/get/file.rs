@@ -189,7 +189,7 @@ pub(super) fn directory<R: FileRing>(
     let transfer = session.options.report_objects.then(|| {
         let (source, destination) =
             (session.ends.from().end.url_of(&item.entry.name), task.destination_of(&item.entry.name));
-        Box::new(Transfer { object: object.clone(), source, destination })
+        Box::new(Transfer::default().object(object.clone()).source(source).destination(destination))
     });
     match task.directories.take(Made { id, local, posix, object, transfer }) {
         Ok(()) => Ok(()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use azuring_azure::{BlobEntry, BlobFacts};
+use azuring_azure::BlobFacts;
 use azuring_job::choices::{Overwrite, Symlinks};
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::{Failure, FailureKind};
@@ -220,14 +220,15 @@ pub(crate) async fn ask<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> Result<
     let (blob, which) = (encode_path(&item.entry.name), item.which());
     let head = async |_| lane.from().facts(&blob, which).await;
     let asked = request(&lane.reading(), 0, Begin::UnlessStopping, head).await;
-    let facts = asked.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
+    let mut facts = asked.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
     if item.known == Known::Named && facts.hdi_isfolder() {
         return Err(is_directory(item));
     }
-    let version_id = item.entry.facts.version_id.clone().or(facts.version_id.clone());
+    let version_id = item.entry.facts.version_id.clone().or(facts.version_id.take());
     let known = if item.known == Known::Version { Known::Version } else { Known::Listed };
-    let facts = BlobFacts { version_id, ..facts };
-    let entry = Box::new(BlobEntry { facts, ..(*item.entry).clone() });
+    facts.version_id = version_id;
+    let mut entry = item.entry.clone();
+    entry.facts = facts;
     Ok(BlobItem { entry, relative_at: item.relative_at, known })
 }
 

@@ -250,12 +250,12 @@ impl<R: FileRing> Lane<R> {
                 let object = session.options.report_objects.then(transfer);
                 let length =
                     if matches!(found, Found::Blob(_)) { task.length(&found).max(bytes) } else { bytes };
-                Outcome { id, entity, bytes, length, object, result: Ok(Done::Whole) }
+                Outcome::new(id, entity, Ok(Done::Whole)).bytes(bytes).length(length).object(object)
             }
             Ok(Ended::Skipped(kind)) => {
                 add(&counters.skipped, 1);
                 let (length, object) = (task.length(&found), Some(transfer()));
-                Outcome { id, entity, bytes: 0, length, object, result: Ok(Done::Skipped(kind)) }
+                Outcome::new(id, entity, Ok(Done::Skipped(kind))).length(length).object(object)
             }
             // The job's end is not this object's failure: it is done when the job goes on.
             Err(failure) if task.is_blocked(session, &found, &failure) => return,

@@ -90,7 +90,7 @@ pub fn smaller(
     let links = memory_bytes.saturating_sub(beside + least_pool(options)) / LINK_BYTES;
     let in_flight: usize = shares.iter().map(|share| share.in_flight).sum();
     let concurrency = in_flight.min(usize::try_from(links).unwrap_or(usize::MAX)).max(1);
-    let limits = Limits { memory_bytes, concurrency, lanes: shares.len() };
+    let limits = Limits::here().memory_bytes(memory_bytes).concurrency(concurrency).lanes(shares.len());
     let mut smaller = split(options, &limits, beside)?;
     for (share, made_for) in smaller.iter_mut().zip(shares) {
         share.tasks = share.tasks.min(made_for.tasks);

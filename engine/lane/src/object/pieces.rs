@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(tries(vec![Err(interrupted()), Err(interrupted())]), Some(0));
         assert_eq!(tries(vec![Ok(()), Err(interrupted())]), Some(1));
         assert_eq!(tries(vec![Err(interrupted()), Ok(())]), Some(1));
-        let sent = Box::new(Failure { tries: 3, ..*interrupted() });
+        let sent = Box::new(interrupted().tries(3));
         assert_eq!(tries(vec![Err(interrupted()), Err(sent)]), Some(1));
     }
 

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn blocks_are_large_enough_for_the_file_and_small_enough_for_the_service() {
         const MIB: u64 = 1 << 20;
-        let size = |given, len| block_size(&BlockRules { block_size: given, put_blob_size: None }, len);
+        let size = |given, len| block_size(&BlockRules::default().block_size(given), len);
         assert_eq!(size(None, 0), Ok(8 * MIB));
         assert_eq!(size(None, MAX_BLOCKS * 8 * MIB), Ok(8 * MIB));
         assert_eq!(size(None, MAX_BLOCKS * 8 * MIB + 1), Ok(16 * MIB));

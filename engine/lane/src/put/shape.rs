@@ -52,25 +52,18 @@ fn of_traits(traits: &Traits, rules: &BlockRules, len: u64) -> Result<UploadShap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_store::{PieceTraits, Sequence};
+    use azuring_store::PieceTraits;
 
     const MIB: u64 = 1 << 20;
 
     #[test]
     fn pieces_are_as_the_store_wants_them() {
         let mut traits = Traits::new("here", 10 * MIB);
-        let rules = |block_size| BlockRules { block_size, put_blob_size: None };
+        let rules = |block_size| BlockRules::default().block_size(block_size);
         let shape = |traits: &Traits, block, len| of_traits(traits, &rules(block), len);
         assert_eq!(shape(&traits, None, 9 * MIB), Ok(UploadShape::PutBlob));
         assert!(shape(&traits, None, 11 * MIB).unwrap_err().contains("10485760 bytes at most"));
-        let pieces = PieceTraits {
-            min_bytes: 5 * MIB,
-            max_bytes: 100 * MIB,
-            max_count: 1_000,
-            align: 512,
-            sequence: Sequence::Any,
-        };
-        traits.pieces = Some(pieces);
+        traits.pieces = Some(PieceTraits::new(100 * MIB, 1_000).min_bytes(5 * MIB).align(512));
         let blocks = |block_size, count| Ok(UploadShape::Blocks { block_size, count });
         assert_eq!(shape(&traits, Some(MIB), MIB), Ok(UploadShape::PutBlob));
         assert_eq!(shape(&traits, Some(MIB), 20 * MIB), blocks(5 * MIB, 4));

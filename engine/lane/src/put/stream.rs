@@ -301,7 +301,7 @@ impl<R: FileRing> Input<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_store::{PieceTraits, Sequence};
+    use azuring_store::PieceTraits;
 
     #[test]
     fn blocks_grow_before_there_are_too_many() {
@@ -318,13 +318,7 @@ mod tests {
         let mut traits = Traits::new("here", 10);
         let of = |traits: &Traits, first, held| Sizes::of_store(traits, first, held);
         assert_eq!(of(&traits, 8, 100), Ok(Sizes { first: 8, largest: 8, count: 1, whole: 10 }));
-        traits.pieces = Some(PieceTraits {
-            min_bytes: 5,
-            max_bytes: 50,
-            max_count: 30_000,
-            align: 4,
-            sequence: Sequence::Any,
-        });
+        traits.pieces = Some(PieceTraits::new(50, 30_000).min_bytes(5).align(4));
         for (first, held, want) in [(1, 100, 8), (9, 100, 12), (90, 100, 48), (90, 30, 28)] {
             let sizes = of(&traits, first, held).unwrap();
             assert_eq!((sizes.of(0), sizes.of(29_999), sizes.count), (want, want, 30_000));

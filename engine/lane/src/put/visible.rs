@@ -231,7 +231,7 @@ fn would_be_gone(failure: Failure) -> Box<Failure> {
     let reason = "there is a blob of this name; page and append blobs are written in place, so it would be gone even if \
                   the upload fails"
         .to_owned();
-    let failure = Failure { kind: FailureKind::Service, reason, ..failure };
+    let failure = failure.kind(FailureKind::Service).reason(reason);
     Box::new(failure.advise("give --overwrite=true to replace it all the same"))
 }
 
@@ -239,7 +239,7 @@ fn would_be_gone(failure: Failure) -> Box<Failure> {
 pub(super) fn another<R: FileRing>(gave_up: GaveUp, lane: &Lane<R>, object: &str) -> Box<Failure> {
     let failure = *gave_up.for_object(lane.session(), object);
     let reason = "another writer has written to the blob, or removed it, since this upload began".to_owned();
-    let failure = Failure { kind: FailureKind::Service, reason, ..failure };
+    let failure = failure.kind(FailureKind::Service).reason(reason);
     let advice = "the existing blob was not changed: let only one writer at a time write to a blob, then run the job again";
     Box::new(failure.advise(advice))
 }

@@ -29,13 +29,11 @@ pub struct OwnEnd {
 impl OwnEnd {
     /// `store`, where all objects are given these properties.
     pub fn new(store: CustomStore, properties: &BlobProperties) -> Self {
-        let content = ContentFacts {
-            content_type: None,
-            encoding: properties.content_encoding.clone(),
-            language: properties.content_language.clone(),
-            disposition: properties.content_disposition.clone(),
-            cache_control: properties.cache_control.clone(),
-        };
+        let content = ContentFacts::default()
+            .encoding(properties.content_encoding.clone())
+            .language(properties.content_language.clone())
+            .disposition(properties.content_disposition.clone())
+            .cache_control(properties.cache_control.clone());
         Self { store, content, metadata: properties.metadata.clone() }
     }
 }

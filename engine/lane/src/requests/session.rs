@@ -68,14 +68,13 @@ impl Session {
     }
 
     fn client_of(&self, remote: &RemoteEnd) -> Client {
-        let settings = LinkSettings {
-            http: self.options.http,
-            stall: self.options.retry.stall,
-            tls: remote.tls.clone(),
-            pacer: self.pacer.clone(),
-            proxies: self.options.proxies.clone(),
-            under_way: Arc::clone(&remote.under_way),
-        };
+        let settings = LinkSettings::default()
+            .http(self.options.http)
+            .stall(self.options.retry.stall)
+            .tls(remote.tls.clone())
+            .pacer(self.pacer.clone())
+            .proxies(self.options.proxies.clone())
+            .under_way(Arc::clone(&remote.under_way));
         remote.end.client(|target| Links::new(target.url().endpoint(), settings))
     }
 

@@ -69,6 +69,6 @@ impl Made {
         };
         let result = done.map(|()| Done::Whole);
         let object = transfer.filter(|_| result.is_ok());
-        Outcome { id, entity: Entity::Folder, bytes: 0, length: 0, object, result }
+        Outcome::new(id, Entity::Folder, result).object(object)
     }
 }

@@ -367,5 +367,5 @@ pub(crate) async fn patient<'a, T>(
 
 /// What a download wants to know of a blob.
 pub fn wanted() -> Wanted {
-    Wanted { etag: true, content_md5: true, content: true, ..Wanted::default() }
+    Wanted::default().etag(true).content_md5(true).content(true)
 }

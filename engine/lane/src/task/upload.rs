@@ -95,10 +95,7 @@ impl Tree {
             b"" => self.root_path.to_string_lossy().into_owned(),
             path => self.root_path.join(OsStr::from_bytes(path)).to_string_lossy().into_owned(),
         };
-        Transfer {
-            object: escape(path),
-            source,
-            destination: name.map(|name| session.ends.to().end.url_of(&name)).unwrap_or_default(),
-        }
+        let destination = name.map(|name| session.ends.to().end.url_of(&name)).unwrap_or_default();
+        Transfer::default().object(escape(path)).source(source).destination(destination)
     }
 }

@@ -116,7 +116,7 @@ impl Task {
             (Self::Upload(upload), Found::Stream) => {
                 let stream = upload.origin.stream();
                 let destination = session.ends.to().end.url_of(&stream.name);
-                Transfer { object: stream.object(), source: String::new(), destination }
+                Transfer::default().object(stream.object()).destination(destination)
             }
             (task, Found::Blob(blob)) => {
                 let destination = match task {
@@ -129,7 +129,7 @@ impl Task {
                     _ => blob.relative().to_owned(),
                 };
                 let source = session.ends.from().end.url_of(&blob.entry.name);
-                Transfer { object: blob.object(), source, destination }
+                Transfer::default().object(blob.object()).source(source).destination(destination)
             }
             _ => Transfer::default(),
         }
@@ -162,9 +162,12 @@ impl Task {
             Found::Blob(blob) if blob.known == Known::Listed => {
                 let facts = blob.entry.facts;
                 let (bytes, modified_s) = (Some(facts.len), Some(facts.last_modified));
-                Planned { action, transfer, bytes, modified_s, facts: Some(Box::new(facts)) }
+                Planned::new(action, transfer)
+                    .bytes(bytes)
+                    .modified_s(modified_s)
+                    .facts(Some(Box::new(facts)))
             }
-            _ => Planned { action, transfer, bytes, modified_s: None, facts: None },
+            _ => Planned::new(action, transfer).bytes(bytes),
         }
     }
 }

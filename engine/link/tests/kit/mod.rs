@@ -159,7 +159,8 @@ pub(crate) async fn exchange(
     let (http, stall) = (HttpChoice::Auto, Duration::from_secs(30));
     let scheme = if endpoint.tls { "https" } else { "http" };
     let url = format!("{scheme}://{endpoint}/c/b?x=y");
-    let links = Links::new(endpoint, LinkSettings { http, stall, tls, proxies, ..LinkSettings::default() });
+    let links =
+        Links::new(endpoint, LinkSettings::default().http(http).stall(stall).tls(tls).proxies(proxies));
     let mut last = None;
     for _ in 0..times {
         let request = Request::get(&url).header("host", HOST).body(()).unwrap();

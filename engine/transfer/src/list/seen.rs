@@ -57,10 +57,10 @@ fn name(item: &ListItem) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_azure::BlobEntry;
+    use azuring_azure::{BlobEntry, BlobFacts};
 
     fn page(names: &[&str]) -> Vec<ListItem> {
-        let entry = |name: &&str| BlobEntry { name: (*name).to_owned(), ..BlobEntry::default() };
+        let entry = |name: &&str| BlobEntry::new((*name).to_owned(), BlobFacts::default());
         names.iter().map(|name| ListItem::Entry(Box::new(entry(name)))).collect()
     }
 

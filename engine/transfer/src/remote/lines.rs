@@ -1,6 +1,6 @@
 //! Blobs that a list names.
 
-use azuring_azure::BlobEntry;
+use azuring_azure::{BlobEntry, BlobFacts};
 use azuring_job::choices::ListOfFiles;
 use azuring_job::entry::{BlobItem, Known};
 use azuring_job::failure::{Failure, FailureKind};
@@ -154,7 +154,7 @@ impl Remote<'_> {
 
     /// A line of which nothing is asked.
     async fn named(&self, name: String) {
-        let entry = Box::new(BlobEntry { name, is_current_version: true, ..BlobEntry::default() });
+        let entry = Box::new(BlobEntry::new(name, BlobFacts::default()));
         self.hand_over(BlobItem { entry, relative_at: self.base().len(), known: Known::Named }).await;
     }
 
@@ -178,7 +178,7 @@ impl Remote<'_> {
                 self.skip_link(item(entry)).await;
             }
             Single::Blob(_) => {}
-            Single::Unknown(failure) => self.refuse(Failure { object, ..*failure }).await,
+            Single::Unknown(failure) => self.refuse(failure.object(object)).await,
             Single::None if !self.source.recursive => self.refuse(*Failure::not_there(&object)).await,
             Single::None => {
                 self.listed_directory((line, name + "/"), *Failure::not_there(&object)).await?;
@@ -249,7 +249,8 @@ impl Remote<'_> {
                 }
                 match entry.map(|line| String::from_utf8_lossy(&line).trim().to_owned()) {
                     Ok(id) => {
-                        let mut entry = BlobEntry { name: name.clone(), ..BlobEntry::default() };
+                        let mut entry = BlobEntry::new(name.clone(), BlobFacts::default());
+                        entry.is_current_version = false;
                         entry.facts.version_id = Some(id.into());
                         let relative_at = name.rfind('/').map_or(0, |slash| slash + 1);
                         let (entry, known) = (Box::new(entry), Known::Version);

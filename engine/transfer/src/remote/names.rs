@@ -114,7 +114,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azuring_azure::BlobEntry;
+    use azuring_azure::{BlobEntry, BlobFacts};
     use azuring_plan::order::OrderKey;
 
     /// What becomes of names, those with `=` in front being files and the others empty.
@@ -138,7 +138,7 @@ mod tests {
                 }
                 None => {
                     let name = name.to_owned();
-                    state.hold(Box::new(BlobEntry { name, ..BlobEntry::default() }));
+                    state.hold(Box::new(BlobEntry::new(name, BlobFacts::default())));
                 }
             }
         }
@@ -194,7 +194,7 @@ mod tests {
     fn what_was_let_go_blocks_nothing() {
         let (mut names, mut out) = (Names::default(), Vec::new());
         assert_eq!(names.next("d", &mut out), None);
-        names.hold(Box::new(BlobEntry { name: "d".to_owned(), ..BlobEntry::default() }));
+        names.hold(Box::new(BlobEntry::new("d".to_owned(), BlobFacts::default())));
         assert!(names.holds());
         assert_eq!(names.let_go().len(), 1);
         assert!(!names.holds());

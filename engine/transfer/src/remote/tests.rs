@@ -252,7 +252,7 @@ fn what_lies_beside_what_is_excluded_is_listed_once() {
     cases(200..250, async |world, random, container, names| {
         let excluded = names.iter().find(|name| name.contains('/') && !name.ends_with('/')).cloned();
         let Some(excluded) = excluded else { return 0 };
-        let spec = FilterSpec { exclude_path: Some(excluded.clone()), ..FilterSpec::default() };
+        let spec = FilterSpec::default().exclude_path(Some(excluded.clone()));
         let filter = Filter::new(&spec).unwrap();
         let told = world.scan((container, For::Removal, &source(true, filter)), random).await;
         assert_eq!(told.order, None, "each level is listed by itself");

@@ -266,7 +266,7 @@ impl<'a> LocalScan<'a> {
             Err(_) if full.is_symlink() && !self.take.filter.passes_name(path) => {}
             Err(error) => {
                 let failure = Failure::local(&LocalError::from_io(full, "looking it up", &error));
-                out.push(Met::Refused(Box::new(Failure { object: escape(line), ..failure })));
+                out.push(Met::Refused(Box::new(failure.object(escape(line)))));
             }
         }
     }

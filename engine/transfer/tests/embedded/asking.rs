@@ -13,8 +13,8 @@ use crate::{plant_files, upload, wait_until};
 const LONG: Duration = Duration::from_secs(60);
 
 fn options() -> JobOptions {
-    let limits = Limits { lanes: 1, ..Limits::here() };
-    JobOptions { overwrite: Overwrite::Ask, limits, ..JobOptions::default() }
+    let limits = Limits::here().lanes(1);
+    JobOptions::default().overwrite(Overwrite::Ask).limits(limits)
 }
 
 /// Runs a job of 300 objects, one of which is asked about first and answered when all others are done.
@@ -59,7 +59,7 @@ fn one_question_at_a_time_and_without_an_answerer_everything_stays() {
     let bench = Bench::new();
     plant_files(&bench, 100);
     bench.server.plant(DEVSTORE_ACCOUNT, "cont", (0..100).map(|n| text(&format!("{n:05}"), "old")));
-    let job = || upload(&bench).options(JobOptions { limits: Limits::here(), ..options() }).build().unwrap();
+    let job = || upload(&bench).options(options().limits(Limits::here())).build().unwrap();
     let report = job().run(&StopHandle::new(), |_| {});
     assert_eq!((report.counts.done, report.counts.skipped_existing), (0, 100));
     let (open, questions) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -13,7 +13,7 @@ use crate::{held, hold_uploads, plant_files, upload, wait_until};
 const MIB: u64 = 1 << 20;
 
 fn engine(memory: u64, concurrency: usize, jobs: usize) -> EngineLimits {
-    EngineLimits::new(Limits { memory_bytes: memory * MIB, concurrency, lanes: 2 }).jobs(jobs)
+    EngineLimits::new(Limits::here().memory_bytes(memory * MIB).concurrency(concurrency).lanes(2)).jobs(jobs)
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn bytes_per_second_are_those_of_all_jobs_and_a_job_may_have_less() {
     std::thread::scope(|scope| {
         for cap in [None, Some(1e9)] {
             let credential = Credential::find(&url, |_| None).unwrap();
-            let options = JobOptions { cap_bytes_per_second: cap, ..JobOptions::default() };
+            let options = JobOptions::default().cap_bytes_per_second(cap);
             let job = Job::download(url.clone(), credential, "/dev/null").options(options);
             let job = job.in_engine(&engine).build().unwrap();
             scope.spawn(move || assert_eq!(job.run(&StopHandle::new(), |_| {}).counts.done, 1));

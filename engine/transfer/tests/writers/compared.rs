@@ -16,7 +16,7 @@ fn a_length_that_is_to_be_compared_is_compared() {
     ] {
         let scene = Scene::new(len, Vec::new());
         let send = |check_length| {
-            let options = JobOptions { check_length, overwrite_in_place: true, ..of_type(kind) };
+            let options = of_type(kind).check_length(check_length).overwrite_in_place(true);
             match is_pipe {
                 true => scene.pipe(bytes(len), &options).map(drop),
                 false => match scene.upload(options).1.pop() {
@@ -45,10 +45,10 @@ fn a_length_that_is_to_be_compared_is_compared() {
 
 /// What a caller may ask for besides, and another blob that it finds out.
 pub(crate) fn comparisons(len: usize) -> [(JobOptions, Vec<u8>); 2] {
-    let options = JobOptions { overwrite: Overwrite::Never, ..options() };
+    let options = options().overwrite(Overwrite::Never);
     [
-        (JobOptions { check_length: CheckLength::Always, ..options.clone() }, b"shorter".to_vec()),
-        (JobOptions { verify: true, ..options }, vec![7; len]),
+        (options.clone().check_length(CheckLength::Always), b"shorter".to_vec()),
+        (options.verify(true), vec![7; len]),
     ]
 }
 
@@ -71,7 +71,7 @@ fn a_blob_whose_answer_was_lost_is_compared_too() {
 
 #[test]
 fn what_is_verified_is_read_back_and_compared() {
-    let verify = || JobOptions { verify: true, ..options() };
+    let verify = || options().verify(true);
     for (kind, len) in [
         (BlobTypeChoice::Block, PIECE / 2),
         (BlobTypeChoice::Block, 3 * PIECE),
@@ -79,7 +79,7 @@ fn what_is_verified_is_read_back_and_compared() {
         (BlobTypeChoice::Page, 3 * PIECE),
     ] {
         let scene = Scene::new(len, Vec::new());
-        let options = JobOptions { verify: true, ..of_type(kind) };
+        let options = of_type(kind).verify(true);
         assert_eq!(counts(&scene.upload(options).0), (1, 0, 0));
         assert!(!scene.hostile.requests_of("GET", "x").is_empty());
     }

@@ -59,7 +59,7 @@ fn of_two_writers_of_a_page_blob_one_fails_and_nothing_is_mixed() {
     let theirs = Arc::clone(&came);
     // The first one is in the middle of its pages when the second begins and ends.
     let meanwhile = Answer::passed().meanwhile(move |_| {
-        let options = JobOptions { overwrite_in_place: true, ..of_type(BlobTypeChoice::Page) };
+        let options = of_type(BlobTypeChoice::Page).overwrite_in_place(true);
         let url = bench.url("/x");
         *theirs.lock().unwrap() = Some(run(upload(&second, url).options(options)));
     });
@@ -70,7 +70,7 @@ fn of_two_writers_of_a_page_blob_one_fails_and_nothing_is_mixed() {
     assert!(second.1[0].advice.as_ref().unwrap().contains("another writer holds the blob"), "{:?}", second.1);
     assert!(scene.content().unwrap() == bytes(5 * PIECE));
     // It is let go of: the next one may write.
-    let options = JobOptions { overwrite_in_place: true, ..of_type(BlobTypeChoice::Page) };
+    let options = of_type(BlobTypeChoice::Page).overwrite_in_place(true);
     assert_eq!(counts(&scene.upload(options).0), (1, 0, 0));
 }
 
@@ -116,8 +116,8 @@ fn a_lease_is_kept_however_long_a_page_is_under_way() {
     });
     scene.hostile.add(Rule::on("PUT", "x").query("comp=page").answer(slow));
     // While the page is under way there is no other permit.
-    let limits = Limits { lanes: 1, concurrency: 1, ..Limits::here() };
-    let (report, failures) = scene.upload(JobOptions { limits, clock, ..of_type(BlobTypeChoice::Page) });
+    let limits = Limits::here().lanes(1).concurrency(1);
+    let (report, failures) = scene.upload(of_type(BlobTypeChoice::Page).limits(limits).clock(clock));
     assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     assert!(scene.content().unwrap() == bytes(PIECE));
     assert_eq!((scene.renewals(), scene.count(Operation::PutPage)), (4, 1));
@@ -129,7 +129,7 @@ fn a_lease_that_has_run_out_before_the_md5_is_stored_is_renewed() {
     let bench = Arc::clone(&scene.bench);
     let sleeps = Answer::passed().meanwhile(move |_| bench.server.advance(Duration::from_secs(61)));
     scene.hostile.add(Rule::on("PUT", "x").query("comp=properties").nth(1).answer(sleeps));
-    let options = JobOptions { put_md5: true, ..of_type(BlobTypeChoice::Page) };
+    let options = of_type(BlobTypeChoice::Page).put_md5(true);
     let (report, failures) = scene.upload(options);
     assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     assert!(scene.blob().content_md5.is_some());
@@ -152,7 +152,7 @@ fn the_md5_of_a_blob_is_not_given_to_another_writers() {
             }
         });
         scene.hostile.add(Rule::on("PUT", "x").query("comp=properties").nth(1).answer(theirs));
-        let options = JobOptions { put_md5: true, ..of_type(kind) };
+        let options = of_type(kind).put_md5(true);
         let told = match is_pipe {
             true => scene.pipe(bytes(2 * PIECE), &options).unwrap_err(),
             false => scene.upload(options).1.remove(0).to_string(),
@@ -173,7 +173,7 @@ fn a_page_or_append_blob_that_is_there_is_replaced_only_when_that_was_said() {
         assert_eq!(counts(&report), (0, 1, 0));
         assert_eq!(failures[0].advice.as_deref(), Some("give --overwrite=true to replace it all the same"));
         assert!(scene.content() == old);
-        let options = JobOptions { overwrite_in_place: true, ..of_type(kind) };
+        let options = of_type(kind).overwrite_in_place(true);
         assert_eq!(counts(&scene.upload(options).0), (1, 0, 0));
         assert!(scene.content().unwrap() == vec![7; 2 * PIECE]);
     }

@@ -30,7 +30,7 @@ fn blocks_of_another_program_close_no_name() {
     let (report, failures) = scene.upload(options());
     assert_eq!(counts(&report), (0, 1, 0));
     assert!(failures[0].advice.as_ref().unwrap().contains("--delete-destination-file"), "{failures:?}");
-    let (report, failures) = scene.upload(JobOptions { delete_destination: true, ..options() });
+    let (report, failures) = scene.upload(options().delete_destination(true));
     assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     assert!(scene.content().unwrap() == bytes(3 * PIECE));
 }
@@ -45,7 +45,7 @@ fn a_blob_of_another_type_is_removed_only_when_that_was_said() {
         assert_eq!(counts(&scene.upload(of_type(old)).0), (1, 0, 0));
         std::fs::write(&scene.file, vec![7; len]).unwrap();
         let options =
-            |delete_destination| JobOptions { delete_destination, overwrite_in_place: true, ..of_type(new) };
+            |delete_destination| of_type(new).delete_destination(delete_destination).overwrite_in_place(true);
         let (report, failures) = scene.upload(options(false));
         assert_eq!(counts(&report), (0, 1, 0), "{old:?} {new:?}");
         assert_eq!(failures[0].code.as_deref(), Some("InvalidBlobType"));
@@ -63,12 +63,12 @@ fn a_blob_of_another_type_is_removed_for_a_pipe_only_when_that_was_said() {
         let scene = Scene::new(PIECE, Vec::new());
         assert_eq!(counts(&scene.upload(of_type(old)).0), (1, 0, 0));
         let options =
-            |delete_destination| JobOptions { delete_destination, overwrite_in_place: true, ..of_type(new) };
+            |delete_destination| of_type(new).delete_destination(delete_destination).overwrite_in_place(true);
         let told = scene.pipe(vec![7; len], &options(false)).unwrap_err();
         assert!(told.contains("InvalidBlobType"), "{old:?} {new:?} {told}");
         assert!(scene.content().unwrap() == bytes(PIECE));
         // What is not to be overwritten is not removed either.
-        let never = JobOptions { overwrite: Overwrite::Never, ..options(true) };
+        let never = options(true).overwrite(Overwrite::Never);
         assert_eq!(counts(&scene.pipe(vec![7; len], &never).unwrap()), (0, 0, 1));
         assert!(scene.content().unwrap() == bytes(PIECE));
         let report = scene.pipe(vec![7; len], &options(true)).unwrap();
@@ -79,7 +79,7 @@ fn a_blob_of_another_type_is_removed_for_a_pipe_only_when_that_was_said() {
 
 /// One request at a time.
 fn one_by_one() -> JobOptions {
-    JobOptions { limits: Limits { lanes: 1, concurrency: 1, ..Limits::here() }, ..options() }
+    options().limits(Limits::here().lanes(1).concurrency(1))
 }
 
 /// Takes no block before an empty blob is made, which discards what is there; then it is removed, with this answer.
@@ -153,7 +153,7 @@ fn too_many_blocks_in_the_middle_of_a_pipe_end_it_at_once() {
 fn too_many_blocks_in_the_middle_of_a_file_begin_it_anew_at_once() {
     let full = Answer::error(409, "BlockCountExceedsLimit");
     let scene = Scene::new(40 * PIECE, vec![Rule::on("PUT", "x").query("comp=block&").nth(3).answer(full)]);
-    let (report, failures) = scene.upload(JobOptions { retry_failed: 1, ..one_by_one() });
+    let (report, failures) = scene.upload(one_by_one().retry_failed(1));
     assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     assert!(scene.content().unwrap() == bytes(40 * PIECE));
     assert!(scene.count(Operation::PutBlock) < 60, "{}", scene.count(Operation::PutBlock));
@@ -165,7 +165,7 @@ fn blocks_of_own_runs_that_are_too_many_are_discarded_and_a_blob_never_is() {
         Rule::on("PUT", "x").query("comp=block&").nth(1).answer(Answer::error(409, "BlockCountExceedsLimit"))
     };
     // What was sent before the first refusal is discarded as well.
-    let twice = || JobOptions { retry_failed: 1, ..options() };
+    let twice = || options().retry_failed(1);
     let scene = Scene::new(3 * PIECE, vec![full()]);
     leave_block(&scene, OWN);
     let (report, failures) = scene.upload(twice());
@@ -185,7 +185,7 @@ fn blocks_of_own_runs_that_are_too_many_are_discarded_and_a_blob_never_is() {
         assert_eq!(scene.content(), has_blob.then(|| b"old".to_vec()));
         scene.hostile.relent();
         scene.hostile.add(full());
-        let (report, failures) = scene.upload(JobOptions { delete_destination: true, ..twice() });
+        let (report, failures) = scene.upload(twice().delete_destination(true));
         assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     }
 }
@@ -196,7 +196,7 @@ fn blocks_that_another_writer_has_discarded_are_sent_again() {
     let other = scene.other();
     let theirs = Answer::passed().meanwhile(move |_| other.replaces(b"theirs"));
     scene.hostile.add(Rule::on("PUT", "x").query("comp=blocklist").nth(1).answer(theirs));
-    let (report, failures) = scene.upload(JobOptions { retry_failed: 1, ..options() });
+    let (report, failures) = scene.upload(options().retry_failed(1));
     assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     assert!(scene.content().unwrap() == bytes(3 * PIECE));
 }

@@ -32,7 +32,7 @@ fn what_a_killed_run_has_made_is_not_told_as_skipped() {
     for overwrite in [Overwrite::Never, Overwrite::IfSourceNewer] {
         for len in [100, 3 * PIECE / 4, 3 * PIECE] {
             let state = tempfile::tempdir().unwrap();
-            let options = JobOptions { overwrite, ..options() };
+            let options = options().overwrite(overwrite);
             let scene = cut_when_it_was_there(len, &options, state.path());
             let (report, failures) = resume(&scene, options, state.path());
             assert_eq!(counts(&report), (1, 0, 0), "{len} {overwrite:?} {failures:?}");
@@ -67,7 +67,7 @@ fn the_same_content_from_before_the_job_is_told_as_skipped() {
         let seed = Seed { name: "x".to_owned(), content, modified_s: Some(1_000_000_000), ..Seed::default() };
         scene.bench.server.plant(DEVSTORE_ACCOUNT, "cont", vec![seed]);
         scene.hostile.add(Rule::on("HEAD", "x").answer(Answer::passed().held(&gate)));
-        let options = JobOptions { overwrite: Overwrite::Never, ..options() };
+        let options = options().overwrite(Overwrite::Never);
         let jobs = || Jobs::new(state.path());
         let job = scene.job().options(options.clone()).journal(jobs(), b"a job".to_vec());
         let (job, stop) = (job.build().unwrap(), StopHandle::new());
@@ -103,7 +103,7 @@ fn a_file_that_a_killed_run_has_made_is_not_told_as_skipped() {
         let url = || scene.url("/x");
         let job = || {
             let credential = Credential::find(&url(), |_| None).unwrap();
-            let options = JobOptions { overwrite: Overwrite::Never, ..options() };
+            let options = options().overwrite(Overwrite::Never);
             Job::download(url(), credential, &to).options(options)
         };
         // It is cut while the blob is asked for; the file gets its name, which nobody has recorded, nor, if it is killed
@@ -157,7 +157,7 @@ fn a_visible_blob_of_a_killed_run_is_taken_up_and_anothers_is_not() {
             let (state, gate) = (tempfile::tempdir().unwrap(), Gate::new());
             let held = Rule::on("PUT", "x").query(part).after(1).answer(Answer::passed().held(&gate));
             let scene = Scene::new(4 * PIECE, vec![held]);
-            let options = JobOptions { overwrite: Overwrite::Never, ..of_type(kind) };
+            let options = of_type(kind).overwrite(Overwrite::Never);
             cut_at(&gate, &scene, &options, state.path());
             if is_anothers {
                 if kind == BlobTypeChoice::Page {
@@ -195,7 +195,7 @@ fn a_lease_that_runs_out_before_the_blob_is_made_anew_is_renewed() {
 #[test]
 fn an_append_blob_of_a_killed_run_is_gone_on_with() {
     let whole = Scene::new(6 * PIECE, Vec::new());
-    let options = JobOptions { put_md5: true, ..of_type(BlobTypeChoice::Append) };
+    let options = of_type(BlobTypeChoice::Append).put_md5(true);
     whole.upload(options.clone());
     let (state, gate) = (tempfile::tempdir().unwrap(), Gate::new());
     let held = Rule::on("PUT", "x").query("appendblock").after(2).answer(Answer::passed().held(&gate));

@@ -16,7 +16,7 @@ fn an_answer_that_was_lost_doubles_nothing_and_skips_nothing() {
                 for overwrite in [Overwrite::Never, Overwrite::Always] {
                     let rule = Rule::on("PUT", "x").query(part).nth(1).answer(answer.clone());
                     let scene = Scene::new(len, vec![rule]);
-                    let (report, failures) = scene.upload(JobOptions { overwrite, ..of_type(kind) });
+                    let (report, failures) = scene.upload(of_type(kind).overwrite(overwrite));
                     let what = format!("{kind:?} {part} {n} {failures:?}");
                     assert_eq!(counts(&report), (1, 0, 0), "{what}");
                     assert!(scene.content().unwrap() == bytes(len), "{what}");
@@ -37,7 +37,7 @@ fn an_answer_that_was_lost_doubles_nothing_in_a_pipe() {
         for part in parts {
             for answer in lost() {
                 let scene = Scene::new(1, vec![Rule::on("PUT", "x").query(part).nth(1).answer(answer)]);
-                let options = JobOptions { overwrite: Overwrite::Never, ..of_type(kind) };
+                let options = of_type(kind).overwrite(Overwrite::Never);
                 let report = scene.pipe(bytes(len), &options).unwrap();
                 assert_eq!(counts(&report), (1, 0, 0), "{kind:?} {part}");
                 assert!(scene.content().unwrap() == bytes(len), "{kind:?} {part}");
@@ -55,7 +55,7 @@ fn anothers_blob_of_the_same_length_is_not_taken_for_this_one() {
             // Not done, and nobody can know.
             let failed = Answer::status(503).meanwhile(move |_| other.replaces(&vec![7; len]));
             scene.hostile.add(Rule::on("PUT", "x").query(part).nth(1).answer(failed));
-            let options = JobOptions { overwrite: Overwrite::Never, ..options() };
+            let options = options().overwrite(Overwrite::Never);
             let report = match is_pipe {
                 true => scene.pipe(bytes(len), &options).unwrap(),
                 false => scene.upload(options).0,

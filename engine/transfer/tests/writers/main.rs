@@ -31,16 +31,14 @@ use kit::{Bench, bytes};
 const PIECE: usize = 100 << 10;
 
 fn options() -> JobOptions {
-    JobOptions {
-        blocks: BlockRules { block_size: Some(PIECE as u64), put_blob_size: Some(PIECE as u64) },
-        limits: Limits { lanes: 2, ..Limits::here() },
-        retry: RetryPolicy { max_tries: 3, first_pause: Duration::from_millis(1), ..RetryPolicy::default() },
-        ..JobOptions::default()
-    }
+    JobOptions::default()
+        .blocks(BlockRules::default().block_size(Some(PIECE as u64)).put_blob_size(Some(PIECE as u64)))
+        .limits(Limits::here().lanes(2))
+        .retry(RetryPolicy::default().max_tries(3).first_pause(Duration::from_millis(1)))
 }
 
 fn of_type(blob_type: BlobTypeChoice) -> JobOptions {
-    JobOptions { blob_type, ..options() }
+    options().blob_type(blob_type)
 }
 
 /// A server, a file, and what stands between azuring and the server.

@@ -7,8 +7,7 @@ fn a_large_blob_that_was_replaced_after_it_was_listed_is_taken_as_it_is_now() {
     for len in [3 * PIECE, 64] {
         let bench = Arc::new(Bench::new());
         let other = Other(Arc::clone(&bench));
-        let options =
-            || JobOptions { limits: Limits { lanes: 1, ..Limits::here() }, retry_failed: 0, ..options() };
+        let options = || options().limits(Limits::here().lanes(1)).retry_failed(0);
         other.replaces(&bytes(3 * PIECE));
         // Between the listing and the first range.
         let meanwhile = Answer::passed().meanwhile(move |_| other.replaces(&vec![7; len]));
@@ -34,7 +33,7 @@ fn a_large_blob_that_is_replaced_while_it_is_read_is_read_again_in_the_second_at
     let url = hostile.via(&format!("{}/cont", bench.server.url(DEVSTORE_ACCOUNT)));
     let (url, to) = (BlobUrl::parse(&url).unwrap(), bench.dir.path().join("to"));
     let credential = Credential::find(&url, |_| None).unwrap();
-    let options = JobOptions { limits: Limits { lanes: 1, ..Limits::here() }, retry_failed: 1, ..options() };
+    let options = options().limits(Limits::here().lanes(1)).retry_failed(1);
     let (report, failures) = run(Job::download(url, credential, &to).recursive(true).options(options));
     assert_eq!(counts(&report), (1, 0, 0), "{failures:?}");
     assert!(std::fs::read(to.join("cont/x")).unwrap() == [7; 4 * PIECE]);
@@ -56,7 +55,7 @@ fn a_blob_that_changes_every_time_ends_within_the_policy() {
         let url = hostile.via(&format!("{}/cont", bench.server.url(DEVSTORE_ACCOUNT)));
         let (url, to) = (BlobUrl::parse(&url).unwrap(), bench.dir.path().join("to"));
         let credential = Credential::find(&url, |_| None).unwrap();
-        let options = JobOptions { limits: Limits { lanes: 1, ..Limits::here() }, ..options() };
+        let options = options().limits(Limits::here().lanes(1));
         let (report, failures) = run(Job::download(url, credential, &to).recursive(true).options(options));
         let asked = hostile.requests_of("GET", "/x").len();
         if len > PIECE {
@@ -79,9 +78,9 @@ fn what_somebody_holds_a_lease_of_is_there() {
         let lease = "x-ms-lease-action: acquire\r\nx-ms-lease-duration: -1\r\n";
         assert_eq!(scene.other().asks("PUT", "comp=lease", lease, b""), 201);
         std::fs::write(&scene.file, vec![7; len]).unwrap();
-        let (report, failures) = scene.upload(JobOptions { overwrite: Overwrite::Never, ..of_type(kind) });
+        let (report, failures) = scene.upload(of_type(kind).overwrite(Overwrite::Never));
         assert_eq!(counts(&report), (0, 0, 1), "{kind:?} {len} {failures:?}");
-        let (report, failures) = scene.upload(JobOptions { overwrite_in_place: true, ..of_type(kind) });
+        let (report, failures) = scene.upload(of_type(kind).overwrite_in_place(true));
         assert_eq!(counts(&report), (0, 1, 0), "{kind:?} {len}");
         assert_eq!(failures[0].code.as_deref(), Some("LeaseIdMissing"), "{failures:?}");
         assert!(scene.content().unwrap() == bytes(len));

@@ -134,8 +134,7 @@ pub(crate) fn with_code(
 /// The way to the token services: the one the data takes.
 pub(crate) fn network(ca_file: Option<&Path>) -> Result<Network, Refused> {
     let tls = TlsSetup::new(ca_file)?;
-    let links =
-        LinkSettings { tls: Some(tls), proxies: Some(options::proxies()?), ..LinkSettings::default() };
+    let links = LinkSettings::default().tls(Some(tls)).proxies(Some(options::proxies()?));
     Ok(Network::new(links))
 }
 

@@ -134,7 +134,6 @@ fn every(
 /// A transfer, if it stands as was asked for.
 fn shown(transfer: RecordedTransfer<'_>, wanted: TransferState) -> Option<Shown> {
     let (state, word) = match transfer.state {
-        RecordedState::Pending => (TransferState::Started, "NotStarted"),
         RecordedState::Done => (TransferState::Success, "Success"),
         RecordedState::Skipped(SkippedKind::HasSnapshots) => {
             (TransferState::SkippedBlobHasSnapshots, "SkippedBlobHasSnapshots")
@@ -143,6 +142,8 @@ fn shown(transfer: RecordedTransfer<'_>, wanted: TransferState) -> Option<Shown>
             (TransferState::SkippedEntityAlreadyExists, "SkippedEntityAlreadyExists")
         }
         RecordedState::Failed => (TransferState::Failed, "Failed"),
+        // Pending: everything else has ended.
+        _ => (TransferState::Started, "NotStarted"),
     };
     let same = wanted == state || (wanted == TransferState::NotStarted && state == TransferState::Started);
     if wanted != TransferState::All && !same {

@@ -16,21 +16,17 @@ fn listing(flags: &[&str]) -> (Listing, Vec<String>) {
 const MODIFIED: i64 = 1_795_333_242;
 
 fn facts() -> BlobFacts {
-    let content = ContentFacts { content_type: Some("text/x".to_owned()), ..ContentFacts::default() };
-    let state = BlobState {
-        lease_state: Some("available".to_owned()),
-        lease_status: Some("unlocked".to_owned()),
-        ..BlobState::default()
-    };
-    BlobFacts {
-        len: 3_000_000,
-        last_modified: MODIFIED,
-        blob_type: BlobType::Block,
-        tier: Some(AccessTier::Hot),
-        content: Some(Box::new(content)),
-        state: Some(Box::new(state)),
-        ..BlobFacts::default()
-    }
+    let content = ContentFacts::default().content_type(Some("text/x".to_owned()));
+    let mut state = BlobState::default();
+    state.lease_state = Some("available".to_owned());
+    state.lease_status = Some("unlocked".to_owned());
+    let mut facts = BlobFacts::of_len(3_000_000);
+    facts.last_modified = MODIFIED;
+    facts.blob_type = BlobType::Block;
+    facts.tier = Some(AccessTier::Hot);
+    facts.content = Some(Box::new(content));
+    facts.state = Some(Box::new(state));
+    facts
 }
 
 #[test]
@@ -105,7 +101,7 @@ fn only_what_is_asked_for_is_fetched() {
         Wanted::default()
     );
     let all = listing(&["--properties", ALL]).0;
-    assert_eq!(all.wanted(), Wanted { etag: false, created: false, all_metadata: false, ..Wanted::ALL });
+    assert_eq!(all.wanted(), Wanted::ALL.etag(false).created(false).all_metadata(false));
     assert!(all.versions() && !listing(&[]).0.versions());
     let (none, unknown) = listing(&["--properties=Nope; ;blobtype"]);
     assert_eq!((none.properties, unknown), (vec![Property::BlobType], vec!["Nope".to_owned()]));

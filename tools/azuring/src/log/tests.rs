@@ -13,22 +13,20 @@ fn the_command_is_one_that_a_shell_takes_and_has_no_secrets() {
     assert_eq!(line(&[url, "c&sig=S3%2B S3"]), "'https://a.net/c d?REDACTED' 'c&sig=REDACTED'");
 }
 
+fn whole(id: TransferId) -> Outcome {
+    Outcome::new(id, azuring_transfer::Entity::File, Ok(azuring_transfer::Done::Whole))
+}
+
 fn failure() -> Failure {
-    Failure {
-        object: "tree/x".to_owned(),
-        source: "/data/tree/x".to_owned(),
-        destination: "https://a.net/c/tree/x".to_owned(),
-        bytes: 5,
-        kind: FailureKind::Service,
-        reason: "the service is busy".to_owned(),
-        advice: Some("lower --concurrency".to_owned()),
-        status: Some(503),
-        code: Some("ServerBusy".to_owned()),
-        request_id: Some("11f1d6ad".to_owned()),
-        tries: 3,
-        blocked: None,
-        side: None,
-    }
+    Failure::new(FailureKind::Service, "tree/x", "the service is busy")
+        .source("/data/tree/x".to_owned())
+        .destination("https://a.net/c/tree/x".to_owned())
+        .bytes(5)
+        .advise("lower --concurrency")
+        .status(Some(503))
+        .code(Some("ServerBusy".to_owned()))
+        .request_id(Some("11f1d6ad".to_owned()))
+        .tries(3)
 }
 
 #[test]
@@ -40,23 +38,17 @@ fn a_failure_tells_all_that_is_known() {
     );
     let (object, source, destination) = (String::new(), String::new(), String::new());
     let (code, request_id) = (Some(String::new()), None);
-    let bare = Failure { object, source, destination, code, request_id, ..failure() };
-    let bare = Failure { advice: None, status: None, tries: 0, ..bare };
+    let bare =
+        failure().object(object).source(source).destination(destination).code(code).request_id(request_id);
+    let bare = bare.advice(None).status(None).tries(0);
     assert_eq!(failed(&bare), "the service is busy; kind Service");
 }
 
 #[test]
 fn what_is_done_is_told_with_its_ways_if_they_are_known() {
-    let outcome = |object| Outcome {
-        id: TransferId { part: 1, index: 2 },
-        entity: azuring_transfer::Entity::File,
-        bytes: 7,
-        length: 7,
-        object,
-        result: Ok(azuring_transfer::Done::Whole),
-    };
+    let outcome = |object| whole(TransferId { part: 1, index: 2 }).bytes(7).length(7).object(object);
     assert_eq!(done(&outcome(None)), "done: part 1 index 2: 7 bytes");
-    let transfer = Transfer { object: "x".to_owned(), source: "/x".to_owned(), destination: String::new() };
+    let transfer = Transfer::default().object("x".to_owned()).source("/x".to_owned());
     assert_eq!(done(&outcome(Some(Box::new(transfer)))), "done: x: 7 bytes; from /x");
 }
 
@@ -66,14 +58,7 @@ fn levels_of(level: LogLevel) -> Vec<String> {
     let file = LogFile::open(dir.path(), "id", LIMITS, Box::new(|text| panic!("{text}"))).unwrap();
     let mut log = Log::new(level, file);
     let transfer = Box::new(Transfer::default());
-    let outcome = Outcome {
-        id: TransferId { part: 0, index: 0 },
-        entity: azuring_transfer::Entity::File,
-        bytes: 0,
-        length: 0,
-        object: None,
-        result: Ok(azuring_transfer::Done::Whole),
-    };
+    let outcome = whole(TransferId { part: 0, index: 0 });
     for event in [
         Event::Done(outcome),
         Event::Skipped { transfer, bytes: 0, kind: azuring_transfer::SkippedKind::Exists },
@@ -107,15 +92,11 @@ fn many(level: LogLevel, kept: bool) -> String {
     let mut log = Log::new(level, file);
     log.kept = kept.then(|| "JOB".to_owned());
     for n in 0..1500 {
-        let transfer = Box::new(Transfer { object: format!("s{n}"), ..Transfer::default() });
+        let transfer = Box::new(Transfer::default().object(format!("s{n}")));
         log.event(&Event::Skipped { transfer, bytes: 0, kind: azuring_transfer::SkippedKind::Exists });
-        log.event(&Event::Failed(Failure { object: format!("f{n}"), ..failure() }));
+        log.event(&Event::Failed(failure().object(format!("f{n}"))));
     }
-    log.event(&Event::Failed(Failure {
-        object: "damaged".to_owned(),
-        kind: FailureKind::Integrity,
-        ..failure()
-    }));
+    log.event(&Event::Failed(failure().object("damaged".to_owned()).kind(FailureKind::Integrity)));
     log.counted();
     let path = log.path().to_owned();
     drop(log);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use azuring_transfer::{Action, Event, Failure, JobPlan, Progress, Report, SkippedKind, Verb};
+use azuring_transfer::{Event, Failure, JobPlan, Progress, Report, SkippedKind};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -71,16 +71,9 @@ impl View for NdjsonView {
 }
 
 fn start(plan: &JobPlan, log: Option<&str>) -> String {
-    let verb = match plan.verb {
-        Verb::Upload => "upload",
-        Verb::Download => "download",
-        Verb::Relay => "relay",
-        Verb::Remove => "remove",
-        Verb::SetProperties => "set-properties",
-    };
     let rest = json!({
         "job": plan.id,
-        "verb": verb,
+        "verb": plan.verb.name(),
         "source": redact(&plan.source),
         "destination": redact(&plan.destination),
         "credential": plan.credential,
@@ -134,13 +127,8 @@ fn lines(event: &Event) -> Vec<String> {
         }
         Event::Planned(batch) => {
             let one = |planned: &azuring_transfer::Planned| {
-                let action = match planned.action {
-                    Action::Copy => "copy",
-                    Action::Remove => "remove",
-                    Action::SetProperties => "set-properties",
-                };
                 let rest = json!({
-                    "action": action,
+                    "action": planned.action.name(),
                     "object": planned.transfer.object,
                     "source": planned.transfer.source,
                     "destination": planned.transfer.destination,

@@ -53,8 +53,7 @@ fn dry_run_line(planned: &Planned) -> String {
     let (source, destination) = (word(&source), word(&destination));
     match planned.action {
         Action::Copy => format!("DRYRUN: copy {source} to {destination}"),
-        Action::Remove => format!("DRYRUN: remove {source}"),
-        Action::SetProperties => format!("DRYRUN: set-properties {source}"),
+        action => format!("DRYRUN: {} {source}", action.name()),
     }
 }
 
@@ -67,8 +66,9 @@ mod tests {
     fn a_dry_run_speaks_azcopys_words() {
         let line = |action, source: &str, destination: &str| {
             let (object, source) = (String::new(), source.to_owned());
-            let transfer = Transfer { object, source, destination: destination.to_owned() };
-            dry_run_line(&Planned { action, transfer, bytes: None, modified_s: None, facts: None })
+            let transfer =
+                Transfer::default().object(object).source(source).destination(destination.to_owned());
+            dry_run_line(&Planned::new(action, transfer))
         };
         let url = "http://127.0.0.1:1/devstoreaccount1/c/dir/a%20b%25.txt";
         let copied = line(Action::Copy, "/src/dir/a b%.txt", url);

@@ -79,19 +79,22 @@ pub enum SasBuildError {
     Ip(String),
 }
 
-/// Headers of the answer to a read that a SAS can set in the place of the blob's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SasOverrides {
-    /// `Cache-Control` (`rscc`).
-    pub cache_control: Option<String>,
-    /// `Content-Disposition` (`rscd`).
-    pub content_disposition: Option<String>,
-    /// `Content-Encoding` (`rsce`).
-    pub content_encoding: Option<String>,
-    /// `Content-Language` (`rscl`).
-    pub content_language: Option<String>,
-    /// `Content-Type` (`rsct`).
-    pub content_type: Option<String>,
+azuring_plan::growing! {
+    /// Headers of the answer to a read that a SAS can set in the place of the blob's own.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct SasOverrides {
+        /// `Cache-Control` (`rscc`).
+        pub cache_control: Option<String>,
+        /// `Content-Disposition` (`rscd`).
+        pub content_disposition: Option<String>,
+        /// `Content-Encoding` (`rsce`).
+        pub content_encoding: Option<String>,
+        /// `Content-Language` (`rscl`).
+        pub content_language: Option<String>,
+        /// `Content-Type` (`rsct`).
+        pub content_type: Option<String>,
+    }
 }
 
 impl SasOverrides {

@@ -119,6 +119,7 @@ impl SasOperation {
 
 /// What a job wants of a SAS.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SasNeeds<'a> {
     /// Whether requests go over TLS.
     pub tls: bool,
@@ -126,6 +127,20 @@ pub struct SasNeeds<'a> {
     pub one_blob: bool,
     /// What the job will do; each operation needs one of certain letters.
     pub operations: &'a [SasOperation],
+}
+
+impl<'a> SasNeeds<'a> {
+    /// These operations, over TLS or not, on more than one blob.
+    pub fn new(tls: bool, operations: &'a [SasOperation]) -> Self {
+        Self { tls, one_blob: false, operations }
+    }
+
+    /// Sets [`one_blob`](Self::one_blob).
+    #[must_use]
+    pub fn one_blob(mut self, one_blob: bool) -> Self {
+        self.one_blob = one_blob;
+        self
+    }
 }
 
 /// Why a SAS cannot do a job. No text of it contains the signature.

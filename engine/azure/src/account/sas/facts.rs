@@ -8,6 +8,7 @@ use super::date;
 
 /// What a service SAS or a user delegation SAS is for (`sr`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SasResource {
     /// A container with all its blobs (`c`).
     Container,
@@ -50,6 +51,7 @@ impl SasResource {
 
 /// Who signed a SAS, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SasKind {
     /// With the account's key, for whole services.
     Account {
@@ -73,6 +75,7 @@ pub enum SasKind {
 /// What a SAS says of itself, but for its signature. `None` is what it does not say: a stored policy may, or there is
 /// no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SasFacts {
     /// Who signed it, for what.
     pub kind: SasKind,

@@ -41,11 +41,9 @@ fn pruned_directories_are_not_opened() {
 fn a_filter_prunes_what_it_would_not_pass() {
     use azuring_plan::filter::{Filter, FilterSpec};
     let dir = tree(&["keep/1", "keep/cache/2", "keep/deep/x/3", "other/4", "keepnot/5", "top"]);
-    let spec = FilterSpec {
-        include_path: Some("keep/1;keep/cache;keep/deep".into()),
-        exclude_path: Some("keep/cache".into()),
-        ..FilterSpec::default()
-    };
+    let spec = FilterSpec::default()
+        .include_path(Some("keep/1;keep/cache;keep/deep".into()))
+        .exclude_path(Some("keep/cache".into()));
     let filter = Arc::new(Filter::new(&spec).unwrap());
     let (found, counts) = everywhere(|| {
         let filter = Arc::clone(&filter);

@@ -21,7 +21,7 @@ pub(super) fn message(planned: &Planned, facts: &Facts) -> String {
     let tier = match planned.action {
         Action::Copy => blob.and_then(|blob| blob.tier.as_ref()).map(AccessTier::name),
         Action::SetProperties => facts.tier.as_deref(),
-        Action::Remove => None,
+        _ => None,
     };
     nested(
         "Dryrun",

@@ -76,7 +76,7 @@ fn a_failed_transfer_is_listed_as_azcopy_lists_it() {
     };
     let want = r#"{"Src":"/src/top.txt","Dst":"http://h/a/c/top.txt","IsFolderProperties":false,"TransferStatus":"Failed","TransferSize":7,"ErrorCode":"404"}"#;
     assert_eq!(super::line(&ended), want);
-    let places = Transfer { source: "/s".to_owned(), ..Transfer::default() };
+    let places = Transfer::default().source("/s".to_owned());
     assert_eq!(Ended::skipped(&places, 0, SkippedKind::Symlink), None, "links are counted only");
     let skipped = Ended::skipped(&places, 9, SkippedKind::Exists).unwrap();
     assert_eq!((skipped.transfer_status, skipped.transfer_size), ("SkippedEntityAlreadyExists", 9));
@@ -94,11 +94,10 @@ fn the_lists_are_bounded() {
 
 #[test]
 fn a_dry_run_repeats_what_azcopy_repeats() {
-    let transfer = Transfer {
-        object: "x".to_owned(),
-        source: "/src/a b%.txt".to_owned(),
-        destination: "http://h/a/c/a%20b%25.txt".to_owned(),
-    };
+    let transfer = Transfer::default()
+        .object("x".to_owned())
+        .source("/src/a b%.txt".to_owned())
+        .destination("http://h/a/c/a%20b%25.txt".to_owned());
     let pairs = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let facts = |name: &str| Facts {
         dry_run: true,
@@ -112,7 +111,7 @@ fn a_dry_run_repeats_what_azcopy_repeats() {
         ..Facts::default()
     };
     let told = |action, bytes, name| {
-        let planned = Planned { action, transfer: transfer.clone(), bytes, modified_s: None, facts: None };
+        let planned = Planned::new(action, transfer.clone()).bytes(bytes);
         let envelope: Value = serde_json::from_str(&dry_run::message(&planned, &facts(name))).unwrap();
         assert_eq!(envelope["MessageType"], "Dryrun");
         envelope["MessageContent"].as_str().unwrap().to_owned()

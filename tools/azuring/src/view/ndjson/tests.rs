@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use azuring_transfer::{Done, Entity, Outcome, Planned, Transfer, TransferId};
+use azuring_transfer::{BlobUrl, Credential, Done, Entity, Job, Outcome, Planned, Transfer, TransferId};
 
 use super::*;
 
@@ -13,11 +13,10 @@ fn type_of_valid(line: &str) -> String {
 }
 
 fn transfer() -> Transfer {
-    Transfer {
-        object: "a\\n".to_owned(),
-        source: "/a".to_owned(),
-        destination: "http://h/a/c/a%0A".to_owned(),
-    }
+    Transfer::default()
+        .object("a\\n".to_owned())
+        .source("/a".to_owned())
+        .destination("http://h/a/c/a%0A".to_owned())
 }
 
 #[test]
@@ -37,16 +36,10 @@ fn the_checker_finds_what_is_wrong() {
 
 #[test]
 fn every_event_is_a_line_as_the_schema_says() {
-    let outcome = |object| Outcome {
-        id: TransferId { part: 1, index: 2 },
-        entity: Entity::File,
-        bytes: 3,
-        length: 3,
-        object,
-        result: Ok(Done::Whole),
-    };
+    let whole = || Outcome::new(TransferId { part: 1, index: 2 }, Entity::File, Ok(Done::Whole));
+    let outcome = |object| whole().bytes(3).length(3).object(object);
     let planned =
-        |action, bytes, modified_s| Planned { action, transfer: transfer(), bytes, modified_s, facts: None };
+        |action, bytes, modified_s| Planned::new(action, transfer()).bytes(bytes).modified_s(modified_s);
     let events = [
         Event::Done(outcome(None)),
         Event::Done(outcome(Some(Box::new(transfer())))),
@@ -93,21 +86,8 @@ fn the_schema_knows_no_type_that_is_never_written() {
 
 #[test]
 fn a_summary_is_a_line_as_the_schema_says() {
-    let plan = JobPlan {
-        scarce: None,
-        id: "id".to_owned(),
-        verb: Verb::Upload,
-        source: "/a".to_owned(),
-        is_pattern: false,
-        destination: "http://h/a/c".to_owned(),
-        credential: "a SAS".to_owned(),
-        lanes: 1,
-        concurrency: 2,
-        memory_bytes: 3,
-        io: azuring_transfer::IoPath::Threads { reason: String::new() },
-        journal: false,
-        resumed: false,
-    };
+    let url = BlobUrl::parse("http://h/a/c").unwrap();
+    let plan = Job::upload("/", url, Credential::Anonymous).recursive(true).build().unwrap().plan().clone();
     for log in [None, Some("/h/.azuring/id.log")] {
         assert_eq!(type_of_valid(&start(&plan, log)), "start");
     }
