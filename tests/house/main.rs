@@ -9,9 +9,12 @@
 //! file takes from the file above its folder is not counted: these are one subject.
 //!
 //! A crate that is to be kept so gets a line in [`HOUSES`].
+//!
+//! And what an embedder meets can grow (`growing.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod graph;
+mod growing;
 mod prose;
 mod seam;
 mod tokens;
