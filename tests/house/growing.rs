@@ -56,6 +56,7 @@ const NOT_GROWING: &[(&str, &str)] = &[
     ("RehydratePriority", GIVEN),
     ("Removal", ASKED),
     ("Sequence", SAID),
+    ("Side", WHOLE),
     ("Symlinks", GIVEN),
     ("TransferId", WHOLE),
     ("Visible", SAID),

@@ -48,13 +48,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 fn filled() -> Memory {
     let memory = Memory::new();
-    let content = ContentFacts {
-        content_type: Some("text/x-test".to_owned()),
-        encoding: Some("gzip".to_owned()),
-        language: Some("de".to_owned()),
-        disposition: Some("inline".to_owned()),
-        cache_control: Some("no-store".to_owned()),
-    };
+    let content = ContentFacts::default()
+        .content_type(Some("text/x-test".to_owned()))
+        .encoding(Some("gzip".to_owned()))
+        .language(Some("de".to_owned()))
+        .disposition(Some("inline".to_owned()))
+        .cache_control(Some("no-store".to_owned()));
     let metadata = [("mark".to_owned(), "x y".to_owned())];
     let put = Put { content: Some(&content), metadata: &metadata, ..Put::default() };
     for (name, bytes) in objects() {

@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn pieces_are_of_one_state_of_one_object() {
         let item = |name: &str, len| {
-            let mut entry = BlobEntry { name: name.to_owned(), ..BlobEntry::default() };
+            let mut entry = BlobEntry::new(name.to_owned(), BlobFacts::default());
             entry.facts.len = len;
             BlobItem { entry: Box::new(entry), relative_at: 0, known: Known::Listed }
         };

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use azuring_transfer::{BlobUrl, Credential, Done, Entity, Job, Outcome, Planned, Transfer, TransferId};
+use azuring_transfer::{
+    Action, BlobUrl, Credential, Done, Entity, Job, Outcome, Planned, Transfer, TransferId,
+};
 
 use super::*;
 
