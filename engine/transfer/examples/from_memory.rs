@@ -61,7 +61,9 @@ impl Reports {
     fn facts(&self, key: &str) -> Result<Facts, StoreError> {
         let len = self.report(key)?.len() as u64;
         // Whoever reads a report twice gets the same: its state is its name.
-        Ok(Facts { len, etag: Some(key.into()), ..Facts::default() })
+        let mut facts = Facts::of_len(len);
+        facts.etag = Some(key.into());
+        Ok(facts)
     }
 }
 
@@ -90,7 +92,7 @@ impl Store for Reports {
             let name = format!("report-{number:06}");
             if name.starts_with(list.prefix) {
                 let facts = self.facts(&name)?;
-                let entry = Entry { name, is_current_version: true, facts, ..Entry::default() };
+                let entry = Entry::new(name, facts);
                 page.items.push(Item::Entry(Box::new(entry)));
             }
         }
@@ -112,7 +114,9 @@ impl Store for Reports {
             bytes.drain(..bytes.len().min(first as usize));
         }
         let facts = if read.wanted.is_some() { Some(self.facts(key)?) } else { None };
-        Ok(Reading { facts, crc64: None, body: Rest(Cursor::new(bytes)) })
+        let mut reading = Reading::new(Rest(Cursor::new(bytes)));
+        reading.facts = facts;
+        Ok(reading)
     }
 }
 
