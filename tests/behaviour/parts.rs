@@ -2,6 +2,8 @@
 //! part run again. Every transfer ends once, and every byte is where it belongs.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "parts/crew.rs"]
+mod crew;
 #[path = "parts/kit.rs"]
 mod kit;
 
@@ -9,10 +11,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use azsim::Operation;
+use azsim::{BlobInfo, Operation};
 use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring, wait_until};
 use azuring_transfer::{
-    BlobTypeChoice, BlockRules, Job, ListOfFiles, Overwrite, Part, PartEnd, PosixStyle, SkippedKind, run_part,
+    BlobTypeChoice, BlockRules, Event, Job, ListOfFiles, Overwrite, Part, PartEnd, PosixStyle,
+    PropertyChange, SkippedKind, filter, run_part,
 };
 
 use kit::{Planned, content, options, tree};
@@ -123,6 +126,50 @@ fn a_removal_in_parts_survives_the_death_of_a_process() {
 }
 
 #[test]
+fn a_change_of_properties_in_parts_survives_the_death_of_a_process() {
+    // The first batch of tiers is done, the second not; or some metadata.
+    for (operation, held, passed) in [(Operation::BlobBatch, "", 1), (Operation::SetBlobMetadata, "d/03", 20)]
+    {
+        let fixture = Fixture::new(azuring!());
+        let names: Vec<String> = (0..700).map(|n| format!("d/{n:04}")).collect();
+        kit::plant(&fixture, &names, b"x");
+        kit::plant(&fixture, &["stays".to_owned()], b"x");
+        let metadata = vec![("by".to_owned(), "parts".to_owned())];
+        let change = PropertyChange::default().tier(Some("Cool".to_owned())).metadata(Some(metadata.clone()));
+        let job = Job::set_properties(kit::url(&fixture, "d"), kit::credential(&fixture), change);
+        let planned = Planned::new(&fixture, job.recursive(true).options(options()), 300);
+        assert_eq!((planned.parts.len(), planned.ids.len()), (3, 700));
+        let changed = || {
+            let is_changed = |blob: &BlobInfo| (blob.tier == "Cool", blob.metadata == metadata);
+            fixture.blobs().into_iter().map(|blob| (is_changed(&blob), blob.name)).collect::<Vec<_>>()
+        };
+        let any = || {
+            let done = |((tier, given), _): &((bool, bool), String)| {
+                if operation == Operation::BlobBatch { *tier } else { *given }
+            };
+            changed().iter().filter(|blob| done(blob)).count()
+        };
+        // Alone: what is held has no name that tells one process from the others.
+        fixture.hold(operation, held, passed);
+        let victim = planned.start(&fixture, 1, false);
+        fixture.wait_for_held(1);
+        wait_until("some that are changed", || any() > 0);
+        victim.kill();
+        assert!(any() < 300, "all were changed");
+        fixture.release();
+        let running = planned.numbers().map(|number| planned.start(&fixture, number, number == 1));
+        for process in running.collect::<Vec<_>>() {
+            process.wait().unwrap().expect_code(0);
+        }
+        let ends = planned.all_ends();
+        assert!(ends.values().all(|end| *end == PartEnd::Done), "{ends:#?}");
+        for ((tier, metadata), name) in changed() {
+            assert_eq!((tier, metadata), (name != "stays", name != "stays"), "{name}");
+        }
+    }
+}
+
+#[test]
 fn page_blobs_that_a_killed_process_has_begun_are_completed() {
     let fixture = Fixture::new(azuring!());
     for name in ["a.vhd", "large.vhd"] {
@@ -181,6 +228,92 @@ fn a_line_that_is_a_directory_is_an_outcome_of_its_own() {
             (other, _) => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn what_is_below_such_lines_arrives_once_in_further_parts() {
+    let fixture = Fixture::new(azuring!());
+    let named: Vec<String> = (0..25).map(|n| format!("named/{n}")).collect();
+    let many: Vec<String> = (0..1100).map(|n| format!("dir/{:02}/a b%2F{n}", n / 100)).collect();
+    let few = ["other/x", "other/y/z.tmp", "slash/1", "slash/2", "dir-not/x", "dirnot"].map(str::to_owned);
+    for names in [&named[..], &many, &few] {
+        kit::plant(&fixture, names, b"content");
+    }
+    let lines = [&named[..], &["dir", "nothing", "slash/", "other"].map(str::to_owned)].concat();
+    let list = fixture.file("list", lines.join("\n").as_bytes());
+    let to = fixture.path().join("to");
+    let filter = filter::FilterSpec::default().exclude_pattern(Some("*.tmp".to_owned()));
+    let job = |url| {
+        let job = Job::download(url, kit::credential(&fixture), &to).recursive(true);
+        let filter = filter::Filter::new(&filter).unwrap();
+        job.filter(filter).list_of_files(ListOfFiles::File(list.clone())).options(options())
+    };
+    let mut planned = Planned::new(&fixture, job(kit::url(&fixture, "")), 10);
+    let run_all = |planned: &Planned, from| {
+        let running = planned.numbers().filter(|number| *number >= from);
+        let running: Vec<_> = running.map(|number| planned.start(&fixture, number, false)).collect();
+        for process in running {
+            process.wait().unwrap().expect_code(0);
+        }
+    };
+    run_all(&planned, 0);
+    let first = planned.parts.len() as u32;
+    let (stop, mut more, mut told) = (azuring_transfer::StopHandle::new(), Vec::new(), Vec::new());
+    let parts = || planned.numbers().map(|number| (planned.part(number), planned.outcomes(number)));
+    let below = job(kit::url(&fixture, "")).build().unwrap().parts_below(
+        &planned.spec,
+        parts(),
+        500,
+        &stop,
+        |part| {
+            more.push(Part::from_bytes(&part.to_bytes()).unwrap());
+            Ok(())
+        },
+        |event| told.push(event),
+    );
+    let below = below.unwrap();
+    assert!(below.report.fatal.is_none() && !below.report.interrupted);
+    assert_eq!((below.report.counts.found, below.report.counts.failed), (1102, 1), "{told:?}");
+    let mut replaced: BTreeMap<_, _> = below.lines.into_iter().map(|line| (line.id, line.end)).collect();
+    assert!(told.iter().any(|event| matches!(event, Event::Failed(failure) if failure.object == "nothing")));
+
+    // Another job is told from this one, and a job has to have a list.
+    let refused = |job: azuring_transfer::JobBuilder, parts: Vec<_>| {
+        let below =
+            job.build().unwrap().parts_below(&planned.spec, parts, 9, &stop, |_| panic!("a part"), |_| {});
+        below.unwrap_err().to_string()
+    };
+    assert!(refused(job(kit::url(&fixture, "elsewhere")), Vec::new()).contains("another job"));
+    assert!(
+        refused(Job::download(kit::url(&fixture, ""), kit::credential(&fixture), &to), Vec::new())
+            .contains("list")
+    );
+    let [(part, _), (_, outcomes)] = parts().take(2).collect::<Vec<_>>().try_into().unwrap();
+    assert!(refused(job(kit::url(&fixture, "")), vec![(part, outcomes)]).contains("of another job or part"));
+
+    assert_eq!(
+        more.iter().map(Part::number).collect::<Vec<_>>(),
+        (first..first + more.len() as u32).collect::<Vec<_>>()
+    );
+    more.iter().for_each(|part| planned.add(part));
+    run_all(&planned, first);
+    let mut ends = planned.all_ends();
+    let no_blobs: Vec<_> =
+        ends.iter().filter(|(_, end)| **end == PartEnd::NoBlob).map(|(id, _)| *id).collect();
+    assert!(no_blobs.len() == 3 && replaced.keys().eq(&no_blobs), "{no_blobs:?}");
+    ends.append(&mut replaced);
+    let failed: Vec<_> = ends.values().filter(|end| **end != PartEnd::Done).collect();
+    assert!(matches!(failed[..], [PartEnd::Failed(_)]), "{failed:#?}");
+    let mut names: Vec<String> = planned.names.values().flatten().cloned().collect();
+    names.retain(|name| !["dir", "nothing", "other"].contains(&name.as_str()));
+    let mut expected = [&named[..], &many, &["other/x", "slash/1", "slash/2"].map(str::to_owned)].concat();
+    names.sort();
+    expected.sort();
+    assert!(names == expected, "each blob is in one part");
+    let mut there = BTreeMap::new();
+    kit::read(&to.join(CONTAINER), "", &mut there);
+    let differs = there.iter().filter(|(_, content)| *content != b"content").count();
+    assert!(there.keys().eq(&expected) && differs == 0, "{} files, {differs} of them differ", there.len());
 }
 
 #[test]

@@ -125,6 +125,8 @@ azuring_plan::growing! {
         pub blocked: Option<Blocked>,
         /// Which end said so, where the job has two remote ones; `reason` begins with it. A journal keeps the reason alone.
         pub side: Option<Side>,
+        /// The same job fails the same way when it is resumed: another command, or another name, is needed.
+        pub is_final: bool,
     }
 }
 
@@ -133,7 +135,8 @@ impl Failure {
     pub fn other_list(lines: u64) -> Box<Self> {
         let text =
             format!("the list of files has {lines} lines, fewer than an earlier run of the job has read");
-        Box::new(Self::new(FailureKind::Usage, "", text).advise("resume the job with the same list"))
+        let failure = Self::new(FailureKind::Usage, "", text).advise("resume the job with the same list");
+        Box::new(failure.is_final(false))
     }
 
     /// A failure without advice. Secrets in `reason` are concealed.
@@ -153,6 +156,7 @@ impl Failure {
             tries: 0,
             blocked: None,
             side: None,
+            is_final: matches!(kind, FailureKind::Usage | FailureKind::Name),
         }
     }
 
@@ -179,6 +183,11 @@ impl Failure {
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
+    }
+
+    /// Says which other command does it; see [`Failure::is_final`].
+    pub fn advise_anew(self, advice: impl Into<String>) -> Self {
+        self.advise(advice).is_final(true)
     }
 
     /// The job has stopped first.
@@ -292,7 +301,7 @@ impl Failure {
 
     /// An object that is beyond a limit of the service.
     pub fn plan(object: &str, error: &PlanError) -> Self {
-        Self::new(FailureKind::Limit, object, error.to_string())
+        Self::new(FailureKind::Limit, object, error.to_string()).is_final(true)
     }
 
     /// What the service refused, or what did not reach it.

@@ -266,6 +266,8 @@ pub struct Report {
     pub fatal: Option<Failure>,
     /// Whether somebody stopped the job ([`StopHandle`](crate::verdict::StopHandle)).
     pub interrupted: bool,
+    /// Transfers that failed and do so again when the job is resumed ([`Failure::is_final`]).
+    pub finals: u64,
     /// Which kinds of failure occurred.
     pub kinds: Vec<FailureKind>,
     /// Latency of requests in microseconds, from handing one over to its answer.
@@ -285,6 +287,7 @@ impl Report {
             elapsed: Duration::ZERO,
             fatal: None,
             interrupted: false,
+            finals: 0,
             kinds: Vec::new(),
             latency_us,
             links_opened: 0,

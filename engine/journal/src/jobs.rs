@@ -140,12 +140,15 @@ impl Jobs {
     /// Makes a finished job's journal small: its description, counts, summary and what failed stay; the names of what
     /// is done or skipped go. What failed is numbered anew. A crash leaves the one or the other.
     ///
+    /// One with large objects that were begun and are not done stays as it is: what there is of them is known by their numbers.
+    ///
     /// # Errors
     /// As [`Jobs::resume`], and [`JournalError::NotFinished`].
     pub fn shrink(&self, id: JobId) -> Result<(), JournalError> {
         let _lock = LockFile::take(&self.directory(id).join(LOCK), id)?;
         let old = self.read(id)?;
-        if !old.scanned() || old.summary().is_none() || old.counts().pending() > 0 {
+        let begun = old.large_count() > 0;
+        if !old.scanned() || old.summary().is_none() || old.counts().pending() > 0 || begun {
             return Err(JournalError::NotFinished(id));
         }
         self.replace(id, |new| shrink::copy(&old, new)).map(drop)

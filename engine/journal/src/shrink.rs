@@ -7,7 +7,7 @@ use crate::pending::Pending;
 use crate::recover::Recovered;
 use crate::states::State;
 
-/// Writes what stays of `old`: a record with all that is about the job, and one for each part with failures.
+/// Writes what stays of `old`, of which no large object is begun: a record with all that is about the job, and one for each part with failures.
 pub(crate) fn copy(old: &Recovered, new: &mut Writer) -> Result<(), JournalError> {
     let counts = old.counts();
     let mut about = Pending::default();
@@ -34,10 +34,6 @@ pub(crate) fn copy(old: &Recovered, new: &mut Writer) -> Result<(), JournalError
             pending.outcome(kept, transfer.state);
             let text = transfer.failure.unwrap_or_default();
             pending.failure(Some(kept), reason, transfer.cause_number, text);
-            if let Some(large) = old.large(transfer.number) {
-                pending.large(kept, &large.facts);
-                large.pieces.iter().flatten().for_each(|piece| pending.piece(kept, piece));
-            }
             kept += 1;
             if pending.is_enough() {
                 new.commit(old.id(), std::mem::take(&mut pending))?;

@@ -59,7 +59,7 @@ pub mod task;
 
 pub use common::{lines, queue, settle, shared};
 pub use crew::gather;
-pub use crew::thread::run;
+pub use crew::thread::{Turn, run};
 pub use lane::context::LaneResult;
 pub use limits::{budget, commons, descriptors, join};
 pub use object::in_order;

@@ -82,6 +82,8 @@ pub enum When {
     First(u64),
     /// This one alone, from 1.
     Nth(u64),
+    /// Each that is a multiple of this.
+    Every(u64),
     /// So many of 1,000, by the plan's seed.
     Of1000(u16),
 }
@@ -258,6 +260,7 @@ impl When {
             Self::Always => true,
             Self::First(count) => number <= count,
             Self::Nth(nth) => number == nth,
+            Self::Every(nth) => number.is_multiple_of(nth),
             Self::Of1000(rate) => mixed(seed.wrapping_add(number)) % 1_000 < u64::from(rate),
         }
     }

@@ -8,35 +8,36 @@ use azuring_lane::shared::Shared;
 use crossbeam::channel::Receiver;
 
 /// Who does what is found.
-pub(crate) enum Crew<'a> {
-    /// The lanes; whoever listens hears how each transfer ended, before it is told.
-    Lanes(&'a mut dyn FnMut(&[Outcome])),
-    /// Others, who are handed parts of so many transfers at most.
-    Parts(usize, &'a mut dyn FnMut(&Shared, Part)),
+pub(crate) enum Hands<'a> {
+    /// The lanes.
+    Lanes(Listen<'a>),
+    /// Others, who are handed parts.
+    Parts {
+        /// Transfers of a part at most.
+        most: usize,
+        /// The number of the first one.
+        first: u32,
+        take: &'a mut dyn FnMut(&Shared, Part),
+        listen: Listen<'a>,
+    },
 }
 
-impl Crew<'_> {
-    /// Transfers of a part at most; `None`: there are no parts.
-    pub(crate) fn most(&self) -> Option<usize> {
-        match self {
-            Self::Lanes(_) => None,
-            Self::Parts(most, _) => Some(*most),
-        }
-    }
-}
+/// Hears how each transfer ended, before it is told.
+pub(crate) type Listen<'a> = &'a mut dyn FnMut(&[Outcome]);
 
-/// Reads messages until every sender is gone; hands outcomes and parts to `crew`, calls `tell` for each event;
-/// returns the exact counts, those of earlier runs included; `kinds` are those of failures that are counted there.
+/// Reads messages until every sender is gone; hands outcomes and parts to `hands`, calls `tell` for each event;
+/// returns the exact counts, those of earlier runs included, and how many failures are final; `kinds` are those of failures
+/// that are counted there.
 /// What it reads is in the journal before it is told.
 pub(crate) fn collect(
     messages: &Receiver<Message>,
     shared: &Shared,
     (before, mut kinds): (Counts, Vec<FailureKind>),
-    crew: &mut Crew<'_>,
+    hands: &mut Hands<'_>,
     mut tell: impl FnMut(Event),
-) -> (Counts, Vec<FailureKind>) {
+) -> (Counts, u64, Vec<FailureKind>) {
     let progress = &shared.session.progress;
-    let mut counts = before;
+    let (mut counts, mut finals) = (before, 0);
     let mut seen = |kind| {
         if !kinds.contains(&kind) {
             kinds.push(kind);
@@ -51,8 +52,8 @@ pub(crate) fn collect(
                     // Whoever goes on with the job does them again.
                     shared.session.verdict.stop_for(&failure);
                 }
-                if let Crew::Lanes(listen) = crew {
-                    listen(&outcomes);
+                match hands {
+                    Hands::Lanes(listen) | Hands::Parts { listen, .. } => listen(&outcomes),
                 }
                 for outcome in outcomes {
                     let is_folder = outcome.entity == Entity::Folder;
@@ -70,6 +71,7 @@ pub(crate) fn collect(
                         }
                         Err(failure) => {
                             *(if is_folder { &mut counts.folders_failed } else { &mut counts.failed }) += 1;
+                            finals += u64::from(failure.is_final);
                             seen(failure.kind);
                             tell(Event::Failed(*failure));
                         }
@@ -77,7 +79,7 @@ pub(crate) fn collect(
                 }
             }
             Message::Part(part) => {
-                if let Crew::Parts(_, take) = crew {
+                if let Hands::Parts { take, .. } = hands {
                     take(shared, *part);
                 }
             }
@@ -96,5 +98,5 @@ pub(crate) fn collect(
         }
     }
     progress.count(&mut counts);
-    (counts, kinds)
+    (counts, finals, kinds)
 }

@@ -25,7 +25,11 @@ pub(crate) fn run(finder: Finder, shared: &Shared, messages: &Sender<Message>) {
             planner.end();
             while planner.next_pass() {}
         }
-        Finder::Remote(source) => remote::plan(&source, &mut planner),
+        Finder::Remote(source) => remote::plan(&source, &mut planner, remote::From::Source),
+        Finder::Below { source, .. } => {
+            planner.count_lines();
+            remote::plan(&source, &mut planner, remote::From::Lines);
+        }
         Finder::Part { entries, .. } => {
             planner.count(entries.iter().map(|entry| &entry.found));
             planner.hand_on(Ok(entries));

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use azuring_job::again::Again;
@@ -28,12 +29,12 @@ use azuring_lane::task::upload::{Origin, Upload};
 use azuring_lane::task::verb::Task;
 use azuring_ring::IoPath;
 
-use crate::collector::{self, Crew};
-use crate::engine::Engine;
+use crate::collector::{self, Hands};
+use crate::engine::{Engine, Lease};
 use crate::frame;
 use crate::read_back;
 use crate::source::Finder;
-use crate::threads;
+use crate::threads::{self, Lanes};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,17 @@ pub struct JobPlan {
     pub resumed: bool,
 }
 
+/// What stays when a job has run, for another of the same end and options.
+#[derive(Default)]
+pub(crate) struct Standing {
+    pub(crate) lanes: Option<Lanes>,
+    /// The last one, whose clients the lanes have.
+    pub(crate) session: Option<Session>,
+    pub(crate) asker: Option<Asker>,
+    /// What the lanes have of their engine, and their shares of it. Given back when everything else is.
+    pub(crate) lease: Option<(Lease, Vec<LaneShare>)>,
+}
+
 /// What is left when a job has run.
 pub(crate) struct Gone {
     pub(crate) report: Report,
@@ -146,25 +158,25 @@ impl Job {
     /// Runs the job on threads of its own and returns when it has ended. `tell` is called on this thread for
     /// every event; a slow `tell` slows the job.
     pub fn run(self, stop: &StopHandle, mut tell: impl FnMut(Event)) -> Report {
-        self.go(stop, Crew::Lanes(&mut |_| {}), &mut tell).report
+        self.go(stop, &mut Standing::default(), Hands::Lanes(&mut |_| {}), &mut tell).report
     }
 
-    /// The same by `crew`.
+    /// The same by `hands`; the job takes what is `standing` and leaves what others can go on with.
     pub(crate) fn go(
         mut self,
         stop: &StopHandle,
-        mut crew: Crew<'_>,
+        standing: &mut Standing,
+        mut hands: Hands<'_>,
         mut tell: &mut dyn FnMut(Event),
     ) -> Gone {
         let begun = Instant::now();
-        // Given back when everything else is.
-        let _lease = self.engine.as_ref().map(|engine| {
-            let (lease, shares) =
-                engine.begin(&self.options, self.durable.is_some(), &self.shares, || stop.is_stopped());
-            frame::hold(&mut self.task, &shares);
-            self.shares = shares;
-            lease
-        });
+        if let Some(engine) = &self.engine {
+            let journal = self.durable.is_some();
+            let begin = || engine.begin(&self.options, journal, &self.shares, || stop.is_stopped());
+            let (_, shares) = standing.lease.get_or_insert_with(begin);
+            self.shares.clone_from(shares);
+            frame::hold(&mut self.task, &self.shares);
+        }
         let (lanes, io) = (self.shares.len(), self.plan.io.clone());
         let verdict = Verdict::new(stop.clone());
         let progress = Arc::clone(&self.progress);
@@ -173,18 +185,24 @@ impl Job {
         if let Some(engine) = &self.engine {
             session.share(engine.commons());
         }
-        session.asker = self.ask.filter(|_| session.options.overwrite == Overwrite::Ask).map(Asker::start);
+        if let Some(earlier) = &standing.session {
+            session.go_on_after(earlier);
+        }
+        if let Some(ask) = self.ask.filter(|_| session.options.overwrite == Overwrite::Ask) {
+            standing.asker = Some(Asker::start(ask));
+        }
+        session.asker.clone_from(&standing.asker);
         let shared = Arc::new(Shared {
             id: self.id,
             lanes,
             task: self.task,
             session,
             queue: Arc::new(WorkQueue::new(lanes)),
-            lines: self.finder.directories_among_lines().map(Lines::new),
+            lines: self.finder.take_lines(),
             durable: self.durable,
             earlier: self.earlier,
             again,
-            found: AtomicU64::new(0),
+            found: AtomicU64::new(self.finder.first()),
             not_kept: OnceLock::new(),
         });
         let before = shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
@@ -202,28 +220,36 @@ impl Job {
         }
         let settler = threads::settle(&shared);
         let (messages, inbox) = messages::channel(shared.session.options.dry_run);
-        let most = crew.most();
-        let (running, planner) = threads::start(self.finder, &self.shares, &io, &shared, messages, most);
-        let (counts, kinds) = collector::collect(&inbox, &shared, (before, known), &mut crew, &mut tell);
+        let (mut gather, mut results) = (None, None);
+        if let &Hands::Parts { most, first, .. } = &hands {
+            gather = threads::gather(&shared, (most, first), &messages);
+        } else {
+            let start = || Lanes::start(&self.shares, &io, |error| threads::refused(&shared, error));
+            results = Some(standing.lanes.get_or_insert_with(start).turn(&shared, &messages));
+        }
+        let planner = threads::plan(self.finder, &shared, messages);
+        let (counts, finals, kinds) =
+            collector::collect(&inbox, &shared, (before, known), &mut hands, &mut tell);
         let verdict = &shared.session.verdict;
         let mut report = Report::new(new_histogram());
-        (report.counts, report.before, report.kinds) = (counts, before, kinds);
+        (report.counts, report.before, report.finals, report.kinds) = (counts, before, finals, kinds);
         report.elapsed = begun.elapsed();
         report.fatal = verdict.fatal_failure().cloned();
         report.interrupted = verdict.interrupted();
-        for lane in running {
-            match lane.join() {
-                Ok(Ok(result)) => {
-                    report.latency_us.add(&result.latency_us).expect("the histograms have the same bounds");
-                    report.links_opened += result.links_opened;
-                    report.pool_bytes += result.pool_bytes;
-                }
-                // Told through the verdict, if the job could not do without this lane.
-                Ok(Err(_)) => {}
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+        let mut staying = 0;
+        for result in results.iter().flatten() {
+            report.latency_us.add(&result.latency_us).expect("the histograms have the same bounds");
+            report.links_opened += result.links_opened;
+            report.pool_bytes += result.pool_bytes;
+            staying += usize::from(result.stays);
         }
-        if let Some(Err(panic)) = planner.map(std::thread::JoinHandle::join) {
+        if let Some(lanes) = standing.lanes.take_if(|lanes| !lanes.are(staying)) {
+            lanes.end();
+        }
+        if let Some(Err(panic)) = gather.map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
+        if let Some(Err(panic)) = planner.map(JoinHandle::join) {
             std::panic::resume_unwind(panic);
         }
         if let (Some(settler), Some(durable)) = (settler, &shared.durable) {
@@ -243,8 +269,11 @@ impl Job {
         let not_kept = shared.not_kept.get().cloned();
         let missing = shared.lines.as_ref().map(Lines::take).unwrap_or_default();
         // The threads are gone, but for one that waits for a disk: nobody else holds it.
-        if let Some(durable) = Arc::into_inner(shared).and_then(|shared| shared.durable) {
-            durable.close();
+        if let Some(Shared { session, durable, .. }) = Arc::into_inner(shared) {
+            standing.session = Some(session);
+            if let Some(durable) = durable {
+                durable.close();
+            }
         }
         Gone { report, missing, not_kept }
     }

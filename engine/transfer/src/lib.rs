@@ -105,11 +105,12 @@
 //!
 //! A job can be split into values that other processes run, on this host or on others. [`Job::parts`] finds the
 //! objects. It gives a [`Spec`] (what the job does; the same for all parts) and one [`Part`] after the other (at most
-//! 10,000 transfers). Both can be written to bytes and read again. [`run_part`] needs only these and a credential. It
-//! returns one [`PartOutcome`] for each transfer; these can be written to bytes too.
+//! 10,000 transfers). Both can be written to bytes and read again. A [`Crew`] needs only these and a
+//! credential. It runs one part after another, and returns one [`PartOutcome`] for each transfer; these can be written
+//! to bytes too.
 //!
 //! ```no_run
-//! use azuring_transfer::{BlobUrl, Credential, Job, JobOptions, Part, Spec, StopHandle, run_part};
+//! use azuring_transfer::{BlobUrl, Credential, Crew, Job, JobOptions, Part, Spec, StopHandle};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // One process plans.
@@ -125,11 +126,14 @@
 //!
 //! // Others run the parts. No secret is in the files: each brings its own.
 //! let spec = Spec::from_bytes(&std::fs::read("/mnt/shared/job/spec")?)?;
-//! let part = Part::from_bytes(&std::fs::read("/mnt/shared/job/part-0")?)?;
 //! let url = BlobUrl::parse(&format!("{}?{}", spec.url(), std::env::var("SAS")?))?;
 //! let credential = Credential::find(&url, |_| None)?;
-//! let run = run_part(&spec, part, credential, JobOptions::default(), &StopHandle::new(), |_| {})?;
-//! std::fs::write("/mnt/shared/job/ends-0", run.outcomes.to_bytes())?;
+//! let mut crew = Crew::open(&spec, credential, JobOptions::default())?;
+//! for number in [0, 1] {
+//!     let part = Part::from_bytes(&std::fs::read(format!("/mnt/shared/job/part-{number}"))?)?;
+//!     let run = crew.run(part, &StopHandle::new(), |_| {})?;
+//!     std::fs::write(format!("/mnt/shared/job/ends-{number}"), run.outcomes.to_bytes())?;
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -138,8 +142,8 @@
 //!   is run again, as [`Part::again`], and every transfer still has one outcome.
 //! - **One at a time.** The program that gives parts out makes sure that no two processes run the same part at once.
 //! - **Last ones.** Parts that are [`Part::is_last`] (properties of directories) are run when all others are done.
-//! - **Names that are no blobs** ([`PartEnd::NoBlob`]) are lines of a list that may be directories. The program that
-//!   planned the job lists what is below them, as another job.
+//! - **Names that are no blobs** ([`PartEnd::NoBlob`]) are lines of a list that may be directories. [`Job::parts_below`]
+//!   makes further parts of what is below them.
 //! - **Not in a spec**: limits, retries, proxies, the HTTP version. They are those of the process that runs the part.
 #![forbid(unsafe_code)]
 
@@ -147,6 +151,7 @@ mod at;
 mod builder;
 mod collector;
 mod command;
+mod crew;
 mod delegate;
 mod engine;
 mod finding;
@@ -206,15 +211,16 @@ pub use azuring_ring::{IoChoice, IoPath, check_close, keep_descriptor_limit};
 pub use azuring_store::CustomStore;
 pub use builder::JobBuilder;
 pub use command::CommandError;
+pub use crew::{Crew, PartRun, run_part};
 pub use delegate::user_delegation_key;
 pub use engine::{Engine, EngineLimits};
 pub use hdrhistogram::Histogram;
 pub use job::{Job, JobPlan, Verb};
 pub use list::{ListOptions, ListTotals, ListedBlob, Listing, list};
 pub use make::make_container;
-pub use parts::{PartRun, run_part};
+pub use parts::PartsBelow;
 pub use public::is_public;
-pub use running::Running;
+pub use running::{Running, RunningPart};
 pub use upload_from::upload_from;
 
 /// Which objects take part.

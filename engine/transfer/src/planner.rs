@@ -9,6 +9,7 @@ use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::messages::Message;
 use azuring_job::outcome::{Entity, Event, Outcome, SkippedKind, Transfer, TransferId};
 use azuring_job::progress::add;
+use azuring_lane::lines::Lines;
 use azuring_lane::queue::BATCH_FILES;
 use azuring_lane::shared::Shared;
 use azuring_lane::task::verb::Task;
@@ -82,6 +83,7 @@ impl<'a> Planner<'a> {
         before.todo(|resumed| {
             match resumed {
                 Resumed::Todo(id, found) => batch.push(Entry { id, found }),
+                Resumed::Failed(id, found, failure) => self.fails(Entry { id, found }, Box::new(failure)),
                 Resumed::Refused(id, failure) => self.tell_refused(id, failure),
             }
             if batch.len() >= self.batch_size {
@@ -321,6 +323,12 @@ impl<'a> Planner<'a> {
         progress.found.fetch_add(found.count() as u64, Ordering::SeqCst);
     }
 
+    /// Counts lines that are known to be no blobs: whoever expands them takes them back.
+    pub(crate) fn count_lines(&self) {
+        let lines = self.shared.lines.as_ref().map_or(0, Lines::count);
+        self.shared.session.progress.found.fetch_add(lines as u64, Ordering::SeqCst);
+    }
+
     /// Gives the objects their numbers and hands them to the lanes.
     fn hand_over(&mut self, found: Vec<Found>, stands: Option<&[u8]>) -> bool {
         if found.is_empty() && stands.is_none() {
@@ -391,9 +399,18 @@ impl<'a> Planner<'a> {
     /// A transfer has failed before a lane could do it.
     pub(crate) fn not_done(&self, entry: Entry, failure: Box<Failure>) {
         if let Some(outcome) = self.shared.not_done(entry, failure) {
-            add(&self.shared.session.progress.planner().failed, 1);
-            self.report(std::iter::once(outcome));
+            self.failed(outcome);
         }
+    }
+
+    /// It has, and is not tried again.
+    fn fails(&self, entry: Entry, failure: Box<Failure>) {
+        self.failed(self.shared.failed(entry, failure));
+    }
+
+    fn failed(&self, outcome: Outcome) {
+        add(&self.shared.session.progress.planner().failed, 1);
+        self.report(std::iter::once(outcome));
     }
 
     /// Everything was found, or the job is stopping.

@@ -117,8 +117,17 @@ fn going(on: bool) -> Result<(), Halt> {
     if on { Ok(()) } else { Err(Halt::Stopping) }
 }
 
+/// Where the objects come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The whole source.
+    Source,
+    /// Lines of its list that are known to be no blobs.
+    Lines,
+}
+
 /// Finds the objects of `source` and hands them to `planner`; then what turns out later, until everything is done.
-pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
+pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>, from: From) {
     let threads = IoPath::Threads { reason: String::new() };
     let session = &planner.shared.session;
     match LaneRuntime::new(&threads) {
@@ -126,7 +135,7 @@ pub(crate) fn plan(source: &RemoteSource, planner: &mut Planner<'_>) {
             let remote = Rc::new(Remote::new(source, planner.shared, planner.remote_position()));
             let cut = &remote.cut;
             let mut scan = scan(&remote);
-            if remote.resumed.is_some() || planner.resume() {
+            if from == From::Source && (remote.resumed.is_some() || planner.resume()) {
                 // Whenever the scan stands, none of its requests is in flight.
                 let expand = async |planner: &mut Planner<'_>| remote.expand(planner).await;
                 cut.watch_reading(&session.verdict, planner.pull(&mut scan, expand)).await;
@@ -291,10 +300,7 @@ impl<'a> Remote<'a> {
         }
         if source.list.is_some() {
             // The list says what is there: nothing is asked.
-            if self.resumed.is_none() {
-                self.begin(shape).await?;
-            }
-            return self.listed().await;
+            return self.listed(shape).await;
         }
         let included: Vec<String> = match source.filter.include_paths(source.recursive) {
             // Paths that are not UTF-8 name no blob.

@@ -1,13 +1,16 @@
-//! A job that runs while its caller does something else.
+//! A job, or a part, that runs while its caller does something else.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use azuring_job::job_error::JobError;
 use azuring_job::outcome::{Event, Report};
+use azuring_job::part::Part;
 use azuring_job::progress::Progress;
 use azuring_job::verdict::StopHandle;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::crew::{Crew, PartRun};
 use crate::job::{Job, JobPlan};
 
 /// Events that may wait for their reader; then the job waits.
@@ -15,7 +18,56 @@ const WAITING_EVENTS: usize = 1024;
 /// The same of a dry run, whose events are batches full of names.
 const WAITING_PLANS: usize = 32;
 
-/// A job that runs on its own threads, made by [`Job::start`]. Any executor can await its events and its end.
+/// What runs on a thread of its own, and tells events and an end. Dropping it stops it.
+struct Course<T> {
+    stop: StopHandle,
+    events: mpsc::Receiver<Event>,
+    end: oneshot::Receiver<T>,
+    thread: Option<JoinHandle<()>>,
+    ended: bool,
+}
+
+impl<T: Send + 'static> Course<T> {
+    fn start(
+        name: &str,
+        waiting: usize,
+        run: impl FnOnce(&StopHandle, &mut dyn FnMut(Event)) -> T + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (stop, (events, receive), (send, end)) =
+            (StopHandle::new(), mpsc::channel(waiting), oneshot::channel());
+        let theirs = stop.clone();
+        let run = move || {
+            // Nobody may read any more.
+            let ended = run(&theirs, &mut |event| drop(events.blocking_send(event)));
+            drop(events);
+            let _ = send.send(ended);
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        Ok(Self { stop, events: receive, end, thread: Some(thread), ended: false })
+    }
+
+    async fn end(mut self) -> T {
+        while self.events.recv().await.is_some() {}
+        let end = (&mut self.end).await;
+        self.ended = true;
+        match (end, self.thread.take().map(JoinHandle::join)) {
+            (Ok(end), _) => end,
+            (Err(_), Some(Err(panic))) => std::panic::resume_unwind(panic),
+            (Err(_), _) => unreachable!("what runs to its end tells it"),
+        }
+    }
+}
+
+impl<T> Drop for Course<T> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.stop.stop();
+        }
+    }
+}
+
+/// A job that runs on threads of its own, made by [`Job::start`]. Its events and its end can be awaited by any kind of
+/// executor.
 ///
 /// Read the events: about a thousand of them can wait, and then the job waits.
 ///
@@ -25,11 +77,7 @@ const WAITING_PLANS: usize = 32;
 pub struct Running {
     plan: JobPlan,
     progress: Arc<Progress>,
-    stop: StopHandle,
-    events: mpsc::Receiver<Event>,
-    report: oneshot::Receiver<Report>,
-    thread: Option<JoinHandle<()>>,
-    ended: bool,
+    course: Course<Report>,
 }
 
 impl Job {
@@ -38,28 +86,15 @@ impl Job {
     /// # Errors
     /// When the system refuses a thread.
     pub fn start(self) -> std::io::Result<Running> {
-        Running::start(self)
+        let (plan, progress) = (self.plan().clone(), self.progress());
+        let waiting = if self.options.dry_run { WAITING_PLANS } else { WAITING_EVENTS };
+        let course = Course::start("job", waiting, move |stop, tell| self.run(stop, tell))?;
+        Ok(Running { plan, progress, course })
     }
 }
 
 impl Running {
-    fn start(job: Job) -> std::io::Result<Self> {
-        let (plan, progress, stop) = (job.plan().clone(), job.progress(), StopHandle::new());
-        let waiting = if job.options.dry_run { WAITING_PLANS } else { WAITING_EVENTS };
-        let (events, receive) = mpsc::channel(waiting);
-        let (send, report) = oneshot::channel();
-        let theirs = stop.clone();
-        let run = move || {
-            // Nobody may read any more.
-            let ended = job.run(&theirs, |event| drop(events.blocking_send(event)));
-            drop(events);
-            let _ = send.send(ended);
-        };
-        let thread = std::thread::Builder::new().name("job".to_owned()).spawn(run)?;
-        Ok(Self { plan, progress, stop, events: receive, report, thread: Some(thread), ended: false })
-    }
-
-    /// Source, destination, credential and limits of the job, for a person to read.
+    /// What it does.
     pub fn plan(&self) -> &JobPlan {
         &self.plan
     }
@@ -71,32 +106,54 @@ impl Running {
 
     /// Stops the job. Go on reading its events, or await [`outcome`](Self::outcome): it does not end otherwise.
     pub fn stop_handle(&self) -> StopHandle {
-        self.stop.clone()
+        self.course.stop.clone()
     }
 
     /// The next event; `None` when the job has ended. Nothing is lost when the future is dropped.
     pub async fn next_event(&mut self) -> Option<Event> {
-        self.events.recv().await
+        self.course.events.recv().await
     }
 
-    /// Waits for the end of the job, and returns its report. Events that were not read are dropped. Dropping this
-    /// future before that stops the job.
-    pub async fn outcome(mut self) -> Report {
-        while self.events.recv().await.is_some() {}
-        let report = (&mut self.report).await;
-        self.ended = true;
-        match (report, self.thread.take().map(JoinHandle::join)) {
-            (Ok(report), _) => report,
-            (Err(_), Some(Err(panic))) => std::panic::resume_unwind(panic),
-            (Err(_), _) => unreachable!("a job that ends has a report"),
-        }
+    /// How it ended, once it has. Events that were not read are dropped. A future that is dropped before stops the job.
+    pub async fn outcome(self) -> Report {
+        self.course.end().await
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.stop.stop();
-        }
+/// A part that a crew runs while its caller does something else, made by [`Crew::start`]. Its events have to be read as
+/// those of [`Running`].
+///
+/// Dropping it stops the part, and the crew goes home: its threads end by themselves a little later. Nobody has the
+/// outcomes then, so that the part has to be run again, as [`Part::again`].
+pub struct RunningPart(Course<(Crew, Result<PartRun, JobError>)>);
+
+impl Crew {
+    /// Begins to run a part, as [`Crew::run`] does, on a thread of its own. The crew comes back with the outcomes.
+    ///
+    /// # Errors
+    /// When the system refuses a thread; the crew has gone home then.
+    pub fn start(mut self, part: Part) -> std::io::Result<RunningPart> {
+        let run = move |stop: &StopHandle, tell: &mut dyn FnMut(Event)| {
+            let run = self.run(part, stop, tell);
+            (self, run)
+        };
+        Ok(RunningPart(Course::start("part", WAITING_EVENTS, run)?))
+    }
+}
+
+impl RunningPart {
+    /// Stops it. Its events have to be read nevertheless, or the end be awaited.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.0.stop.clone()
+    }
+
+    /// The next event; `None` when the part has ended. Nothing is lost when the future is dropped.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.0.events.recv().await
+    }
+
+    /// The crew, and how the part ended, once it has. Events that were not read are dropped.
+    pub async fn outcome(self) -> (Crew, Result<PartRun, JobError>) {
+        self.0.end().await
     }
 }

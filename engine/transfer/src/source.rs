@@ -10,6 +10,7 @@ use std::thread::{self, ThreadId};
 use azuring_job::choices::Symlinks;
 use azuring_job::entry::Entry;
 use azuring_job::job_error::JobError;
+use azuring_lane::lines::Lines;
 use azuring_local::{self as local, LocalError, RelPath, SourceKind, base_name, stat_source};
 use azuring_plan::PlanError;
 use azuring_plan::destination::{Naming, SourceShape};
@@ -28,6 +29,8 @@ pub(crate) enum Finder {
     Remote(Arc<RemoteSource>),
     /// Those of a part, which somebody else has found. `lines`: names that somebody gave may be directories.
     Part { lines: bool, entries: Vec<Entry> },
+    /// Those below lines of this source that are no blobs. Numbers begin at `first`.
+    Below { source: Arc<RemoteSource>, lines: Vec<Entry>, first: u64 },
 }
 
 impl Finder {
@@ -36,8 +39,20 @@ impl Finder {
         match self {
             Self::Remote(source) if source.list.is_some() => Some(source.expands()),
             Self::Part { lines, .. } => Some(*lines),
+            Self::Below { .. } => Some(true),
             Self::Remote(_) | Self::Local(_) => None,
         }
+    }
+
+    /// Where lines that are no blobs are kept, with those that are known to be none; `None`: there are no lines.
+    pub(crate) fn take_lines(&mut self) -> Option<Lines> {
+        let known = if let Self::Below { lines, .. } = self { std::mem::take(lines) } else { Vec::new() };
+        self.directories_among_lines().map(|directories| Lines::new(directories, known))
+    }
+
+    /// The number of the first object, where no journal has one.
+    pub(crate) fn first(&self) -> u64 {
+        if let Self::Below { first, .. } = self { *first } else { 0 }
     }
 }
 

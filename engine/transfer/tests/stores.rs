@@ -5,13 +5,9 @@ mod kit;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use azuring_transfer::store::{
-    At, Begin, Change, Crc64, CustomStore, ErrorKind, Facts, Grant, List, Memory, Page, Payload, Put, Read,
-    Reading, Receipt, Removal, Store, StoreError, There, Token, Traits, Which, Written,
-};
+use azuring_transfer::store::faulty::{Call, Fault, Faulty, Plan, Rule, When};
+use azuring_transfer::store::{CustomStore, ErrorKind, Memory, StoreError};
 use azuring_transfer::{
     BlockRules, Event, FailureKind, Job, JobBuilder, JobOptions, JobStatus, Jobs, Limits, Overwrite, Report,
     StopHandle,
@@ -112,115 +108,20 @@ fn what_only_blob_storage_has_is_refused_before_anything_is_done() {
     assert!(report.fatal.unwrap().reason.contains("it was not made yet"));
 }
 
-/// A store whose calls can be made to fail.
-struct Unwell {
-    inner: Memory,
-    calls: Arc<AtomicU32>,
-    /// What the call of this number comes to.
-    ill: Box<dyn Fn(u32) -> Option<Ill> + Send + Sync>,
+/// `inner` with these faults, and what counts its calls.
+fn unwell(inner: &Memory, rules: Vec<Rule>) -> (CustomStore, Faulty<Memory>) {
+    let faulty = Faulty::new(inner.clone(), Plan { seed: 0, rules });
+    (CustomStore::shared("memory:unwell", faulty.clone()), faulty)
 }
 
-#[derive(Clone, Copy)]
-enum Ill {
-    /// Nothing is done.
-    Refuses(ErrorKind),
-    /// It is done, and nobody hears of it.
-    LosesAnswer,
-}
-
-impl Unwell {
-    async fn through<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        match (self.ill)(self.calls.fetch_add(1, Ordering::SeqCst)) {
-            None => call.await,
-            Some(Ill::Refuses(kind)) => Err(StoreError::new(kind, "not now")),
-            Some(Ill::LosesAnswer) => {
-                call.await?;
-                Err(StoreError::new(ErrorKind::Broken, "the answer was lost"))
-            }
-        }
-    }
-}
-
-impl Store for Unwell {
-    type Body = <Memory as Store>::Body;
-
-    fn traits(&self) -> &Traits {
-        self.inner.traits()
-    }
-
-    async fn list(&self, list: &List<'_>) -> Result<Page, StoreError> {
-        self.through(self.inner.list(list)).await
-    }
-
-    async fn stat(&self, key: &str, which: Which<'_>) -> Result<Facts, StoreError> {
-        self.inner.stat(key, which).await
-    }
-
-    async fn read(&self, key: &str, read: &Read<'_>) -> Result<Reading<Self::Body>, StoreError> {
-        self.through(self.inner.read(key, read)).await
-    }
-
-    async fn put(&self, key: &str, payload: Payload, put: &Put<'_>) -> Result<Written, StoreError> {
-        self.through(self.inner.put(key, payload, put)).await
-    }
-
-    async fn begin(&self, key: &str, begin: &Begin<'_>) -> Result<Token, StoreError> {
-        self.through(self.inner.begin(key, begin)).await
-    }
-
-    async fn piece(
-        &self,
-        key: &str,
-        token: &[u8],
-        at: At,
-        payload: Payload,
-        crc64: Option<Crc64>,
-    ) -> Result<Receipt, StoreError> {
-        self.through(self.inner.piece(key, token, at, payload, crc64)).await
-    }
-
-    async fn pieces(&self, key: &str, token: &[u8]) -> Result<Vec<There>, StoreError> {
-        self.inner.pieces(key, token).await
-    }
-
-    async fn commit(
-        &self,
-        key: &str,
-        token: &[u8],
-        receipts: &[Receipt],
-        put: &Put<'_>,
-    ) -> Result<Written, StoreError> {
-        self.through(self.inner.commit(key, token, receipts, put)).await
-    }
-
-    async fn abort(&self, key: &str, token: &[u8]) -> Result<(), StoreError> {
-        self.inner.abort(key, token).await
-    }
-
-    async fn copy_from(&self, key: &str, from: &Grant<'_>, put: &Put<'_>) -> Result<Written, StoreError> {
-        self.inner.copy_from(key, from, put).await
-    }
-
-    async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        self.through(self.inner.remove(removals)).await
-    }
-
-    async fn change(&self, key: &str, which: Which<'_>, change: &Change<'_>) -> Result<(), StoreError> {
-        self.inner.change(key, which, change).await
-    }
-
-    async fn make(&self) -> Result<(), StoreError> {
-        self.inner.make().await
-    }
-}
-
-fn unwell(
-    inner: &Memory,
-    ill: impl Fn(u32) -> Option<Ill> + Send + Sync + 'static,
-) -> (CustomStore, Arc<AtomicU32>) {
-    let calls = Arc::new(AtomicU32::new(0));
-    let store = Unwell { inner: inner.clone(), calls: Arc::clone(&calls), ill: Box::new(ill) };
-    (CustomStore::shared("memory:unwell", store), calls)
+/// Every second call of each method that moves something has this fault.
+fn every_second(fault: &Fault) -> Vec<Rule> {
+    let calls = [Call::List, Call::Read, Call::Put, Call::Begin, Call::Piece, Call::Commit, Call::Remove];
+    let mut rules: Vec<Rule> =
+        calls.into_iter().map(|call| Rule::on(call, When::Every(2), fault.clone())).collect();
+    // And the first, where there is only one.
+    rules.extend(calls.into_iter().map(|call| Rule::on(call, When::First(1), fault.clone())));
+    rules
 }
 
 fn quick() -> JobOptions {
@@ -231,26 +132,26 @@ fn quick() -> JobOptions {
 
 #[test]
 fn what_a_store_refuses_for_the_moment_is_sent_again_and_what_it_has_done_is_known() {
-    for ill in [Ill::Refuses(ErrorKind::Throttled), Ill::Refuses(ErrorKind::Unavailable), Ill::LosesAnswer] {
+    let refused = [ErrorKind::Throttled, ErrorKind::Unavailable].map(Fault::of);
+    for fault in refused.into_iter().chain([Fault::LoseAnswer]) {
         let from = tempfile::tempdir().unwrap();
         let want = tree(from.path());
         let memory = Memory::new();
-        // Every second call.
-        let (store, calls) = unwell(&memory, move |n| (n % 2 == 0).then_some(ill));
+        let (store, faulty) = unwell(&memory, every_second(&fault));
         let options = quick().overwrite(Overwrite::Never);
         let job = Job::upload_to_store(from.path().join("*"), store, "").recursive(true).options(options);
         let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
         assert_eq!((report.counts.done, report.counts.failed, report.counts.skipped_existing), (6, 0, 0));
         assert_eq!(content(&memory), want);
-        assert!(report.counts.retries > 0 && calls.load(Ordering::SeqCst) > 6);
+        assert!(report.counts.retries > 0 && faulty.struck().iter().sum::<u64>() > 6);
         let to = tempfile::tempdir().unwrap();
-        let (store, _) = unwell(&memory, move |n| (n % 2 == 0).then_some(ill));
+        let (store, _) = unwell(&memory, every_second(&fault));
         let job =
             Job::download_from_store(store, "", to.path()).recursive(true).as_subdir(false).options(quick());
         let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
         assert_eq!((report.counts.done, report.counts.failed), (6, 0));
         assert_eq!(files(to.path()), want);
-        let (store, _) = unwell(&memory, move |n| (n % 2 == 0).then_some(ill));
+        let (store, _) = unwell(&memory, every_second(&fault));
         let job = Job::remove_from_store(store, "").recursive(true).options(quick());
         let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
         assert_eq!((report.counts.done, report.counts.failed), (6, 0));
@@ -263,7 +164,8 @@ fn what_a_store_refuses_for_good_fails_alone() {
     let from = tempfile::tempdir().unwrap();
     tree(from.path());
     let memory = Memory::new();
-    let (store, _) = unwell(&memory, |n| (n == 1).then_some(Ill::Refuses(ErrorKind::Denied)));
+    let denied = Fault::Refuse(StoreError::new(ErrorKind::Denied, "not now"));
+    let (store, _) = unwell(&memory, vec![Rule::on(Call::Put, When::Nth(2), denied)]);
     let job = Job::upload_to_store(from.path().join("*"), store, "").recursive(true).options(quick());
     let mut failed = Vec::new();
     let report = job.build().unwrap().run(&StopHandle::new(), |event| {
@@ -283,26 +185,30 @@ fn a_job_that_was_stopped_goes_on_with_the_pieces_that_are_there() {
     let memory = Memory::new();
     let jobs = || Jobs::new(state.path());
     let stop = StopHandle::new();
-    let theirs = stop.clone();
-    let (store, _) = unwell(&memory, move |n| {
-        // One call begins it; then some pieces.
-        if n == 8 {
-            theirs.stop();
-        }
-        None
-    });
+    // Both requests that may be in flight stand still.
+    let holds = [7, 8].map(|nth| Rule::on(Call::Piece, When::Nth(nth), Fault::Hold(0)));
+    let (store, faulty) = unwell(&memory, holds.into());
     let one_lane = || options().limits(Limits::here().lanes(1).concurrency(2));
     let upload = |store| Job::upload_to_store(from.path().join("*"), store, "").options(one_lane());
     let job = upload(store).journal(jobs(), b"it".to_vec()).build().unwrap();
     let id = job.plan().id.parse().unwrap();
-    let report = job.run(&stop, |_| {});
+    let report = std::thread::scope(|scope| {
+        let running = scope.spawn(|| job.run(&stop, |_| {}));
+        while faulty.waiting(0) < 2 {
+            std::thread::yield_now();
+        }
+        stop.stop();
+        faulty.open(0);
+        running.join().unwrap()
+    });
     assert!(report.interrupted && memory.uncommitted_bytes() > 0 && memory.keys().is_empty());
     let sent = memory.uncommitted_bytes();
-    let (store, calls) = unwell(&memory, |_| None);
+    let (store, faulty) = unwell(&memory, Vec::new());
     let report = upload(store).resume(jobs(), id).build().unwrap().run(&StopHandle::new(), |_| {});
     assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 1));
     assert_eq!(memory.content("large").unwrap(), bytes(20 * PIECE + 1));
     // The pieces that were missing, and the commit: no second beginning.
-    let missing = 21 - sent.div_ceil(PIECE as u64) as u32;
-    assert_eq!((calls.load(Ordering::SeqCst), memory.uncommitted_bytes()), (missing + 1, 0));
+    let missing = 21 - sent.div_ceil(PIECE as u64);
+    let calls = [Call::Begin, Call::Piece, Call::Commit].map(|call| faulty.calls(call));
+    assert_eq!((calls, memory.uncommitted_bytes()), ([0, missing, 1], 0));
 }

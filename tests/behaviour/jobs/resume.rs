@@ -1,10 +1,12 @@
 //! A job goes on where it was.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use azsim::{Fault, Faults, NameMatch, Operation, Rule};
+use azsim::{Fault, Faults, NameMatch, Operation, Rule, Seed};
 use azuring_tests::{CONTAINER, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, azuring};
 
 use super::{begun, failing, home, listed, number, refused, schema, the_job};
@@ -218,4 +220,147 @@ fn resuming_is_not_advised_where_it_looks_at_nothing() {
     fs::write(tree.join("nowhere"), b"y").unwrap();
     fixture.upload(&tree, &more).expect_code(0);
     assert_eq!(fixture.content("tree/link"), b"y");
+}
+
+/// A job, and whether it is worth while to go on with it as it is.
+struct Case {
+    what: &'static str,
+    /// Files below `tree`, and blobs.
+    files: &'static [(&'static [u8], &'static str)],
+    blobs: &'static [&'static str],
+    /// The service refuses to write or to give what has this in its name.
+    refuses: Option<&'static str>,
+    /// `TREE` is the directory, `TO` another one, `URL` the container.
+    command: &'static [&'static str],
+    /// Another run of the same command comes before it.
+    twice: bool,
+    resumable: bool,
+}
+
+const CASES: [Case; 9] = [
+    Case {
+        what: "an append blob that is there",
+        files: &[(b"a", "content")],
+        command: &["copy", "TREE/*", "URL", "--blob-type=AppendBlob"],
+        twice: true,
+        ..Case::DONE
+    },
+    Case {
+        what: "no whole pages",
+        files: &[(b"a", "abc")],
+        command: &["copy", "TREE/*", "URL", "--blob-type=PageBlob"],
+        ..Case::DONE
+    },
+    Case {
+        what: "a name that is no text",
+        files: &[(b"bad\xff", "abc"), (b"good", "abc")],
+        command: &["copy", "TREE/*", "URL"],
+        ..Case::DONE
+    },
+    Case {
+        what: "the same and a refusal",
+        files: &[(b"bad\xff", "abc"), (b"good", "abc")],
+        refuses: Some("good"),
+        command: &["copy", "TREE/*", "URL"],
+        resumable: true,
+        ..Case::DONE
+    },
+    Case {
+        what: "a refusal",
+        files: &[(b"good", "abc")],
+        refuses: Some("good"),
+        command: &["copy", "TREE/*", "URL"],
+        resumable: true,
+        ..Case::DONE
+    },
+    Case {
+        what: "a directory in a list",
+        files: &[(b"list", "dir/\n")],
+        blobs: &["dir/a"],
+        command: &["copy", "URL", "TO", "--list-of-files=TREE/list"],
+        ..Case::DONE
+    },
+    Case {
+        what: "a name of a list that is not there",
+        files: &[(b"list", "a\n")],
+        command: &["copy", "URL", "TO", "--list-of-files=TREE/list"],
+        resumable: true,
+        ..Case::DONE
+    },
+    Case {
+        what: "two blobs of one local name",
+        blobs: &["d//a", "d/a"],
+        command: &["copy", "URL", "TO", "--recursive"],
+        ..Case::DONE
+    },
+    Case {
+        what: "a directory without --recursive",
+        blobs: &["d/a"],
+        command: &["copy", "URL/d", "TO"],
+        ..Case::DONE
+    },
+];
+
+impl Case {
+    const DONE: Self = Self {
+        what: "",
+        files: &[],
+        blobs: &[],
+        refuses: None,
+        command: &[],
+        twice: false,
+        resumable: false,
+    };
+}
+
+#[test]
+fn resuming_is_advised_only_where_it_can_come_to_another_end() {
+    for case in CASES {
+        let fixture = Fixture::new(azuring!());
+        let what = case.what;
+        fs::create_dir(fixture.path().join("tree")).unwrap();
+        for (name, content) in case.files {
+            fs::write(fixture.path().join("tree").join(OsStr::from_bytes(name)), content).unwrap();
+        }
+        let seed = |name: &&str| Seed {
+            name: (*name).to_owned(),
+            content: vec![name.as_bytes().to_vec().into()],
+            ..Seed::default()
+        };
+        fixture.server().plant(DEVSTORE_ACCOUNT, CONTAINER, case.blobs.iter().map(seed));
+        let at = |name: &str| fixture.path().join(name).to_str().unwrap().to_owned();
+        let word = |word: &&str| match word.strip_prefix("URL") {
+            Some(path) => fixture.url_of(CONTAINER, path.trim_start_matches('/')),
+            None => word.replace("TREE", &at("tree")).replace("TO", &at("to")),
+        };
+        let line: Vec<String> = case.command.iter().map(word).collect();
+        if case.twice {
+            fixture.run(line.iter().chain([&"--no-journal".to_owned()])).expect_code(0);
+            // What is there could be the job's own.
+            for (name, _) in case.files {
+                fs::write(fixture.path().join("tree").join(OsStr::from_bytes(name)), b"others").unwrap();
+            }
+        }
+        if let Some(name) = case.refuses {
+            fixture.server().set_faults(Faults { rules: vec![refused(name)], ..Faults::default() });
+        }
+        let first = fixture.run(&line);
+        assert!(matches!(first.code, Some(1 | 2 | 4 | 8)), "{what}: {first:?}");
+        let advised = first.stderr.contains("resume with");
+        assert_eq!(advised, case.resumable, "{what}: {}", first.stderr);
+        if !case.resumable {
+            let id = the_job(&fixture);
+            let sas = sas(&fixture.url());
+            let end = if case.command[1] == "TREE/*" { "destination" } else { "source" };
+            let again = fixture.run(["jobs", "resume", &id, &format!("--{end}-sas={sas}")]);
+            assert_eq!(again.code, first.code, "{what}: {}", again.stderr);
+            let failed = |outcome| number(outcome, "Number of File Transfers Failed");
+            if what.starts_with("two blobs") {
+                // Not the other one.
+                assert_eq!(fs::read(fixture.path().join("to/data/d/a")).unwrap(), b"d//a");
+            }
+            assert_eq!(failed(&again), failed(&first), "{what}");
+            assert!(!again.stderr.contains("resume with"), "{what}: {}", again.stderr);
+        }
+    }
 }

@@ -122,6 +122,20 @@ impl Planned {
         Self { dir, spec, parts, names, ids, failed }
     }
 
+    /// Keeps a part that was made later.
+    pub(crate) fn add(&mut self, part: &Part) {
+        assert!(part.ids().all(|id| self.ids.insert(id)), "a transfer is in two parts");
+        assert!(self.parts.insert(part.number(), part.len()).is_none());
+        let names = part.names().map(|name| String::from_utf8(name).unwrap()).collect();
+        self.names.insert(part.number(), names);
+        fs::write(self.part_file(part.number()), part.to_bytes()).unwrap();
+    }
+
+    /// What a part came to.
+    pub(crate) fn outcomes(&self, number: u32) -> PartOutcomes {
+        PartOutcomes::from_bytes(&fs::read(self.ends_file(number)).unwrap()).unwrap()
+    }
+
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.parts.keys().copied()
     }
@@ -159,7 +173,7 @@ impl Planned {
     pub(crate) fn all_ends(&self) -> BTreeMap<TransferId, PartEnd> {
         let mut ends = BTreeMap::new();
         for number in self.numbers() {
-            let outcomes = PartOutcomes::from_bytes(&fs::read(self.ends_file(number)).unwrap()).unwrap();
+            let outcomes = self.outcomes(number);
             assert_eq!((outcomes.job, outcomes.part), (self.spec.job(), number));
             assert!(outcomes.outcomes.iter().map(|outcome| outcome.id).eq(self.part(number).ids()));
             for outcome in outcomes.outcomes {

@@ -35,6 +35,9 @@ pub struct Before {
 pub enum Resumed {
     /// It is to be done.
     Todo(TransferId, Found),
+    /// It has failed for its name, and does so again. It is not tried: of names that disappear into each other, the one whose
+    /// file is there may not be known any more.
+    Failed(TransferId, Found, Failure),
     /// It cannot be done.
     Refused(TransferId, Failure),
 }
@@ -183,12 +186,14 @@ impl Before {
                     continue;
                 }
                 let id = TransferId::nth(transfer.number);
+                let kind = if let State::Failed(kind) = transfer.state { kind } else { 0 };
+                let told = || codec::failure_told(kind, transfer.cause, transfer.failure);
                 let resumed = match codec::restore(transfer.name, transfer.facts) {
-                    Ok(Some(found)) => Resumed::Todo(id, found),
-                    Ok(None) => {
-                        let kind = if let State::Failed(kind) = transfer.state { kind } else { 0 };
-                        Resumed::Refused(id, codec::failure_told(kind, transfer.cause, transfer.failure))
+                    Ok(Some(found)) if kind != 0 && codec::kind_of(kind) == FailureKind::Name => {
+                        Resumed::Failed(id, found, told())
                     }
+                    Ok(Some(found)) => Resumed::Todo(id, found),
+                    Ok(None) => Resumed::Refused(id, told()),
                     Err(text) => Resumed::Refused(id, Failure::new(FailureKind::Limit, "", text)),
                 };
                 if !take(resumed) {

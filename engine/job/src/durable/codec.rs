@@ -284,6 +284,8 @@ pub(super) fn texts(failure: &Failure) -> [&str; 7] {
         // They matter while the job runs; the reason names the side.
         blocked: _,
         side: _,
+        // The same; of what a job tells again, the kind says it.
+        is_final: _,
     } = failure;
 
     let [advice, code, id] =

@@ -44,6 +44,8 @@ pub struct RemotePosition {
     pub is_blob: bool,
     /// The destination was a directory when the job began.
     pub into_directory: bool,
+    /// The list names nothing.
+    pub is_empty: bool,
     /// Lines of the list that are done.
     pub lines: u64,
     /// Included paths that are done.
@@ -60,7 +62,8 @@ impl RemotePosition {
 
     /// As the journal keeps it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![u8::from(self.is_blob) | u8::from(self.into_directory) << 1];
+        let bits = [self.is_blob, self.into_directory, self.is_empty];
+        let mut out = vec![bits.into_iter().rev().fold(0, |bits, bit| bits << 1 | u8::from(bit))];
         number(self.lines, &mut out);
         number(self.included, &mut out);
         for (prefix, marker) in &self.listings {
@@ -81,7 +84,8 @@ impl RemotePosition {
             let (prefix, marker) = (reader.text()?.to_owned(), reader.text()?.to_owned());
             listings.push((prefix, (!marker.is_empty()).then_some(marker)));
         }
-        Some(Self { is_blob: bits & 1 != 0, into_directory: bits & 2 != 0, lines, included, listings })
+        let [is_blob, into_directory, is_empty] = [1, 2, 4].map(|bit| bits & bit != 0);
+        Some(Self { is_blob, into_directory, is_empty, lines, included, listings })
     }
 }
 
@@ -95,11 +99,15 @@ mod tests {
         LocalPosition::encode(300, b"a/b", &mut out);
         assert_eq!(LocalPosition::decode(&out), Some(LocalPosition { lines: 300, path: b"a/b".to_vec() }));
         let listings = vec![("a/".to_owned(), None), ("b/".to_owned(), Some("2!".to_owned()))];
-        let position =
-            RemotePosition { is_blob: false, into_directory: true, lines: 7, included: 1, listings };
+        let position = RemotePosition { lines: 7, included: 1, listings, ..RemotePosition::default() };
         let bytes = position.encode();
-        assert_eq!(RemotePosition::decode(&bytes), Some(position));
         assert_eq!(RemotePosition::decode(&bytes[..bytes.len() - 1]), None);
+        for bits in 0..8 {
+            let [is_blob, into_directory, is_empty] = [1, 2, 4].map(|bit| bits & bit != 0);
+            let position = RemotePosition { is_blob, into_directory, is_empty, ..position.clone() };
+            assert_eq!(position.encode()[0], bits);
+            assert_eq!(RemotePosition::decode(&position.encode()), Some(position));
+        }
     }
 
     #[test]

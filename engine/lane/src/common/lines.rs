@@ -17,9 +17,9 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// `directories`: a line may name one.
-    pub fn new(directories: bool) -> Self {
-        Self { directories, missing: Mutex::default() }
+    /// `directories`: a line may name one; `missing`: these are known to be no blobs.
+    pub fn new(directories: bool, missing: Vec<Entry>) -> Self {
+        Self { directories, missing: Mutex::new(missing) }
     }
 
     /// Takes a line of which the service says that it is no blob; gives it back where it cannot be a directory either.
@@ -33,7 +33,12 @@ impl Lines {
 
     /// Whether there are some.
     pub fn any(&self) -> bool {
-        !self.missing.lock().expect("nothing panics while the lock is held").is_empty()
+        self.count() > 0
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.missing.lock().expect("nothing panics while the lock is held").len()
     }
 
     /// The lines that were reported since.

@@ -12,16 +12,15 @@ use crossbeam::channel::Sender;
 
 use crate::common::queue::Work;
 use crate::common::shared::Shared;
-use crate::lane::context::LaneResult;
-use crate::requests::request::new_histogram;
 use crate::task::verb::Task;
 
-/// Takes everything from the queue, and sends it as parts of at most `most` transfers. Nothing is asked of the service.
+/// Takes everything from the queue, and sends it as parts of at most `most` transfers, from this number on. Nothing is asked
+/// of the service.
 ///
 /// # Errors
 /// The system refuses a runtime.
-pub fn run(shared: &Arc<Shared>, most: usize, messages: Sender<Message>) -> io::Result<LaneResult> {
-    let mut gather = Gather { shared, most, messages, next: 0, usual: None, last: None };
+pub fn run(shared: &Arc<Shared>, (most, first): (usize, u32), messages: Sender<Message>) -> io::Result<()> {
+    let mut gather = Gather { shared, most, messages, next: first, usual: None, last: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
         while let Some((work, _busy)) = shared.queue.next(0).await {
@@ -35,7 +34,7 @@ pub fn run(shared: &Arc<Shared>, most: usize, messages: Sender<Message>) -> io::
             gather.send(part);
         }
     }
-    Ok(LaneResult { latency_us: new_histogram(), links_opened: 0, pool_bytes: 0 })
+    Ok(())
 }
 
 struct Gather<'a> {

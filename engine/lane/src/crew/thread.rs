@@ -9,12 +9,13 @@ use azuring_job::messages::Message;
 use azuring_ring::{FileRing, IoPath, LaneRuntime, ThreadFiles, UringFiles};
 use crossbeam::channel;
 use crossbeam::sync::WaitGroup;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::change::blobs;
 use crate::common::shared::Shared;
 use crate::get::one;
-use crate::lane::context::{Lane, LaneResult};
+use crate::lane::context::{Kept, Lane, LaneResult};
 use crate::limits::budget::LaneShare;
 use crate::object::large::Large;
 use crate::put::{large, object};
@@ -66,18 +67,27 @@ async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
     }
 }
 
-/// Runs a lane on the calling thread until there is no more work. Where its ring cannot be made (locked memory
-/// may be used up by other lanes) it reads with threads. `ready` is let go of when the lane has what it needs, or has failed.
+/// What a lane has to do: a job, or a part of one. It ends when the queue has no more work.
+pub struct Turn {
+    /// What is to be done.
+    pub shared: Arc<Shared>,
+    /// Takes what it reports.
+    pub messages: channel::Sender<Message>,
+    /// Told at its end; nobody is told of a lane that dies.
+    pub ended: channel::Sender<LaneResult>,
+}
+
+/// Runs a lane on the calling thread: one turn after the other, until nobody can give it one any more. Buffers and links
+/// stay between turns, which all have to be of one end, and within the budgets of the first. Where its ring cannot be made
+/// (locked memory may be used up by other lanes) it reads with threads. `ready` is let go of when the lane has what it needs,
+/// or has failed.
 pub fn run(
     index: usize,
     share: LaneShare,
     path: &IoPath,
-    shared: Arc<Shared>,
-    messages: channel::Sender<Message>,
+    mut turns: mpsc::UnboundedReceiver<Turn>,
     ready: WaitGroup,
-) -> std::io::Result<LaneResult> {
-    // If this lane dies, nobody may wait for it.
-    let _guard = StopOnPanic(Arc::clone(&shared));
+) -> std::io::Result<()> {
     let runtime = LaneRuntime::new(path)
         .or_else(|error| LaneRuntime::new(&IoPath::Threads { reason: error.to_string() }));
     let started = runtime.and_then(|runtime| {
@@ -86,16 +96,17 @@ pub fn run(
     });
     drop(ready);
     match started {
-        Ok((runtime, None)) => {
-            Ok(runtime.block_on(drive(index, share, UringFiles::default(), shared, messages)))
-        }
-        Ok((runtime, Some(files))) => Ok(runtime.block_on(drive(index, share, files, shared, messages))),
+        Ok((runtime, None)) => runtime.block_on(drive(index, share, UringFiles::default(), turns)),
+        Ok((runtime, Some(files))) => runtime.block_on(drive(index, share, files, turns)),
         Err(error) => {
             let text = format!("a lane could not be started: {error}");
-            shared.session.verdict.stop_for(&Failure::new(FailureKind::Limit, "", text));
-            Err(error)
+            if let Some(Turn { shared, .. }) = turns.blocking_recv() {
+                shared.session.verdict.stop_for(&Failure::new(FailureKind::Limit, "", text));
+            }
+            return Err(error);
         }
     }
+    Ok(())
 }
 
 struct StopOnPanic(Arc<Shared>);
@@ -112,15 +123,30 @@ async fn drive<R: FileRing>(
     index: usize,
     share: LaneShare,
     ring: R,
-    shared: Arc<Shared>,
-    messages: channel::Sender<Message>,
-) -> LaneResult {
-    let lane = Lane::new(index, share, ring, shared, messages);
+    mut turns: mpsc::UnboundedReceiver<Turn>,
+) {
+    let mut kept = Kept::new(ring, share);
+    while let Some(Turn { shared, messages, ended }) = turns.recv().await {
+        // If this lane dies, nobody may wait for it.
+        let guard = StopOnPanic(Arc::clone(&shared));
+        let lane = Lane::new(index, share, kept, shared, messages);
+        work(&lane, share.tasks).await;
+        let (result, left) = lane.end();
+        // Whoever hears of the end may be the last to hold what the threads share.
+        drop(guard);
+        let _ = ended.send(result);
+        let Some(left) = left else { return };
+        kept = left;
+    }
+}
+
+/// One turn.
+async fn work<R: FileRing>(lane: &Rc<Lane<R>>, at_once: usize) {
     let items = Rc::new(Items::default());
-    let ticker = tokio::task::spawn_local(Rc::clone(&lane).tick());
+    let ticker = tokio::task::spawn_local(Rc::clone(lane).tick());
     let mut tasks = JoinSet::new();
-    for _ in 0..share.tasks {
-        let (lane, items) = (Rc::clone(&lane), Rc::clone(&items));
+    for _ in 0..at_once {
+        let (lane, items) = (Rc::clone(lane), Rc::clone(&items));
         // A task is never cancelled: an operation in flight keeps its buffer and descriptor to its end.
         tasks.spawn_local(async move {
             while let Some(item) = items.next(&lane).await {
@@ -136,6 +162,7 @@ async fn drive<R: FileRing>(
         }
     }
     ticker.abort();
+    // It holds the lane until it has noticed.
+    let _ = ticker.await;
     lane.flush();
-    lane.result()
 }

@@ -280,8 +280,13 @@ pub(super) async fn large<R: FileRing>(
     let done = received(lane, large).await;
     let (Some(file), Some(names)) = (&large.file, &large.target.names) else { return done };
     if let Err(failure) = done {
-        // Whoever goes on with the job takes it up.
-        if failure.kind != FailureKind::Interrupted || lane.shared.durable.is_none() {
+        // Whoever goes on with the job takes it up; also where a request of it was not repeated since the job stops.
+        let is_cut = match failure.kind {
+            FailureKind::Interrupted => true,
+            FailureKind::Network | FailureKind::Throttled => lane.session().verdict.stopping(),
+            _ => false,
+        };
+        if !is_cut || lane.shared.durable.is_none() {
             lane.ring.discard(names.clone()).await;
         }
         return Err(failure);

@@ -35,7 +35,7 @@ pub(super) async fn begin<R: FileRing>(
     let object = item.object();
     let too_large = || {
         let text = format!("{} bytes in ranges of {} are too many ranges", facts.len, task.range_bytes);
-        Box::new(Failure::new(FailureKind::Limit, &object, text).advise("raise --block-size-mb"))
+        Box::new(Failure::new(FailureKind::Limit, &object, text).advise_anew("raise --block-size-mb"))
     };
     let count = u32::try_from(facts.len.div_ceil(task.range_bytes)).map_err(|_| too_large())?;
     let turn = if file::md5_wanted(lane.session(), &facts, &object, |text: &str| lane.notice(text))? {

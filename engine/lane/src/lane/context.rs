@@ -47,6 +47,23 @@ pub struct LaneResult {
     pub links_opened: u64,
     /// Memory mapped.
     pub pool_bytes: u64,
+    /// Whether it waits for another turn.
+    pub stays: bool,
+}
+
+/// What a lane keeps from one turn to the next.
+pub(crate) struct Kept<R> {
+    ring: R,
+    pool: Pool,
+    /// Made in the first turn.
+    clients: Option<Ends<Client>>,
+}
+
+impl<R> Kept<R> {
+    /// Nothing but a ring.
+    pub(crate) fn new(ring: R, share: LaneShare) -> Self {
+        Self { ring, pool: Pool::new(share.pool_bytes), clients: None }
+    }
 }
 
 /// What the tasks of a lane share.
@@ -72,6 +89,13 @@ pub(crate) struct Lane<R> {
     notice: Box<dyn Fn(&str)>,
     latency_us: RefCell<Histogram<u64>>,
     cut: Cut,
+    /// Connections that were made before.
+    links_before: u64,
+}
+
+/// Connections that clients have made.
+fn opened(clients: &Ends<Client>) -> u64 {
+    clients.each().filter_map(Client::links).map(|links| links.stats().opened).sum()
 }
 
 /// How a transfer ended that did not fail.
@@ -92,14 +116,16 @@ impl<R: FileRing> Lane<R> {
     pub(crate) fn new(
         index: usize,
         share: LaneShare,
-        ring: R,
+        Kept { ring, pool, clients }: Kept<R>,
         shared: Arc<Shared>,
         messages: channel::Sender<Message>,
     ) -> Rc<Self> {
+        let clients = clients.unwrap_or_else(|| shared.session.clients());
         Rc::new(Self {
             ring,
-            pool: Pool::new(share.pool_bytes),
-            clients: shared.session.clients(),
+            pool,
+            links_before: opened(&clients),
+            clients,
             index,
             share,
             permits: Semaphore::new(share.in_flight),
@@ -121,13 +147,18 @@ impl<R: FileRing> Lane<R> {
         })
     }
 
-    /// What it leaves when it has nothing to do any more.
-    pub(crate) fn result(&self) -> LaneResult {
-        LaneResult {
-            latency_us: self.latency_us.borrow().clone(),
-            links_opened: self.links().map(|links| links.stats().opened).sum(),
+    /// What it leaves when it has nothing to do any more, and what it keeps, if nobody else holds it.
+    pub(crate) fn end(self: Rc<Self>) -> (LaneResult, Option<Kept<R>>) {
+        let mut result = LaneResult {
+            latency_us: self.latency_us.replace(new_histogram()),
+            links_opened: opened(&self.clients) - self.links_before,
             pool_bytes: self.pool.mapped_bytes() as u64,
-        }
+            stays: false,
+        };
+        let kept = Rc::into_inner(self);
+        let kept = kept.map(|Self { ring, pool, clients, .. }| Kept { ring, pool, clients: Some(clients) });
+        result.stays = kept.is_some();
+        (result, kept)
     }
 
     /// Hands outcomes over in time, and asks the controller once a second.

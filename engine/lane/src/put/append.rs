@@ -108,8 +108,9 @@ pub(super) async fn file<R: FileRing>(
     file: OpenFile,
 ) -> Result<Ended, Box<Failure>> {
     let len = file.meta.len;
-    let size = block_size(&lane.session().options.blocks, len)
-        .map_err(|(text, advice)| Failure::new(FailureKind::Limit, &place.object(), text).advise(advice))?;
+    let size = block_size(&lane.session().options.blocks, len).map_err(|(text, advice)| {
+        Failure::new(FailureKind::Limit, &place.object(), text).advise_anew(advice)
+    })?;
     let visible = Visible { lane, task, place, file: Some(&file), kind: Kind::Append, hold: None };
     let over = match visible.over().await? {
         Ok(over) => over,

@@ -92,13 +92,15 @@ pub(super) async fn pages<R: FileRing>(
     if !len.is_multiple_of(PAGE_BYTES) {
         let text =
             format!("a page blob's length is a multiple of {PAGE_BYTES}, and the file has {len} bytes");
-        return Err(Box::new(limit(text).advise("use --blob-type=BlockBlob")));
+        return Err(Box::new(limit(text).advise_anew("use --blob-type=BlockBlob")));
     }
     let options = &lane.session().options;
     let size = options.blocks.block_size.unwrap_or(MAX_PUT_PAGE_BYTES).min(MAX_PUT_PAGE_BYTES);
     let size = (size / PAGE_BYTES).max(1) * PAGE_BYTES;
     let count = u32::try_from(len.div_ceil(size)).map_err(|_| {
-        Box::new(limit(format!("{len} bytes are too many pieces of {size}")).advise("raise --block-size-mb"))
+        Box::new(
+            limit(format!("{len} bytes are too many pieces of {size}")).advise_anew("raise --block-size-mb"),
+        )
     })?;
     let hold = Hold::new(lane.shared.id, id, options.clock.clone());
     let visible =

@@ -232,7 +232,7 @@ fn would_be_gone(failure: Failure) -> Box<Failure> {
                   the upload fails"
         .to_owned();
     let failure = failure.kind(FailureKind::Service).reason(reason);
-    Box::new(failure.advise("give --overwrite=true to replace it all the same"))
+    Box::new(failure.advise_anew("give --overwrite=true to replace it all the same"))
 }
 
 /// The failure of a blob that this job has begun and somebody else has written to.

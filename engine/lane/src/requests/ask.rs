@@ -15,6 +15,7 @@ struct Question {
 }
 
 /// Puts the questions of all lanes, one after the other, on a thread of its own. As many wait as there are tasks.
+#[derive(Clone)]
 pub struct Asker(mpsc::Sender<Question>);
 
 impl Asker {

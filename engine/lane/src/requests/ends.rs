@@ -99,6 +99,23 @@ impl RemoteEnd {
         }
     }
 
+    /// The same end for another session over the same links. What was found out of it is known, but for whether it accepts
+    /// what is sent.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let known = |flag: &AtomicBool| AtomicBool::new(flag.load(Ordering::Relaxed));
+        Self {
+            end: self.end.clone(),
+            access: self.access,
+            tls: self.tls.clone(),
+            reception: Reception::default(),
+            under_way: Arc::clone(&self.under_way),
+            crc64: known(&self.crc64),
+            range_crc64: known(&self.range_crc64),
+            crc64_taken: known(&self.crc64_taken),
+        }
+    }
+
     /// How its links are secured, where they are.
     pub fn tls(&self) -> Option<&TlsSetup> {
         self.tls.as_ref()

@@ -32,7 +32,7 @@ pub struct Session {
     /// The limit of bytes per second.
     pacer: Option<Arc<Pacer>>,
     /// The limit of requests per second.
-    pub(crate) rate: Option<RequestRate>,
+    pub(crate) rate: Option<Arc<RequestRate>>,
 }
 
 impl Session {
@@ -44,7 +44,7 @@ impl Session {
         progress: Arc<Progress>,
     ) -> Self {
         let pacer = options.cap_bytes_per_second.map(Pacer::new);
-        let rate = options.cap_requests_per_second.map(RequestRate::new);
+        let rate = options.cap_requests_per_second.map(|most| Arc::new(RequestRate::new(most)));
         Self { options, ends, verdict, progress, asker: None, commons: None, pacer, rate }
     }
 
@@ -55,6 +55,13 @@ impl Session {
             self.pacer = Some(own.map_or_else(|| Arc::clone(shared), |own| Pacer::below(own, shared)));
         }
         self.commons = Some(commons);
+    }
+
+    /// Goes on with the clients of an earlier session to the same ends: its limits count for both, and what it has found out
+    /// about the services is known.
+    pub fn go_on_after(&mut self, earlier: &Self) {
+        (self.pacer, self.rate) = (earlier.pacer.clone(), earlier.rate.clone());
+        self.ends = earlier.ends.map(RemoteEnd::again);
     }
 
     /// A client of its own for each end, for the calling thread. Needs a lane's runtime.

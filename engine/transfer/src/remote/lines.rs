@@ -7,7 +7,8 @@ use azuring_job::failure::{Failure, FailureKind};
 use azuring_lane::descriptors::LINES_AT_ONCE;
 use azuring_lane::join::join_all;
 use azuring_lane::task::verb::Task;
-use azuring_plan::download::RemotePath;
+use azuring_plan::download::{RemotePath, RemoteShape};
+use azuring_plan::list_of_files::ListEntry;
 use azuring_plan::name::{check, escape};
 
 use crate::list_reader::ListReader;
@@ -21,10 +22,14 @@ type Line = (u64, String);
 
 impl Remote<'_> {
     /// The blobs named in a list. None of them is asked for: whoever transfers one finds out whether it is there.
-    pub(super) async fn listed(&self) -> Result<(), Halt> {
+    pub(super) async fn listed(&self, shape: RemoteShape<'_>) -> Result<(), Halt> {
         let mut lines = ListReader::of_blobs(self.source.list.as_ref().expect("there is a list"))?;
         let (mut entries, mut names, mut line) = (Vec::new(), Vec::new(), 0);
-        while lines.next(&mut entries, &|| self.shared.session.verdict.stopping())? {
+        let mut more = self.first_lines(&mut lines, &mut entries)?;
+        if self.resumed.is_none() {
+            self.begin(shape).await?;
+        }
+        while std::mem::replace(&mut more, false) || self.next_lines(&mut lines, &mut entries)? {
             if let Some(text) = lines.notice() {
                 self.out.give(Met::Notice(text)).await;
             }
@@ -78,6 +83,23 @@ impl Remote<'_> {
         self.ended(line)
     }
 
+    /// Reads on in the list; `false`: it has ended, or the job is stopping.
+    fn next_lines(&self, lines: &mut ListReader, entries: &mut Vec<ListEntry>) -> Result<bool, Halt> {
+        Ok(lines.next(entries, &|| self.shared.session.verdict.stopping())?)
+    }
+
+    /// The same until there is something. Whether the list names nothing is kept from the beginning: when the job goes on,
+    /// an empty list may as well be one that was not given again.
+    fn first_lines(&self, lines: &mut ListReader, entries: &mut Vec<ListEntry>) -> Result<bool, Halt> {
+        while self.next_lines(lines, entries)? {
+            if !entries.is_empty() {
+                return Ok(true);
+            }
+        }
+        self.place.borrow_mut().is_empty = !self.shared.session.verdict.stopping();
+        Ok(false)
+    }
+
     /// Whether filters leave out what a line names, whatever it is. One that only says which names files may have does not
     /// concern a directory, but what is in it.
     fn is_left_out(&self, name: &str) -> bool {
@@ -113,7 +135,9 @@ impl Remote<'_> {
     /// The list has ended after so many lines.
     fn ended(&self, lines: u64) -> Result<(), Halt> {
         let Some(resumed) = &self.resumed else { return Ok(()) };
-        if self.shared.session.verdict.stopping() || (lines > 0 && lines >= resumed.lines) {
+        if self.shared.session.verdict.stopping()
+            || ((lines > 0 || resumed.is_empty) && lines >= resumed.lines)
+        {
             return Ok(());
         }
         Err(Failure::other_list(lines).into())
@@ -238,9 +262,10 @@ impl Remote<'_> {
         if let Task::Download(task) = &self.shared.task {
             task.begin_versions()?;
         }
-        self.begun(true, true).await;
         let (mut entries, mut line) = (Vec::new(), 0);
-        while lines.next(&mut entries, &|| self.shared.session.verdict.stopping())? {
+        let mut more = self.first_lines(&mut lines, &mut entries)?;
+        self.begun(true, true).await;
+        while std::mem::replace(&mut more, false) || self.next_lines(&mut lines, &mut entries)? {
             self.done(line).await;
             for entry in entries.drain(..) {
                 line += 1;

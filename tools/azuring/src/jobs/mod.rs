@@ -98,11 +98,17 @@ impl Places<'_> {
 }
 
 /// Whether it makes sense to go on with a job that ended so. Problems that are no object's (a directory that cannot be
-/// read, a link that points nowhere) are not looked at again: only a new job looks there.
+/// read, a link that points nowhere) are not looked at again: only a new job looks there. Nor does it
+/// help where only another command would.
 pub(crate) fn is_resumable(report: &Report) -> bool {
     let counts = &report.counts;
-    let failed = counts.failed + counts.folders_failed > 0;
-    report.interrupted || report.fatal.is_some() || failed || counts.not_started() > 0
+    let failed = counts.failed + counts.folders_failed > report.finals;
+    let others = failed || counts.not_started() > 0;
+    match &report.fatal {
+        // Whatever is left is not begun.
+        Some(fatal) => !fatal.is_final,
+        None => report.interrupted || others,
+    }
 }
 
 pub(crate) fn run(command: &JobsCommand) -> Exit {

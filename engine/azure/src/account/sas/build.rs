@@ -241,40 +241,8 @@ impl SasBuilder {
     }
 
     fn service(&self, key: &AccountKey, container: &str, blob: Option<&str>) -> Result<Sas, SasBuildError> {
-        let f = self.common(letters_of(blob))?;
-        let (resource, of) = resource(key.account(), container, blob);
-        let overrides = self.overrides.fields();
-        let (policy, scope) = (text(&self.policy), text(&self.encryption_scope));
-        // Behind the resource stands the time of a snapshot.
-        let mut to_sign = vec![
-            f.permissions.as_str(),
-            &f.start,
-            &f.expiry,
-            &of,
-            policy,
-            &f.ip,
-            f.protocol,
-            SERVICE_VERSION,
-            resource,
-            "",
-            scope,
-        ];
-        to_sign.extend(overrides.map(|(_, value)| value));
-        let signature = key.signature(&to_sign.join("\n"));
-        let mut query = vec![
-            ("sv", SERVICE_VERSION),
-            ("spr", f.protocol),
-            ("st", &f.start),
-            ("se", &f.expiry),
-            ("sip", &f.ip),
-            ("si", policy),
-            ("ses", scope),
-            ("sr", resource),
-            ("sp", &f.permissions),
-        ];
-        query.extend(overrides);
-        query.push(("sig", &signature));
-        Ok(write(&query))
+        let of = resource(key.account(), container, blob);
+        self.signed(&of, letters_of(blob), &[text(&self.policy)], &[], |text| key.signature(text))
     }
 
     /// A user delegation SAS for a container, or for one blob in it, of `account`; valid for 7 days at most, and no
@@ -292,56 +260,52 @@ impl SasBuilder {
         if self.policy.is_some() {
             return Err(SasBuildError::Policy);
         }
-        let f = self.common(letters_of(blob))?;
+        let letters = letters_of(blob);
+        self.common(letters)?;
         self.within(key)?;
-        let (resource, of) = resource(account, container, blob);
+        // The empty ones: saoid, suoid, scid, skdutid, sduoid.
+        let mut to_sign =
+            vec![key.object_id.as_str(), &key.tenant_id, &key.start, &key.expiry, &key.service, &key.version];
+        to_sign.extend([""; 5]);
+        let names = ["skoid", "sktid", "skt", "ske", "sks", "skv"];
+        let query: Vec<_> = names.into_iter().zip(to_sign.iter().copied()).collect();
+        let of = resource(account, container, blob);
+        self.signed(&of, letters, &to_sign, &query, |text| key.signature(text))
+    }
+
+    /// A SAS for a container or a blob: what is signed, and the query. `to_sign` and `query` are what this kind of SAS has
+    /// between the rest.
+    fn signed(
+        &self,
+        (resource, of): &(&'static str, String),
+        letters: &'static str,
+        to_sign: &[&str],
+        query: &[(&'static str, &str)],
+        sign: impl FnOnce(&str) -> String,
+    ) -> Result<Sas, SasBuildError> {
+        let f = self.common(letters)?;
         let overrides = self.overrides.fields();
         let scope = text(&self.encryption_scope);
-        // The empty ones: saoid, suoid, scid, skdutid, sduoid; and behind the resource the time of a snapshot.
-        let mut to_sign = vec![
-            f.permissions.as_str(),
-            &f.start,
-            &f.expiry,
-            &of,
-            &key.object_id,
-            &key.tenant_id,
-            &key.start,
-            &key.expiry,
-            &key.service,
-            &key.version,
-            "",
-            "",
-            "",
-            "",
-            "",
-            &f.ip,
-            f.protocol,
-            SERVICE_VERSION,
-            resource,
-            "",
-            scope,
-        ];
-        to_sign.extend(overrides.map(|(_, value)| value));
-        let signature = key.signature(&to_sign.join("\n"));
-        let mut query = vec![
+        let mut all = vec![f.permissions.as_str(), &f.start, &f.expiry, of];
+        all.extend(to_sign);
+        // Behind the resource stands the time of a snapshot.
+        all.extend([&*f.ip, f.protocol, SERVICE_VERSION, resource, "", scope]);
+        all.extend(overrides.map(|(_, value)| value));
+        let signature = sign(&all.join("\n"));
+        let mut pairs = vec![
             ("sv", SERVICE_VERSION),
             ("spr", f.protocol),
-            ("st", &f.start),
-            ("se", &f.expiry),
-            ("sip", &f.ip),
+            ("st", &*f.start),
+            ("se", &*f.expiry),
+            ("sip", &*f.ip),
+            ("si", text(&self.policy)),
             ("ses", scope),
-            ("skoid", &key.object_id),
-            ("sktid", &key.tenant_id),
-            ("skt", &key.start),
-            ("ske", &key.expiry),
-            ("sks", &key.service),
-            ("skv", &key.version),
-            ("sr", resource),
-            ("sp", &f.permissions),
         ];
-        query.extend(overrides);
-        query.push(("sig", &signature));
-        Ok(write(&query))
+        pairs.extend_from_slice(query);
+        pairs.extend([("sr", *resource), ("sp", &*f.permissions)]);
+        pairs.extend(overrides);
+        pairs.push(("sig", &signature));
+        Ok(write(&pairs))
     }
 
     /// Whether the time of the SAS lies within the key's.
