@@ -75,7 +75,7 @@ impl Memory {
         Self { traits, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// An empty store that takes pieces one after the other alone ([`Sequence::Appended`]). The last one may come again.
+    /// An empty store that takes pieces one after the other alone ([`Sequence::Appended`]).
     pub fn in_order() -> Self {
         let mut store = Self::new();
         if let Some(pieces) = &mut store.traits.pieces {
@@ -318,7 +318,7 @@ impl Store for Memory {
         let mut state = self.there()?;
         let begun = state.begun.get_mut(&(key.to_owned(), token.to_vec())).ok_or_else(|| not_found(key))?;
         let next = begun.len() as u32;
-        if in_order && at.piece != next && at.piece + 1 != next {
+        if in_order && at.piece > next {
             let text = format!("piece {} came where piece {next} was to come", at.piece);
             return Err(StoreError::new(ErrorKind::Conflict, text));
         }

@@ -83,7 +83,7 @@ impl PieceTraits {
 pub enum Sequence {
     /// Any, several at a time.
     Any,
-    /// One after the other.
+    /// One after the other. One that is there may come again.
     Appended,
 }
 
