@@ -10,6 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
+use tracing::{debug, warn};
 
 use crate::body::{Payload, PayloadBody, Progress};
 use crate::connect::Connector;
@@ -187,7 +188,7 @@ impl Links {
                             let from = From::One { link, body, home: Rc::downgrade(&self.inner) };
                             return Ok(Reply { head: Head::Raw(raw), from, _busy: busy, timing, stall });
                         }
-                        Err(failed) if failed.unsent && !fresh => {}
+                        Err(failed) if failed.unsent && !fresh => debug!("an idle connection was dead"),
                         Err(failed) => return Err(failed.error.explain(stall)),
                     }
                 }
@@ -359,6 +360,8 @@ impl Links {
     /// Counts a new connection and puts it under the watchdog's eyes.
     fn count(&self, activity: &Rc<Activity>) {
         let mut stats = self.inner.stats.get();
+        let Endpoint { host, port, tls } = &self.inner.connector.endpoint;
+        debug!(%host, port, tls, before = stats.opened, "connected");
         stats.opened += 1;
         stats.tls += u64::from(self.inner.connector.endpoint.tls);
         self.inner.stats.set(stats);
@@ -416,6 +419,7 @@ impl Inner {
             link.among.set(among);
             let Some(why) = link.tick(now, self.settings.stall) else { return true };
             link.cut(why);
+            warn!(?why, exchanges = among, "an exchange is cut: it does not go on");
             let mut stats = self.stats.get();
             stats.stalled += 1;
             self.stats.set(stats);

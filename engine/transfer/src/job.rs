@@ -28,6 +28,7 @@ use azuring_lane::shared::{Earlier, Shared};
 use azuring_lane::task::upload::{Origin, Upload};
 use azuring_lane::task::verb::Task;
 use azuring_ring::IoPath;
+use tracing::info_span;
 
 use crate::collector::{self, Hands};
 use crate::engine::{Engine, Lease};
@@ -204,6 +205,7 @@ impl Job {
             again,
             found: AtomicU64::new(self.finder.first()),
             not_kept: OnceLock::new(),
+            span: info_span!("job", id = self.plan.id, verb = self.plan.verb.name()),
         });
         let before = shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
         let known = before.map(Before::kinds).unwrap_or_default();

@@ -54,6 +54,28 @@
 //! All of them may be called from a thread of a runtime. [`JobBuilder::build`] blocks: it reads the file system, and
 //! logs in. Several jobs share their budgets through an [`Engine`].
 //!
+//! **What it tells a person who looks for a fault.** Spans and events of `tracing`. A subscriber of the process
+//! switches them on. It has to be the global one, because the threads of a job do not inherit another.
+//!
+//! ```text
+//! // With the crate tracing-subscriber:
+//! let filter = "azuring_transfer=info,azuring_azure=debug,azuring_lane=debug,azuring_link=debug";
+//! tracing_subscriber::fmt().with_env_filter(filter).init();
+//! ```
+//!
+//! | span | target | level | fields |
+//! |---|---|---|---|
+//! | `job`, in the span that [`Job::run`] or [`Job::start`] is called in | `azuring_transfer` | INFO | `id`, `verb` |
+//! | `planner`, in the job | `azuring_transfer` | INFO | |
+//! | `lane`, in the job | `azuring_lane` | INFO | `lane` |
+//! | `request` of Blob storage, in a lane or the planner | `azuring_azure::exchange` | DEBUG | `operation`, `method`, |
+//! | | | | `container`, `body_len`; with the answer `status`, |
+//! | | | | `request_id`, `answered_ms`, `fresh_link` |
+//!
+//! - Events at DEBUG: a refusal, a request that is sent again, a new connection, a dead one, a refused token.
+//! - Events at WARN: an answer that is not of Azure Storage, an exchange that is cut, no token. At INFO: a new token.
+//! - Names of objects are told at TRACE alone. Queries, keys, signatures and tokens are never told.
+//!
 //! **What it does to the process.**
 //! - It starts threads. A job has one for each lane and `planner`. If it needs them, it also has `job`, `settle`,
 //!   `asker`, `identity`, and threads that read directories and files and compute checksums of large objects. A command

@@ -36,7 +36,9 @@ impl<T: Send + 'static> Course<T> {
         let (stop, (events, receive), (send, end)) =
             (StopHandle::new(), mpsc::channel(waiting), oneshot::channel());
         let theirs = stop.clone();
+        let caller = tracing::Span::current();
         let run = move || {
+            let _in = caller.entered();
             // Nobody may read any more.
             let ended = run(&theirs, &mut |event| drop(events.blocking_send(event)));
             drop(events);

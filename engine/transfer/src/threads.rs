@@ -12,6 +12,7 @@ use azuring_ring::IoPath;
 use crossbeam::channel::{self, Receiver, Sender};
 use crossbeam::sync::WaitGroup;
 use tokio::sync::mpsc;
+use tracing::info_span;
 
 use crate::finding;
 use crate::source::Finder;
@@ -114,7 +115,8 @@ pub(crate) fn plan(
     messages: Sender<Message>,
 ) -> Option<JoinHandle<()>> {
     let theirs = Arc::clone(shared);
-    let plan = move || finding::run(finder, &theirs, &messages);
+    let span = info_span!(parent: &shared.span, "planner");
+    let plan = move || span.in_scope(|| finding::run(finder, &theirs, &messages));
     let thread = std::thread::Builder::new().name("planner".to_owned()).spawn(plan);
     thread.inspect_err(|error| refused(shared, error)).ok()
 }

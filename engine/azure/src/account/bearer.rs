@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use azuring_link::secrets;
 use http::HeaderValue;
 use tokio::sync::{Notify, watch};
+use tracing::{debug, info, warn};
 
 use crate::account::clock::Clock;
 use crate::account::secret::Secret;
@@ -142,6 +144,8 @@ impl TokenFeed {
             state.header = Some(header);
             state.good_until = Some(self.shared.clock.now() + lifetime);
             state.failure = None;
+            let (number, after_refusal) = (state.number, state.after_refusal);
+            info!(number, lifetime_s = lifetime.as_secs(), after_refusal, "a new token");
         });
     }
 
@@ -149,6 +153,7 @@ impl TokenFeed {
     /// refused.
     pub fn fail(&self, reason: impl Into<Arc<str>>, passing: bool) {
         let failed = Failed { reason: reason.into(), passing };
+        warn!(reason = %secrets::conceal(&failed.reason), passing, "no token");
         self.state.send_modify(|state| state.failure = Some(failed));
     }
 
@@ -227,6 +232,7 @@ impl Bearer {
                     return Ok(false);
                 }
                 self.shared.refused.store(number, Ordering::SeqCst);
+                debug!(number, "the service has refused a token");
                 self.shared.wanted.notify_waiters();
             }
         }

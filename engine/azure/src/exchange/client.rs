@@ -4,12 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use azuring_link::{Answer, Links, Payload, Reply};
+use azuring_link::{Answer, Links, Payload, Reply, secrets};
 use azuring_plan::name::escape;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, debug, debug_span, trace, warn};
 
 use crate::account::bearer::HeldToken;
 use crate::account::credential::Credential;
@@ -73,6 +75,20 @@ impl<'a> Head<'a> {
     }
 }
 
+/// What the answer says of itself, for whoever looks.
+fn record(span: &Span, reply: &Reply) {
+    if span.is_disabled() {
+        return;
+    }
+    let timing = reply.timing();
+    span.record("status", reply.status().as_u16());
+    span.record("answered_ms", timing.answered.as_millis() as u64);
+    span.record("fresh_link", timing.fresh_link);
+    if let Some(id) = reply.header("x-ms-request-id") {
+        span.record("request_id", &*secrets::conceal(&String::from_utf8_lossy(id)));
+    }
+}
+
 impl BlobClient {
     /// A client for `target` over `links`, which lead to the target's endpoint.
     pub fn new(target: Rc<Target>, links: Links) -> Self {
@@ -127,6 +143,7 @@ impl BlobClient {
         self.send_below(&self.target.container_path, head, payload, answer_len).await
     }
 
+    /// One exchange, and the span of it. A name is told at TRACE alone, a query never.
     async fn send_below(
         &self,
         base: &str,
@@ -134,7 +151,30 @@ impl BlobClient {
         payload: Payload,
         answer_len: u64,
     ) -> Result<Reply, RequestError> {
+        let span = debug_span!(
+            "request",
+            operation = head.operation.name(),
+            method = head.method.as_str(),
+            container = base,
+            body_len = payload.len(),
+            status = Empty,
+            request_id = Empty,
+            answered_ms = Empty,
+            fresh_link = Empty,
+        );
+        self.send_in(&span, base, head, payload, answer_len).instrument(span.clone()).await
+    }
+
+    async fn send_in(
+        &self,
+        span: &Span,
+        base: &str,
+        head: Head<'_>,
+        payload: Payload,
+        answer_len: u64,
+    ) -> Result<Reply, RequestError> {
         let target = &*self.target;
+        trace!(name = head.name, "the object of the request");
         let token = self.token_ready().await?;
         let operation = head.operation;
         let Authorized { method, path, headers } = self.authorize_below(base, head, payload.len())?;
@@ -150,7 +190,14 @@ impl BlobClient {
             request.extensions_mut().insert(spelling.clone());
         }
         let path_and_query = request.uri().path_and_query().cloned();
-        let reply = self.links.send_for(request, payload, answer_len).await?;
+        let reply = match self.links.send_for(request, payload, answer_len).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                debug!(error = %secrets::conceal(&error.to_string()), "no answer");
+                return Err(error.into());
+            }
+        };
+        record(span, &reply);
         if operation.succeeds_with(reply.status()) && operation.is_answered_by(&reply) {
             if let (Some(held), Some(number)) = (&self.token, token) {
                 held.accepted(number);
@@ -166,6 +213,14 @@ impl BlobClient {
         // its status counts all the same.
         let answer = reply.collect_up_to(ANSWER_LIMIT_BYTES).await;
         let error = ServiceError::read(answer.status(), &answer.headers(), &answer.body);
+        debug!(
+            code = %secrets::conceal(&error.code),
+            class = ?error.class(),
+            retry_after_s = error.retry_after.map(|after| after.as_secs()),
+            of_service = error.of_service,
+            token,
+            "refused"
+        );
         Err(self.refused(token, error, false).await)
     }
 
@@ -182,6 +237,13 @@ impl BlobClient {
         let path = path.map(PathAndQuery::path).unwrap_or_default();
         let answer = reply.collect_up_to(FIRST_LINE_BYTES).await;
         let location = answer.header("location").map(String::from_utf8_lossy);
+        warn!(
+            operation = operation.name(),
+            status = answer.status().as_u16(),
+            of_service,
+            first_line = %secrets::conceal(&first_line_of(&answer.body).unwrap_or_default()),
+            "this is not Azure Storage, or no answer that the operation has"
+        );
         Box::new(NotStorage {
             operation: operation.name(),
             url: format!("{}://{}{path}", target.scheme, target.authority),

@@ -51,6 +51,8 @@ pub struct Shared {
     pub found: AtomicU64,
     /// Why what a job without a journal has written may be damaged.
     pub not_kept: OnceLock<Failure>,
+    /// What its threads tell belongs to this.
+    pub span: tracing::Span,
 }
 
 impl Shared {

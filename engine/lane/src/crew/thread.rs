@@ -11,6 +11,7 @@ use crossbeam::channel;
 use crossbeam::sync::WaitGroup;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::info_span;
 
 use crate::change::blobs;
 use crate::common::shared::Shared;
@@ -127,6 +128,8 @@ async fn drive<R: FileRing>(
 ) {
     let mut kept = Kept::new(ring, share);
     while let Some(Turn { shared, messages, ended }) = turns.recv().await {
+        // All that runs on this thread during a turn is the turn's.
+        let _in = info_span!(parent: &shared.span, "lane", lane = index).entered();
         // If this lane dies, nobody may wait for it.
         let guard = StopOnPanic(Arc::clone(&shared));
         let lane = Lane::new(index, share, kept, shared, messages);

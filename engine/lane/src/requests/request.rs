@@ -11,6 +11,7 @@ use azuring_job::retry::{self, Next};
 use azuring_job::verdict::Verdict;
 use hdrhistogram::Histogram;
 use tokio::sync::{Notify, Semaphore};
+use tracing::debug;
 
 use crate::limits::patience::{self, wants_descriptor};
 use crate::limits::rate::PAUSE_STEP;
@@ -313,6 +314,8 @@ pub async fn request<T, E: Into<EndError>>(
             }
             Next::After(pause) => {
                 add(&counters.retries, 1);
+                let pause_ms = pause.as_millis() as u64;
+                debug!(?side, tries, pause_ms, class = ?error.class(), maybe_done, "sent again after a pause");
                 if matches!(error.class(), Class::Throttle) {
                     add(&counters.throttled, 1);
                 }
