@@ -121,6 +121,7 @@ impl World {
             again: Again::new(0),
             found: AtomicU64::new(0),
             not_kept: std::sync::OnceLock::new(),
+            span: tracing::Span::none(),
         }
     }
 
