@@ -117,7 +117,7 @@ impl Subscriber for &'static Listener {
     }
 
     fn exit(&self, _: &Id) {
-        ENTERED.with_borrow_mut(|entered| drop(entered.pop()));
+        let _ = ENTERED.with_borrow_mut(Vec::pop);
     }
 }
 
@@ -196,6 +196,7 @@ fn a_throttled_upload_shows_its_requests_with_their_answers_and_the_repetition()
     assert_eq!(statuses, ["503", "201"], "{seen:#?}");
     for put in &puts {
         assert_eq!((&*put.name, put.level, put.is_span), ("request", Level::DEBUG, true));
+        assert!(put.target.starts_with("azuring_azure"), "{}", put.target);
         assert_eq!((field(put, "method"), field(put, "body_len")), ("PUT", "1"));
         assert!(field(put, "container").ends_with("/cont") && !field(put, "request_id").is_empty());
     }
