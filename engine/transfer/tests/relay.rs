@@ -304,6 +304,29 @@ fn what_is_there_stays_if_that_is_wanted() {
 }
 
 #[test]
+fn what_somebody_else_makes_meanwhile_stays_and_no_pieces_are_left() {
+    let (from, to) = (filled(), Memory::new());
+    let (target, held) = faulty(&to, vec![Rule::on(Call::Commit, When::Nth(1), Fault::Hold(1))]);
+    let writer = std::thread::spawn({
+        let to = to.clone();
+        move || {
+            while held.waiting(1) == 0 {
+                std::thread::yield_now();
+            }
+            let payload = Payload::from(bytes::Bytes::from_static(b"theirs"));
+            block_on(to.put("large", payload, &Put::default())).unwrap();
+            held.open(1);
+        }
+    });
+    let never = options().overwrite(Overwrite::Never);
+    let (report, failed) = run(Location::store(store(&from), "large"), Location::store(target, ""), never);
+    writer.join().unwrap();
+    assert_eq!((report.counts.skipped_existing, report.counts.failed), (1, 0), "{failed:?}");
+    assert_eq!(to.content("large").unwrap(), "theirs");
+    assert_eq!(to.uncommitted_bytes(), 0);
+}
+
+#[test]
 fn a_source_that_changes_is_copied_in_one_of_its_states() {
     // The second range waits; meanwhile the object is written anew.
     let (from, to) = (filled(), Memory::new());

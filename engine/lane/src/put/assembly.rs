@@ -271,11 +271,21 @@ pub(crate) async fn is_there<R: FileRing>(
     }
 }
 
-/// Gives up what will not be complete, unless whoever goes on with the job takes it up. What it leaves is told by nobody: the
-/// store's own rules remove it, as they do blocks that nobody lists.
-pub(crate) async fn abort<R: FileRing>(lane: &Lane<R>, assembly: &Assembly, blob: &str, failure: &Failure) {
+/// Gives up what `ended` without having been put together, unless whoever resumes the job takes it up. What that leaves is
+/// told by nobody: the store's own rules remove it, as they do blocks that nobody lists.
+pub(crate) async fn release<R: FileRing>(
+    lane: &Lane<R>,
+    assembly: &Assembly,
+    blob: &str,
+    ended: &Result<Ended, Box<Failure>>,
+) {
     let (Assembly::Begun(begun), Some(own)) = (assembly, lane.to().own()) else { return };
-    if failure.kind == FailureKind::Interrupted && lane.shared.durable.is_some() {
+    let stays = match ended {
+        Ok(Ended::Done { .. } | Ended::Elsewhere) => true,
+        Ok(Ended::Skipped(_)) => false,
+        Err(failure) => failure.kind == FailureKind::Interrupted && lane.shared.durable.is_some(),
+    };
+    if stays {
         return;
     }
     let abort = async |_| own.abort(blob, &begun.token).await;

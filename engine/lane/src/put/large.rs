@@ -122,10 +122,9 @@ pub(super) async fn complete<R: FileRing>(
         md5.close();
     }
     match (&large.parts, &mut result) {
-        (Parts::Unseen { assembly, .. }, Err(failure)) => {
-            assembly::abort(lane, assembly, &large.blob, failure).await;
+        (Parts::Unseen { assembly, .. }, ended) => {
+            assembly::release(lane, assembly, &large.blob, ended).await;
         }
-        (Parts::Unseen { .. }, Ok(_)) => {}
         (Parts::Pages, Ok(_)) => resume::is_complete(lane, large.id),
         (Parts::Pages, Err(failure)) => pages::take_back(lane, large, file, failure).await,
     }

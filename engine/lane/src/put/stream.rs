@@ -214,9 +214,7 @@ impl<R: FileRing> Input<'_, R> {
             }
             Err(failure) => Err(failure),
         };
-        if let Err(failure) = &ended {
-            assembly::abort(lane, &assembly, &place.blob, failure).await;
-        }
+        assembly::release(lane, &assembly, &place.blob, &ended).await;
         ended
     }
 

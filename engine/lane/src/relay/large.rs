@@ -139,9 +139,7 @@ async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, large: &LargeRelay) {
         Some(failure) => Err(Box::new(failure)),
         None => commit(lane, large, &place).await,
     };
-    if let Err(failure) = &result {
-        assembly::abort(lane, &large.assembly, &place.blob, failure).await;
-    }
+    assembly::release(lane, &large.assembly, &place.blob, &result).await;
     let mut item = large.item.clone();
     if large.is_changed.load(Ordering::SeqCst) {
         // Whoever tries it again asks what it is now.
