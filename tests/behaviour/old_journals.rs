@@ -92,12 +92,10 @@ fn same(kept: &Path, is: &str) -> Result<(), String> {
         let lines: Vec<_> = a.lines().filter(|line| !b.lines().any(|other| other == *line)).collect();
         lines.join("\n")
     };
-    Err(format!(
-        "{} was another\n--- then\n{}\n--- now\n{}",
-        kept.file_name().unwrap().display(),
-        only(&was, is),
-        only(is, &was)
-    ))
+    let (then, now) = (only(&was, is), only(is, &was));
+    let (then, now) = if then == now { (was, is.to_owned()) } else { (then, now) };
+    let name = kept.file_name().unwrap().display();
+    Err(format!("{name} was another\n--- then\n{then}\n--- now\n{now}"))
 }
 
 /// Puts the job there as it was left.

@@ -135,9 +135,9 @@ pub(crate) fn restore(stage: &Stage, there: &str, journal: &mut Journal, same_bo
     let lines = || there.lines().map(|line| line.splitn(4, ' ').collect::<Vec<_>>());
     let (boot, boot_number) = crate::bytes::boot();
     let larges = larges(stage);
-    restore_states(stage, there, journal);
+    let states = restore_states(stage, there, journal);
     for line in lines().filter(|line| line[0] != "state") {
-        let name = unpercent(line[1]);
+        let name = unpercent(&of_now(line[1], &states));
         let text = || String::from_utf8(name.clone()).unwrap();
         let path = stage.root().join(std::ffi::OsString::from_vec(name.clone()));
         match line[0] {
@@ -215,11 +215,18 @@ pub(crate) fn restore(stage: &Stage, there: &str, journal: &mut Journal, same_bo
     });
 }
 
+/// The name of a version's file begins with the time of the version that is here now: files are told in the order of their
+/// names.
+fn of_now(name: &str, states: &[(String, String)]) -> String {
+    let in_name = |id: &str| id.replace(':', "-");
+    states.iter().fold(name.to_owned(), |name, (then, now)| name.replace(&in_name(then), &in_name(now)))
+}
+
 /// Versions and snapshots have ids that tell when they were made. Those that are here now take the places of those of then, in
-/// their order.
-fn restore_states(stage: &Stage, there: &str, journal: &mut Journal) {
+/// their order; returns both.
+fn restore_states(stage: &Stage, there: &str, journal: &mut Journal) -> Vec<(String, String)> {
     if !stage.keeps {
-        return;
+        return Vec::new();
     }
     let then = there.lines().filter_map(|line| line.strip_prefix("state ")).map(str::to_owned);
     let now = stage.states();
@@ -227,6 +234,7 @@ fn restore_states(stage: &Stage, there: &str, journal: &mut Journal) {
     let pairs: Vec<_> = then.zip(now.clone()).collect();
     assert_eq!(pairs.len(), now.len());
     journal.replace_in_transfers(&pairs);
+    pairs
 }
 
 /// Pieces that are done, each with the number of its transfer.

@@ -91,11 +91,11 @@ fn same(a: &Bytes, b: &Bytes) -> bool {
     a.as_ptr() == b.as_ptr() && a.len() == b.len()
 }
 
-/// A tick within the second that is asked for. Its place in the second comes from the clock: ETags stay unique unless
-/// ten million blobs are planted in one second.
+/// A tick within the second that is asked for, behind those of it before: versions of a blob keep their order. ETags stay
+/// unique unless ten million blobs are planted in one second.
 fn tick(shared: &Shared, second: Option<u64>) -> u64 {
-    let now = shared.clock.tick();
-    second.map_or(now, |second| UNIX_EPOCH_TICKS + second * SECOND + now % SECOND)
+    let clock = &shared.clock;
+    second.map_or_else(|| clock.tick(), |second| UNIX_EPOCH_TICKS + second * SECOND + clock.place())
 }
 
 fn props(seed: &Seed) -> Props {

@@ -314,13 +314,32 @@ pub(crate) fn etag(ticks: u64) -> String {
 
 /// A clock that never gives the same tick twice, so that ETags are unique.
 #[derive(Debug, Default)]
-pub(crate) struct Clock(AtomicU64);
+pub(crate) struct Clock {
+    last: AtomicU64,
+    /// The last place in a second, and one; 0: there was none.
+    placed: AtomicU64,
+}
 
 impl Clock {
     pub(crate) fn tick(&self) -> u64 {
         let now = time::now();
-        let last = self.0.fetch_max(now, Ordering::Relaxed);
-        if last < now { now } else { self.0.fetch_add(1, Ordering::Relaxed) + 1 }
+        let last = self.last.fetch_max(now, Ordering::Relaxed);
+        if last < now { now } else { self.last.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+
+    /// A place within a second that somebody else has chosen. Each lies behind those before it, also when a second of the real
+    /// clock ends between them, for the first five million.
+    pub(crate) fn place(&self) -> u64 {
+        self.place_from(time::now())
+    }
+
+    /// The first comes from the clock, so that two servers do not give the same.
+    fn place_from(&self, now: u64) -> u64 {
+        let first = now % (time::SECOND / 2);
+        let next = |placed: u64| Some(if placed == 0 { first + 1 } else { placed + 1 });
+        let before = self.placed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let before = before.expect("there is always a next one");
+        (if before == 0 { first } else { before }) % time::SECOND
     }
 }
 
@@ -339,6 +358,15 @@ mod tests {
         let clock = Clock::default();
         let ticks: Vec<u64> = (0..1000).map(|_| clock.tick()).collect();
         assert!(ticks.windows(2).all(|w| w[0] < w[1]));
+    }
+
+    #[test]
+    fn places_grow_while_a_second_ends() {
+        let clock = Clock::default();
+        let nows = [3 * time::SECOND - 2, 3 * time::SECOND - 1, 3 * time::SECOND, 3 * time::SECOND + 1];
+        let places = nows.map(|now| clock.place_from(now));
+        assert!(places.windows(2).all(|w| w[0] < w[1]), "{places:?}");
+        assert!(places.iter().all(|place| *place < time::SECOND), "{places:?}");
     }
 
     #[test]
