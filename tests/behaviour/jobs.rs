@@ -12,6 +12,8 @@ use serde_json::Value;
 #[path = "../../tools/azuring/src/view/ndjson/schema.rs"]
 mod schema;
 
+#[path = "jobs/one_name.rs"]
+mod one_name;
 #[path = "jobs/resume.rs"]
 mod resume;
 

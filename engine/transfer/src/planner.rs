@@ -1,5 +1,6 @@
 //! The planner: pulls the objects of a source, records them and hands them to the lanes in batches.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use azuring_job::durable::{Before, FoundAgain, Key, LocalPosition, Notes, RemotePosition, Resumed, With};
@@ -12,6 +13,7 @@ use azuring_job::progress::add;
 use azuring_lane::lines::Lines;
 use azuring_lane::queue::BATCH_FILES;
 use azuring_lane::shared::Shared;
+use azuring_lane::task::names::plain_name;
 use azuring_lane::task::verb::Task;
 use crossbeam::channel::Sender;
 
@@ -38,6 +40,8 @@ pub(crate) struct Planner<'a> {
     /// What an earlier run has found already, and positions that were not recorded since.
     again: FoundAgain,
     held: u32,
+    /// It is recorded that local names are shorter than those of their blobs.
+    collapsed: bool,
     /// Not everything will be found.
     halted: bool,
 }
@@ -55,6 +59,7 @@ impl<'a> Planner<'a> {
             after: Notes::default(),
             again: FoundAgain::default(),
             held: 0,
+            collapsed: false,
             halted: false,
         }
     }
@@ -131,9 +136,34 @@ impl<'a> Planner<'a> {
         if !before.collapsed() {
             return Ok(());
         }
+        // Those whose local names are shorter than their own come first, so that it is known which names are at stake; then
+        // who of each was found first.
+        let mut shorter = HashMap::new();
         before.blobs(|blob| {
+            if let Some(plain) = plain_name(blob) {
+                shorter.entry(plain).or_insert_with(|| blob.clone());
+            }
+        })?;
+        before.blobs(|blob| {
+            if let Some(other) = shorter.get(&blob.entry.name) {
+                task.leaves_to(other, blob.entry.name.clone());
+            }
             task.claims(blob);
         })
+    }
+
+    /// There are blobs whose local names are shorter than their own: recorded before them, so that the job knows it whenever it
+    /// goes on. `false`: the job is stopping.
+    pub(crate) fn has_collapsed(&mut self) -> bool {
+        if std::mem::replace(&mut self.collapsed, true) {
+            return true;
+        }
+        let notes = Notes { collapsed: true, ..Notes::default() };
+        let noted = self.shared.durable.as_ref().map_or(Ok(()), |durable| durable.note(&notes));
+        if let Err(failure) = &noted {
+            self.shared.session.verdict.stop_for(failure);
+        }
+        noted.is_ok()
     }
 
     /// Takes all that a scan gives, until the job stops. `between` comes whenever a scan whose places are few stands at one.
@@ -181,10 +211,7 @@ impl<'a> Planner<'a> {
             Met::Object(found) => self.finds_again(&found) || self.push(found),
             Met::Refused(failure) => self.refuse(*failure),
             Met::Unfit(unfit) => self.finds_again(&unfit.0) || self.refuse(unfit.1),
-            Met::Collapsed => {
-                self.after.collapsed = true;
-                true
-            }
+            Met::Collapsed => self.has_collapsed(),
             Met::Begins => match self.claim_again() {
                 Ok(()) => self.resume(),
                 Err(failure) => {

@@ -193,6 +193,8 @@ struct Remote<'a> {
     told_disorder: Cell<bool>,
     /// Where the listings of lines that are directories stand: they go on there when they are tried again.
     listed: RefCell<HashMap<TransferId, String>>,
+    /// The names that an earlier run was given are known again.
+    knows_given: Cell<bool>,
     /// Entries of a page, where they are not as many as the service likes.
     page_entries: Option<u32>,
     cut: Cut,
@@ -215,6 +217,7 @@ impl<'a> Remote<'a> {
             under_way: RefCell::new(under_way),
             told_disorder: Cell::new(false),
             listed: RefCell::default(),
+            knows_given: Cell::new(false),
             page_entries: None,
             cut: Cut::default(),
         }

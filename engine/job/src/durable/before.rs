@@ -204,12 +204,14 @@ impl Before {
         Ok(())
     }
 
-    /// Calls `take` with the names of all blobs it found.
+    /// Calls `take` with all blobs it found, in that order, but for lines of a list that turned out to be directories.
     pub fn blobs(&self, mut take: impl FnMut(&crate::entry::BlobItem)) -> Result<(), Box<Failure>> {
         for index in 0..self.recovered.parts() {
             let mut part = self.recovered.part(index).map_err(unreadable)?;
             while let Some(transfer) = part.next().map_err(unreadable)? {
-                if let Ok(Some(Found::Blob(blob))) = codec::restore(transfer.name, transfer.facts) {
+                if !matches!(transfer.state, State::Skipped(codec::EXPANDED))
+                    && let Ok(Some(Found::Blob(blob))) = codec::restore(transfer.name, transfer.facts)
+                {
                     take(&blob);
                 }
             }

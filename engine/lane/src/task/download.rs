@@ -1,6 +1,6 @@
 //! Blobs become local files: where these are, and what they are called.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, OsStr};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -25,6 +25,7 @@ use crate::object::in_order::Held;
 use crate::object::target::{Target, temporary_name};
 
 use super::directories::{Directories, Made};
+use super::names::Given;
 
 /// Blobs become local files.
 pub struct Download {
@@ -49,9 +50,11 @@ pub struct Download {
     /// Where the bytes go instead of to files, until somebody takes it.
     pipe: Mutex<Option<Box<dyn Write + Send>>>,
     to_pipe: bool,
-    /// Local names of blobs whose own have empty segments.
-    pub(super) collapsed: Mutex<HashSet<LocalName>>,
+    /// Local names of blobs whose own have empty segments, each with the blob that has it.
+    pub(super) collapsed: Mutex<HashMap<LocalName, String>>,
     pub(super) any_collapsed: AtomicBool,
+    /// The other names of a list.
+    pub(super) given: Mutex<Given>,
     /// Empty files that may have to be directories.
     pub(super) empty: Mutex<HashSet<LocalName>>,
     /// Directories that get their properties at the end.
@@ -112,6 +115,7 @@ impl Download {
             to_pipe: false,
             collapsed: Mutex::default(),
             any_collapsed: AtomicBool::new(false),
+            given: Mutex::default(),
             empty: Mutex::default(),
             directories: Directories::default(),
             setuid_told: AtomicBool::new(false),

@@ -13,6 +13,7 @@ use azuring_job::failure::Failure;
 use azuring_job::outcome::TransferId;
 use azuring_lane::request::GaveUp;
 use azuring_lane::shared::Shared;
+use azuring_lane::task::names::Claim;
 
 use crate::pages::{PageOptions, Pages};
 use crate::planner::Planner;
@@ -57,7 +58,7 @@ impl Remote<'_> {
             }
             let (below, page) = first_of(&mut asking).await;
             match page {
-                Ok(page) => waiting.extend(self.take_below(planner, below, page)?),
+                Ok(page) => waiting.extend(self.take_below(planner, below, page).await?),
                 Err(gave_up) => {
                     let failure = gave_up.for_listing(&shared.session, &below.item.object());
                     let stands = below.listing.marker().map(|marker| (below.id, marker.to_owned()));
@@ -96,7 +97,7 @@ impl Remote<'_> {
     }
 
     /// Hands over what a page tells; the listing, if it goes on.
-    fn take_below(
+    async fn take_below(
         &self,
         planner: &mut Planner<'_>,
         mut below: Below,
@@ -104,7 +105,7 @@ impl Remote<'_> {
     ) -> Result<Option<Below>, Halt> {
         below.seen |= !page.items.is_empty();
         if !below.was_complete && below.seen {
-            let mut found = Vec::new();
+            let (mut found, mut any_collapsed) = (Vec::new(), false);
             for entry in page.items {
                 let ListItem::Entry(entry) = entry else { continue };
                 if !entry.name.starts_with(below.listing.prefix()) {
@@ -112,8 +113,13 @@ impl Remote<'_> {
                 }
                 let item = BlobItem { entry, relative_at: below.item.relative_at, known: Known::Listed };
                 if self.source.wants(&item) {
+                    // What may not have its local name is refused by its lane: it is recorded with the page.
+                    any_collapsed |= self.claim_in_list(&item).await? != Claim::Free;
                     found.push(Found::Blob(Box::new(item)));
                 }
+            }
+            if any_collapsed {
+                going(planner.has_collapsed())?;
             }
             let next = below.listing.marker().unwrap_or_default();
             going(planner.push_below(found, &With::Below(below.id, next.as_bytes())))?;

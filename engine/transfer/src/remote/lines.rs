@@ -158,7 +158,7 @@ impl Remote<'_> {
         if !asks && !names.iter().any(|(_, name)| self.may_only_be_directory(name)) {
             // The usual case costs no more than the names.
             for (_, name) in names.drain(..) {
-                self.named(name).await;
+                self.named(name).await?;
             }
             return Ok(());
         }
@@ -169,7 +169,7 @@ impl Remote<'_> {
             for (line, single) in some.into_iter().zip(found) {
                 match single? {
                     Some(single) => self.line(line, single).await?,
-                    None => self.named(line.1).await,
+                    None => self.named(line.1).await?,
                 }
             }
         }
@@ -177,9 +177,9 @@ impl Remote<'_> {
     }
 
     /// A line of which nothing is asked.
-    async fn named(&self, name: String) {
+    async fn named(&self, name: String) -> Result<(), Halt> {
         let entry = Box::new(BlobEntry::new(name, BlobFacts::default()));
-        self.hand_over(BlobItem { entry, relative_at: self.base().len(), known: Known::Named }).await;
+        self.take(BlobItem { entry, relative_at: self.base().len(), known: Known::Named }).await
     }
 
     /// What stands at the name of a line; `None` where that does not matter.
@@ -196,7 +196,7 @@ impl Remote<'_> {
         let object = escape(&name.as_bytes()[self.base().len()..]);
         match single {
             Single::Blob(entry) if self.source.wants(&item(entry.clone())) => {
-                self.hand_over(item(entry)).await;
+                self.take(item(entry)).await?;
             }
             Single::Blob(entry) if self.source.leaves_out_link(&item(entry.clone())) => {
                 self.skip_link(item(entry)).await;
@@ -226,7 +226,7 @@ impl Remote<'_> {
             // A blob may have this very name.
             if let Single::Blob(entry) = self.single(&name).await? {
                 let relative_at = self.base().len();
-                self.hand_over(BlobItem { entry, relative_at, known: Known::Listed }).await;
+                self.take(BlobItem { entry, relative_at, known: Known::Listed }).await?;
                 return Ok(());
             }
             let text = "a directory in a list of files needs --recursive";

@@ -3,7 +3,7 @@
 use azuring_azure::{BlobEntry, Disorder};
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::{Failure, FailureKind};
-use azuring_lane::task::names::Claim;
+use azuring_lane::task::names::{Claim, plain_name};
 use azuring_lane::task::verb::Task;
 use azuring_plan::name::{directory_prefix, escape};
 use azuring_plan::order::OrderKey;
@@ -157,10 +157,15 @@ impl Remote<'_> {
     }
 
     /// Hands over a blob that is wanted.
-    async fn take(&self, item: BlobItem) -> Result<(), Halt> {
+    pub(super) async fn take(&self, item: BlobItem) -> Result<(), Halt> {
+        if self.source.list.is_some() {
+            let claim = self.claim_in_list(&item).await?;
+            self.claimed(item, claim).await;
+            return Ok(());
+        }
         if let Task::Download(task) = &self.shared.task
             && !task.is_null()
-            && let Some(plain) = plain_name(&item)
+            && let Some(plain) = listed_before(&item)
             && self.is_wanted(&plain).await?
         {
             let failure = same_name(&item.object());
@@ -171,6 +176,44 @@ impl Remote<'_> {
             Task::Download(task) => task.claims(&item),
             _ => Claim::Free,
         };
+        self.claimed(item, claim).await;
+        Ok(())
+    }
+
+    /// Which of the blobs that a list and what is below its lines give, in no order, has a local name: the first one.
+    pub(super) async fn claim_in_list(&self, item: &BlobItem) -> Result<Claim, Halt> {
+        let Task::Download(task) = &self.shared.task else { return Ok(Claim::Free) };
+        if !self.keeps() {
+            return Ok(Claim::Free);
+        }
+        task.is_given(item);
+        // A line may have it that is no blob.
+        if let Some(owner) = task.owner(item)
+            && matches!(self.single(&owner).await?, Single::None)
+        {
+            task.gives_back(item);
+        }
+        if plain_name(item).is_none() {
+            return Ok(Claim::Free);
+        }
+        let before = self.shared.durable.as_ref().and_then(|durable| durable.before.as_ref());
+        if let (Some(before), false) = (before, self.knows_given.replace(true)) {
+            before.blobs(|blob| task.is_given(blob))?;
+        }
+        if let Some(plain) = task.given_before(item) {
+            if !matches!(self.single(&plain).await?, Single::None) {
+                task.leaves_to(item, plain);
+            } else if item.known == Known::Named
+                && matches!(self.single(&item.entry.name).await?, Single::None)
+            {
+                // Both may be directories.
+                return Ok(Claim::Free);
+            }
+        }
+        Ok(task.claims(item))
+    }
+
+    async fn claimed(&self, item: BlobItem, claim: Claim) {
         match claim {
             Claim::Free => self.hand_over(item).await,
             Claim::Collapsed => {
@@ -182,7 +225,6 @@ impl Remote<'_> {
                 self.unfit(item, failure).await;
             }
         }
-        Ok(())
     }
 
     /// A blob cannot be transferred.
@@ -205,17 +247,8 @@ impl Remote<'_> {
 
 /// The name without its empty segments, where it has some and that other name is listed before it: when this one comes, the
 /// other's file may be there. (Otherwise whoever comes first claims the local name.)
-fn plain_name(item: &BlobItem) -> Option<String> {
-    let relative = item.relative();
-    if !(relative.starts_with('/') || relative.contains("//")) {
-        return None;
-    }
-    let mut plain = item.entry.name[..item.relative_at].to_owned();
-    let segments: Vec<&str> = relative.split('/').filter(|segment| !segment.is_empty()).collect();
-    plain.push_str(&segments.join("/"));
-    if relative.ends_with('/') {
-        plain.push('/');
-    }
+fn listed_before(item: &BlobItem) -> Option<String> {
+    let plain = plain_name(item)?;
     OrderKey::Utf16.compare(plain.as_bytes(), item.entry.name.as_bytes()).is_lt().then_some(plain)
 }
 
