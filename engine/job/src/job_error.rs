@@ -42,16 +42,6 @@ pub enum JobError {
     /// A limit is out of its range.
     #[error("{0}")]
     Limit(String),
-    /// What is copied from store to store would be found again, and copied again.
-    #[error(
-        "{to} lies in {from}: what is copied would be found and copied again; choose another destination"
-    )]
-    Overlap {
-        /// The source, without what authorizes.
-        from: String,
-        /// The destination.
-        to: String,
-    },
     /// The process may not open what a job needs at least. Raise its limit of open files (`RLIMIT_NOFILE`).
     #[error(
         "the limit of open files is too low: {needed} more have to be open at once, and {free} can be; \

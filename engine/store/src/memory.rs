@@ -106,6 +106,11 @@ impl Memory {
         self.state().begun.values().flat_map(BTreeMap::values).map(|piece| piece.len() as u64).sum()
     }
 
+    /// Forgets all pieces that nobody has committed, as stores do with those that are old.
+    pub fn forget_uncommitted(&self) {
+        self.state().begun.clear();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while the lock is held")
     }

@@ -18,7 +18,7 @@ use crate::which::Which;
 /// **Keys** are names as people write them, not percent-encoded, `/` between directories.
 ///
 /// **Pieces.** [`begin`](Self::begin) gives a token, and each [`piece`](Self::piece) a receipt: bytes that mean
-/// something to the store alone, empty where it needs none. Both are kept in the job's journal. A piece may be sent
+/// something to the store alone, empty where it needs none. The token is kept in the job's journal. A piece may be sent
 /// again with the same number and bytes. What `content` stands for in [`Begin`] is always the same bytes: a store whose
 /// tokens follow from it finds the pieces of an earlier run again.
 ///
@@ -209,7 +209,7 @@ pub struct Begin<'a> {
 
 /// What a store calls an object that was begun. For the journal: at most 1 KiB.
 pub type Token = Vec<u8>;
-/// What a store calls a piece that it has. For the journal: at most 64 bytes.
+/// What a store calls a piece that it has: at most 64 bytes. A resumed job is told it again by `Store::pieces`.
 pub type Receipt = Vec<u8>;
 
 /// Where a piece belongs.

@@ -70,18 +70,13 @@ impl At {
         }
     }
 
-    /// Whether `other` lies in it, or is it. Stores of one name are taken for the same.
-    pub(crate) fn holds(&self, other: &Self) -> bool {
-        let same = match (self, other) {
+    /// Whether both are in one container, or one store. Stores of one name are taken for the same.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        match (self, other) {
             (Self::Blob(here), Self::Blob(there)) => here.container_url() == there.container_url(),
             (Self::Own(here, _), Self::Own(there, _)) => here.name() == there.name(),
             _ => false,
-        };
-        let is_contents = |path: &&str| matches!(self, Self::Blob(_)) && path.ends_with("/*");
-        let path = Some(self.path()).filter(is_contents).map_or(self.path(), |path| &path[..path.len() - 2]);
-        let path = if path == "*" && matches!(self, Self::Blob(_)) { "" } else { path };
-        let below = other.path().strip_prefix(path.trim_end_matches('/'));
-        same && below.is_some_and(|below| below.is_empty() || below.starts_with('/') || path.is_empty())
+        }
     }
 
     /// Whether requests go over TLS.

@@ -282,14 +282,20 @@ impl JobBuilder {
             engine.bound(&mut self.options.limits);
         }
         self.check_state()?;
+        if let What::Relay(Some(to)) = &self.what
+            && to.at.url().is_some_and(|url| url.names_state())
+        {
+            return Err(UrlError::State { reason: "cannot be written" }.into());
+        }
+        if matches!(self.what, What::Relay(_)) && self.options.put_md5 {
+            let text = "a relay keeps the MD5 that the source has: leave out put_md5";
+            return Err(JobError::Limit(text.to_owned()));
+        }
         let to = match &mut self.what {
             What::Relay(to) => to.take(),
             _ => None,
         };
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
-        if let Some(to) = to.as_ref().filter(|to| self.at.holds(&to.at)) {
-            return Err(JobError::Overlap { from: self.at.to_string(), to: to.at.to_string() });
-        }
         if to.is_some() && self.list_of_versions.is_some() {
             return Err(JobError::Limit("versions are not relayed: name the snapshot or version".to_owned()));
         }
@@ -354,7 +360,10 @@ impl JobBuilder {
             }
             What::Relay(_) => {
                 let to = to.as_ref().expect("it was just taken");
-                let task = Task::Relay(Relay::new(to.at.path().to_owned(), self.naming));
+                // A snapshot or version of a blob may take the blob's place.
+                let is_one_place =
+                    self.at.is_beside(&to.at) && !self.at.url().is_some_and(|url| url.names_state());
+                let task = Task::Relay(Relay::new(to.at.path().to_owned(), self.naming, is_one_place));
                 let stubs = self.options.directory_stubs || self.options.preserve_posix.is_some();
                 (Verb::Relay, place, to.at.to_string(), false, task, self.remote(stubs, &split)?)
             }

@@ -12,7 +12,7 @@ use azuring_store::faulty::{Call, Fault, Faulty, Plan, Rule, When};
 use azuring_transfer::store::{ContentFacts, CustomStore, ErrorKind, Memory, Payload, Put, Store, Which};
 use azuring_transfer::{
     BlockRules, CheckLength, Credential, DEVSTORE_ACCOUNT, Event, Failure, FailureKind, Job, JobOptions,
-    JobStatus, Jobs, Limits, Location, Overwrite, Report, Side, StopHandle,
+    JobStatus, Jobs, Limits, ListOfFiles, Location, Overwrite, Report, Side, StopHandle,
 };
 use kit::{Bench, bytes};
 
@@ -160,31 +160,147 @@ fn names_are_those_of_an_upload() {
 }
 
 #[test]
-fn a_destination_in_the_source_is_refused() {
-    let (memory, bench) = (Memory::new(), Bench::new());
-    let build = |from, to| Job::relay(from, to).recursive(true).build().err().map(|error| error.to_string());
-    for (from, to, is_refused) in [
-        ("", "", true),
-        ("", "b/", true),
-        ("a", "a", true),
-        ("a/", "a/b", true),
-        ("a", "a/", true),
-        ("a", "ab", false),
-        ("a/b", "a", false),
-        ("a/b", "", false),
+fn what_would_replace_its_own_source_is_refused() {
+    for (from, to, as_subdir, is_refused) in [
+        ("", "", true, true),
+        ("", "b/", true, true),
+        ("a", "a", true, true),
+        ("a/", "a/b", true, true),
+        // Each would be copied onto itself, or onto one that is still to be copied.
+        ("a/b", "", false, false),
+        ("a/b", "a/", true, true),
+        ("a/", "", true, true),
+        ("a/", "", false, true),
+        ("a/", "a2", true, false),
+        ("d", "a", true, false),
     ] {
-        let here = |path| Location::store(CustomStore::shared("memory:here", memory.clone()), path);
-        let told = build(here(from), here(to));
-        assert_eq!(told.is_some(), is_refused, "{from} {to}: {told:?}");
-        let told = build(container(&bench, &format!("/{from}")), container(&bench, &format!("/{to}")));
-        assert_eq!(told.is_some(), is_refused, "{from} {to}: {told:?}");
-        let told = build(here(from), container(&bench, &format!("/{to}")));
-        assert_eq!(told, None);
+        for is_blobs in [false, true] {
+            let (memory, bench) = (filled(), Bench::new());
+            let plant = |(name, bytes): (String, Vec<u8>)| text_of(name, bytes);
+            bench.server.plant(DEVSTORE_ACCOUNT, "cont", objects().into_iter().map(plant));
+            let here = |path: &str| match is_blobs {
+                true => container(&bench, &format!("/{path}")),
+                false => Location::store(CustomStore::shared("memory:here", memory.clone()), path),
+            };
+            let job =
+                Job::relay(here(from), here(to)).recursive(true).as_subdir(as_subdir).options(options());
+            let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
+            let told = report.fatal.as_ref().map(|failure| failure.reason.clone());
+            let overlaps = told.as_ref().is_some_and(|reason| reason.contains("overlap"));
+            assert_eq!(overlaps, is_refused, "{from} {to}: {told:?}");
+            if is_refused {
+                assert_eq!(if is_blobs { blobs(&bench) } else { content(&memory) }, objects());
+            }
+        }
     }
-    for (from, to, is_refused) in [("/*", "/b", true), ("/a/*", "/a/b/", true), ("/a/*", "/ab/", false)] {
-        let told = build(container(&bench, from), container(&bench, to));
-        assert_eq!(told.is_some(), is_refused, "{from} {to}: {told:?}");
+    // Another place of the same paths.
+    let (from, to) = (filled(), Memory::new());
+    let (report, _) = run(Location::store(store(&from), "a/"), Location::store(store(&to), ""), options());
+    assert_eq!(report.counts.done, 2);
+    // A state of an object is written by nobody.
+    let bench = Bench::new();
+    let to = container(&bench, "/x?versionid=2026-01-01T00:00:00.0000000Z");
+    let refused = Job::relay(Location::store(store(&from), "a"), to).build();
+    assert!(refused.err().unwrap().to_string().contains("cannot be written"));
+}
+
+fn text_of(name: String, content: Vec<u8>) -> Seed {
+    Seed { name, content: vec![content.into()], ..Seed::default() }
+}
+
+#[test]
+fn a_destination_that_misses_something_says_nothing_of_the_lines_of_a_list() {
+    // The destination answers 404 to one of them; below its name at the source there is another object.
+    let (from, to) = (Memory::new(), Memory::new());
+    for name in ["a", "a/b", "c"] {
+        let payload = Payload::from(bytes::Bytes::from_static(b"x"));
+        block_on(from.put(name, payload, &Put::default())).unwrap();
     }
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list");
+    std::fs::write(&list, "a\nc\n").unwrap();
+    let (target, _) =
+        faulty(&to, vec![Rule::on(Call::Put, When::Nth(1), Fault::of(ErrorKind::NotFound)).of_key("a")]);
+    let job = Job::relay(Location::store(store(&from), ""), Location::store(target, ""))
+        .recursive(true)
+        .list_of_files(ListOfFiles::File(list))
+        .options(options());
+    let report = job.build().unwrap().run(&StopHandle::new(), |_| {});
+    assert_eq!((report.counts.done, report.counts.failed), (1, 1));
+    assert_eq!(to.keys(), ["c"]);
+}
+
+#[test]
+fn a_token_that_is_of_no_use_any_more_is_replaced() {
+    // Cut off with some pieces sent; then the store forgets them, or somebody has completed the object.
+    for (n, forget) in [Forget::Aborted, Forget::Committed, Forget::Changed].into_iter().enumerate() {
+        let (from, to) = (Memory::new(), Memory::new());
+        let put = |bytes: Vec<u8>| {
+            block_on(from.put("large", Payload::from(bytes::Bytes::from(bytes)), &Put::default())).unwrap();
+        };
+        put(bytes(8 * PIECE + 1));
+        let state = tempfile::tempdir().unwrap();
+        let jobs = || Jobs::new(state.path());
+        let one_lane = || options().limits(Limits::here().lanes(1).concurrency(2));
+        let relay = |source| {
+            let to = Location::store(store(&to), "");
+            Job::relay(Location::store(source, ""), to).recursive(true).options(one_lane())
+        };
+        let (source, held) = faulty(&from, vec![Rule::on(Call::Read, When::Nth(5), Fault::Hold(1))]);
+        let job = relay(source).journal(jobs(), b"it".to_vec()).build().unwrap();
+        let id = job.plan().id.parse().unwrap();
+        let stop = StopHandle::new();
+        let stopper = std::thread::spawn({
+            let stop = stop.clone();
+            move || {
+                while held.waiting(1) == 0 {
+                    std::thread::yield_now();
+                }
+                stop.stop();
+                held.open(1);
+            }
+        });
+        assert!(job.run(&stop, |_| {}).interrupted && to.uncommitted_bytes() > 0);
+        stopper.join().unwrap();
+        let mut want = bytes(8 * PIECE + 1);
+        match forget {
+            Forget::Aborted => to.forget_uncommitted(),
+            Forget::Committed => {
+                to.forget_uncommitted();
+                let payload = Payload::from(bytes::Bytes::from(want.clone()));
+                block_on(to.put("large", payload, &Put::default())).unwrap();
+            }
+            Forget::Changed => {
+                want = want.iter().map(|byte| !byte).collect();
+                put(want.clone());
+            }
+        }
+        let (source, _) = faulty(&from, Vec::new());
+        let report = relay(source).resume(jobs(), id).build().unwrap().run(&StopHandle::new(), |_| {});
+        assert_eq!((report.status(), report.counts.failed), (JobStatus::Completed, 0), "{n}");
+        assert!(to.content("large").unwrap() == want, "{n}");
+        assert_eq!(to.uncommitted_bytes(), 0, "{n}");
+    }
+}
+
+/// What has become of pieces meanwhile.
+enum Forget {
+    Aborted,
+    Committed,
+    /// They are there, and the source is another.
+    Changed,
+}
+
+#[test]
+fn a_comparison_that_cannot_be_made_is_no_difference() {
+    // The source is not to be read a second time.
+    let (from, to) = (filled(), Memory::new());
+    let rule = Rule::on(Call::Read, When::Nth(7), Fault::of(ErrorKind::Denied)).of_key("large");
+    let (source, _) = faulty(&from, vec![rule]);
+    let options = options().verify(true);
+    let (report, failed) = run(Location::store(source, "large"), Location::store(store(&to), ""), options);
+    assert_eq!((report.counts.done, failed.len()), (0, 1));
+    assert_eq!(failed[0].kind, FailureKind::Authentication, "{}", failed[0]);
 }
 
 #[test]

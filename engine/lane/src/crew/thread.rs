@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use azuring_job::entry::{Entry, Found, Known};
-use azuring_job::failure::{Failure, FailureKind};
+use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::messages::Message;
 use azuring_ring::{FileRing, IoPath, LaneRuntime, ThreadFiles, UringFiles};
 use crossbeam::channel;
@@ -35,7 +35,9 @@ async fn one<R: FileRing>(lane: &Rc<Lane<R>>, Entry { id, found }: Entry) {
     };
     match (result, found) {
         // A line of a list that names no blob: the planner looks what else it is.
-        (Err(failure), Found::Blob(blob)) if failure.is_missing() && blob.known == Known::Named => {
+        (Err(failure), Found::Blob(blob))
+            if failure.is_missing() && !of_destination(&failure) && blob.known == Known::Named =>
+        {
             let missing = Failure::not_there(&blob.object());
             let entry = Entry { id, found: Found::Blob(blob) };
             let reported = match &lane.shared.lines {
@@ -48,6 +50,11 @@ async fn one<R: FileRing>(lane: &Rc<Lane<R>>, Entry { id, found }: Entry) {
         }
         (result, found) => lane.finish(id, found, result),
     }
+}
+
+/// Whether the destination has said so: that says nothing of what is at the source.
+fn of_destination(failure: &Failure) -> bool {
+    failure.side == Some(Side::Destination)
 }
 
 /// Does one piece of work and reports its outcome.

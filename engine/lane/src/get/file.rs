@@ -20,6 +20,7 @@ use crate::limits::patience::patiently;
 use crate::object::blob::LargeBlob;
 use crate::object::in_order::md5_of_parts;
 use crate::object::target::Target;
+use crate::requests::request::Begin;
 use crate::requests::session::Session;
 use crate::task::directories::Made;
 use crate::task::download::Download;
@@ -352,6 +353,7 @@ pub(super) async fn link<R: FileRing>(
         len: facts.len,
         whole: Some(facts.len),
         relays: false,
+        begin: Begin::UnlessStopping,
     };
     let received = receive::range(lane, &range).await;
     let received = received.map_err(|failed| failed.for_object(lane.session(), &object))?;

@@ -19,6 +19,7 @@ use crate::object::blob::LargeBlob;
 use crate::object::in_order::{InOrder, ReadAgain};
 use crate::object::pieces::Pieces;
 use crate::object::target::Target;
+use crate::requests::request::Begin;
 use crate::task::download::Download;
 
 use super::{file, holes, receive, resume};
@@ -131,6 +132,7 @@ impl<R: FileRing> InPieces<R> for Arc<LargeBlob> {
             len,
             whole: Some(self.facts.len),
             relays: false,
+            begin: Begin::UnlessStopping,
         };
         let received = receive::range(lane, &wanted).await.map_err(|failed| match failed {
             receive::NotReceived::Request(gave_up) if gave_up.precondition_failed() => {

@@ -283,6 +283,7 @@ async fn get<R: FileRing>(
             len: listed.map_or(first_bytes, |facts| facts.len),
             whole: listed.map(|facts| facts.len),
             relays: false,
+            begin: Begin::UnlessStopping,
         };
         let got = match receive::range(lane, &range).await {
             // It was changed since it was listed: what it is now counts.

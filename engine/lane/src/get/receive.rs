@@ -31,6 +31,8 @@ pub(crate) struct Range<'a> {
     pub(crate) whole: Option<u64>,
     /// The bytes go to another store: they are summed up for it, and counted when they are there.
     pub(crate) relays: bool,
+    /// Whether it is asked for while the job stops.
+    pub(crate) begin: Begin,
 }
 
 /// What came.
@@ -69,7 +71,7 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
     // is asked all the same: it may have been written to since, and then that is known by its length.
     let mut is_empty = range.whole == Some(0);
     let remote = lane.session().ends.from();
-    let (facts, crc64) = request(&sender, 0, Begin::UnlessStopping, async |_| {
+    let (facts, crc64) = request(&sender, 0, range.begin, async |_| {
         let get = Get {
             range: (!is_empty).then(|| (range.offset, range.offset + range.len.max(1) - 1)),
             len: range.whole,

@@ -26,7 +26,7 @@ pub(crate) fn differs(object: &str) -> Box<Failure> {
     ))
 }
 
-fn not_asked<R: FileRing>(lane: &Lane<R>, gave_up: GaveUp, object: &str) -> Box<Failure> {
+pub(crate) fn not_asked<R: FileRing>(lane: &Lane<R>, gave_up: GaveUp, object: &str) -> Box<Failure> {
     // It was replaced meanwhile, or is gone.
     if gave_up.precondition_failed() || gave_up.not_found() {
         return differs(object);

@@ -8,7 +8,7 @@ use azuring_job::outcome::{SkippedKind, TransferId};
 use azuring_link::Payload;
 use azuring_plan::blocks::{BlockId, block_id_len};
 use azuring_ring::FileRing;
-use azuring_store::{At, Sequence, Token};
+use azuring_store::{At, Sequence, There, Token};
 
 use crate::lane::context::{Ended, Lane};
 use crate::object::assembly::{Assembly, Begun, Blocks};
@@ -18,15 +18,11 @@ use crate::requests::client::Own;
 use crate::requests::request::{Begin, GaveUp, request};
 
 use super::place::Place;
+use super::state::State;
 use super::whole;
 
-/// What makes pieces that were sent by an earlier run valid: the state of the source that they were read from.
-pub(crate) struct State {
-    /// As the journal keeps it.
-    pub(crate) facts: Vec<u8>,
-    /// Stands for the job and this state: pieces of this name hold nothing else, whichever run has sent them.
-    pub(crate) content: [u8; 16],
-}
+/// The longest token: it is kept in the journal.
+const MAX_TOKEN_BYTES: usize = 1024;
 
 /// Begins an object, and records that. What an earlier run of the job has sent of it in this state of the source is done
 /// already.
@@ -53,7 +49,7 @@ async fn blocks<R: FileRing>(
     let earlier = earlier(lane, place.id);
     if earlier.is_some_and(|earlier| earlier != facts) {
         let text = format!(
-            "{}: the file was changed since the job was interrupted: it is sent from its beginning",
+            "{}: it was changed since the job was interrupted: it is sent from its beginning",
             place.object()
         );
         lane.notice(&text);
@@ -91,6 +87,8 @@ async fn blocks<R: FileRing>(
     Ok((pieces.going_on(done.into()), new(way)))
 }
 
+/// Other stores say what they call it. What an earlier run was told is of use as long as the store has pieces of it: it may
+/// have been committed or given up since, or be too old.
 async fn begun<R: FileRing>(
     lane: &Lane<R>,
     own: &Own,
@@ -99,36 +97,54 @@ async fn begun<R: FileRing>(
     pieces: Pieces,
     body: Body<'_>,
 ) -> Result<(Pieces, Assembly), Box<Failure>> {
-    let earlier = earlier(lane, place.id).and_then(|earlier| earlier.strip_prefix(&facts[..]));
-    let token: Token = match earlier {
-        Some(token) => token.to_vec(),
-        None => {
-            let begin =
-                async |_| own.begin(&place.blob, (Some(pieces.len), pieces.size), content, body).await;
-            let begun = request(&lane.writing(), 0, Begin::UnlessStopping, begin).await;
-            begun.map_err(|gave_up| gave_up.for_object(lane.session(), &place.object()))?
+    let fail = |gave_up: GaveUp| gave_up.for_object(lane.session(), &place.object());
+    if let Some(earlier) = earlier(lane, place.id) {
+        if let Some(token) = earlier.strip_prefix(&facts[..]) {
+            let begun = Begun::new(token.to_vec());
+            for there in there(lane, own, place, &begun).await.map_err(fail)? {
+                if there.piece < pieces.count && pieces.range(there.piece).1 == there.len {
+                    begun.take(there.piece, there.receipt);
+                }
+            }
+            let done = begun.done(&pieces);
+            if done.contains(&true) {
+                return Ok((pieces.going_on(done), Assembly::Begun(begun)));
+            }
         }
-    };
-    facts.extend_from_slice(&token);
+        // Nothing of it is of use any more.
+        if let Some(token) = State::token_in(earlier) {
+            let abort = async |_| own.abort(&place.blob, token).await;
+            let _ = request(&lane.writing(), 0, Begin::UnlessStopping, abort).await;
+        }
+    }
+    let begin = async |_| own.begin(&place.blob, (Some(pieces.len), pieces.size), content, body).await;
+    let token = request(&lane.writing(), 0, Begin::UnlessStopping, begin).await.map_err(fail)?;
+    let begun = Assembly::Begun(Begun::new(token));
+    if let Assembly::Begun(Begun { token, .. }) = &begun {
+        if token.len() > MAX_TOKEN_BYTES {
+            let text = format!("the store calls it by {} bytes, more than {MAX_TOKEN_BYTES}", token.len());
+            let failure = Box::new(Failure::new(FailureKind::Service, &place.object(), text));
+            release(lane, &begun, &place.blob, &Err(failure.clone())).await;
+            return Err(failure);
+        }
+        facts.extend_from_slice(token);
+    }
     record(lane, place, &facts)?;
-    let begun = Begun::new(token);
-    if earlier.is_none() {
-        return Ok((pieces, Assembly::Begun(begun)));
-    }
+    Ok((pieces, begun))
+}
+
+/// The pieces that the store has; none where it does not know of them any more, or does not tell.
+async fn there<R: FileRing>(
+    lane: &Lane<R>,
+    own: &Own,
+    place: &Place<'_>,
+    begun: &Begun,
+) -> Result<Vec<There>, GaveUp> {
     let ask = async |_| own.pieces(&place.blob, &begun.token).await;
-    let there = match request(&lane.writing(), 0, Begin::UnlessStopping, ask).await {
-        Ok(there) => there,
-        // It has none of them any more, or does not tell.
-        Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => Vec::new(),
-        Err(gave_up) => return Err(gave_up.for_object(lane.session(), &place.object())),
-    };
-    for there in there {
-        if there.piece < pieces.count && pieces.range(there.piece).1 == there.len {
-            begun.take(there.piece, there.receipt);
-        }
+    match request(&lane.writing(), 0, Begin::UnlessStopping, ask).await {
+        Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => Ok(Vec::new()),
+        there => there,
     }
-    let done = begun.done(&pieces);
-    Ok((pieces.going_on(done), Assembly::Begun(begun)))
 }
 
 /// What an earlier run has recorded of the object.

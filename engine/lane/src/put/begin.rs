@@ -17,9 +17,10 @@ use crate::object::pieces::Pieces;
 use crate::task::upload::Upload;
 
 use super::place::{Place, content_type, metadata_of};
+use super::state::State;
 use super::visible::{Made, Visible, another};
 use super::whole::{self, Verdict};
-use super::{assembly, large, resume, sums};
+use super::{assembly, large, sums};
 
 /// Sends a file as blocks.
 pub(super) async fn blocks<R: FileRing>(
@@ -38,7 +39,7 @@ pub(super) async fn blocks<R: FileRing>(
         Verdict::Write { only_new } => only_new,
         Verdict::Keep { kind, there } => {
             // It may be the blob of an earlier run that could not record it.
-            let state = resume::state_of(lane.shared.id, &file.meta, block_size);
+            let state = State::of_file(lane.shared.id, &file.meta, block_size);
             let usual = assembly::usual(lane, state.content);
             let is_ours = lane.shared.may_be_made(id)
                 && there.len == len
@@ -61,7 +62,7 @@ pub(super) async fn blocks<R: FileRing>(
         first = read::first_bytes(lane, &file).await.map_err(|error| place.not_read(&error))?;
         body.content_type = content_type(&lane.session().options.content_type, place.path, &first);
     }
-    let state = resume::state_of(lane.shared.id, &file.meta, block_size);
+    let state = State::of_file(lane.shared.id, &file.meta, block_size);
     let (pieces, assembly) = assembly::begin(lane, &place, state, pieces, body).await?;
     let parts = Parts::Unseen { assembly, only_new };
     let large = new(lane, task, id, &place, &file, parts, pieces).await?;

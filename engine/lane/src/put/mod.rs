@@ -10,6 +10,7 @@ mod pages;
 pub(crate) mod place;
 mod resume;
 pub(crate) mod shape;
+pub(crate) mod state;
 mod stream;
 mod sums;
 mod visible;

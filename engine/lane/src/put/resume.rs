@@ -1,34 +1,18 @@
-//! Large files that an earlier run of the job has begun.
+//! Blobs that are visible before they are complete, and that an earlier run of the job has begun.
 
-use azuring_job::durable::{Reader, number};
+use azuring_job::durable::Reader;
 use azuring_job::failure::Failure;
 use azuring_job::outcome::TransferId;
-use azuring_ring::{FileMeta, FileRing};
+use azuring_ring::FileRing;
 
 use crate::lane::context::Lane;
-use crate::object::file::content_key;
 use crate::task::upload::Upload;
 use crate::task::verb::Task;
 
-use super::assembly::State;
 use super::place::Place;
 
-/// First byte of the facts of a large file that is sent as blocks.
-const BLOCKS: u8 = b'B';
-/// The same of one that becomes a blob that is visible from its first byte on.
+/// First byte of the facts of a large file that becomes a blob that is visible from its first byte on.
 const VISIBLE: u8 = b'V';
-
-/// What makes the blocks of a file valid later.
-pub(super) fn state_of(job: [u8; 16], meta: &FileMeta, block_bytes: u64) -> State {
-    let mut facts = vec![BLOCKS];
-    for part in [meta.len, meta.identity.1, block_bytes] {
-        number(part, &mut facts);
-    }
-    for time in [meta.mtime_ns, meta.ctime_ns] {
-        facts.extend_from_slice(&time.to_le_bytes());
-    }
-    State { facts, content: content_key(job, meta, block_bytes) }
-}
 
 /// Whether this job, in this run or an earlier one, may have made the blob that is there, which is not complete.
 pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, task: &Upload, id: TransferId) -> bool {

@@ -199,6 +199,7 @@ impl Whole<'_> {
         let bytes = payload.len();
         let options = &lane.session().options;
         let content_type = match &options.content_type {
+            ContentTypePolicy::Fixed(fixed) => Some(&**fixed),
             _ if self.content.is_some() => self.content.and_then(|content| content.content_type.as_deref()),
             // A pipe has no name that could tell, and AzCopy does not look at its bytes.
             ContentTypePolicy::Guess(_) if place.is_stream => None,

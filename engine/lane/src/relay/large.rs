@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use azuring_azure::{BlobFacts, Body};
-use azuring_job::durable::{number, string};
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::Failure;
+use azuring_job::options::ContentTypePolicy;
 use azuring_job::progress::add;
 use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
 use azuring_store::At;
-use md5::{Digest, Md5};
 
 use crate::get::large::without_etag;
 use crate::lane::context::{Ended, Lane};
@@ -21,15 +20,15 @@ use crate::lane::verify;
 use crate::object::large::Large;
 use crate::object::pieces::Pieces;
 use crate::object::relay::LargeRelay;
-use crate::put::assembly::{self, State};
+use crate::put::assembly;
 use crate::put::place::Place;
+use crate::put::state::State;
 use crate::put::whole::{self, Verdict};
 use crate::requests::look::Agree;
+use crate::requests::request::Begin;
+use crate::requests::session::Session;
 
 use super::read;
-
-/// First byte of the facts of a large object that goes from store to store.
-const RELAYED: u8 = b'A';
 
 /// Copies a large object of `count` pieces.
 pub(super) async fn object<R: FileRing>(
@@ -42,13 +41,13 @@ pub(super) async fn object<R: FileRing>(
     let (facts, object, from) = (&item.entry.facts, item.object(), encode_path(&item.entry.name));
     let Some(etag) = facts.etag.as_deref() else { return Err(without_etag(&object)) };
     let pieces = Pieces::new(facts.len, piece_bytes, count);
-    let state = || state_of(lane.shared.id, item, etag, piece_bytes);
+    let state = || State::of_object(lane.shared.id, item, etag, piece_bytes);
     let only_new = match verdict {
         Verdict::Write { only_new } => only_new,
         Verdict::Keep { kind, there } => {
             // It may be the object of an earlier run that could not record it.
             let usual = assembly::usual(lane, state().content);
-            let is_same = async || is_same(lane, item, &from, &place.blob, &pieces).await;
+            let is_same = async || is_same(lane, item, &from, &place.blob, &pieces).await.unwrap_or_default();
             let is_ours = lane.shared.may_be_made(place.id)
                 && there.len == facts.len
                 && assembly::is_there(lane, &usual, place, count, is_same).await;
@@ -59,7 +58,8 @@ pub(super) async fn object<R: FileRing>(
             return verified(lane, item, &from, &place.blob, &pieces).await;
         }
     };
-    let (pieces, assembly) = assembly::begin(lane, place, state(), pieces, body_of(facts, only_new)).await?;
+    let (pieces, assembly) =
+        assembly::begin(lane, place, state(), pieces, body_of(lane.session(), facts, only_new)).await?;
     let large = Arc::new(LargeRelay {
         id: place.id,
         item: item.clone(),
@@ -82,11 +82,15 @@ pub(super) async fn object<R: FileRing>(
     Ok(Ended::Elsewhere)
 }
 
-/// What the object is given at the destination: what it has at the source.
-fn body_of(facts: &BlobFacts, only_new: bool) -> Body<'_> {
+/// What the object is given at the destination: what it has at the source, but for a type that the job gives to all.
+fn body_of<'a>(session: &'a Session, facts: &'a BlobFacts, only_new: bool) -> Body<'a> {
     let content = facts.content.as_deref();
+    let own = content.and_then(|content| content.content_type.as_deref());
     Body {
-        content_type: content.and_then(|content| content.content_type.as_deref()),
+        content_type: match &session.options.content_type {
+            ContentTypePolicy::Fixed(fixed) => Some(fixed),
+            _ => own,
+        },
         content,
         content_md5: facts.content_md5,
         metadata: &facts.metadata,
@@ -117,7 +121,7 @@ impl<R: FileRing> InPieces<R> for Arc<LargeRelay> {
 
     async fn piece(&self, lane: &Lane<R>, n: u32) -> Result<(), Box<Failure>> {
         let (offset, len) = self.pieces.range(n);
-        let read = read::range(lane, (&self.item, &self.from), offset, len).await;
+        let read = read::range(lane, (&self.item, &self.from), offset, len, Begin::UnlessStopping).await;
         let (payload, crc64) = read.map_err(|error| {
             if matches!(error, read::NotRead::Changed) {
                 self.is_changed.store(true, Ordering::SeqCst);
@@ -154,9 +158,12 @@ async fn commit<R: FileRing>(
     place: &Place<'_>,
 ) -> Result<Ended, Box<Failure>> {
     let facts = &large.item.entry.facts;
-    let body = body_of(facts, large.only_new);
+    let body = body_of(lane.session(), facts, large.only_new);
     let size = (large.pieces.count, large.pieces.len);
-    let is_same = async || is_same(lane, &large.item, &large.from, &place.blob, &large.pieces).await;
+    let is_same = async || {
+        let same = is_same(lane, &large.item, &large.from, &place.blob, &large.pieces).await;
+        same.unwrap_or_default()
+    };
     let ended = assembly::commit(lane, &large.assembly, place, size, body, is_same).await?;
     match ended {
         Ended::Done { .. } => verified(lane, &large.item, &large.from, &place.blob, &large.pieces).await,
@@ -172,73 +179,37 @@ async fn verified<R: FileRing>(
     to: &str,
     pieces: &Pieces,
 ) -> Result<Ended, Box<Failure>> {
-    if lane.session().options.verify && !is_same(lane, item, from, to, pieces).await {
+    if lane.session().options.verify && !is_same(lane, item, from, to, pieces).await? {
         return Err(verify::differs(&item.object()));
     }
     Ok(Ended::Done { bytes: pieces.len })
 }
 
-/// Whether source and destination have the same bytes now. What cannot be read is not.
+/// Whether source and destination have the same bytes now. Asked although the job stops: it says what is true of them.
+///
+/// # Errors
+/// Why it is not known.
 async fn is_same<R: FileRing>(
     lane: &Lane<R>,
     item: &BlobItem,
     from: &str,
     to: &str,
     pieces: &Pieces,
-) -> bool {
+) -> Result<bool, Box<Failure>> {
     let look = lane.look(to);
-    let Ok(there) = look.facts().await else { return false };
+    let not_asked = |gave_up| verify::not_asked(lane, gave_up, &item.object());
+    let there = look.facts().await.map_err(not_asked)?;
     if there.len != pieces.len {
-        return false;
+        return Ok(false);
     }
     for n in 0..pieces.count {
         let (offset, len) = pieces.range(n);
-        let Ok((payload, _)) = read::range(lane, (item, from), offset, len).await else { return false };
+        let read = read::range(lane, (item, from), offset, len, Begin::Always).await;
+        let (payload, _) = read.map_err(|error| error.failure(&item.object()))?;
         let same = look.has(offset, &payload, there.etag.as_deref(), Agree::Whole).await;
-        if !same.unwrap_or_default() {
-            return false;
+        if !same.map_err(not_asked)? {
+            return Ok(false);
         }
     }
-    true
-}
-
-/// What makes the pieces of an object valid later: the state of the source, and how it is cut.
-fn state_of(job: [u8; 16], item: &BlobItem, etag: &str, piece_bytes: u64) -> State {
-    let mut facts = vec![RELAYED];
-    number(item.entry.facts.len, &mut facts);
-    number(piece_bytes, &mut facts);
-    string(etag.as_bytes(), &mut facts);
-    let mut content = Md5::new();
-    content.update(job);
-    content.update(&facts);
-    content.update(item.entry.name.as_bytes());
-    State { facts, content: content.finalize().into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use azuring_azure::BlobEntry;
-
-    #[test]
-    fn pieces_are_of_one_state_of_one_object() {
-        let item = |name: &str, len| {
-            let mut entry = BlobEntry::new(name.to_owned(), BlobFacts::default());
-            entry.facts.len = len;
-            BlobItem { entry: Box::new(entry), relative_at: 0, known: Known::Listed }
-        };
-        let content = |job, name: &str, len, etag: &str, piece| {
-            state_of([job; 16], &item(name, len), etag, piece).content
-        };
-        let one = content(1, "a", 10, "e", 4);
-        assert_eq!(one, content(1, "a", 10, "e", 4));
-        let others = [
-            content(2, "a", 10, "e", 4),
-            content(1, "b", 10, "e", 4),
-            content(1, "a", 11, "e", 4),
-            content(1, "a", 10, "f", 4),
-            content(1, "a", 10, "e", 5),
-        ];
-        assert!(others.iter().all(|other| *other != one));
-    }
+    Ok(true)
 }

@@ -9,12 +9,14 @@ use azuring_job::outcome::TransferId;
 use azuring_plan::blocks::UploadShape;
 use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
+use azuring_store::ContentFacts;
 
 use crate::get::one::{ask, waits_for_peace};
 use crate::lane::context::{Ended, Lane};
 use crate::put::place::Place;
 use crate::put::shape::shape;
 use crate::put::whole::{self, Verdict, Whole};
+use crate::requests::request::Begin;
 use crate::task::relay::Relay;
 
 use super::large;
@@ -88,9 +90,13 @@ async fn as_known<R: FileRing>(
             {
                 return Ok(Ended::Skipped(*kind));
             }
-            let (payload, crc64) = read::range(lane, (item, &encode_path(&item.entry.name)), 0, len).await?;
+            let (payload, crc64) =
+                read::range(lane, (item, &encode_path(&item.entry.name)), 0, len, Begin::UnlessStopping)
+                    .await?;
             let (metadata, md5) = (facts.metadata.clone(), facts.content_md5);
-            let whole = Whole { payload, crc64, mtime_ns, content: facts.content.as_deref(), metadata, md5 };
+            let none = ContentFacts::default();
+            let content = Some(facts.content.as_deref().unwrap_or(&none));
+            let whole = Whole { payload, crc64, mtime_ns, content, metadata, md5 };
             let ended = match verdict {
                 Verdict::Write { only_new } => whole.put(lane, &place, only_new).await,
                 Verdict::Keep { kind, there } => whole.kept(lane, &place, kind, &there).await,

@@ -8,6 +8,7 @@ use azuring_ring::FileRing;
 
 use crate::get::receive::{self, NotReceived, Range};
 use crate::lane::context::Lane;
+use crate::requests::request::Begin;
 
 /// Why nothing was read.
 pub(super) enum NotRead {
@@ -41,6 +42,7 @@ pub(super) async fn range<R: FileRing>(
     (item, from): (&BlobItem, &str),
     offset: u64,
     len: u64,
+    begin: Begin,
 ) -> Result<(Payload, Option<Crc64>), NotRead> {
     let facts = &item.entry.facts;
     let range = Range {
@@ -51,6 +53,7 @@ pub(super) async fn range<R: FileRing>(
         len,
         whole: Some(facts.len),
         relays: true,
+        begin,
     };
     let received = receive::range(lane, &range).await.map_err(|error| match error {
         NotReceived::Request(gave_up) if gave_up.precondition_failed() => NotRead::Changed,

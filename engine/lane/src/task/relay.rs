@@ -3,11 +3,12 @@
 use std::sync::OnceLock;
 
 use azuring_job::entry::BlobItem;
-use azuring_job::failure::Failure;
+use azuring_job::failure::{Failure, FailureKind};
 use azuring_plan::NameError;
 use azuring_plan::blocks::{BlockRules, MAX_BLOCKS};
 use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
 use azuring_plan::download::RemoteShape;
+use azuring_plan::name::directory_prefix;
 
 /// Bytes of a piece: the largest range of which Blob storage tells the checksum.
 const PIECE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
@@ -17,20 +18,28 @@ pub struct Relay {
     /// The path at the destination, decoded.
     path: String,
     as_subdir: bool,
+    /// Source and destination are one place: what is copied may be found again, or replace what is still to be copied.
+    is_one_place: bool,
     /// Known when the planner has seen what the source is.
     naming: OnceLock<Naming>,
 }
 
 impl Relay {
     /// To this path of the destination: an object's name, or what the names of all begin with.
-    pub fn new(path: String, options: NamingOptions) -> Self {
-        Self { path, as_subdir: options.as_subdir, naming: OnceLock::new() }
+    pub fn new(path: String, options: NamingOptions, is_one_place: bool) -> Self {
+        Self { path, as_subdir: options.as_subdir, is_one_place, naming: OnceLock::new() }
     }
 
     /// Decides names, now that it is known what the source is. A container is copied as what it holds.
     pub fn begin(&self, shape: RemoteShape<'_>, recursive: bool) -> Result<(), Box<Failure>> {
         let last = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
         let name;
+        let source = match shape {
+            RemoteShape::Blob { name } => name.to_owned(),
+            RemoteShape::Directory { prefix } => directory_prefix(prefix),
+            RemoteShape::Contents { prefix } => prefix.to_owned(),
+            RemoteShape::Container { .. } => String::new(),
+        };
         let shape = match shape {
             RemoteShape::Blob { name: whole } => {
                 name = last(whole);
@@ -45,6 +54,15 @@ impl Relay {
         let options = NamingOptions { recursive, as_subdir: self.as_subdir };
         let naming =
             Naming::new(shape, &self.path, options).map_err(|error| Failure::plan_of_source(&error))?;
+        let overlaps = match &naming {
+            Naming::Exact(name) => *name == source,
+            Naming::Under(prefix) => prefix.starts_with(&source) || source.starts_with(&**prefix),
+        };
+        if self.is_one_place && overlaps {
+            let text = "source and destination overlap: what is copied would replace, or be, what is still to be copied";
+            let failure = Failure::new(FailureKind::Usage, "", text);
+            return Err(Box::new(failure.advise("choose another destination")));
+        }
         // The planner begins once.
         let _ = self.naming.set(naming);
         Ok(())
