@@ -146,7 +146,7 @@ fn resume(program: &Path, job: &Path, scene: &Scene, same_boot: bool) -> Result<
     fs::write(stage.state().join("jobs").join(&id).join("journal"), journal.to_bytes()).unwrap();
     (scene.mend)(&stage);
     let before = stage.server.stats();
-    let told = told::resumed(&stage, &journal)?;
+    let told = told::resumed(&stage, &journal, same_boot && scene.moves.is_some())?;
     let after = stage.server.stats();
     let moved = (after.bytes_in - before.bytes_in) + (after.bytes_out - before.bytes_out);
     if let Some(most) = scene.moves.filter(|most| same_boot && moved > *most) {

@@ -8,7 +8,7 @@ use azuring_journal::Recovered;
 use azuring_transfer::{Entity, RecordedJob};
 use serde_json::Value;
 
-use crate::bytes::{Journal, Ranges, Reader, item};
+use crate::bytes::{Journal, Ranges, Reader, counter, item};
 use crate::{kept, put, stage::Stage};
 
 /// How often each kind of thing is there.
@@ -97,6 +97,28 @@ fn each_transfer_is_what_its_facts_say() {
         })
         .unwrap();
     }
+}
+
+/// What the library counts is what the counters say here.
+#[test]
+fn each_job_is_counted_as_its_counters_say() {
+    // What is done and what is only written; of what was found also what failed; sent, asked, asked again.
+    const COUNTED: [&[u8]; 5] = [&[6, 17], &[7, 18, 8], &[9], &[10], &[11]];
+    let (mut wrong, mut never) = (Vec::new(), COUNTED.concat());
+    for (job, scene) in kept() {
+        let stage = Stage::new(&crate::program(), scene.keeps);
+        let journal = put(&job, &stage);
+        let (id, _) = stage.recorded().unwrap();
+        let counts = RecordedJob::read(&stage.jobs(), id).unwrap().counts;
+        let told = [counts.bytes, counts.bytes_found, counts.bytes_sent, counts.requests, counts.retries];
+        let of = |which: u8| u64::try_from(counter(&journal, which)).unwrap();
+        let said: [u64; 5] = COUNTED.map(|counters| counters.iter().map(|which| of(*which)).sum());
+        never.retain(|which| of(*which) == 0);
+        if told != said {
+            wrong.push((scene.name, told, said));
+        }
+    }
+    assert!(wrong.is_empty() && never.is_empty(), "told, and said: {wrong:#?}, in no job: {never:?}");
 }
 
 fn entity(facts: &[u8]) -> Entity {

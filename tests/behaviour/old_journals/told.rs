@@ -90,11 +90,11 @@ pub(crate) fn move_here(stage: &Stage, journal: &mut Journal) {
     journal.set_description(&description);
 }
 
-/// Has the job go on: what ended how in this run, and the counts of all.
+/// Has the job go on, which `goes_on` with its large objects where they stood: what ended how in this run, and the counts of all.
 ///
 /// # Errors
 /// What it told, when it told no counts.
-pub(crate) fn resumed(stage: &Stage, journal: &Journal) -> Result<String, String> {
+pub(crate) fn resumed(stage: &Stage, journal: &Journal, goes_on: bool) -> Result<String, String> {
     let description = journal.description();
     let mut args: Vec<String> = ["jobs", "resume"].map(str::to_owned).into();
     args.push(journal.id_text());
@@ -125,7 +125,7 @@ pub(crate) fn resumed(stage: &Stage, journal: &Journal) -> Result<String, String
             _ => {}
         }
     }
-    if !has_summary {
+    if !has_summary || (goes_on && outcome.stdout.contains("from its beginning")) {
         return Err(format!("{}{}", outcome.stdout, outcome.stderr));
     }
     lines.sort();

@@ -1,6 +1,7 @@
 //! Downloads.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use azsim::{Fault, Operation, Seed};
 use azuring_journal::{Recovered, State};
@@ -62,20 +63,10 @@ pub(super) fn all() -> Vec<Scene> {
         })
         .restarts(),
         // It was gone on with after that, and killed again.
-        Scene::new("down-doubted", small, |scene, program| {
-            let words = ["copy", "{URL}/tree", "to", "--recursive", "--lanes=1"];
-            let stage = cut(scene, program, &words, |_, it| it.counter(ASKED) > 0);
-            let (id, _) = stage.recorded().unwrap();
-            stage.hold(Operation::GetBlob, "", 0);
-            let resume = ["jobs".to_owned(), "resume".to_owned(), id.to_string()];
-            let running =
-                stage.azuring().start(resume.into_iter().chain([format!("--source-sas={}", stage.sas())]));
-            stage.wait_for("what is lost", |it| it.numbers(State::Failed(63)).count() > 0);
-            running.kill();
-            running.wait().unwrap();
-            stage.faults(Vec::new());
-            stage.settle();
-            stage
+        Scene::new("down-doubted", small, |scene, program| doubted(scene, program, &[])).restarts(),
+        // Files that are lost are its own: they are written again all the same.
+        Scene::new("down-doubted-kept", small, |scene, program| {
+            doubted(scene, program, &["--overwrite=false"])
         })
         .restarts(),
         Scene::new("down-finished", small, |scene, program| {
@@ -130,7 +121,8 @@ pub(super) fn all() -> Vec<Scene> {
                 pieces(it) == 5 && stage.root().join("to/tree/large.bin").exists()
             })
         })
-        .restarts(),
+        .restarts()
+        .moves(256 << 10),
         Scene::new("down-list", listed, |scene, program| {
             let stage = scene.stage(program);
             let hold = |operation, name: &str, skip| azsim::Rule {
@@ -243,6 +235,22 @@ pub(super) fn all() -> Vec<Scene> {
         })
         .keeps(),
     ]
+}
+
+/// The disk was asked when it was killed; it goes on in doubt, and is killed again.
+fn doubted(scene: &Scene, program: &Path, more: &[&str]) -> Stage {
+    let words = [&["copy", "{URL}/tree", "to", "--recursive", "--lanes=1"][..], more].concat();
+    let stage = cut(scene, program, &words, |_, it| it.counter(ASKED) > 0);
+    let (id, _) = stage.recorded().unwrap();
+    stage.hold(Operation::GetBlob, "", 0);
+    let resume = ["jobs".to_owned(), "resume".to_owned(), id.to_string()];
+    let running = stage.azuring().start(resume.into_iter().chain([format!("--source-sas={}", stage.sas())]));
+    stage.wait_for("what is lost", |it| it.numbers(State::Failed(63)).count() > 0);
+    running.kill();
+    running.wait().unwrap();
+    stage.faults(Vec::new());
+    stage.settle();
+    stage
 }
 
 fn pieces(it: &Recovered) -> u64 {
