@@ -51,6 +51,25 @@ impl Traits {
             names: NameRules::Exact,
         }
     }
+
+    /// Whether it can be as it says. Jobs check that before they begin.
+    ///
+    /// # Errors
+    /// Which trait cannot be, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let Some(pieces) = &self.pieces else { return Ok(()) };
+        let PieceTraits { min_bytes, max_bytes, max_count, align, .. } = *pieces;
+        if max_count == 0 {
+            return Err("its trait `pieces.max_count` is 0: no object can have pieces".to_owned());
+        }
+        if pieces.fitting(min_bytes, u64::MAX) < min_bytes.max(1) {
+            return Err(format!(
+                "its trait `pieces` says at least {min_bytes} bytes, at most {max_bytes}, in multiples of {align}: \
+                 there is no such piece"
+            ));
+        }
+        Ok(())
+    }
 }
 
 azuring_plan::growing! {
@@ -75,6 +94,15 @@ impl PieceTraits {
     /// Pieces of any size up to this one, in any order, and at most so many.
     pub fn new(max_bytes: u64, max_count: u32) -> Self {
         Self { min_bytes: 1, max_bytes, max_count, align: 1, sequence: Sequence::Any }
+    }
+
+    /// The size of pieces that is nearest to `wanted` bytes, not less if possible, and at most `held`. It is less than
+    /// `min_bytes` (or 0) only if there is no such size.
+    pub fn fitting(&self, wanted: u64, held: u64) -> u64 {
+        let align = self.align.max(1);
+        let most = self.max_bytes.min(held) / align * align;
+        let wanted = wanted.max(self.min_bytes).max(1);
+        wanted.checked_next_multiple_of(align).map_or(most, |size| size.min(most))
     }
 }
 
@@ -166,4 +194,31 @@ pub enum CopySource {
     Nothing,
     /// Places of the same kind of store, to which it is granted access by a URL.
     GrantedUrls,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_that_cannot_be_are_told() {
+        let check = |pieces: PieceTraits| {
+            let mut traits = Traits::new("here", 10);
+            traits.pieces = Some(pieces);
+            traits.check().err().unwrap_or_default()
+        };
+        let pieces = PieceTraits::new;
+        assert_eq!(check(pieces(8, 1)), "");
+        assert_eq!(check(pieces(8, 1).min_bytes(8).align(4)), "");
+        assert_eq!(
+            check(pieces(8, 1).min_bytes(9)),
+            "its trait `pieces` says at least 9 bytes, at most 8, in multiples of 1: there is no such piece"
+        );
+        // No multiple of 8 is from 9 to 15, and none but 0 is up to 7.
+        for bad in [pieces(0, 1), pieces(15, 1).min_bytes(9).align(8), pieces(7, 1).align(8)] {
+            assert!(check(bad).contains("there is no such piece"), "{bad:?}");
+        }
+        assert!(check(pieces(8, 0)).contains("`pieces.max_count` is 0"));
+        assert_eq!(pieces(u64::MAX, 1).align(u64::MAX).fitting(2, 100), 0);
+    }
 }

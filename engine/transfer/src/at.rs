@@ -9,7 +9,7 @@ use azuring_job::options::JobOptions;
 use azuring_lane::end::{End, OwnEnd};
 use azuring_lane::ends::RemoteEnd;
 use azuring_plan::name::encode_path;
-use azuring_store::CustomStore;
+use azuring_store::{CustomStore, Visible};
 
 use crate::frame;
 
@@ -121,7 +121,19 @@ impl At {
                 let (target, tls) = frame::target(url, find, options, change)?;
                 (End::Blob(Box::new(target)), tls)
             }
-            Self::Own(store, _) => (End::Own(OwnEnd::new(store, &options.properties)), None),
+            Self::Own(store, _) => {
+                let name = store.name().to_owned();
+                let own = OwnEnd::new(store, &options.properties).map_err(JobError::Limit)?;
+                let writes = access == Access::Write && change.is_none();
+                let traits = own.traits();
+                if writes && traits.pieces.is_some() && traits.visible == Visible::FromStart {
+                    return Err(JobError::Limit(format!(
+                        "{name}: objects that it takes in pieces are seen before they are complete (its trait `visible`), and \
+                         azuring replaces objects only as a whole"
+                    )));
+                }
+                (End::Own(own), None)
+            }
         };
         Ok(RemoteEnd::new(end, access, tls, options.crc64))
     }

@@ -183,6 +183,13 @@ pub(crate) struct Lease {
     given: Option<u64>,
 }
 
+impl Lease {
+    /// Whether its turn came.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(given) = self.given {
@@ -194,6 +201,7 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Standing;
 
     const MIB: u64 = 1 << 20;
 
@@ -246,6 +254,22 @@ mod tests {
         assert!(most <= 256 * MIB && most > 128 * MIB, "{most}");
         let free = engine.free();
         assert_eq!((free.memory_bytes, free.jobs, free.waiting.len()), (256 * MIB, 4, 0));
+    }
+
+    #[test]
+    fn after_a_job_that_was_stopped_before_its_turn_the_next_of_its_crew_has_a_lease() {
+        let engine = engine(256, 1);
+        let options = JobOptions::default().limits(engine.limits().limits.clone());
+        let shares = budget::shares(&options, false).unwrap();
+        let mut standing = Standing::default();
+        standing.leased(|| engine.begin(&options, false, &shares, || true));
+        assert!(standing.lease.is_none());
+        for _ in 0..2 {
+            standing.leased(|| engine.begin(&options, false, &shares, || false));
+            assert_eq!(engine.free().jobs, 0);
+        }
+        drop(standing);
+        assert_eq!((engine.free().jobs, engine.free().memory_bytes), (1, 256 * MIB));
     }
 
     #[test]

@@ -109,6 +109,17 @@ pub(crate) struct Standing {
     pub(crate) lease: Option<(Lease, Vec<LaneShare>)>,
 }
 
+impl Standing {
+    /// The shares of a job in its engine: those of the job before, or what `begin` gets. A job that was stopped before its
+    /// turn leaves nothing: the next one waits for its own.
+    pub(crate) fn leased(&mut self, begin: impl FnOnce() -> (Lease, Vec<LaneShare>)) -> Vec<LaneShare> {
+        let (lease, shares) = self.lease.take().unwrap_or_else(begin);
+        let given = shares.clone();
+        self.lease = lease.is_given().then_some((lease, shares));
+        given
+    }
+}
+
 /// What is left when a job has run.
 pub(crate) struct Gone {
     pub(crate) report: Report,
@@ -174,8 +185,7 @@ impl Job {
         if let Some(engine) = &self.engine {
             let journal = self.durable.is_some();
             let begin = || engine.begin(&self.options, journal, &self.shares, || stop.is_stopped());
-            let (_, shares) = standing.lease.get_or_insert_with(begin);
-            self.shares.clone_from(shares);
+            self.shares = standing.leased(begin);
             frame::hold(&mut self.task, &self.shares);
         }
         let (lanes, io) = (self.shares.len(), self.plan.io.clone());
@@ -245,7 +255,9 @@ impl Job {
             report.pool_bytes += result.pool_bytes;
             staying += usize::from(result.stays);
         }
-        if let Some(lanes) = standing.lanes.take_if(|lanes| !lanes.are(staying)) {
+        // Lanes of no lease are not what a later job is given.
+        let is_leased = self.engine.is_none() || standing.lease.is_some();
+        if let Some(lanes) = standing.lanes.take_if(|lanes| !is_leased || !lanes.are(staying)) {
             lanes.end();
         }
         if let Some(Err(panic)) = gather.map(JoinHandle::join) {

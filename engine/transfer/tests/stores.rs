@@ -2,17 +2,19 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod kit;
+mod odd;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use azuring_transfer::store::faulty::{Call, Fault, Faulty, Plan, Rule, When};
-use azuring_transfer::store::{CustomStore, ErrorKind, Memory, StoreError};
+use azuring_transfer::store::{CustomStore, ErrorKind, Memory, PieceTraits, StoreError, Traits, Visible};
 use azuring_transfer::{
     BlockRules, Event, FailureKind, Job, JobBuilder, JobOptions, JobStatus, Jobs, Limits, Overwrite, Report,
     StopHandle,
 };
 use kit::{bytes, files};
+use odd::Odd;
 
 const PIECE: usize = 100 << 10;
 
@@ -211,4 +213,124 @@ fn a_job_that_was_stopped_goes_on_with_the_pieces_that_are_there() {
     let missing = 21 - sent.div_ceil(PIECE as u64);
     let calls = [Call::Begin, Call::Piece, Call::Commit].map(|call| faulty.calls(call));
     assert_eq!((calls, memory.uncommitted_bytes()), ([0, missing, 1], 0));
+}
+
+/// Runs a job and returns what failed.
+fn failures(job: JobBuilder, options: JobOptions) -> (Report, Vec<azuring_transfer::Failure>) {
+    let mut failed = Vec::new();
+    let report = job.options(options).build().unwrap().run(&StopHandle::new(), |event| {
+        if let Event::Failed(failure) = event {
+            failed.push(failure);
+        }
+    });
+    (report, failed)
+}
+
+#[test]
+fn a_removal_whose_answers_are_not_one_for_each_object_is_not_taken_for_done() {
+    let from = tempfile::tempdir().unwrap();
+    ["a", "b", "c"].iter().for_each(|name| std::fs::write(from.path().join(name), name).unwrap());
+    let removed = |set: &dyn Fn(&mut Odd), path: &str| {
+        let mut odd = Odd::new(|traits| traits.remove_batch = 2);
+        run(Job::upload_to_store(from.path().join("*"), odd.store(), ""));
+        set(&mut odd);
+        let job = Job::remove_from_store(odd.store(), path).recursive(path.is_empty());
+        let (report, failed) = failures(job, quick().limits(Limits::here().lanes(1)));
+        (report.counts.done, failed.iter().map(|failure| failure.reason.clone()).collect::<Vec<_>>())
+    };
+    let one = "the store gave 0 answers to 1 removals: what became of them is not known";
+    assert_eq!(removed(&|odd| odd.removed = |_| -1, "a"), (0, vec![one.to_owned()]));
+    for (wrong, answers) in [((|_| 1) as fn(usize) -> isize, 3), (|_| -1, 1)] {
+        let (done, reasons) = removed(&|odd| odd.removed = wrong, "");
+        let text =
+            format!("the store gave {answers} answers to 2 removals: what became of them is not known");
+        assert_eq!((done, reasons), (0, vec![text; 3]));
+    }
+    // What was answered before counts.
+    let only_last: fn(usize) -> isize = |count| if count == 1 { -1 } else { 0 };
+    assert_eq!(removed(&|odd| odd.removed = only_last, ""), (2, vec![one.to_owned()]));
+}
+
+#[test]
+fn lengths_are_compared_where_a_store_compares_no_checksums() {
+    let from = tempfile::tempdir().unwrap();
+    std::fs::write(from.path().join("small"), bytes(10)).unwrap();
+    std::fs::write(from.path().join("large"), bytes(3 * PIECE)).unwrap();
+    let mut odd = Odd::new(|traits| traits.checksums.crc64_in = false);
+    let upload = |odd: &Odd| failures(Job::upload_to_store(from.path().join("*"), odd.store(), ""), quick());
+    let (report, failed) = upload(&odd);
+    assert_eq!((report.counts.done, failed.len()), (2, 0));
+    odd.keeps_less = true;
+    let (report, failed) = upload(&odd);
+    assert_eq!((report.counts.done, failed.len()), (0, 2));
+    assert!(failed.iter().all(|failure| failure.kind == FailureKind::Integrity), "{failed:?}");
+}
+
+#[test]
+fn a_store_without_conditions_is_asked_before_something_is_written() {
+    let from = tempfile::tempdir().unwrap();
+    let want = tree(from.path());
+    let odd = Odd::new(|traits| traits.conditions = Default::default());
+    let never = || quick().overwrite(Overwrite::Never);
+    let upload =
+        || failures(Job::upload_to_store(from.path().join("*"), odd.store(), "").recursive(true), never()).0;
+    let first = upload();
+    assert_eq!((first.counts.done, first.counts.failed, first.counts.skipped_existing), (6, 0, 0));
+    std::fs::write(from.path().join("a"), "other").unwrap();
+    let second = upload();
+    assert_eq!((second.counts.done, second.counts.failed, second.counts.skipped_existing), (0, 0, 6));
+    assert_eq!(content(&odd.inner), want);
+}
+
+#[test]
+fn names_that_a_store_would_change_are_not_sent_to_it() {
+    let from = tempfile::tempdir().unwrap();
+    ["a", "b."].iter().for_each(|name| std::fs::write(from.path().join(name), name).unwrap());
+    let odd = Odd::new(|traits| traits.names = azuring_plan::place::NameRules::Azure);
+    let (report, failed) = failures(Job::upload_to_store(from.path().join("*"), odd.store(), ""), options());
+    assert_eq!((report.counts.done, failed.len(), failed[0].kind), (1, 1, FailureKind::Name));
+    assert_eq!(odd.inner.keys(), ["a"]);
+}
+
+#[test]
+fn traits_that_cannot_be_are_refused_before_anything_is_done() {
+    let from = tempfile::tempdir().unwrap();
+    let refused = |set: fn(&mut PieceTraits, &mut Visible)| {
+        let odd = Odd::new(|traits| set(traits.pieces.as_mut().unwrap(), &mut traits.visible));
+        let job = Job::upload_to_store(from.path().join("*"), odd.store(), "").build();
+        // They are read from all the same.
+        let down = Job::download_from_store(odd.store(), "", from.path()).build();
+        (job.err().map(|error| error.to_string()).unwrap_or_default(), down.is_ok())
+    };
+    assert_eq!(refused(|_, _| {}), (String::new(), true));
+    let size = "memory:odd: its trait `pieces` says at least 9 bytes, at most 8, in multiples of 1: there is no such piece";
+    assert_eq!(refused(|pieces, _| (pieces.min_bytes, pieces.max_bytes) = (9, 8)), (size.to_owned(), false));
+    assert!(refused(|pieces, _| pieces.max_bytes = 0).0.contains("there is no such piece"));
+    let (text, is_read) = refused(|_, visible| *visible = Visible::FromStart);
+    assert!(text.starts_with("memory:odd: objects that it takes in pieces are seen before"), "{text}");
+    assert!(is_read);
+}
+
+#[test]
+fn a_stream_is_as_long_as_its_store_takes() {
+    let sent = |set: fn(&mut Traits), len: usize| {
+        let odd = Odd::new(set);
+        let job = Job::stream_to_store(std::io::Cursor::new(bytes(len)), odd.store(), "it");
+        let (report, failed) = failures(job, options());
+        let whole = odd.inner.content("it").is_some_and(|there| *there == bytes(len));
+        (report.counts.done, whole, failed.first().map(|failure| failure.reason.clone()).unwrap_or_default())
+    };
+    // In one request: not bounded by the wanted size of pieces.
+    let whole = |traits: &mut Traits| (traits.pieces, traits.whole_max) = (None, 3 * PIECE as u64);
+    assert_eq!(sent(whole, 3 * PIECE), (1, true, String::new()));
+    let (done, _, reason) = sent(whole, 3 * PIECE + 1);
+    assert_eq!(done, 0);
+    assert!(
+        reason.starts_with("the input is longer than 307200 bytes, the most that the store takes"),
+        "{reason}"
+    );
+    // As many pieces as there may be, and all of them full.
+    let three = |traits: &mut Traits| traits.pieces.as_mut().unwrap().max_count = 3;
+    assert_eq!(sent(three, 3 * PIECE), (1, true, String::new()));
+    assert_eq!(sent(three, 3 * PIECE + 1), (0, false, "the input is longer than 3 blocks".to_owned()));
 }

@@ -36,10 +36,8 @@ fn of_traits(traits: &Traits, rules: &BlockRules, len: u64) -> Result<UploadShap
         UploadShape::PutBlob => traits.whole_max.max(1),
         UploadShape::Blocks { block_size, .. } => block_size,
     };
-    let aligned = |size: u64| size.next_multiple_of(pieces.align.max(1));
-    let least = aligned(len.div_ceil(u64::from(pieces.max_count.max(1))));
-    let size =
-        aligned(size.clamp(pieces.min_bytes.max(1), pieces.max_bytes)).max(least).min(pieces.max_bytes);
+    let least = len.div_ceil(u64::from(pieces.max_count.max(1)));
+    let size = pieces.fitting(size.max(least), u64::MAX).max(1);
     match u32::try_from(len.div_ceil(size)) {
         Ok(count) if count <= pieces.max_count => Ok(UploadShape::Blocks { block_size: size, count }),
         _ => Err(format!(
@@ -71,5 +69,13 @@ mod tests {
         // Small pieces would be too many.
         assert_eq!(shape(&traits, Some(8 * MIB), 16_000 * MIB), blocks(16 * MIB, 1_000));
         assert!(shape(&traits, Some(8 * MIB), 200_000 * MIB).is_err());
+        // Where the largest is no multiple of what they begin at.
+        traits.pieces = Some(PieceTraits::new(10 * MIB - 1, 1_000).align(MIB));
+        assert_eq!(shape(&traits, Some(20 * MIB), 90 * MIB), blocks(9 * MIB, 10));
+        // What no job begins with ends none.
+        for pieces in [PieceTraits::new(0, 1), PieceTraits::new(8, 1).min_bytes(9)] {
+            traits.pieces = Some(pieces);
+            assert!(shape(&traits, None, 90 * MIB).is_err());
+        }
     }
 }

@@ -115,12 +115,11 @@ impl Sizes {
     fn of_store(traits: &Traits, first: u64, held: u64) -> Result<Self, String> {
         let whole = traits.whole_max;
         let Some(pieces) = traits.pieces else {
-            let size = first.min(whole).min(held);
+            // Whatever the wanted size: all of it is one request, or nothing.
+            let size = whole.min(held);
             return Ok(Self { first: size, largest: size, count: 1, whole });
         };
-        let align = pieces.align.max(1);
-        let most = pieces.max_bytes.min(held) / align * align;
-        let size = first.max(pieces.min_bytes).next_multiple_of(align).min(most);
+        let size = pieces.fitting(first, held);
         if size < pieces.min_bytes.max(1) {
             let (name, least) = (traits.name, pieces.min_bytes);
             return Err(format!(
@@ -148,6 +147,9 @@ impl<R: FileRing> Input<'_, R> {
             },
         };
         let first = self.next(0).await?;
+        if !first.is_last && self.sizes.count == 1 {
+            return Err(self.too_long());
+        }
         let content_type = match &options.content_type {
             ContentTypePolicy::Fixed(fixed) => Some(&**fixed),
             _ => None,
@@ -166,21 +168,32 @@ impl<R: FileRing> Input<'_, R> {
         }
     }
 
+    fn too_long(&self) -> Box<Failure> {
+        let Sizes { first, count, .. } = self.sizes;
+        let (text, advice) = match count {
+            1 => (
+                format!(
+                    "the input is longer than {first} bytes, the most that the store takes at once and a lane's memory holds"
+                ),
+                "if the store takes more, raise the limit of memory; otherwise use a store that takes pieces",
+            ),
+            _ => (format!("the input is longer than {count} blocks"), "raise --block-size-mb"),
+        };
+        Box::new(Failure::new(FailureKind::Limit, &self.place.object(), text).advise(advice))
+    }
+
     /// Reads the `n`th block.
     async fn next(&self, n: u64) -> Result<Block, Box<Failure>> {
         let session = self.lane.session();
-        let too_long = |what: String| {
-            let failure = Failure::new(FailureKind::Limit, &self.place.object(), what);
-            Box::new(failure.advise("raise --block-size-mb"))
-        };
         if n >= self.sizes.count {
-            return Err(too_long(format!("the input is longer than {} blocks", self.sizes.count)));
+            return Err(self.too_long());
         }
         let size = self.sizes.of(n);
         let slots = size.div_ceil(BLOCK_SLOT_BYTES as u64) as usize;
         let leases = self.lane.pool.acquire(SlotClass::Block, slots).await;
         let leases = leases.map_err(|error| broken(&error))?;
-        let mut answer = self.reader.fill(leases, size, n == 0);
+        // Nothing may be behind the last one.
+        let mut answer = self.reader.fill(leases, size, n == 0 || n + 1 == self.sizes.count);
         let filled = loop {
             match tokio::time::timeout(PAUSE_STEP, &mut answer).await {
                 Ok(filled) => break filled.expect("the reader answers every request"),
@@ -315,7 +328,8 @@ mod tests {
     fn pieces_of_another_store_have_one_size() {
         let mut traits = Traits::new("here", 10);
         let of = |traits: &Traits, first, held| Sizes::of_store(traits, first, held);
-        assert_eq!(of(&traits, 8, 100), Ok(Sizes { first: 8, largest: 8, count: 1, whole: 10 }));
+        assert_eq!(of(&traits, 8, 100), Ok(Sizes { first: 10, largest: 10, count: 1, whole: 10 }));
+        assert_eq!(of(&traits, 8, 9), Ok(Sizes { first: 9, largest: 9, count: 1, whole: 10 }));
         traits.pieces = Some(PieceTraits::new(50, 30_000).min_bytes(5).align(4));
         for (first, held, want) in [(1, 100, 8), (9, 100, 12), (90, 100, 48), (90, 30, 28)] {
             let sizes = of(&traits, first, held).unwrap();

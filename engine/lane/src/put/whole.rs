@@ -49,10 +49,14 @@ pub(crate) async fn verdict<R: FileRing>(
     len: u64,
 ) -> Result<Verdict, Box<Failure>> {
     let overwrite = &lane.session().options.overwrite;
+    // A store without this condition can only be asked before: what others write meanwhile is replaced.
+    let keeps_new = lane.to().own().is_none_or(|own| own.traits().conditions.only_new);
     let only_new = match overwrite {
         Overwrite::Always => return Ok(Verdict::Write { only_new: false }),
-        Overwrite::Never if len <= SENT_UNASKED_BYTES => return Ok(Verdict::Write { only_new: true }),
-        Overwrite::Never => true,
+        Overwrite::Never if keeps_new && len <= SENT_UNASKED_BYTES => {
+            return Ok(Verdict::Write { only_new: true });
+        }
+        Overwrite::Never => keeps_new,
         Overwrite::IfSourceNewer | Overwrite::Ask => false,
     };
     let there = match facts(lane, place, Begin::UnlessStopping).await {

@@ -13,8 +13,8 @@ use azuring_azure::{
 use azuring_job::end_error::EndError;
 use azuring_link::{Links, Payload, Reply};
 use azuring_store::{
-    At, Begin, Change, Condition, ContentFacts, Custom, CustomBody, ErrorKind, Facts, Put, Read, Receipt,
-    Removal, Store, StoreError, There, Token, Traits,
+    At, Begin, Change, Class, Condition, ContentFacts, Custom, CustomBody, ErrorKind, Facts, Put, Read,
+    Receipt, Removal, Store, StoreError, There, Token, Traits,
 };
 use percent_encoding::percent_decode_str;
 
@@ -138,6 +138,14 @@ impl Given {
             },
         }
     }
+}
+
+/// A store that does not say of each object what became of it: which answer is whose is not known. It would say the same
+/// again.
+fn not_answered(answers: usize, removals: usize) -> StoreError {
+    let reason =
+        format!("the store gave {answers} answers to {removals} removals: what became of them is not known");
+    StoreError::new(ErrorKind::Broken, reason).of_class(Class::Skip)
 }
 
 /// The name as the store has it.
@@ -296,12 +304,12 @@ impl Client {
             Self::Blob(client) => Ok(client.delete_blob(name, delete).await?),
             Self::Own(_) => {
                 let answers = self.delete_many(&[(name, *delete)]).await?;
-                answers.into_iter().next().unwrap_or(Ok(()))
+                answers.into_iter().next().unwrap_or_else(|| Err(not_answered(0, 1).into()))
             }
         }
     }
 
-    /// Removes many: an answer for each, in their order.
+    /// Removes many: an answer for each, in their order. What a store has answered before a later call failed counts.
     pub(crate) async fn delete_many(
         &self,
         names: &[(&str, Delete<'_>)],
@@ -322,8 +330,21 @@ impl Client {
                 .zip(some)
                 .map(|(key, (_, delete))| Removal { key, which: delete.which, tag: delete.if_match })
                 .collect();
-            let some = own.store.remove(&removals).await?;
-            answers.extend(some.into_iter().map(|answer| answer.map_err(EndError::from)));
+            let removed = match own.store.remove(&removals).await {
+                Ok(removed) if removed.len() == some.len() => Ok(removed),
+                Ok(removed) => Err(not_answered(removed.len(), some.len())),
+                Err(error) => Err(error),
+            };
+            match removed {
+                Ok(removed) => {
+                    answers.extend(removed.into_iter().map(|answer| answer.map_err(EndError::from)))
+                }
+                Err(error) if answers.is_empty() => return Err(error.into()),
+                Err(error) => {
+                    answers.resize_with(names.len(), || Err(error.clone().into()));
+                    break;
+                }
+            }
         }
         Ok(answers)
     }

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use azuring_azure::{BlobClient, BlobProperties, Credential, Target, Which};
 use azuring_link::Links;
-use azuring_plan::name::encode_path_for_people;
-use azuring_store::{ContentFacts, CustomStore};
+use azuring_plan::name::{encode_path_for_people, stored_as};
+use azuring_plan::place::NameRules;
+use azuring_store::{ContentFacts, CustomStore, Store, Traits};
 
 use super::client::{Client, Own};
 
@@ -22,19 +23,30 @@ pub enum End {
 #[derive(Clone, Debug)]
 pub struct OwnEnd {
     store: CustomStore,
+    traits: Traits,
     content: ContentFacts,
     metadata: Vec<(String, String)>,
 }
 
 impl OwnEnd {
-    /// `store`, where all objects are given these properties.
-    pub fn new(store: CustomStore, properties: &BlobProperties) -> Self {
+    /// `store`, where all objects are given these properties. It is opened once, to ask what it can do.
+    ///
+    /// # Errors
+    /// What it says of itself cannot be.
+    pub fn new(store: CustomStore, properties: &BlobProperties) -> Result<Self, String> {
+        let traits = store.open().traits().clone();
+        traits.check().map_err(|reason| format!("{}: {reason}", store.name()))?;
         let content = ContentFacts::default()
             .encoding(properties.content_encoding.clone())
             .language(properties.content_language.clone())
             .disposition(properties.content_disposition.clone())
             .cache_control(properties.cache_control.clone());
-        Self { store, content, metadata: properties.metadata.clone() }
+        Ok(Self { store, traits, content, metadata: properties.metadata.clone() })
+    }
+
+    /// What it can do.
+    pub fn traits(&self) -> &Traits {
+        &self.traits
     }
 }
 
@@ -43,7 +55,7 @@ impl End {
     pub(super) fn client(&self, links: impl FnOnce(&Target) -> Links) -> Client {
         match self {
             Self::Blob(target) => Client::Blob(BlobClient::new(Rc::new((**target).clone()), links(target))),
-            Self::Own(OwnEnd { store, content, metadata }) => {
+            Self::Own(OwnEnd { store, content, metadata, .. }) => {
                 Client::Own(Rc::new(Own::new(store.open(), content.clone(), metadata.clone())))
             }
         }
@@ -67,7 +79,21 @@ impl End {
 
     /// The other name under which it would keep this one, if it would.
     pub fn takes_for(&self, name: &str) -> Option<String> {
-        self.target()?.url().takes_for(name).map(Into::into)
+        match self {
+            Self::Blob(target) => target.url().takes_for(name).map(Into::into),
+            Self::Own(own) => {
+                let stored = Some(stored_as(name)).filter(|_| own.traits.names == NameRules::Azure)?;
+                (stored != name).then(|| stored.into())
+            }
+        }
+    }
+
+    /// Whether it compares the checksums of what it is sent, as far as that is known before anything was sent.
+    pub(super) fn compares_crc64(&self) -> bool {
+        match self {
+            Self::Blob(_) => true,
+            Self::Own(own) => own.traits.checksums.crc64_in,
+        }
     }
 
     /// The name of the container.

@@ -85,15 +85,17 @@ pub struct RemoteEnd {
 }
 
 impl RemoteEnd {
-    /// An end to which nothing was sent yet. `crc64`: whether bytes go with checksums, until it refuses them.
+    /// An end to which nothing was sent yet. `crc64`: whether bytes go with checksums, if it
+    /// compares them, until it refuses them.
     pub fn new(end: End, access: Access, tls: Option<TlsSetup>, crc64: bool) -> Self {
+        let sends_crc64 = crc64 && end.compares_crc64();
         Self {
             end,
             access,
             tls,
             reception: Reception::default(),
             under_way: Arc::default(),
-            crc64: AtomicBool::new(crc64),
+            crc64: AtomicBool::new(sends_crc64),
             range_crc64: AtomicBool::new(crc64),
             crc64_taken: AtomicBool::new(false),
         }
