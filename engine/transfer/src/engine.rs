@@ -269,7 +269,8 @@ mod tests {
             assert_eq!(engine.free().jobs, 0);
         }
         drop(standing);
-        assert_eq!((engine.free().jobs, engine.free().memory_bytes), (1, 256 * MIB));
+        let free = engine.free();
+        assert_eq!((free.jobs, free.memory_bytes), (1, 256 * MIB));
     }
 
     #[test]
