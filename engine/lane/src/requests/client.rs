@@ -337,7 +337,7 @@ impl Client {
             };
             match removed {
                 Ok(removed) => {
-                    answers.extend(removed.into_iter().map(|answer| answer.map_err(EndError::from)))
+                    answers.extend(removed.into_iter().map(|answer| answer.map_err(EndError::from)));
                 }
                 Err(error) if answers.is_empty() => return Err(error.into()),
                 Err(error) => {

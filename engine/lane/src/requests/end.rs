@@ -23,7 +23,7 @@ pub enum End {
 #[derive(Clone, Debug)]
 pub struct OwnEnd {
     store: CustomStore,
-    traits: Traits,
+    traits: Box<Traits>,
     content: ContentFacts,
     metadata: Vec<(String, String)>,
 }
@@ -34,7 +34,7 @@ impl OwnEnd {
     /// # Errors
     /// What it says of itself cannot be.
     pub fn new(store: CustomStore, properties: &BlobProperties) -> Result<Self, String> {
-        let traits = store.open().traits().clone();
+        let traits = Box::new(store.open().traits().clone());
         traits.check().map_err(|reason| format!("{}: {reason}", store.name()))?;
         let content = ContentFacts::default()
             .encoding(properties.content_encoding.clone())
