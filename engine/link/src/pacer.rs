@@ -46,6 +46,12 @@ impl Pacer {
         Self { bytes_per_second, piece, free: Mutex::new(None), above }
     }
 
+    /// Waits until `bytes` have passed, for who moves them by other means than links.
+    pub async fn pass(&self, bytes: u64) {
+        let (_, passed) = self.hand_out(usize::try_from(bytes).unwrap_or(usize::MAX), Instant::now());
+        tokio::time::sleep_until(passed).await;
+    }
+
     /// Hands out `bytes`: when those handed out before have passed, and when these will have.
     fn hand_out(&self, bytes: usize, now: Instant) -> (Instant, Instant) {
         let takes =
@@ -156,6 +162,14 @@ mod tests {
         // Its own would have passed after 10 ms, and what all share after 50 and 100 more.
         assert_eq!(fast.hand_out(100, begin), (at(50), at(150)));
         assert_eq!(slow.hand_out(10, begin), (at(500), at(600)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_by_other_means_has_the_same_rate() {
+        let (pacer, begin) = (Pacer::new(1000.0), Instant::now());
+        tokio::join!(pacer.pass(500), pacer.pass(250));
+        pacer.pass(250).await;
+        assert_eq!(begin.elapsed().as_millis(), 1000);
     }
 
     #[tokio::test(start_paused = true)]

@@ -334,3 +334,18 @@ fn a_stream_is_as_long_as_its_store_takes() {
     assert_eq!(sent(three, 3 * PIECE), (1, true, String::new()));
     assert_eq!(sent(three, 3 * PIECE + 1), (0, false, "the input is longer than 3 blocks".to_owned()));
 }
+
+#[test]
+fn bytes_per_second_are_those_of_a_store_too() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("large"), bytes(3 * PIECE)).unwrap();
+    let odd = Odd::new(|_| {});
+    // At least what so many bytes take.
+    let at_least = std::time::Duration::from_millis(300);
+    let paced = || options().cap_bytes_per_second(Some(PIECE as f64 * 10.0));
+    let (report, _) = failures(Job::upload_to_store(dir.path().join("*"), odd.store(), ""), paced());
+    assert!(report.counts.done == 1 && report.elapsed >= at_least, "{:?}", report.elapsed);
+    let to = tempfile::tempdir().unwrap();
+    let (report, _) = failures(Job::download_from_store(odd.store(), "large", to.path()), paced());
+    assert!(report.counts.done == 1 && report.elapsed >= at_least, "{:?}", report.elapsed);
+}

@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use azuring_azure::{
     BlobClient, BlobFacts, Body, Course, Crc64, Delete, Get, ListPage, ListRequest, Told, Wanted, Which,
     crc64_of,
 };
 use azuring_job::end_error::EndError;
-use azuring_link::{Links, Payload, Reply};
+use azuring_link::{Links, Pacer, Payload, Reply};
 use azuring_store::{
     At, Begin, Change, Class, Condition, ContentFacts, Custom, CustomBody, ErrorKind, Facts, Put, Read,
     Receipt, Removal, Store, StoreError, There, Token, Traits,
@@ -30,13 +31,20 @@ pub enum Client {
 /// A store of somebody's own, and what all objects of the job are given there.
 pub struct Own {
     store: Custom,
+    /// The limit of bytes per second: of those that are sent, and of those of objects that come.
+    pacer: Option<Arc<Pacer>>,
     content: ContentFacts,
     metadata: Vec<(String, String)>,
 }
 
 impl Own {
-    pub(super) fn new(store: Custom, content: ContentFacts, metadata: Vec<(String, String)>) -> Self {
-        Self { store, content, metadata }
+    pub(super) fn new(
+        store: Custom,
+        pacer: Option<Arc<Pacer>>,
+        content: ContentFacts,
+        metadata: Vec<(String, String)>,
+    ) -> Self {
+        Self { store, pacer, content, metadata }
     }
 
     /// What it can do.
@@ -66,6 +74,7 @@ impl Own {
         payload: Payload,
         crc64: Option<Crc64>,
     ) -> Result<Receipt, EndError> {
+        pace(self.pacer.as_deref(), payload.len()).await;
         Ok(self.store.piece(&key(name), token, at, payload, crc64).await?)
     }
 
@@ -148,6 +157,13 @@ fn not_answered(answers: usize, removals: usize) -> StoreError {
     StoreError::new(ErrorKind::Broken, reason).of_class(Class::Skip)
 }
 
+/// Waits until bytes of an own store may have passed.
+async fn pace(pacer: Option<&Pacer>, bytes: u64) {
+    if let Some(pacer) = pacer.filter(|_| bytes > 0) {
+        pacer.pass(bytes).await;
+    }
+}
+
 /// The name as the store has it.
 fn key(name: &str) -> Cow<'_, str> {
     percent_decode_str(name).decode_utf8_lossy()
@@ -165,6 +181,8 @@ pub(crate) enum Incoming {
         crc64: Option<Crc64>,
         /// Its bytes.
         body: CustomBody,
+        /// The limit of bytes per second.
+        pacer: Option<Arc<Pacer>>,
     },
 }
 
@@ -208,7 +226,11 @@ impl Incoming {
         use azuring_store::Body;
         match self {
             Self::Blob(reply) => Ok(reply.read(out).await.map_err(azuring_azure::RequestError::from)?),
-            Self::Own { body, .. } => Ok(body.read(out).await?),
+            Self::Own { body, pacer, .. } => {
+                let got = body.read(out).await?;
+                pace(pacer.as_deref(), got as u64).await;
+                Ok(got)
+            }
         }
     }
 }
@@ -251,6 +273,7 @@ impl Client {
             }
             Self::Own(own) => {
                 let given = own.given(&body);
+                pace(own.pacer.as_deref(), payload.len()).await;
                 own.store.put(&key(name), payload, &given.put(&body)).await?;
             }
         }
@@ -279,7 +302,8 @@ impl Client {
                     wanted: get.len.is_none().then_some(Wanted::ALL),
                 };
                 let reading = own.store.read(&key(name), &read).await?;
-                Ok(Incoming::Own { facts: reading.facts, crc64: reading.crc64, body: reading.body })
+                let pacer = own.pacer.clone();
+                Ok(Incoming::Own { facts: reading.facts, crc64: reading.crc64, body: reading.body, pacer })
             }
         }
     }

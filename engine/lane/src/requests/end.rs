@@ -1,9 +1,10 @@
 //! The remote end of a job: where it is, and who the job is there.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use azuring_azure::{BlobClient, BlobProperties, Credential, Target, Which};
-use azuring_link::Links;
+use azuring_link::{Links, Pacer};
 use azuring_plan::name::{encode_path_for_people, stored_as};
 use azuring_plan::place::NameRules;
 use azuring_store::{ContentFacts, CustomStore, Store, Traits};
@@ -51,12 +52,12 @@ impl OwnEnd {
 }
 
 impl End {
-    /// A client for the calling thread; `links` makes the links of Blob storage.
-    pub(super) fn client(&self, links: impl FnOnce(&Target) -> Links) -> Client {
+    /// A client for the calling thread; `links` makes the links of Blob storage, `pacer` bounds others.
+    pub(super) fn client(&self, links: impl FnOnce(&Target) -> Links, pacer: Option<Arc<Pacer>>) -> Client {
         match self {
             Self::Blob(target) => Client::Blob(BlobClient::new(Rc::new((**target).clone()), links(target))),
             Self::Own(OwnEnd { store, content, metadata, .. }) => {
-                Client::Own(Rc::new(Own::new(store.open(), content.clone(), metadata.clone())))
+                Client::Own(Rc::new(Own::new(store.open(), pacer, content.clone(), metadata.clone())))
             }
         }
     }
