@@ -349,3 +349,22 @@ fn bytes_per_second_are_those_of_a_store_too() {
     let (report, _) = failures(Job::download_from_store(odd.store(), "large", to.path()), paced());
     assert!(report.counts.done == 1 && report.elapsed >= at_least, "{:?}", report.elapsed);
 }
+
+#[test]
+fn a_store_that_says_nothing_is_asked_again() {
+    let memory = Memory::new();
+    run(Job::stream_to_store(
+        std::io::Cursor::new(bytes(10)),
+        CustomStore::shared("m", memory.clone()),
+        "it",
+    ));
+    // Nobody opens the gates.
+    let holds = [Call::List, Call::Read].map(|call| Rule::on(call, When::Nth(1), Fault::Hold(0)));
+    let (store, _) = unwell(&memory, holds.into());
+    let to = tempfile::tempdir().unwrap();
+    let mut options = quick();
+    options.retry.stall = std::time::Duration::from_millis(50);
+    let job = Job::download_from_store(store, "", to.path()).recursive(true).as_subdir(false);
+    let (report, failed) = failures(job, options);
+    assert_eq!((report.counts.done, report.counts.retries, failed.len()), (1, 2, 0));
+}

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azuring_azure::{
     BlobClient, BlobFacts, Body, Course, Crc64, Delete, Get, ListPage, ListRequest, Told, Wanted, Which,
@@ -33,6 +34,8 @@ pub struct Own {
     store: Custom,
     /// The limit of bytes per second: of those that are sent, and of those of objects that come.
     pacer: Option<Arc<Pacer>>,
+    /// How long a call may take that sends no bytes of objects. How far one is that does, nobody can see.
+    stall: Duration,
     content: ContentFacts,
     metadata: Vec<(String, String)>,
 }
@@ -40,11 +43,11 @@ pub struct Own {
 impl Own {
     pub(super) fn new(
         store: Custom,
-        pacer: Option<Arc<Pacer>>,
+        (pacer, stall): (Option<Arc<Pacer>>, Duration),
         content: ContentFacts,
         metadata: Vec<(String, String)>,
     ) -> Self {
-        Self { store, pacer, content, metadata }
+        Self { store, pacer, stall, content, metadata }
     }
 
     /// What it can do.
@@ -62,7 +65,7 @@ impl Own {
     ) -> Result<Token, EndError> {
         let given = self.given(&body);
         let begin = Begin { len, piece_bytes, content, put: given.put(&body) };
-        Ok(self.store.begin(&key(name), &begin).await?)
+        Ok(within(self.stall, self.store.begin(&key(name), &begin)).await?)
     }
 
     /// Sends a piece.
@@ -80,7 +83,7 @@ impl Own {
 
     /// The pieces that are there.
     pub(crate) async fn pieces(&self, name: &str, token: &[u8]) -> Result<Vec<There>, EndError> {
-        Ok(self.store.pieces(&key(name), token).await?)
+        Ok(within(self.stall, self.store.pieces(&key(name), token)).await?)
     }
 
     /// Makes the object of its pieces.
@@ -92,13 +95,13 @@ impl Own {
         body: Body<'_>,
     ) -> Result<(), EndError> {
         let given = self.given(&body);
-        self.store.commit(&key(name), token, receipts, &given.put(&body)).await?;
+        within(self.stall, self.store.commit(&key(name), token, receipts, &given.put(&body))).await?;
         Ok(())
     }
 
     /// Gives it up.
     pub(crate) async fn abort(&self, name: &str, token: &[u8]) -> Result<(), EndError> {
-        Ok(self.store.abort(&key(name), token).await?)
+        Ok(within(self.stall, self.store.abort(&key(name), token)).await?)
     }
 
     /// What an object is given: the job's, and its own.
@@ -157,6 +160,17 @@ fn not_answered(answers: usize, removals: usize) -> StoreError {
     StoreError::new(ErrorKind::Broken, reason).of_class(Class::Skip)
 }
 
+/// What a store answers, if it does so in time.
+async fn within<T>(
+    stall: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(stall, call).await.unwrap_or_else(|_| {
+        let reason = format!("the store did not answer for {} s", stall.as_secs_f64());
+        Err(StoreError::new(ErrorKind::Stalled, reason))
+    })
+}
+
 /// Waits until bytes of an own store may have passed.
 async fn pace(pacer: Option<&Pacer>, bytes: u64) {
     if let Some(pacer) = pacer.filter(|_| bytes > 0) {
@@ -183,6 +197,8 @@ pub(crate) enum Incoming {
         body: CustomBody,
         /// The limit of bytes per second.
         pacer: Option<Arc<Pacer>>,
+        /// How long nothing may come.
+        stall: Duration,
     },
 }
 
@@ -226,8 +242,8 @@ impl Incoming {
         use azuring_store::Body;
         match self {
             Self::Blob(reply) => Ok(reply.read(out).await.map_err(azuring_azure::RequestError::from)?),
-            Self::Own { body, pacer, .. } => {
-                let got = body.read(out).await?;
+            Self::Own { body, pacer, stall, .. } => {
+                let got = within(*stall, body.read(out)).await?;
                 pace(pacer.as_deref(), got as u64).await;
                 Ok(got)
             }
@@ -284,7 +300,7 @@ impl Client {
     pub async fn facts(&self, name: &str, which: Which<'_>) -> Result<BlobFacts, EndError> {
         match self {
             Self::Blob(client) => Ok(client.head_blob(name, which).await?),
-            Self::Own(own) => Ok(own.store.stat(&key(name), which).await?),
+            Self::Own(own) => Ok(within(own.stall, own.store.stat(&key(name), which)).await?),
         }
     }
 
@@ -301,9 +317,15 @@ impl Client {
                     crc64: get.range_crc64,
                     wanted: get.len.is_none().then_some(Wanted::ALL),
                 };
-                let reading = own.store.read(&key(name), &read).await?;
-                let pacer = own.pacer.clone();
-                Ok(Incoming::Own { facts: reading.facts, crc64: reading.crc64, body: reading.body, pacer })
+                let reading = within(own.stall, own.store.read(&key(name), &read)).await?;
+                let (pacer, stall) = (own.pacer.clone(), own.stall);
+                Ok(Incoming::Own {
+                    facts: reading.facts,
+                    crc64: reading.crc64,
+                    body: reading.body,
+                    pacer,
+                    stall,
+                })
             }
         }
     }
@@ -313,7 +335,7 @@ impl Client {
         match self {
             Self::Blob(client) => Ok(client.list_blobs(list, course).await?),
             Self::Own(own) => {
-                let mut page = own.store.list(list).await?;
+                let mut page = within(own.stall, own.store.list(list)).await?;
                 course.take(list, &mut page).map_err(|reason| {
                     StoreError::new(ErrorKind::Other, format!("the listing cannot be read: {reason}"))
                 })?;
@@ -354,7 +376,7 @@ impl Client {
                 .zip(some)
                 .map(|(key, (_, delete))| Removal { key, which: delete.which, tag: delete.if_match })
                 .collect();
-            let removed = match own.store.remove(&removals).await {
+            let removed = match within(own.stall, own.store.remove(&removals)).await {
                 Ok(removed) if removed.len() == some.len() => Ok(removed),
                 Ok(removed) => Err(not_answered(removed.len(), some.len())),
                 Err(error) => Err(error),
@@ -383,7 +405,7 @@ impl Client {
             Self::Blob(client) => Ok(client.set_metadata(name, metadata).await?),
             Self::Own(own) => {
                 let change = Change { metadata: Some(metadata), ..Change::default() };
-                Ok(own.store.change(&key(name), Which::default(), &change).await?)
+                Ok(within(own.stall, own.store.change(&key(name), Which::default(), &change)).await?)
             }
         }
     }
@@ -399,7 +421,7 @@ impl Client {
             Self::Blob(client) => Ok(client.set_tags(name, tags, which).await?),
             Self::Own(own) => {
                 let change = Change { tags: Some(tags), ..Change::default() };
-                Ok(own.store.change(&key(name), which, &change).await?)
+                Ok(within(own.stall, own.store.change(&key(name), which, &change)).await?)
             }
         }
     }
@@ -408,7 +430,7 @@ impl Client {
     pub async fn make(&self) -> Result<(), EndError> {
         match self {
             Self::Blob(client) => Ok(client.create_container().await?),
-            Self::Own(own) => Ok(own.store.make().await?),
+            Self::Own(own) => Ok(within(own.stall, own.store.make()).await?),
         }
     }
 }

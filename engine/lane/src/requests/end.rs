@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azuring_azure::{BlobClient, BlobProperties, Credential, Target, Which};
 use azuring_link::{Links, Pacer};
@@ -52,12 +53,17 @@ impl OwnEnd {
 }
 
 impl End {
-    /// A client for the calling thread; `links` makes the links of Blob storage, `pacer` bounds others.
-    pub(super) fn client(&self, links: impl FnOnce(&Target) -> Links, pacer: Option<Arc<Pacer>>) -> Client {
+    /// A client for the calling thread; `links` makes the links of Blob storage, `bounds` are those of others: bytes per second, and how long
+    /// one may say nothing.
+    pub(super) fn client(
+        &self,
+        links: impl FnOnce(&Target) -> Links,
+        bounds: (Option<Arc<Pacer>>, Duration),
+    ) -> Client {
         match self {
             Self::Blob(target) => Client::Blob(BlobClient::new(Rc::new((**target).clone()), links(target))),
             Self::Own(OwnEnd { store, content, metadata, .. }) => {
-                Client::Own(Rc::new(Own::new(store.open(), pacer, content.clone(), metadata.clone())))
+                Client::Own(Rc::new(Own::new(store.open(), bounds, content.clone(), metadata.clone())))
             }
         }
     }

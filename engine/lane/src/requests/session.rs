@@ -82,7 +82,8 @@ impl Session {
             .pacer(self.pacer.clone())
             .proxies(self.options.proxies.clone())
             .under_way(Arc::clone(&remote.under_way));
-        remote.end.client(|target| Links::new(target.url().endpoint(), settings), self.pacer.clone())
+        let bounds = (self.pacer.clone(), self.options.retry.stall);
+        remote.end.client(|target| Links::new(target.url().endpoint(), settings), bounds)
     }
 
     /// Which end a message is about; `None`: there is but one.
