@@ -10,7 +10,7 @@
 //!
 //! | planted | where | found by | as |
 //! |---|---|---|---|
-//! | a transfer is recorded as done when it is begun | `lane/src/lane/context.rs`, `one` | every test here | `missing: [...]` |
+//! | a transfer is recorded as done when it is begun | `lane/src/crew/thread.rs`, `one` | every test here | `missing: [...]` |
 //! | a commit is not synced | `journal/src/journal.rs`, `Writer::put` | both tests that cut the power | `this is no job journal` |
 //! | the same, once the journal has its name | `azuring_cut.rs`, each time the tests run | [`crate::planted`] | `bytes were moved again` |
 //! | a blob's ETag does not count for its ranges | `download/resume.rs`, `state_of` | the blobs that change | `bytes differ ... in pieces [0, 2, 3]` |
