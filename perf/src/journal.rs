@@ -1,5 +1,5 @@
-//! What a job's journal costs: CPU and bytes for each file of an upload, and the time until a large job that goes on sends its
-//! first request.
+//! What a job's journal costs: CPU and bytes for each file of an upload, and the time until a large job that goes on
+//! sends its first request.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! Side by side: azuring, AzCopy, rclone and curl upload the same files to the same sink; azuring and AzCopy also download,
-//! list and remove what it holds.
+//! Side by side: azuring, AzCopy, rclone and curl upload the same files to the same sink; azuring and AzCopy also
+//! download, list and remove what it holds.
 //!
 //! ```text
 //!   main --- for each case, transport, run, tool ---+
@@ -12,9 +12,9 @@
 //!          report  every run (JSON), medians and ratios (Markdown)
 //! ```
 //!
-//! Invariants: a run counts only if the sink, the directory or the client's output holds exactly what it should; the sink
-//! reads each body to its end before it answers; tools alternate within a run, so that a slow minute hits all of them; every
-//! run is kept.
+//! Invariants: a run counts only if the sink, the directory or the client's output holds exactly what it should; the
+//! sink reads each body to its end before it answers; tools alternate within a run, so that a slow minute hits all of
+//! them; every run is kept.
 //!
 //! Limits: one client process, loopback. What a real account's latency does to concurrency is not measured here.
 #![forbid(unsafe_code)]

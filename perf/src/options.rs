@@ -33,7 +33,8 @@ pub(crate) struct Options {
     /// Cases to measure [default: all]
     #[arg(value_enum, value_name = "CASE")]
     cases: Vec<Case>,
-    /// Only these tools; `before` is the azuring that AZURING_BEFORE names [default: all, `before` if the variable is set]
+    /// Only these tools; `before` is the azuring that AZURING_BEFORE names [default: all, `before` if the variable is
+    /// set]
     #[arg(long, value_enum, value_delimiter = ',')]
     tools: Vec<Tool>,
     /// Only these transports

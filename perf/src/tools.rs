@@ -71,8 +71,8 @@ impl Tools {
         Ok(tools)
     }
 
-    /// True for the combinations that exist: HTTP/2 is for azuring (and the one before), curl for the large file; what is
-    /// no upload is measured as Azure's endpoints speak, and against AzCopy.
+    /// True for the combinations that exist: HTTP/2 is for azuring (and the one before), curl for the large file; what
+    /// is no upload is measured as Azure's endpoints speak, and against AzCopy.
     pub(crate) fn fits(tool: Tool, case: Case, transport: Transport) -> bool {
         if !case.is_upload() {
             return matches!(tool, Tool::Azuring | Tool::Before | Tool::AzCopy)
@@ -222,7 +222,8 @@ fn azcopy(workload: &Workload, sink: &Sink) -> Prepared {
     Prepared { command: azcopy.command(args), _azcopy: Some(azcopy) }
 }
 
-/// What azuring and AzCopy are both told. A directory goes into the container under its own name; a file is given its name.
+/// What azuring and AzCopy are both told. A directory goes into the container under its own name; a file is given its
+/// name.
 fn arguments(workload: &Workload, sink: &Sink) -> Vec<OsString> {
     let local = workload.local.as_os_str();
     let url = |name: &str| OsString::from(sink.url(name));

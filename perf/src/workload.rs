@@ -1,5 +1,5 @@
-//! What a case works on, and whether it was done: files to upload are made once, kept, and read again before each run so that
-//! none of them comes from the disk; what is downloaded goes to a directory that is empty before each run.
+//! What a case works on, and whether it was done: files to upload are made once, kept, and read again before each run
+//! so that none of them comes from the disk; what is downloaded goes to a directory that is empty before each run.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -220,9 +220,9 @@ impl Workload {
         })
     }
 
-    /// Takes the directory of an earlier run out of the way. It is removed at the end of the case and not before: for five
-    /// minutes ext4 gives no inode away that was freed, and looks at all of these for every file that is made (600 us
-    /// a file after 100,000 removals).
+    /// Takes the directory of an earlier run out of the way. It is removed at the end of the case and not before: for
+    /// five minutes ext4 gives no inode away that was freed, and looks at all of these for every file that is made (600
+    /// us a file after 100,000 removals).
     fn put_away(&self) -> Result<(), Error> {
         if self.local.exists() {
             let used =

@@ -11,8 +11,8 @@ use azuring_tests::{AzCopy, CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring};
 /// The container AzCopy uploads to; azuring has [`CONTAINER`].
 const AZCOPYS: &str = "azcopys";
 
-/// The same tree, once by AzCopy and once by azuring: same names, sizes, content types and bytes. Then AzCopy lists and downloads what azuring
-/// uploaded, and has the source again.
+/// The same tree, once by AzCopy and once by azuring: same names, sizes, content types and bytes. Then AzCopy lists and
+/// downloads what azuring uploaded, and has the source again.
 #[test]
 fn the_same_tree_by_azcopy_and_by_azuring_is_the_same() {
     let fixture = Fixture::new(azuring!());

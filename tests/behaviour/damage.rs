@@ -1,8 +1,8 @@
 //! Jobs of every kind over connections that are damaged: what arrives is right or told as failed, and nothing hangs.
 //!
 //! `AZURING_DAMAGE_ROUNDS=450 cargo test -p azuring-tests --test damage` runs 450 rounds instead of [`ROUNDS`];
-//! `AZURING_DAMAGE_SEED=N` only the round of that seed. A seed chooses the job, the files and the damage; threads still run
-//! as they like, so a seed that failed may have to be run several times. It goes into [`CASES`], with its bug.
+//! `AZURING_DAMAGE_SEED=N` only the round of that seed. A seed chooses the job, the files and the damage; threads still
+//! run as they like, so a seed that failed may have to be run several times. It goes into [`CASES`], with its bug.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::collections::{BTreeMap, BTreeSet};

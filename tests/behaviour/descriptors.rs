@@ -150,7 +150,8 @@ fn may_open(running: &Running, files: u64) {
 
 /// How many connections the process has to the server.
 fn connections(running: &Running, fixture: &Fixture) -> usize {
-    // Of each line of the table: the peer's address, and the inode of the socket. Sockets that are no TCP are of signals.
+    // Of each line of the table: the peer's address, and the inode of the socket. Sockets that are no TCP are of
+    // signals.
     let port = format!(":{:04X}", fixture.server().addr().port());
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -167,8 +168,8 @@ fn connections(running: &Running, fixture: &Fixture) -> usize {
     all.map_or(0, |all| all.map(is_one).filter(|is_one| *is_one).count())
 }
 
-/// In the middle of a job somebody else has all the descriptors: the links that nobody uses are let go, nothing fails, and
-/// the job goes on when there are some again.
+/// In the middle of a job somebody else has all the descriptors: the links that nobody uses are let go, nothing fails,
+/// and the job goes on when there are some again.
 #[test]
 fn what_others_take_meanwhile_is_waited_for() {
     const FILES: usize = 1_200;

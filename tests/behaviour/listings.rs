@@ -1,5 +1,5 @@
-//! What the service lists, and what is selected of it: exactly what was asked for, each once, in any order of names, and
-//! never for ever.
+//! What the service lists, and what is selected of it: exactly what was asked for, each once, in any order of names,
+//! and never for ever.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use azsim::Seed;

@@ -71,8 +71,8 @@ fn a_directory_too_large_for_the_names_budget() {
     assert!(outcome.peak_rss_bytes < 64 * MIB, "{} MiB", outcome.peak_rss_bytes / MIB);
 }
 
-/// A job's budget has 16 MiB for its journal, which packs names by the ten thousand. Names like hashes cannot be packed: it has
-/// to take and write all of their bytes.
+/// A job's budget has 16 MiB for its journal, which packs names by the ten thousand. Names like hashes cannot be
+/// packed: it has to take and write all of their bytes.
 #[test]
 fn a_journal_of_names_that_cannot_be_packed() {
     let fixture = Fixture::with(azuring!(), |server| server.store(Store::Discard));

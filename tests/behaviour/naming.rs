@@ -178,8 +178,8 @@ fn under_a_domain_of_its_own_the_service_changes_names_too() {
 /// Hosts that lead to the service and do not have its name: a domain of the account's own, and the other endpoint.
 const OTHER_HOSTS: [&str; 2] = ["contoso.com", "dfs.core.windows.net"];
 
-/// The same server under these hosts, over http; for each the URL of the container and the SAS. What goes over http to a
-/// proxy names the host in the request itself, so the server can be its own proxy.
+/// The same server under these hosts, over http; for each the URL of the container and the SAS. What goes over http to
+/// a proxy names the host in the request itself, so the server can be its own proxy.
 fn at_other_hosts() -> (Fixture, Azuring, Vec<(String, String)>) {
     let fixture = Fixture::with(azuring!(), |server| server.service_names(true));
     let azuring = azuring!().env("HTTP_PROXY", format!("http://{}", fixture.server().addr()));

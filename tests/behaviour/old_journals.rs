@@ -1,14 +1,16 @@
-//! Journals and logs that earlier versions have written (`corpus/journals`): each is shown as it was then, and resumed to its end.
+//! Journals and logs that earlier versions have written (`corpus/journals`): each is shown as it was then, and resumed
+//! to its end.
 //!
-//! A job's directory and log are what the version of then left. What depends on the machine is put into a copy of its journal
-//! before it is resumed, by code that shares nothing with the engine (`old_journals/bytes.rs`), and with new checksums:
+//! A job's directory and log are what the version of then left. What depends on the machine is put into a copy of its
+//! journal before it is resumed, by code that shares nothing with the engine (`old_journals/bytes.rs`), and with new
+//! checksums:
 //!
 //! * in the description, the working directory and the server's address;
 //! * in the facts of large objects, inodes and times of files, ETags of blobs, and which run of the machine it is;
 //! * for a second run of downloads, the counter that tells the latter.
 //!
-//! All else stays to the byte. So a test needs no port of its own and no directory of a fixed name, and any number of them run
-//! side by side.
+//! All else stays to the byte. So a test needs no port of its own and no directory of a fixed name, and any number of
+//! them run side by side.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::fs;

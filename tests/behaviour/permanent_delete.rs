@@ -1,5 +1,5 @@
-//! What soft delete keeps and is removed for good, versions by their ids, and what filters leave of it, through the command
-//! line.
+//! What soft delete keeps and is removed for good, versions by their ids, and what filters leave of it, through the
+//! command line.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::collections::BTreeMap;

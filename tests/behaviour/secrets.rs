@@ -272,8 +272,8 @@ fn no_command_shows_a_token_or_what_gets_one() {
     }
 }
 
-/// What cannot be traced cannot be dumped either: the kernel gives its files in `/proc` to root, whoever runs it. So it has to
-/// be somebody else who runs it.
+/// What cannot be traced cannot be dumped either: the kernel gives its files in `/proc` to root, whoever runs it. So it
+/// has to be somebody else who runs it.
 #[test]
 fn the_process_leaves_no_core() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -82,8 +82,8 @@ fn a_reader_that_has_enough_ends_the_download() {
 /// What stands behind a question.
 const CONFIRM: &str = "Please confirm with: [Y] Yes  [N] No  [A] Yes for all  [L] No for all";
 
-/// Runs azuring with a terminal as stdin and stderr, on which `answer` types a line behind each question; it is given the
-/// name of the blob. Returns what stood on the terminal, too.
+/// Runs azuring with a terminal as stdin and stderr, on which `answer` types a line behind each question; it is given
+/// the name of the blob. Returns what stood on the terminal, too.
 fn on_terminal(args: &[String], mut answer: impl FnMut(&str) -> &'static str + Send) -> (Outcome, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     unlockpt(&master).unwrap();

@@ -15,7 +15,8 @@ const LISTS: [(&str, &[u8]); 4] = [
     ("blank in UTF-16", b"\xff\xfe\n\0"),
 ];
 
-/// Commands with their flags; `@` is the directory of the test, `URL` the container, `BLOB` one in it. The end that a resumed job is given a SAS for.
+/// Commands with their flags; `@` is the directory of the test, `URL` the container, `BLOB` one in it. The end that a
+/// resumed job is given a SAS for.
 const COMMANDS: [(&[&str], &str); 5] = [
     (&["copy", "@/tree", "URL", "--recursive"], "destination"),
     (&["copy", "URL", "@/to", "--recursive"], "source"),

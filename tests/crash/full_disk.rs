@@ -1,7 +1,8 @@
 //! No room under the journal: a tmpfs of 1 MiB, most of which something else has.
 //!
-//! It is mounted in a namespace of its own, which ordinary users may make on most systems. Where they may not, the test fails and
-//! says so. A limit of file sizes would be no substitute: it meets one file, not the device, and gives no room back.
+//! It is mounted in a namespace of its own, which ordinary users may make on most systems. Where they may not, the test
+//! fails and says so. A limit of file sizes would be no substitute: it meets one file, not the device, and gives no
+//! room back.
 
 use std::fs;
 use std::path::{Path, PathBuf};

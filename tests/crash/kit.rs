@@ -20,7 +20,8 @@ const PIECE: u64 = 256 << 10;
 const LOOK: u64 = 128 << 10;
 /// The journal's counter that tells whether the file system was asked and has not answered.
 const ASKED: usize = 19;
-/// Each request takes this long at least, so that a job of two requests at once lasts for several commits of its journal.
+/// Each request takes this long at least, so that a job of two requests at once lasts for several commits of its
+/// journal.
 const LATENCY: Duration = Duration::from_millis(40);
 
 /// The program that can be cut.
@@ -259,8 +260,8 @@ impl Scene {
         Ok(whole)
     }
 
-    /// Whether the job is whole: every object is there with the bytes of one version, nothing else is, the totals are `totals`,
-    /// and what the job kept is in order.
+    /// Whether the job is whole: every object is there with the bytes of one version, nothing else is, the totals are
+    /// `totals`, and what the job kept is in order.
     pub(crate) fn judge(&self, outcome: &Outcome, totals: &Totals) -> Result<(), String> {
         let said =
             || format!("\n--- stdout\n{}\n--- stderr\n{}", end_of(&outcome.stdout), end_of(&outcome.stderr));
@@ -307,7 +308,8 @@ impl Scene {
         jobs.first().map(|job| job.id)
     }
 
-    /// Waits until the service has done with what a process left that was killed: the connections it had end a moment later.
+    /// Waits until the service has done with what a process left that was killed: the connections it had end a moment
+    /// later.
     pub(crate) fn settle(&self) {
         let mut seen = None;
         wait_until("the end of the requests of a killed process", || {
@@ -335,8 +337,9 @@ impl Scene {
         Ok(Some(Left { id, to_move }))
     }
 
-    /// What a journal knows nothing better of than that it has to be moved: a small file whose outcome is not in it, a piece that the
-    /// service does not have, or that is not known to be in its file; and the beginning of a blob that is asked what it is.
+    /// What a journal knows nothing better of than that it has to be moved: a small file whose outcome is not in it, a
+    /// piece that the service does not have, or that is not known to be in its file; and the beginning of a blob that
+    /// is asked what it is.
     fn to_move(&self, journal: &Recovered) -> u64 {
         let whole = |(name, content): (&String, &Vec<u8>)| {
             let len = content.len() as u64;

@@ -1,8 +1,8 @@
 //! A job that is cut at every moment there is, each in a run of its own, and then resumed.
 //!
-//! For each cut point: nothing half-made is visible at the cut; the resumed job ends with exit code 0, every object there with
-//! the bytes of one version of its source, no other object and no unfinished file, the totals of an uncut run; and moves no byte
-//! again whose move was on record.
+//! For each cut point: nothing half-made is visible at the cut; the resumed job ends with exit code 0, every object
+//! there with the bytes of one version of its source, no other object and no unfinished file, the totals of an uncut
+//! run; and moves no byte again whose move was on record.
 //!
 //! The power is cut as well as the process: then all that no sync has made durable of the journal is gone.
 //!
@@ -16,7 +16,8 @@
 //! | a blob's ETag does not count for its ranges | `download/resume.rs`, `state_of` | the blobs that change | `bytes differ ... in pieces [0, 2, 3]` |
 //! | a file's times do not count for its blocks | `upload/large.rs`, `content_key` | the files that change | `bytes differ ... in pieces [1, 2]` |
 //!
-//! One that nobody planted: a large file that had its name, but was not recorded as done, was read again from its beginning.
+//! One that nobody planted: a large file that had its name, but was not recorded as done, was read again from its
+//! beginning.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

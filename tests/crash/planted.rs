@@ -3,8 +3,8 @@
 use crate::kit::{Cut, Way, few_files, say};
 use crate::point::{Ended, Point, Uncut};
 
-/// The bytes of a commit are written and not synced, and the power goes: the job then knows nothing of what it has done, does
-/// everything again, and ends right. What finds it is the bound of the bytes that are moved again.
+/// The bytes of a commit are written and not synced, and the power goes: the job then knows nothing of what it has
+/// done, does everything again, and ends right. What finds it is the bound of the bytes that are moved again.
 #[test]
 fn a_sync_that_is_forgotten_is_found() {
     for (way, name) in [(Way::Up, "upload"), (Way::Down, "download")] {

@@ -1,8 +1,8 @@
 //! SIGKILL at random times, again and again, over a service that is busy, breaks off, and stands still.
 //!
 //! `AZURING_CRASH_ROUNDS=300 cargo test -p azuring-tests --test crash random` runs 300 rounds instead of 30;
-//! `AZURING_CRASH_SEED=N` only the round of that seed. A seed chooses files, faults and times; threads still run as they like, so a
-//! seed that failed may have to be run several times. It goes into [`CASES`], with its bug.
+//! `AZURING_CRASH_SEED=N` only the round of that seed. A seed chooses files, faults and times; threads still run as
+//! they like, so a seed that failed may have to be run several times. It goes into [`CASES`], with its bug.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -19,7 +19,8 @@ use crate::point::Uncut;
 const CASES: &[u64] = &[
     1,
     2,
-    // A download killed after it linked the temporary name over a file that it had made before: that name stood in its way.
+    // A download killed after it linked the temporary name over a file that it had made before: that name stood in its
+    // way.
     13_065_397_171_938_646_000,
     8_123_254_762_700_232_586,
     7_857_053_334_648_523_862,

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::tokens::Named;
 
-/// Only given, never received: a new variant breaks nobody who has a choice to make. Those that carry it out match without
-/// a wildcard, so that none is forgotten.
+/// Only given, never received: a new variant breaks nobody who has a choice to make. Those that carry it out match
+/// without a wildcard, so that none is forgotten.
 const GIVEN: &str = "an embedder gives it, and the engine's matches name all variants";
 /// What lanes ask of a store. Its reader is the embedder's store, which a new field does not break.
 const ASKED: &str = "lanes write it down for each request, with all fields, and a store only reads it";

@@ -1,12 +1,12 @@
-//! The shape of the engine's crates: which file imports which. And of the pages (`prose.rs`): no wide lines, and no names
-//! of files that do not exist.
+//! The shape of the engine's crates: which file imports which. And of the pages (`prose.rs`): no wide lines, and no
+//! names of files that do not exist.
 //!
-//! - A crate may have rooms: folders (or files) right below `src`, in an order. A file imports from its own room and from
-//!   those below it, never upwards. The crate's `lib.rs` has the picture.
+//! - A crate may have rooms: folders (or files) right below `src`, in an order. A file imports from its own room and
+//!   from those below it, never upwards. The crate's `lib.rs` has the picture.
 //! - No more than two files import each other in a circle, and two only where they are halves of one subject.
 //!
-//! Imports are read from the sources: `use`, and paths that begin with `crate`, `super`, `self` or a module below. What a
-//! file takes from the file above its folder is not counted: these are one subject.
+//! Imports are read from the sources: `use`, and paths that begin with `crate`, `super`, `self` or a module below. What
+//! a file takes from the file above its folder is not counted: these are one subject.
 //!
 //! A crate that is to be kept so gets a line in [`HOUSES`].
 //!

@@ -18,8 +18,8 @@ const PAGES: &[&str] = &[
     "tools/azsim/README.md",
 ];
 
-/// Pages with tables of which a cell has more than a line can: a row of a table cannot be cut. Blocks of code in them may be
-/// wide too, where a command is shown with its answer.
+/// Pages with tables of which a cell has more than a line can: a row of a table cannot be cut. Blocks of code in them
+/// may be wide too, where a command is shown with its answer.
 const WIDE: &[&str] = &["README.md", "tests/README.md", "tools/azsim/README.md"];
 
 /// Pages whose names of files and folders must exist.
@@ -116,6 +116,38 @@ fn lines_of_pages_are_not_too_wide() {
         })
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Comments of a source that are too wide. A row of a table, an address, and a drawing or an
+/// example between fences cannot be cut.
+fn wide_comments(text: &str) -> Vec<usize> {
+    let mut in_fence = false;
+    let mut is_wide = |line: &str| {
+        let comment = line.trim_start();
+        let words = comment.trim_start_matches(['/', '!', ' ']);
+        in_fence ^= comment.starts_with("//") && words.starts_with("```");
+        let cannot_be_cut = words.starts_with('|') || !words.trim_end().contains(' ');
+        let may_be_wide = in_fence || cannot_be_cut || !comment.starts_with("//");
+        !may_be_wide && line.chars().count() > WIDTH
+    };
+    text.lines().enumerate().filter(|(_, line)| is_wide(line)).map(|(at, _)| at + 1).collect()
+}
+
+#[test]
+fn lines_of_comments_are_not_too_wide() {
+    let mut paths = BTreeSet::new();
+    paths_below(&super::workspace(), "", &mut paths);
+    let sources = paths.iter().filter(|path| path.ends_with(".rs"));
+    let faults: Vec<String> = sources
+        .flat_map(|path| wide_comments(&read(path)).into_iter().map(move |line| format!("{path}:{line}")))
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let wide = format!("x {}", "x".repeat(WIDTH));
+    let fenced = format!("//! ```\n//! {wide}\n//! ```\n// {wide}");
+    assert_eq!(
+        wide_comments(&format!("let x = {wide};\n/// {wide}\n//! | {wide} |\n// short\n{fenced}")),
+        [2, 8]
+    );
 }
 
 #[test]

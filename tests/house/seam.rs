@@ -18,6 +18,7 @@ const ASKED_IN: &[&str] = &[
     "engine/lane/src/put/object.rs",
     "engine/lane/src/put/shape.rs",
     "engine/lane/src/put/stream.rs",
+    "engine/lane/src/put/whole.rs",
     "engine/lane/src/relay/one.rs",
 ];
 

@@ -1,4 +1,5 @@
-//! File systems that say at `close(2)`, or at any other call, that they have not kept what they took: NFS, CIFS, FUSE, quotas.
+//! File systems that say at `close(2)`, or at any other call, that they have not kept what they took: NFS, CIFS, FUSE,
+//! quotas.
 
 use std::io::Write as _;
 

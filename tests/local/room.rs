@@ -28,7 +28,8 @@ fn a_full_or_broken_file_system_stops_the_job_after_a_few_files() {
             "{}",
             stopped.stderr
         );
-        // Ten end the job. Each of a lane's 64 tasks may have fetched one more, and wait for a disk that is slow to refuse it.
+        // Ten end the job. Each of a lane's 64 tasks may have fetched one more, and wait for a disk that is slow to
+        // refuse it.
         let asked = scene.fixture.server().stats().by_operation.get(&azsim::Operation::GetBlob).copied();
         let asked = asked.unwrap_or_default();
         assert!(asked <= 10 + 64, "{asked} blobs were fetched in vain");
@@ -38,7 +39,8 @@ fn a_full_or_broken_file_system_stops_the_job_after_a_few_files() {
     }
 }
 
-/// The program as somebody who is not almighty: in a namespace of its own even root's process may do no more than others.
+/// The program as somebody who is not almighty: in a namespace of its own even root's process may do no more than
+/// others.
 fn somebody() -> (Azuring, Vec<String>) {
     let program = env!("CARGO_BIN_EXE_azuring-under-test");
     (Azuring::new("unshare"), vec!["--user".to_owned(), program.to_owned()])
@@ -98,7 +100,8 @@ fn a_limit_of_file_sizes_fails_the_files_that_are_larger() {
     assert_eq!(there(&to).len(), 20);
 }
 
-/// A directory that others own, with directories in it that are one's own: what lies at the top comes first, and is not all.
+/// A directory that others own, with directories in it that are one's own: what lies at the top comes first, and is not
+/// all.
 #[test]
 fn where_only_directories_below_may_be_written_they_are() {
     let (azuring, own) = somebody();

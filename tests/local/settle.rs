@@ -17,8 +17,8 @@ fn of(files: Files) -> Scene {
     Scene::new(files, &WRITEBACK)
 }
 
-/// Runs the job with `flags`; while one of its blobs is not given, the file system loses something: its last error is the
-/// whole system's, and is told to everybody who watches.
+/// Runs the job with `flags`; while one of its blobs is not given, the file system loses something: its last error is
+/// the whole system's, and is told to everybody who watches.
 fn with_an_error_of_writing_back(scene: &Scene, flags: &[&str]) -> Outcome {
     scene.fixture.hold(Operation::GetBlob, "dir 4/019", 0);
     let running = scene.fixture.azuring().start(scene.command(flags));
@@ -35,8 +35,8 @@ fn with_an_error_of_writing_back(scene: &Scene, flags: &[&str]) -> Outcome {
     running.wait().unwrap()
 }
 
-/// Another program, whose file is written and not on the disk yet. Not this one: each process that it starts would close
-/// the file too, and wait for the disk.
+/// Another program, whose file is written and not on the disk yet. Not this one: each process that it starts would
+/// close the file too, and wait for the disk.
 struct Other(Child);
 
 impl Other {

@@ -16,8 +16,8 @@ const START_DEADLINE: Duration = Duration::from_secs(180);
 /// The line Azurite writes when it accepts connections; the rest of it is its address.
 const READY: &str = "successfully listens on ";
 
-/// Runs a script until standard input ends. The other end of that pipe is ours, so Azurite ends with the test even when the
-/// test is killed.
+/// Runs a script until standard input ends. The other end of that pipe is ours, so Azurite ends with the test even when
+/// the test is killed.
 const UNTIL_STDIN_ENDS: &str =
     "process.stdin.on('end', () => process.exit(0)).resume(); require(process.argv[1])";
 

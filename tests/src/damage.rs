@@ -1,9 +1,9 @@
 //! A proxy that damages what passes: what a network, a middlebox or a failing machine does to connections.
 //!
-//! Which damage is fair depends on what can be noticed. TLS notices everything, so there any byte is changed, left out or
-//! doubled. Plain HTTP notices nothing by itself: of it only those bodies are changed that have a checksum beside them (a
-//! changed head, listing or list of blocks can say anything, as HTTP has it, and nobody could tell). Cut off, reset,
-//! delayed and taken apart is everything.
+//! Which damage is fair depends on what can be noticed. TLS notices everything, so there any byte is changed, left out
+//! or doubled. Plain HTTP notices nothing by itself: of it only those bodies are changed that have a checksum beside
+//! them (a changed head, listing or list of blocks can say anything, as HTTP has it, and nobody could tell). Cut off,
+//! reset, delayed and taken apart is everything.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
@@ -71,7 +71,8 @@ const DRIBBLED: usize = 600;
 /// When nothing more comes for so long, what was kept is passed on.
 const MOMENT: Duration = Duration::from_millis(15);
 
-/// A running proxy in front of one server. A seed chooses what happens; which connection is which depends on the client.
+/// A running proxy in front of one server. A seed chooses what happens; which connection is which depends on the
+/// client.
 #[derive(Debug)]
 pub struct DamagingProxy {
     address: SocketAddr,

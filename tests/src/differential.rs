@@ -8,9 +8,9 @@
 //!     `-- azuring --> container, directory, streams, exit code --> Facts --+
 //! ```
 //!
-//! Every fact is compared, unless the case declares that it differs, with azuring's own value and the reason. A declared difference
-//! that is none (any more) is a failure too. azuring runs through a link that is called `azcopy`, so that exit
-//! codes compare.
+//! Every fact is compared, unless the case declares that it differs, with azuring's own value and the reason. A
+//! declared difference that is none (any more) is a failure too. azuring runs through a link that is called `azcopy`,
+//! so that exit codes compare.
 //!
 //! AzCopy takes two seconds at least for anything that transfers, most of it asleep: cases run side by side.
 
@@ -143,7 +143,8 @@ impl Case {
     }
 
     /// Declares a difference: `ours` is azuring's value of the fact, `""` where it has none, `"*"` for any. The subject
-    /// `"*"` stands for all facts of the aspect. Where a blob or a path is on one side only, nothing else of it is compared.
+    /// `"*"` stands for all facts of the aspect. Where a blob or a path is on one side only, nothing else of it is
+    /// compared.
     #[must_use]
     pub fn differs(
         mut self,

@@ -14,8 +14,8 @@ pub const CLIENT_SECRET: &str = "Canary~Secret.Of-The_Application8Q";
 /// The account, whose key nobody publishes: azuring would use that of the emulators' account.
 pub const ACCOUNT: &str = "entraaccount";
 
-/// [`Fixture`] whose server trusts an [`Authority`]; azuring trusts the certificates of both, and nothing tells it who it
-/// is but what the test sets.
+/// [`Fixture`] whose server trusts an [`Authority`]; azuring trusts the certificates of both, and nothing tells it who
+/// it is but what the test sets.
 #[derive(Debug)]
 pub struct Entra {
     /// Who issues tokens.

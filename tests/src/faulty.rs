@@ -111,8 +111,8 @@ impl FaultyFs {
         assert_eq!(self.say("heal"), "ok");
     }
 
-    /// From now on changes of the file of this name in the root wait for [`FaultyFs::refuse`], and with them whoever waits for
-    /// the whole file system.
+    /// From now on changes of the file of this name in the root wait for [`FaultyFs::refuse`], and with them whoever
+    /// waits for the whole file system.
     pub fn hold(&self, name: &str) {
         assert_eq!(self.say(&format!("hold {name}")), "ok");
     }

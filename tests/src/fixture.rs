@@ -86,8 +86,9 @@ impl Fixture {
         &self.server
     }
 
-    /// Lets `passed` requests of this operation for blobs with `name` in their names through and holds those after them, until
-    /// [`Fixture::release`] or other faults: whatever a test does meanwhile, it does in the middle of the job.
+    /// Lets `passed` requests of this operation for blobs with `name` in their names through and holds those after
+    /// them, until [`Fixture::release`] or other faults: whatever a test does meanwhile, it does in the middle of the
+    /// job.
     pub fn hold(&self, operation: Operation, name: &str, passed: u64) {
         let name = NameMatch::Contains(name.to_owned());
         let rule =

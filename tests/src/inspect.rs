@@ -66,7 +66,8 @@ pub struct BlobClient {
 }
 
 impl BlobClient {
-    /// A client for the account at `service` (`http://127.0.0.1:PORT/ACCOUNT`) that trusts `ca` besides the usual authorities.
+    /// A client for the account at `service` (`http://127.0.0.1:PORT/ACCOUNT`) that trusts `ca` besides the usual
+    /// authorities.
     #[must_use]
     pub fn new(service: &str, account: &str, key: &str, ca: Option<&Path>) -> Self {
         let [service, account, key] = [service, account, key].map(str::to_owned);

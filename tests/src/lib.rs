@@ -11,9 +11,9 @@
 //!             `-- Peers installs all of them, pinned, once, under target/peers
 //! ```
 //!
-//! Invariants: a peer is never skipped, a missing one fails the test with one line that says what to install; every process started here
-//! dies with the test, also when the test is killed; every process has a deadline; nothing is written outside
-//! `target/` and the temp dir.
+//! Invariants: a peer is never skipped, a missing one fails the test with one line that says what to install; every
+//! process started here dies with the test, also when the test is killed; every process has a deadline; nothing is
+//! written outside `target/` and the temp dir.
 //!
 //! Deliberately unknown here: anything of the engine. The program under test is a process with arguments, an
 //! environment, an exit code and two streams.

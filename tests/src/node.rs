@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::Peers;
 
-/// Runs a script of `peers/` with a request on its standard input; each line of its answer is a value. It trusts `ca` besides
-/// the usual authorities.
+/// Runs a script of `peers/` with a request on its standard input; each line of its answer is a value. It trusts `ca`
+/// besides the usual authorities.
 ///
 /// # Panics
 /// With what it says when it fails.

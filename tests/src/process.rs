@@ -49,8 +49,8 @@ pub struct Outcome {
     pub sys: Duration,
     /// Peak resident memory.
     ///
-    /// `wait4` reports the larger of the child's peak and that of the process that started it (the kernel carries the mark
-    /// over `exec`). Where our own peak hides the child's, this is `VmHWM`, read every 10 ms while the child ran.
+    /// `wait4` reports the larger of the child's peak and that of the process that started it (the kernel carries the
+    /// mark over `exec`). Where our own peak hides the child's, this is `VmHWM`, read every 10 ms while the child ran.
     pub peak_rss_bytes: u64,
 }
 
@@ -283,7 +283,8 @@ struct Drained {
 }
 
 impl Drained {
-    /// Whether it comes to its end in this time after the child's own; a process that the child has left may hold it open.
+    /// Whether it comes to its end in this time after the child's own; a process that the child has left may hold it
+    /// open.
     fn ends_within(&mut self, limit: Duration) -> bool {
         let Some(thread) = self.thread.take() else { return true };
         let begun = Instant::now();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 /// What has not come by then never will: a machine that is busy with much else is slow, but not so slow.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// Waits until `condition` holds. A test changes something in the middle of a job when it has seen the job there, and holds
-/// it there meanwhile ([`Fixture::hold`](crate::Fixture::hold)): who is faster must not matter.
+/// Waits until `condition` holds. A test changes something in the middle of a job when it has seen the job there, and
+/// holds it there meanwhile ([`Fixture::hold`](crate::Fixture::hold)): who is faster must not matter.
 ///
 /// # Panics
 /// With `what` when the condition never holds.

@@ -14,7 +14,8 @@ use azuring_azure::{
 use azuring_link::{HttpChoice, LinkSettings, Links, Payload, Reply, TlsSetup};
 use bytes::Bytes;
 
-/// Runs `exchanges` with a client for a fresh container of a fresh server: once with the account's key, once with a SAS.
+/// Runs `exchanges` with a client for a fresh container of a fresh server: once with the account's key, once with a
+/// SAS.
 fn with_each_credential(exchanges: impl AsyncFn(&Server, &BlobClient)) {
     for with_sas in [false, true] {
         let server = Server::builder().threads(1).versioning(false).start().unwrap();

@@ -35,7 +35,8 @@ impl Certificate {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(|error| fault(error.to_string()))?;
         file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(|error| fault(error.to_string()))?;
-        // What stands between the blocks of PEM is for people, in any encoding; on Windows a mark stands before the first.
+        // What stands between the blocks of PEM is for people, in any encoding; on Windows a mark stands before the
+        // first.
         let text = String::from_utf8_lossy(&bytes);
         let (key, certificates) = match text.find("-----BEGIN ") {
             Some(begin) => from_pem(&text[begin..], password),

@@ -178,7 +178,8 @@ impl Keeper {
         let issued = match acquire(&self.login, wire, &self.network, &self.clock, &self.scope).await {
             Ok(issued) => issued,
             Err(error) => {
-                // A command that waits for its first token is done within a minute. A job goes on for ever: others may ask.
+                // A command that waits for its first token is done within a minute. A job goes on for ever: others may
+                // ask.
                 self.turn = turn.filter(|_| old.is_none() && matches!(error, IdentityError::Busy { .. }));
                 return Err(error);
             }

@@ -1,4 +1,5 @@
-//! The thread that keeps a token fresh ends with the last who sends it. In a process of its own, so that the thread is found.
+//! The thread that keeps a token fresh ends with the last who sends it. In a process of its own, so that the thread is
+//! found.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "it is a test")]
 

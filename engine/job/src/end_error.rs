@@ -5,8 +5,8 @@ use std::time::Duration;
 use azuring_azure::{Class, RequestError, ServiceError};
 use azuring_store::{ErrorKind, StoreError};
 
-/// Why an end has refused: Blob storage in its own words, of which its movers know many, or any other store in those of the
-/// seam.
+/// Why an end has refused: Blob storage in its own words, of which its movers know many, or any other store in those of
+/// the seam.
 #[derive(Debug, thiserror::Error)]
 pub enum EndError {
     /// Blob storage.
@@ -99,7 +99,8 @@ impl EndError {
         }
     }
 
-    /// The object is not the one that was meant any more: another state, another length, or too short for a range of it.
+    /// The object is not the one that was meant any more: another state, another length, or too short for a range of
+    /// it.
     pub fn is_changed(&self) -> bool {
         match self {
             Self::Blob(RequestError::Changed { .. }) => true,
@@ -110,7 +111,8 @@ impl EndError {
         }
     }
 
-    /// Nothing else will succeed either, whatever has succeeded before: nobody has a token, or who answers is not the store.
+    /// Nothing else will succeed either, whatever has succeeded before: nobody has a token, or who answers is not the
+    /// store.
     pub fn concerns_all(&self) -> bool {
         match self {
             Self::Blob(error) => matches!(error, RequestError::Token(_) | RequestError::NotStorage(_)),

@@ -102,8 +102,8 @@ impl BlobItem {
         Which { snapshot, version }
     }
 
-    /// The path below the source on one line; of a source that is the blob itself, its last part. What has no name of its
-    /// own there (a blob `x/` below `x/`) is told by its whole name: nothing is told without one.
+    /// The path below the source on one line; of a source that is the blob itself, its last part. What has no name of
+    /// its own there (a blob `x/` below `x/`) is told by its whole name: nothing is told without one.
     pub fn object(&self) -> String {
         match self.relative() {
             "" => escape(self.entry.name.as_bytes()),

@@ -123,7 +123,8 @@ azuring_plan::growing! {
         pub tries: u32,
         /// What it means for all other files that are written.
         pub blocked: Option<Blocked>,
-        /// Which end said so, where the job has two remote ones; `reason` begins with it. A journal keeps the reason alone.
+        /// Which end said so, where the job has two remote ones; `reason` begins with it. A journal keeps the reason
+        /// alone.
         pub side: Option<Side>,
         /// The same job fails the same way when it is resumed: another command, or another name, is needed.
         pub is_final: bool,

@@ -14,9 +14,11 @@
 //! - What is recorded as done is done. What is not recorded is done again, which changes nothing.
 //! - A failure holds no secret: its words are searched for them when it is made.
 //!
-//! **Limits.** Those of the options; 10,000 transfers wait for another attempt; messages wait for the caller in bounded queues.
+//! **Limits.** Those of the options; 10,000 transfers wait for another attempt; messages wait for the caller in bounded
+//! queues.
 //!
-//! **Does not know** threads, requests or files. Not for embedders: they use `azuring-transfer`, which has what they need.
+//! **Does not know** threads, requests or files. Not for embedders: they use `azuring-transfer`, which has what they
+//! need.
 #![forbid(unsafe_code)]
 
 pub mod again;

@@ -134,8 +134,8 @@ azuring_plan::growing! {
         pub check_md5: CheckMd5,
         /// When to compare lengths after the transfer, which costs a request.
         pub check_length: CheckLength,
-        /// Whether existing page and append blobs may be replaced. They are written in place: the earlier blob is lost when
-        /// the upload begins, also if it fails. If this is false, [`Overwrite::Always`] fails them.
+        /// Whether existing page and append blobs may be replaced. They are written in place: the earlier blob is lost
+        /// when the upload begins, also if it fails. If this is false, [`Overwrite::Always`] fails them.
         pub overwrite_in_place: bool,
         /// Remove the existing blob first if its type, or uncommitted blocks, prevent the upload.
         pub delete_destination: bool,
@@ -147,8 +147,8 @@ azuring_plan::growing! {
         pub preserve_last_modified_time: bool,
         /// Upload owner, mode and times as metadata of this style, or restore them in a download.
         pub preserve_posix: Option<PosixStyle>,
-        /// Restore set-user-ID and set-group-ID of downloaded files too. Anybody who can write to the container can then
-        /// choose the user that a downloaded program runs as.
+        /// Restore set-user-ID and set-group-ID of downloaded files too. Anybody who can write to the container can
+        /// then choose the user that a downloaded program runs as.
         pub preserve_setuid: bool,
         /// What to do with symbolic links in a local source.
         pub symlinks: Symlinks,

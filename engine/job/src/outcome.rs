@@ -31,8 +31,8 @@ impl TransferId {
 }
 
 azuring_plan::growing! {
-    /// An object, its source and its destination. They are full paths, or percent-encoded URLs without SAS; empty if there
-    /// is none.
+    /// An object, its source and its destination. They are full paths, or percent-encoded URLs without SAS; empty if
+    /// there is none.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     #[non_exhaustive]
     pub struct Transfer {

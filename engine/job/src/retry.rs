@@ -46,7 +46,8 @@ pub enum Next {
 /// of this job before. `jitter` is a random number from 0 to 1.
 pub fn next(policy: &RetryPolicy, error: &EndError, tries: u32, reached: bool, jitter: f64) -> Next {
     if error.concerns_all() {
-        // Nobody has a token: not for this object, and for no other. Nor does another object make a web server the service.
+        // Nobody has a token: not for this object, and for no other. Nor does another object make a web server the
+        // service.
         return Next::StopJob;
     }
     match error.class() {

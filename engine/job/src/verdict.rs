@@ -23,8 +23,8 @@ impl StopHandle {
         self.asked.store(true, Ordering::SeqCst);
     }
 
-    /// Waits no longer for what is in flight either: requests are given up as they stand. What they were about is done again
-    /// when the job is resumed.
+    /// Waits no longer for what is in flight either: requests are given up as they stand. What they were about is done
+    /// again when the job is resumed.
     pub fn cut_short(&self) {
         self.stop();
         self.cut.store(true, Ordering::SeqCst);
@@ -50,12 +50,12 @@ impl StopHandle {
 /// credential without the permission would otherwise fail millions of times.
 const REFUSED_IN_VAIN: u32 = 100;
 
-/// Files that may fail for a reason that meets all of them before the job stops: what is in flight by then is all that was
-/// fetched in vain. A single one may be a coincidence, such as a file that is larger than the room that is left.
+/// Files that may fail for a reason that meets all of them before the job stops: what is in flight by then is all that
+/// was fetched in vain. A single one may be a coincidence, such as a file that is larger than the room that is left.
 const BLOCKED_IN_VAIN: u32 = 10;
 
-/// How one remote end of a job has answered so far. A source that answers says nothing of the destination's credential, so
-/// each end has its own.
+/// How one remote end of a job has answered so far. A source that answers says nothing of the destination's credential,
+/// so each end has its own.
 #[derive(Debug, Default)]
 pub struct Reception {
     accepted: AtomicBool,
@@ -160,8 +160,8 @@ impl Verdict {
         }
     }
 
-    /// A file could not be written for a reason that meets others; `of_all` says it of the job. Returns whether the job had
-    /// stopped for that before: then this file has not failed by itself.
+    /// A file could not be written for a reason that meets others; `of_all` says it of the job. Returns whether the job
+    /// had stopped for that before: then this file has not failed by itself.
     pub fn blocked(&self, blocked: Blocked, of_all: impl FnOnce() -> Failure) -> bool {
         if self.blocked.load(Ordering::SeqCst) {
             return true;

@@ -98,7 +98,8 @@ impl Jobs {
             pending.describe(description);
             new.commit(id, pending)
         })?;
-        // A directory made just now is durable once the one above it is; those of a job that was begun before may not be.
+        // A directory made just now is durable once the one above it is; those of a job that was begun before may not
+        // be.
         for parent in directory.ancestors().skip(1).take(made.max(2)) {
             self.sync_dir(parent)?;
         }
@@ -140,7 +141,8 @@ impl Jobs {
     /// Makes a finished job's journal small: its description, counts, summary and what failed stay; the names of what
     /// is done or skipped go. What failed is numbered anew. A crash leaves the one or the other.
     ///
-    /// One with large objects that were begun and are not done stays as it is: what there is of them is known by their numbers.
+    /// One with large objects that were begun and are not done stays as it is: what there is of them is known by their
+    /// numbers.
     ///
     /// # Errors
     /// As [`Jobs::resume`], and [`JournalError::NotFinished`].

@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn content_that_cannot_be_is_refused() {
-        // One transfer whose name shares a byte with nothing; one with a byte too much; too few bytes; a packing unknown.
+        // One transfer whose name shares a byte with nothing; one with a byte too much; too few bytes; a packing
+        // unknown.
         for bad in [
             &[0, 1, 0, 3, 0, 0, 1, 0, 0][..],
             &[0, 1, 0, 3, 1, 0, 0, 0, 0, b'x'],

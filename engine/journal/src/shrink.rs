@@ -7,7 +7,8 @@ use crate::pending::Pending;
 use crate::recover::Recovered;
 use crate::states::State;
 
-/// Writes what stays of `old`, of which no large object is begun: a record with all that is about the job, and one for each part with failures.
+/// Writes what stays of `old`, of which no large object is begun: a record with all that is about the job, and one for
+/// each part with failures.
 pub(crate) fn copy(old: &Recovered, new: &mut Writer) -> Result<(), JournalError> {
     let counts = old.counts();
     let mut about = Pending::default();

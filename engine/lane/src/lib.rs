@@ -1,7 +1,7 @@
 //! # azuring-lane: the work of a job
 //!
-//! **Purpose.** Takes entries from a queue and does what the job asks for: moves bytes up or down, removes, changes. Reports
-//! how each entry ended.
+//! **Purpose.** Takes entries from a queue and does what the job asks for: moves bytes up or down, removes, changes.
+//! Reports how each entry ended.
 //!
 //! ```text
 //!   queue ── entries ──> lane 0 .. n: one thread, one runtime, one ring, one pool, own links, own share of every budget
@@ -33,10 +33,10 @@
 //! ```
 //!
 //! **Invariants.**
-//! - Every entry that is taken ends in exactly one outcome, waits for another attempt, or counts as not started because the
-//!   job stops. Lanes make no entries: what turns out to be a directory is reported (`lines`).
-//! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged; page and
-//!   append blobs cannot be invisible, and are removed again if they fail.
+//! - Every entry that is taken ends in exactly one outcome, waits for another attempt, or counts as not started because
+//!   the job stops. Lanes make no entries: what turns out to be a directory is reported (`lines`).
+//! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged;
+//!   page and append blobs cannot be invisible, and are removed again if they fail.
 //! - No lock and no wake-up of another thread on the path of a small file.
 //! - The pools of all lanes together stay within the job's memory; every queue is bounded.
 //!

@@ -25,7 +25,8 @@ use crate::source::Glob;
 use crate::{PlanError, error::BadFilter};
 
 crate::growing! {
-    /// The filters of a command line, each as the user wrote it. `None` is no filter; several words are separated by `;`.
+    /// The filters of a command line, each as the user wrote it. `None` is no filter; several words are separated by
+    /// `;`.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     #[non_exhaustive]
     pub struct FilterSpec {

@@ -1,7 +1,7 @@
 //! Options that others fill in, and that get more with time.
 
-/// A struct of options to which fields can be added without breaking whoever uses it: nobody outside its crate can name all
-/// of them. Each field is public, and has a method of its own name that sets it. Write `#[non_exhaustive]` on it.
+/// A struct of options to which fields can be added without breaking whoever uses it: nobody outside its crate can name
+/// all of them. Each field is public, and has a method of its own name that sets it. Write `#[non_exhaustive]` on it.
 ///
 /// ```
 /// azuring_plan::growing! {

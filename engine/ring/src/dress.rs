@@ -107,8 +107,8 @@ pub(crate) fn dress(
             let mode = default_acl_bits(names).map_or(usual, |bits| bits & 0o666);
             fchmod(fd, Mode::from_raw_mode(mode))?;
         }
-        // Kernels before 6.0 forget the umask of files that have no name yet, where there are no ACLs; where there are, the
-        // directory may give more than the umask leaves.
+        // Kernels before 6.0 forget the umask of files that have no name yet, where there are no ACLs; where there are,
+        // the directory may give more than the umask leaves.
         (Permissions::Usual(usual), None) => {
             let exceeds = fstat(fd)?.st_mode & 0o777 & !usual != 0;
             if exceeds && default_acl_bits(names).is_none() {

@@ -217,7 +217,8 @@ impl CustomStore {
         Self::opened_by(name, move || Shared(Arc::clone(&store)))
     }
 
-    /// A store that each lane opens for itself, on its thread: connections and the like stay there.
+    /// A store that each lane opens for itself, on its thread: connections and the like stay there. It is opened once
+    /// more where the job is built, to read its traits.
     pub fn opened_by<S: Store + 'static>(
         name: impl Into<String>,
         open: impl Fn() -> S + Send + Sync + 'static,

@@ -1,8 +1,8 @@
 //! What is known about an object.
 
 azuring_plan::growing! {
-    /// Which properties are read beside length, time of change, type, tier and metadata. Each costs memory for every blob
-    /// of a listing.
+    /// Which properties are read beside length, time of change, type, tier and metadata. Each costs memory for every
+    /// blob of a listing.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[non_exhaustive]
     pub struct Wanted {

@@ -233,8 +233,8 @@ impl Store for Memory {
             if !key.starts_with(list.prefix) {
                 break;
             }
-            // What lies below a directory that was told, on this page or the one before. An object may be called as what
-            // is listed: below that is what was asked for.
+            // What lies below a directory that was told, on this page or the one before. An object may be called as
+            // what is listed: below that is what was asked for.
             let below = |directory: &str| {
                 directory.len() > list.prefix.len() && directory.ends_with('/') && key.starts_with(directory)
             };

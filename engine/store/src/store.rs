@@ -22,8 +22,8 @@ use crate::which::Which;
 /// again with the same number and bytes. What `content` stands for in [`Begin`] is always the same bytes: a store whose
 /// tokens follow from it finds the pieces of an earlier run again.
 ///
-/// **What is not written is refused** as [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a place that is only read
-/// has to say its traits, list, tell and read. Traits have to agree with that.
+/// **What is not written is refused** as [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a place that is
+/// only read has to say its traits, list, tell and read. Traits have to agree with that.
 ///
 /// The conformance suite (`azuring_store::conformance`, feature `conformance`) says what a store has to do exactly.
 #[expect(async_fn_in_trait, reason = "a lane is one thread: its futures are not sent")]

@@ -1,7 +1,7 @@
 //! A backup that survives whatever happens to its process: `backup SOURCE URL STATE`.
 //!
-//! At start-up it looks whether an earlier run was cut off, goes on with that job, and only then begins anew. The credential
-//! is a SAS in the URL, or what [`Credential::find`] finds in the environment.
+//! At start-up it looks whether an earlier run was cut off, goes on with that job, and only then begins anew. The
+//! credential is a SAS in the URL, or what [`Credential::find`] finds in the environment.
 
 use std::error::Error;
 use std::path::Path;

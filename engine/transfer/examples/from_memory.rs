@@ -1,5 +1,5 @@
-//! Blobs that come from no file: `from_memory CONTAINER_URL` sends a stream of a thousand lines, whose length nobody knows,
-//! and 1,000 reports of a store of its own.
+//! Blobs that come from no file: `from_memory CONTAINER_URL` sends a stream of a thousand lines, whose length nobody
+//! knows, and 1,000 reports of a store of its own.
 
 use std::error::Error;
 use std::io::{Cursor, Read};
@@ -38,7 +38,8 @@ impl Read for Lines {
     }
 }
 
-/// A store of the program's own that is only read: reports, each made when it is asked for. A database would do the same.
+/// A store of the program's own that is only read: reports, each made when it is asked for. A database would do the
+/// same.
 pub(crate) struct Reports {
     count: u32,
     traits: Traits,

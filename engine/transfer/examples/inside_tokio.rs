@@ -22,8 +22,8 @@ async fn run(job: Job) -> std::io::Result<Report> {
     Ok(running.outcome().await)
 }
 
-/// Uploads `source` below `up/` and downloads what is below `down/` to `destination`, both at once. Returns their reports,
-/// and how many blobs there are afterwards.
+/// Uploads `source` below `up/` and downloads what is below `down/` to `destination`, both at once. Returns their
+/// reports, and how many blobs there are afterwards.
 pub(crate) async fn both(
     source: &Path,
     container: &str,

@@ -1,7 +1,7 @@
 //! An upload by the identity of the machine: `managed_identity SOURCE URL`.
 //!
-//! Works on a VM, in App Service, and on a machine connected with Azure Arc. No secret is configured: the machine's metadata
-//! service gives tokens, and a thread keeps them fresh for as long as the job runs. Any other login is another
+//! Works on a VM, in App Service, and on a machine connected with Azure Arc. No secret is configured: the machine's
+//! metadata service gives tokens, and a thread keeps them fresh for as long as the job runs. Any other login is another
 //! [`LoginKind`]: a service principal, a workload identity, the Azure CLI.
 
 use std::error::Error;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use azuring_transfer::{BlobUrl, Credential, Job, ProgressView, Report, StopHandle};
 
-/// Downloads; `show` is told four times a second, and once more at the end, how far the job is. `stop` may be used from any
-/// thread.
+/// Downloads; `show` is told four times a second, and once more at the end, how far the job is. `stop` may be used from
+/// any thread.
 pub(crate) fn download(
     url: &str,
     destination: &Path,

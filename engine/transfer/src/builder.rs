@@ -117,12 +117,14 @@ impl Job {
         JobBuilder::new(What::Remove, target, credential)
     }
 
-    /// A job that changes tier, metadata or tags of `target`: a blob, a virtual directory, or everything in a container.
+    /// A job that changes tier, metadata or tags of `target`: a blob, a virtual directory, or everything in a
+    /// container.
     pub fn set_properties(target: BlobUrl, credential: Credential, change: PropertyChange) -> JobBuilder {
         JobBuilder::new(What::SetProperties(change), target, credential)
     }
 
-    /// A job that uploads `source` into a store of the caller's own, below `path` (or as the object `path`, of one file).
+    /// A job that uploads `source` into a store of the caller's own, below `path` (or as the object `path`, of one
+    /// file).
     pub fn upload_to_store(source: impl AsRef<Path>, store: CustomStore, path: &str) -> JobBuilder {
         JobBuilder::own(What::Upload(source.as_ref().to_owned()), store, path)
     }
@@ -133,8 +135,8 @@ impl Job {
         JobBuilder::own(What::Download(destination.as_ref().to_owned()), store, path)
     }
 
-    /// A job that uploads what `input` gives, however long that is, as the one object `key` of a store of the caller's own.
-    /// As [`Job::upload_from`].
+    /// A job that uploads what `input` gives, however long that is, as the one object `key` of a store of the caller's
+    /// own. As [`Job::upload_from`].
     pub fn stream_to_store(input: impl Read + Send + 'static, store: CustomStore, key: &str) -> JobBuilder {
         JobBuilder::own(What::Stream(Some(Box::new(input))), store, key)
     }
@@ -144,11 +146,11 @@ impl Job {
         JobBuilder::own(What::Pipe(Some(Box::new(pipe))), store, key)
     }
 
-    /// A job that copies objects from one store to another through this host's memory: ranges of the source, all of the state
-    /// that was found, become pieces of the destination. Nothing is written to a disk. Content type and its kin, MD5 and
-    /// metadata go with the bytes; tags, tiers, and blobs of other types than block blobs do not yet. A container is copied
-    /// as what it holds, a directory as in [`Job::upload`]. From and to Blob storage alike; both ends are given the options'
-    /// customer-provided keys.
+    /// A job that copies objects from one store to another through this host's memory: ranges of the source, all of the
+    /// state that was found, become pieces of the destination. Nothing is written to a disk. Content type and its kin,
+    /// MD5 and metadata go with the bytes; tags, tiers, and blobs of other types than block blobs do not yet. A
+    /// container is copied as what it holds, a directory as in [`Job::upload`]. From and to Blob storage alike; both
+    /// ends are given the options' customer-provided keys.
     pub fn relay(source: Location, destination: Location) -> JobBuilder {
         JobBuilder::of(What::Relay(Some(destination)), source.at, source.credential)
     }
@@ -220,8 +222,8 @@ impl JobBuilder {
         self
     }
 
-    /// Finds the credential where that takes a while (a login): it is asked for when everything that can be checked without
-    /// the network is right, and before anything is kept of the job.
+    /// Finds the credential where that takes a while (a login): it is asked for when everything that can be checked
+    /// without the network is right, and before anything is kept of the job.
     pub fn credential_by(
         mut self,
         find: impl FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send + 'static,
@@ -236,9 +238,9 @@ impl JobBuilder {
         self
     }
 
-    /// Keeps a journal of the job in `jobs`, so that it can be resumed whatever happens. `description` is for the caller, who
-    /// needs it to build the same job again; it is stored as it is, so it must not hold a secret. Jobs that read or write a pipe, and dry runs,
-    /// have no journal.
+    /// Keeps a journal of the job in `jobs`, so that it can be resumed whatever happens. `description` is for the
+    /// caller, who needs it to build the same job again; it is stored as it is, so it must not hold a secret. Jobs that
+    /// read or write a pipe, and dry runs, have no journal.
     pub fn journal(mut self, jobs: Jobs, description: Vec<u8>) -> Self {
         self.keep = Keep::Journal(jobs, description);
         self
@@ -250,8 +252,8 @@ impl JobBuilder {
         self
     }
 
-    /// Lets it share the budgets of an engine: it begins when there is room for it. The limits in its options are what it
-    /// wants of them at most.
+    /// Lets it share the budgets of an engine: it begins when there is room for it. The limits in its options are what
+    /// it wants of them at most.
     pub fn in_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self

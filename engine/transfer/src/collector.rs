@@ -25,10 +25,9 @@ pub(crate) enum Hands<'a> {
 /// Hears how each transfer ended, before it is told.
 pub(crate) type Listen<'a> = &'a mut dyn FnMut(&[Outcome]);
 
-/// Reads messages until every sender is gone; hands outcomes and parts to `hands`, calls `tell` for each event;
-/// returns the exact counts, those of earlier runs included, and how many failures are final; `kinds` are those of failures
-/// that are counted there.
-/// What it reads is in the journal before it is told.
+/// Reads messages until every sender is gone; hands outcomes and parts to `hands`, calls `tell` for each event; returns
+/// the exact counts, those of earlier runs included, and how many failures are final; `kinds` are those of failures
+/// that are counted there. What it reads is in the journal before it is told.
 pub(crate) fn collect(
     messages: &Receiver<Message>,
     shared: &Shared,

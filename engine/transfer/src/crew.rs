@@ -43,11 +43,12 @@ pub struct PartRun {
     pub report: Report,
 }
 
-/// Runs parts of one job, one after the other. Threads, connections and buffers stay from the first part to the last, so
-/// that a worker which is given thousands of parts does not make them anew for each.
+/// Runs parts of one job, one after the other. Threads, connections and buffers stay from the first part to the last,
+/// so that a worker which is given thousands of parts does not make them anew for each.
 ///
-/// It holds what it has until it is dropped: its threads sleep between parts, and the service may close connections that
-/// nobody uses for long, which are then made again. Dropping it waits for its threads, which have nothing to do then.
+/// It holds what it has until it is dropped: its threads sleep between parts, and the service may close connections
+/// that nobody uses for long, which are then made again. Dropping it waits for its threads, which have nothing to do
+/// then.
 pub struct Crew {
     spec: Spec,
     work: SpecWork,
@@ -142,10 +143,11 @@ impl Crew {
     /// [`Part::again`]: then every transfer ends as it would have ended without the interruption, and what is there
     /// already is not sent again.
     ///
-    /// `tell` hears events as of a job, on this thread; they are not final: a disk that fails at the end takes back what
-    /// was done. The outcomes are.
+    /// `tell` hears events as of a job, on this thread; they are not final: a disk that fails at the end takes back
+    /// what was done. The outcomes are.
     ///
-    /// What stops one part (`stop`, a login that has expired, a full disk) does not stop the crew: the next part is tried.
+    /// What stops one part (`stop`, a login that has expired, a full disk) does not stop the crew: the next part is
+    /// tried.
     ///
     /// # Errors
     /// [`JobError`]: the part is not one of this job, or cannot be run here. Nothing was done.

@@ -110,8 +110,8 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// The shares of a job in its engine: those of the job before, or what `begin` gets. A job that was stopped before its
-    /// turn leaves nothing: the next one waits for its own.
+    /// The shares of a job in its engine: those of the job before, or what `begin` gets. A job that was stopped before
+    /// its turn leaves nothing: the next one waits for its own.
     pub(crate) fn leased(&mut self, begin: impl FnOnce() -> (Lease, Vec<LaneShare>)) -> Vec<LaneShare> {
         let (lease, shares) = self.lease.take().unwrap_or_else(begin);
         let given = shares.clone();

@@ -164,8 +164,8 @@
 //!   is run again, as [`Part::again`], and every transfer still has one outcome.
 //! - **One at a time.** The program that gives parts out makes sure that no two processes run the same part at once.
 //! - **Last ones.** Parts that are [`Part::is_last`] (properties of directories) are run when all others are done.
-//! - **Names that are no blobs** ([`PartEnd::NoBlob`]) are lines of a list that may be directories. [`Job::parts_below`]
-//!   makes further parts of what is below them.
+//! - **Names that are no blobs** ([`PartEnd::NoBlob`]) are lines of a list that may be directories.
+//!   [`Job::parts_below`] makes further parts of what is below them.
 //! - **Not in a spec**: limits, retries, proxies, the HTTP version. They are those of the process that runs the part.
 #![forbid(unsafe_code)]
 

@@ -60,7 +60,8 @@ azuring_plan::growing! {
     #[derive(Clone, Debug)]
     #[non_exhaustive]
     pub struct ListOptions {
-        /// How requests are sent: retries, HTTP version, proxies, certificate authorities. Options of transfers have no effect.
+        /// How requests are sent: retries, HTTP version, proxies, certificate authorities. Options of transfers have no
+        /// effect.
         pub engine: JobOptions,
         /// Show earlier versions as well.
         pub include_versions: bool,

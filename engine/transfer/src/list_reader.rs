@@ -16,8 +16,8 @@ const WAITING: usize = 4;
 /// A stop is noticed this soon, though nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Reads a list of files piece by piece. A thread does the reading: a pipe may give nothing for hours, and the job can be
-/// stopped meanwhile.
+/// Reads a list of files piece by piece. A thread does the reading: a pipe may give nothing for hours, and the job can
+/// be stopped meanwhile.
 pub(crate) struct ListReader {
     pieces: Receiver<std::io::Result<Vec<u8>>>,
     name: String,

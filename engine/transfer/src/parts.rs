@@ -19,9 +19,9 @@ use crate::job::{Gone, Job, Standing};
 use crate::source::Finder;
 
 impl Job {
-    /// Finds the objects of the job and hands them to `write`, in parts of at most `most` transfers (from 1 to
-    /// 10,000), instead of transferring them. Parts come while the source is still being read; the spec is the same
-    /// for all of them. Whoever has a spec and parts runs them with a [`Crew`](crate::Crew), in any order; parts that are
+    /// Finds the objects of the job and hands them to `write`, in parts of at most `most` transfers (from 1 to 10,000),
+    /// instead of transferring them. Parts come while the source is still being read; the spec is the same for all of
+    /// them. Whoever has a spec and parts runs them with a [`Crew`](crate::Crew), in any order; parts that are
     /// [`Part::is_last`] after the others.
     ///
     /// `write` and `tell` are called on this thread. An error of `write` stops the job. The report says what was
@@ -71,12 +71,12 @@ impl Job {
         failed.map_or(Ok(report), Err)
     }
 
-    /// Finds what is below the names that are no blobs ([`PartEnd::NoBlob`]), and hands it to `write` in further parts of
-    /// the job. The job is built as the one whose parts were made: with the same list, filter and options.
+    /// Finds what is below the names that are no blobs ([`PartEnd::NoBlob`]), and hands it to `write` in further parts
+    /// of the job. The job is built as the one whose parts were made: with the same list, filter and options.
     ///
     /// `parts` are all that were made before, with their outcomes: new ones have the numbers after theirs. Those that
-    /// come here are handed out when this has returned, since a call that is repeated makes the same numbers again. What
-    /// is found here are blobs: it needs no third call.
+    /// come here are handed out when this has returned, since a call that is repeated makes the same numbers again.
+    /// What is found here are blobs: it needs no third call.
     ///
     /// # Errors
     /// As [`Job::parts`]; also where `spec` is one of another job, or this one has no list.
@@ -163,11 +163,11 @@ impl Job {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PartsBelow {
-    /// For each name that was no blob, what takes the place of its outcome: done, since it is a directory all of which is
-    /// in parts now, or failed, since there is nothing.
+    /// For each name that was no blob, what takes the place of its outcome: done, since it is a directory all of which
+    /// is in parts now, or failed, since there is nothing.
     pub lines: Vec<PartOutcome>,
-    /// What was found. Where it has a [`Report::fatal`], or was interrupted, there may be more than the parts tell: then
-    /// the names stay what they were, and this is done again.
+    /// What was found. Where it has a [`Report::fatal`], or was interrupted, there may be more than the parts tell:
+    /// then the names stay what they were, and this is done again.
     pub report: Report,
 }
 

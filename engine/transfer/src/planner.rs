@@ -22,8 +22,8 @@ use crate::scan::{Halt, Met, Scan, keeps};
 /// Problems that wait to be recorded with the objects that follow them: with the longest names 4 MB.
 const MAX_PROBLEMS: usize = 128;
 
-/// So many positions are not recorded while something is still to be found again: what was inserted into a listing meanwhile
-/// moves names from one page to the next ones. What has not come by then is not there any more.
+/// So many positions are not recorded while something is still to be found again: what was inserted into a listing
+/// meanwhile moves names from one page to the next ones. What has not come by then is not there any more.
 const MAX_HELD: u32 = 64;
 
 /// Takes what scans give.
@@ -136,8 +136,8 @@ impl<'a> Planner<'a> {
         if !before.collapsed() {
             return Ok(());
         }
-        // Those whose local names are shorter than their own come first, so that it is known which names are at stake; then
-        // who of each was found first.
+        // Those whose local names are shorter than their own come first, so that it is known which names are at stake;
+        // then who of each was found first.
         let mut shorter = HashMap::new();
         before.blobs(|blob| {
             if let Some(plain) = plain_name(blob) {
@@ -152,8 +152,8 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// There are blobs whose local names are shorter than their own: recorded before them, so that the job knows it whenever it
-    /// goes on. `false`: the job is stopping.
+    /// There are blobs whose local names are shorter than their own: recorded before them, so that the job knows it
+    /// whenever it goes on. `false`: the job is stopping.
     pub(crate) fn has_collapsed(&mut self) -> bool {
         if std::mem::replace(&mut self.collapsed, true) {
             return true;
@@ -166,7 +166,8 @@ impl<'a> Planner<'a> {
         noted.is_ok()
     }
 
-    /// Takes all that a scan gives, until the job stops. `between` comes whenever a scan whose places are few stands at one.
+    /// Takes all that a scan gives, until the job stops. `between` comes whenever a scan whose places are few stands at
+    /// one.
     pub(crate) async fn pull<S: Scan>(
         &mut self,
         scan: &mut S,

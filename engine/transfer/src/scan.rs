@@ -7,8 +7,8 @@
 //!   planner:  loop { scan.next(room, &mut met) ─> number, record with scan.position(), hand to the lanes }
 //! ```
 //!
-//! Nothing is read before it is asked for, so whoever pulls from two scans can merge them. What a scan meets on its way and is
-//! no object (what cannot be read, is left out or refused) has its place between the objects.
+//! Nothing is read before it is asked for, so whoever pulls from two scans can merge them. What a scan meets on its way
+//! and is no object (what cannot be read, is left out or refused) has its place between the objects.
 
 pub(crate) mod local;
 mod options;
@@ -42,7 +42,8 @@ pub(crate) enum Met {
     Notice(String),
     /// The local name of the next blob is shorter than its own.
     Collapsed,
-    /// An earlier run has begun, and how its names were made is known again: what it has found and not done comes first.
+    /// An earlier run has begun, and how its names were made is known again: what it has found and not done comes
+    /// first.
     Begins,
 }
 
@@ -69,12 +70,12 @@ pub(crate) trait Scan {
 
     /// Appends what comes next, at most `room` of it; `false`: that was all. What was appended before an error counts.
     ///
-    /// After a refusal it appends nothing more: a refusal is recorded by itself, and what was met before it comes first. Nor
-    /// after [`Met::Begins`].
+    /// After a refusal it appends nothing more: a refusal is recorded by itself, and what was met before it comes
+    /// first. Nor after [`Met::Begins`].
     async fn next(&mut self, room: usize, out: &mut Vec<Met>) -> Result<bool, Halt>;
 
-    /// Where it stands, as the journal keeps it: a scan that begins there gives all objects that this one has not given yet.
-    /// What was met since the last object, and is none, is met again. `None`: nobody can go on from here.
+    /// Where it stands, as the journal keeps it: a scan that begins there gives all objects that this one has not given
+    /// yet. What was met since the last object, and is none, is met again. `None`: nobody can go on from here.
     fn position(&self) -> Option<Vec<u8>>;
 
     /// The order of its objects, so far as is known; of a directory with a final slash.

@@ -67,8 +67,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Looks up `argument`: a file, a directory, `dir/*`, or a pattern. Names that exist win over their meaning as a pattern,
-    /// segment by segment.
+    /// Looks up `argument`: a file, a directory, `dir/*`, or a pattern. Names that exist win over their meaning as a
+    /// pattern, segment by segment.
     pub(crate) fn resolve(
         argument: &Path,
         destination: &str,
@@ -162,15 +162,15 @@ enum Shape {
     Matches,
 }
 
-/// Says which names of a directory below `root` a segment of a pattern means: the one that is written like it, or else those
-/// that match.
+/// Says which names of a directory below `root` a segment of a pattern means: the one that is written like it, or else
+/// those that match.
 fn matcher(root: &Path, segment: Segment) -> local::SegmentMatcher {
     if !segment.may_be_name() {
         return Arc::new(move |_, name| segment.glob.matches(name));
     }
     let root = root.to_owned();
-    // Of the directory that each thread of the walk has asked about last, whether it has such a name: a thread asks about all
-    // names of a directory in a row.
+    // Of the directory that each thread of the walk has asked about last, whether it has such a name: a thread asks
+    // about all names of a directory in a row.
     let last: Mutex<HashMap<ThreadId, (Vec<u8>, bool)>> = Mutex::default();
     Arc::new(move |directory: &[u8], name: &[u8]| {
         let (thread, last) = (thread::current().id(), || last.lock().expect("nothing panics under the lock"));
@@ -199,8 +199,8 @@ mod tests {
 
     use super::*;
 
-    /// The disk is asked once for a directory, however the threads take turns: what was found out stays, though the name is
-    /// gone by then.
+    /// The disk is asked once for a directory, however the threads take turns: what was found out stays, though the
+    /// name is gone by then.
     #[test]
     fn each_thread_remembers_the_directory_that_it_reads() {
         let root = tempfile::tempdir().unwrap();

@@ -14,8 +14,8 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks the calling thread until `future` is ready. Unlike a runtime's own `block_on` this may be called by a thread of
-/// somebody else's runtime, which it blocks. `future` must need no runtime.
+/// Blocks the calling thread until `future` is ready. Unlike a runtime's own `block_on` this may be called by a thread
+/// of somebody else's runtime, which it blocks. `future` must need no runtime.
 pub(crate) fn wait_for<F: Future>(future: F) -> F::Output {
     // Within somebody's task tokio counts what one poll does, and would never let this one go on.
     let mut future = pin!(tokio::task::unconstrained(future));

@@ -281,8 +281,8 @@ fn a_list_of_files_is_removed_with_what_is_below_its_directories() {
     let (report, events) = run(bench.remove("/d").list_of_files(list));
     assert_eq!((report.counts.done, report.counts.failed, report.counts.problems), (4, 1, 0), "{events:?}");
     assert_eq!(bench.names(), ["d/0000", "d/0002", "d/0004"]);
-    // Where directories are wanted each line is asked about, many at a time; a listing of each directory, also of the one
-    // that is none; a batch.
+    // Where directories are wanted each line is asked about, many at a time; a listing of each directory, also of the
+    // one that is none; a batch.
     assert_eq!(report.counts.requests, 3 + 2 + 1);
 
     // A directory is found whether or not it says that it is one; without recursion it is none.

@@ -33,7 +33,8 @@ fn a_tree_comes_back_as_it_was_whatever_the_sizes_are() {
         assert_eq!(report.counts.done, sizes.len() as u64, "{events:?}");
         assert_eq!((report.counts.failed, report.counts.bytes), (0, total));
         assert_eq!(files(&to), files(&tree));
-        // One request each for blobs of up to one range (an empty one may have been written to since), one for the listing.
+        // One request each for blobs of up to one range (an empty one may have been written to since), one for the
+        // listing.
         let ranges: u64 = sizes.iter().map(|&size| (size as u64).div_ceil(4 << 20).max(1)).sum();
         assert_eq!(report.counts.requests, ranges + 1);
     }

@@ -80,8 +80,8 @@ fn a_large_blob_that_is_half_read_has_failed_and_leaves_nothing() {
     assert!(files(bench.dir.path()).is_empty());
 }
 
-/// Runs `work`, which is to be stopped in the middle of a page, half of which has come: the other half never does, and nobody
-/// cuts the job short. So it ends at once or not at all.
+/// Runs `work`, which is to be stopped in the middle of a page, half of which has come: the other half never does, and
+/// nobody cuts the job short. So it ends at once or not at all.
 fn ends_in_the_middle_of_a_page(work: impl FnOnce(&BlobUrl, JobOptions, &StopHandle) + Send + 'static) {
     let (bench, gate) = (Bench::new(), Gate::new());
     let blob = "<Blob><Name>x</Name><Properties><Content-Length>7</Content-Length></Properties></Blob>";

@@ -1,5 +1,5 @@
-//! Whole jobs over Blob storage as a store (`BlobStore`), which fails in every way that a store can: what arrives is right
-//! to the byte, whatever was refused, lost, damaged or cut, and whenever the job was stopped and went on.
+//! Whole jobs over Blob storage as a store (`BlobStore`), which fails in every way that a store can: what arrives is
+//! right to the byte, whatever was refused, lost, damaged or cut, and whenever the job was stopped and went on.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod kit;
@@ -80,8 +80,8 @@ fn plans() -> [(&'static str, Vec<Rule>); 5] {
     ]
 }
 
-/// Runs a job that is stopped after some requests, a few more each time, and goes on until nothing is left. Returns how often
-/// it ran.
+/// Runs a job that is stopped after some requests, a few more each time, and goes on until nothing is left. Returns how
+/// often it ran.
 fn in_steps(bench: &Bench, jobs: &Jobs, build: impl Fn() -> JobBuilder) -> (u32, Report) {
     let held = || bench.server.stats().faults.get("hold").copied().unwrap_or(0);
     let mut id: Option<JobId> = None;

@@ -60,7 +60,8 @@ impl State {
         run(job.resume(self.jobs(), self.id()), Some(bytes))
     }
 
-    /// Goes on at full speed and is stopped when the service has had so many requests: it holds the next ones until then.
+    /// Goes on at full speed and is stopped when the service has had so many requests: it holds the next ones until
+    /// then.
     fn go_on_for(&self, bench: &Bench, job: JobBuilder, requests: u64) -> (Report, Vec<Event>) {
         let job = job.resume(self.jobs(), self.id()).build().unwrap();
         let held = || bench.server.stats().faults.get("hold").copied().unwrap_or(0);

@@ -4,12 +4,13 @@
 //! cargo run --release [-- FILES RUNS]
 //! ```
 //!
-//! Every run is a process of its own, on a directory of its own below `TMPDIR`, which must lie on a disk: on a tmpfs a sync costs
-//! nothing. Runs of the stores alternate; medians are printed.
+//! Every run is a process of its own, on a directory of its own below `TMPDIR`, which must lie on a disk: on a tmpfs a
+//! sync costs nothing. Runs of the stores alternate; medians are printed.
 //!
-//! A run records `FILES` transfers in the planner's order, in batches of 64, then that all but each 64th of them are done, in nearly that
-//! order; closes; opens and reads the name of each one that is left; records that these are done too, and closes. All stores make the
-//! same things durable at the same points: after every 8,192 transfers or outcomes, which is what a fast job says in 100 ms.
+//! A run records `FILES` transfers in the planner's order, in batches of 64, then that all but each 64th of them are
+//! done, in nearly that order; closes; opens and reads the name of each one that is left; records that these are done
+//! too, and closes. All stores make the same things durable at the same points: after every 8,192 transfers or
+//! outcomes, which is what a fast job says in 100 ms.
 #![forbid(unsafe_code)]
 
 mod stores;

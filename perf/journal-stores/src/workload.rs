@@ -15,7 +15,8 @@ pub(crate) enum Names {
     /// By day and number: `data/2024/07/15/part-000123/file-00004567.parquet`, 49 bytes.
     #[default]
     Numbered,
-    /// At random: `table/part/0001e8477fb3c08e-91d8a3f5b6e7c21f.parquet`, 52 bytes of which 26 are noise, which nothing compresses.
+    /// At random: `table/part/0001e8477fb3c08e-91d8a3f5b6e7c21f.parquet`, 52 bytes of which 26 are noise, which nothing
+    /// compresses.
     Random,
 }
 

@@ -54,8 +54,9 @@ fn page(blobs: usize, first: usize, next: &str) -> String {
     page + &format!("</Blobs><NextMarker>{next}</NextMarker></EnumerationResults>")
 }
 
-/// Interrupts each command that lists when `begun` has returned: whatever the service sends, or does not, the command ends.
-/// (`engine/transfer/tests/interrupted.rs` has the promise that it ends at once, where nothing else would end it.)
+/// Interrupts each command that lists when `begun` has returned: whatever the service sends, or does not, the command
+/// ends. (`engine/transfer/tests/interrupted.rs` has the promise that it ends at once, where nothing else would end
+/// it.)
 fn interrupted(answer: impl Fn(&Gate) -> Answer, begun: impl Fn(&Hostile, &Gate)) {
     for line in ["copy", "remove", "list"] {
         let (fixture, gate) = (Fixture::new(azuring!()), Gate::new());

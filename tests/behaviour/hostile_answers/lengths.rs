@@ -110,7 +110,8 @@ fn a_length_that_a_listing_leaves_out_is_told_by_the_answer() {
     }
 }
 
-/// Without an ETag in the listing only its length tells that the blob is another one: whole, and never cut to the old one.
+/// Without an ETag in the listing only its length tells that the blob is another one: whole, and never cut to the old
+/// one.
 #[test]
 fn a_blob_of_another_length_than_listed_is_taken_as_it_is_now() {
     for (was, is) in [(1_000, 3_000), (3_000, 1_000), (1_000, 9 << 20)] {

@@ -1,5 +1,5 @@
-//! Blobs of a list that have one local name, because empty segments disappear: whichever comes first has it, and the others
-//! are told as failed, in whatever order and of whatever lines they come. None is lost in silence.
+//! Blobs of a list that have one local name, because empty segments disappear: whichever comes first has it, and the
+//! others are told as failed, in whatever order and of whatever lines they come. None is lost in silence.
 
 use std::collections::BTreeSet;
 use std::fs;

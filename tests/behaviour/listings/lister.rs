@@ -1,7 +1,7 @@
 //! A service that is nothing but names, in whatever order and pages a test wants.
 //!
-//! It knows List Blobs (prefix, delimiter, marker), Get Blob and its properties, Delete Blob; all else is 501. Each blob's
-//! content is its name. Whoever asks is welcome.
+//! It knows List Blobs (prefix, delimiter, marker), Get Blob and its properties, Delete Blob; all else is 501. Each
+//! blob's content is its name. Whoever asks is welcome.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

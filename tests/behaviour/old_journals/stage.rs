@@ -92,8 +92,8 @@ impl Stage {
         self.server.account_sas(DEVSTORE_ACCOUNT, PERMISSIONS, Duration::from_secs(3600))
     }
 
-    /// Words of a command line: `{URL}` is the container's and gets a SAS at its end, `{ROOT}` is the directory, `{FF}` a byte
-    /// that is in no text.
+    /// Words of a command line: `{URL}` is the container's and gets a SAS at its end, `{ROOT}` is the directory, `{FF}`
+    /// a byte that is in no text.
     pub(crate) fn words(&self, words: &[&str]) -> Vec<OsString> {
         let (container, sas) = (format!("{}/{CONTAINER}", self.server.url(DEVSTORE_ACCOUNT)), self.sas());
         let root = self.root().into_os_string().into_string().unwrap();

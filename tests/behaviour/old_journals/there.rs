@@ -1,7 +1,7 @@
 //! What was there when a job was cut off, and what is there when it has been gone on with.
 //!
-//! Blobs and files that the cut job had made hold other bytes when they are put back ([`earlier`]): a job that goes on and
-//! knows that they are done leaves them so, and writes everything else.
+//! Blobs and files that the cut job had made hold other bytes when they are put back ([`earlier`]): a job that goes on
+//! and knows that they are done leaves them so, and writes everything else.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -129,8 +129,8 @@ fn walk(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
     all
 }
 
-/// Puts everything back that was there, beside the source, which is there already; `journal` gets what depends on it: inodes
-/// and times of files, ETags of blobs. `same_boot`: the machine was not restarted since.
+/// Puts everything back that was there, beside the source, which is there already; `journal` gets what depends on it:
+/// inodes and times of files, ETags of blobs. `same_boot`: the machine was not restarted since.
 pub(crate) fn restore(stage: &Stage, there: &str, journal: &mut Journal, same_boot: bool) {
     let lines = || there.lines().map(|line| line.splitn(4, ' ').collect::<Vec<_>>());
     let (boot, boot_number) = crate::bytes::boot();
@@ -215,15 +215,15 @@ pub(crate) fn restore(stage: &Stage, there: &str, journal: &mut Journal, same_bo
     });
 }
 
-/// The name of a version's file begins with the time of the version that is here now: files are told in the order of their
-/// names.
+/// The name of a version's file begins with the time of the version that is here now: files are told in the order of
+/// their names.
 fn of_now(name: &str, states: &[(String, String)]) -> String {
     let in_name = |id: &str| id.replace(':', "-");
     states.iter().fold(name.to_owned(), |name, (then, now)| name.replace(&in_name(then), &in_name(now)))
 }
 
-/// Versions and snapshots have ids that tell when they were made. Those that are here now take the places of those of then, in
-/// their order; returns both.
+/// Versions and snapshots have ids that tell when they were made. Those that are here now take the places of those of
+/// then, in their order; returns both.
 fn restore_states(stage: &Stage, there: &str, journal: &mut Journal) -> Vec<(String, String)> {
     if !stage.keeps {
         return Vec::new();
@@ -290,8 +290,8 @@ fn stage_block(stage: &Stage, job: [u8; 16], large: &Large, id: &str) {
     assert_eq!(status, 201, "{answer}");
 }
 
-/// Puts a blob back that an earlier run has made, whole or not. One that is visible while it is written holds a beginning of
-/// its file: the job knows it by that.
+/// Puts a blob back that an earlier run has made, whole or not. One that is visible while it is written holds a
+/// beginning of its file: the job knows it by that.
 fn put_back(stage: &Stage, name: &str, len: u64, kind: &str) {
     let made = |(status, answer): (u16, String)| assert_eq!(status, 201, "{answer}");
     let kind_header = format!("x-ms-blob-type: {kind}\r\n");

@@ -90,7 +90,8 @@ pub(crate) fn move_here(stage: &Stage, journal: &mut Journal) {
     journal.set_description(&description);
 }
 
-/// Has the job go on, which `goes_on` with its large objects where they stood: what ended how in this run, and the counts of all.
+/// Has the job go on, which `goes_on` with its large objects where they stood: what ended how in this run, and the
+/// counts of all.
 ///
 /// # Errors
 /// What it told, when it told no counts.

@@ -1,7 +1,8 @@
 //! The `azuring` program as the crash tests run it: it can end itself at any moment that counts for a job's journal.
 //!
-//! Moments are what lies before and after each write, sync, cut and rename of a journal and each sync of its directory, the middle
-//! of each write, and what lies before and after each request and each name that a downloaded file gets. They are counted from 1.
+//! Moments are what lies before and after each write, sync, cut and rename of a journal and each sync of its directory,
+//! the middle of each write, and what lies before and after each request and each name that a downloaded file gets.
+//! They are counted from 1.
 //!
 //! | variable | |
 //! |---|---|

@@ -183,7 +183,8 @@ impl Facts {
                 let keys = content.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
                 self.add(Aspect::Line, "Init", keys.collect::<Vec<_>>().join(" "));
             }
-            // Where a message is text, only its kind is a fact; where it is JSON, all of it is, but not the order of its keys.
+            // Where a message is text, only its kind is a fact; where it is JSON, all of it is, but not the order of
+            // its keys.
             _ if content.is_null() => self.count_line(&format!("{kind} message")),
             _ => self.count_line(&format!("{kind} {content}")),
         }

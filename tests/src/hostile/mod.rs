@@ -14,10 +14,12 @@
 //! assert_eq!(hostile.requests_of("PUT", "a.txt").len(), 2);
 //! ```
 //!
-//! Invariants: a rule is used up in the order of the requests; what was received whole is recorded before it is answered;
-//! nothing here waits for time unless an answer says so ([`Answer::drip`]), and a [`Gate`] lets the test say when.
+//! Invariants: a rule is used up in the order of the requests; what was received whole is recorded before it is
+//! answered; nothing here waits for time unless an answer says so ([`Answer::drip`]), and a [`Gate`] lets the test say
+//! when.
 //!
-//! Without anything else of this crate: the tests of `engine` include the directory too (`#[path]`), so that there is one.
+//! Without anything else of this crate: the tests of `engine` include the directory too (`#[path]`), so that there is
+//! one.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "test code")]
 
@@ -51,8 +53,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Every request of this method (empty: any) whose path contains `path`. Paths and queries are compared as they were
-    /// sent, percent-encoded.
+    /// Every request of this method (empty: any) whose path contains `path`. Paths and queries are compared as they
+    /// were sent, percent-encoded.
     #[must_use]
     pub fn on(method: &str, path: &str) -> Self {
         let (method, path) = (method.to_owned(), path.to_owned());

@@ -1,7 +1,8 @@
 //! Blob Batch: up to 256 deletions or changes of tier in one request.
 //!
-//! <https://learn.microsoft.com/rest/api/storageservices/blob-batch>. The body is `multipart/mixed`; each part is a request
-//! of its own with its own credential, or without one under the batch's SAS, and gets its own answer in the 202.
+//! <https://learn.microsoft.com/rest/api/storageservices/blob-batch>. The body is `multipart/mixed`; each part is a
+//! request of its own with its own credential, or without one under the batch's SAS, and gets its own answer in the
+//! 202.
 
 use std::fmt::Write as _;
 

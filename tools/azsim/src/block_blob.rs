@@ -86,8 +86,8 @@ pub(crate) fn created(claimed: Claimed, crc64: u64) -> Answer {
     answer
 }
 
-/// What a write may rely on before it replaces a blob: when that was created. Without a tier of its own the new blob takes
-/// over the one that was set.
+/// What a write may rely on before it replaces a blob: when that was created. Without a tier of its own the new blob
+/// takes over the one that was set.
 fn check_write(
     rq: &Rq<'_>,
     conditions: &Conditions<'_>,

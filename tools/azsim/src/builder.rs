@@ -139,23 +139,24 @@ impl ServerBuilder {
         self
     }
 
-    /// Keep what Delete Blob deletes and Put Blob or Put Block List replaces for this many days (1 to 365), as an account
-    /// with soft delete does: listed as deleted, and removed for good with `deletetype=permanent` alone. Nothing is dropped
-    /// when the days are over. Default: not.
+    /// Keep what Delete Blob deletes and Put Blob or Put Block List replaces for this many days (1 to 365), as an
+    /// account with soft delete does: listed as deleted, and removed for good with `deletetype=permanent` alone.
+    /// Nothing is dropped when the days are over. Default: not.
     pub fn soft_delete(mut self, days: u32) -> Self {
         self.soft_delete = Some(days.clamp(1, 365));
         self
     }
 
-    /// Change names as the service does before they name something: `\` becomes `/`, `.` and `..` are resolved, and dots
-    /// at the end of a segment are dropped. A prefix of a listing stays as it is. Default: names are taken exactly.
+    /// Change names as the service does before they name something: `\` becomes `/`, `.` and `..` are resolved, and
+    /// dots at the end of a segment are dropped. A prefix of a listing stays as it is. Default: names are taken
+    /// exactly.
     pub fn service_names(mut self, on: bool) -> Self {
         self.names = if on { NameRules::Service } else { NameRules::Exact };
         self
     }
 
-    /// A premium account for page blobs: block and append blobs are refused, and page blobs have performance tiers (P4 to
-    /// P60). Default: a standard account.
+    /// A premium account for page blobs: block and append blobs are refused, and page blobs have performance tiers (P4
+    /// to P60). Default: a standard account.
     pub fn premium_page_blobs(mut self, on: bool) -> Self {
         self.premium_pages = on;
         self
@@ -167,22 +168,23 @@ impl ServerBuilder {
         self
     }
 
-    /// For how long a container that was deleted cannot be made again: at least 30 seconds with the service. Default: not.
+    /// For how long a container that was deleted cannot be made again: at least 30 seconds with the service. Default:
+    /// not.
     pub fn container_deletion(mut self, time: Duration) -> Self {
         self.container_deletion = time;
         self
     }
 
-    /// List names in the order of accounts with a hierarchical namespace, where `/` sorts below every other character, and
-    /// say so in the account's information. Default: by UTF-16 code units, as accounts with a flat namespace do. Nothing else
-    /// of a hierarchical namespace is here.
+    /// List names in the order of accounts with a hierarchical namespace, where `/` sorts below every other character,
+    /// and say so in the account's information. Default: by UTF-16 code units, as accounts with a flat namespace do.
+    /// Nothing else of a hierarchical namespace is here.
     pub fn hierarchical_namespace(mut self, on: bool) -> Self {
         self.order = if on { Order::Tree } else { Order::Utf16 };
         self
     }
 
-    /// Accepts the tokens of an authority, which is that of its accounts' tenant. Default: there is none, and tokens are
-    /// refused.
+    /// Accepts the tokens of an authority, which is that of its accounts' tenant. Default: there is none, and tokens
+    /// are refused.
     pub fn authority(mut self, authority: &Authority) -> Self {
         self.issuer = Some(authority.issuer());
         self

@@ -114,8 +114,8 @@ impl<'p> Conditions<'p> {
         Ok(())
     }
 
-    /// Judges a write over the blob that is there, if one is. Who holds its lease may write, whatever `If-None-Match: *` says:
-    /// so the service does, and Microsoft's Python client relies on it (azure-storage-net #38).
+    /// Judges a write over the blob that is there, if one is. Who holds its lease may write, whatever `If-None-Match:
+    /// *` says: so the service does, and Microsoft's Python client relies on it (azure-storage-net #38).
     pub(crate) fn check_write<'b>(&self, existing: Option<impl Into<Subject<'b>>>, held: bool) -> Result<()> {
         let none = self.if_none_match == Some("*");
         match existing {

@@ -101,8 +101,8 @@ impl<'p> Encryption<'p> {
     }
 
     /// The same with the scope that a write falls under: its own, that of its SAS (`ses`), or the container's default.
-    /// <https://learn.microsoft.com/azure/storage/blobs/encryption-scope-overview>; the code of a scope that does not exist
-    /// is a guess.
+    /// <https://learn.microsoft.com/azure/storage/blobs/encryption-scope-overview>; the code of a scope that does not
+    /// exist is a guess.
     pub(crate) fn for_write<'a>(&self, rq: &'a Rq<'_>, policy: &'a ScopePolicy) -> Result<Encryption<'a>>
     where
         'p: 'a,

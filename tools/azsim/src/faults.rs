@@ -106,8 +106,8 @@ pub enum Fault {
     Stall,
     /// Served properly, this much later.
     Delay(Duration),
-    /// Served properly, once the faults are set anew: a test that changes something in the middle of a job holds the job
-    /// there, and need not be faster than it.
+    /// Served properly, once the faults are set anew: a test that changes something in the middle of a job holds the
+    /// job there, and need not be faster than it.
     Hold,
 }
 

@@ -1,8 +1,8 @@
-//! What each operation knows of `x-ms-*` headers and of query parameters. Everything else is refused, so that nothing that a
-//! client asks for is silently left undone.
+//! What each operation knows of `x-ms-*` headers and of query parameters. Everything else is refused, so that nothing
+//! that a client asks for is silently left undone.
 //!
-//! The names are those of each operation's page under <https://learn.microsoft.com/rest/api/storageservices/>, less what this
-//! server does not implement.
+//! The names are those of each operation's page under <https://learn.microsoft.com/rest/api/storageservices/>, less
+//! what this server does not implement.
 
 use http::request::Parts;
 
@@ -203,8 +203,8 @@ fn is_which(name: &str) -> bool {
     WHICH.iter().any(|which| name.eq_ignore_ascii_case(which))
 }
 
-/// Whether it is a field of a SAS of some kind. The signature covers them; those which this server does not know were refused
-/// with the SAS.
+/// Whether it is a field of a SAS of some kind. The signature covers them; those which this server does not know were
+/// refused with the SAS.
 fn is_sas(name: &str) -> bool {
     match name.len() {
         2 => ["sv", "ss", "se", "sp", "st", "sr", "si"].iter().any(|f| name.eq_ignore_ascii_case(f)),

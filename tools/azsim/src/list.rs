@@ -319,8 +319,8 @@ async fn page(container: &Container, ask: &Ask<'_>, view: View) -> (Vec<Entry>, 
     }
 }
 
-/// Adds entries from a key on until there are `max`, and returns the key that comes then. All in keys, prefix and delimiter
-/// too.
+/// Adds entries from a key on until there are `max`, and returns the key that comes then. All in keys, prefix and
+/// delimiter too.
 fn chunk(
     shards: &[impl std::ops::Deref<Target = Shard>],
     (prefix, delimiter): (&[u8], &[u8]),

@@ -1,9 +1,9 @@
 //! Names in the order in which an account lists them.
 //!
-//! Accounts with a flat namespace list names by their UTF-16 code units (measured: one blob for each character of Unicode,
-//! <https://github.com/Azure/azure-storage-fuse/pull/238>; Azurite does the same). That differs from the order of their
-//! UTF-8 bytes where a name has a character from U+E000 to U+FFFF and another has one beyond. With a hierarchical
-//! namespace `/` sorts below every other character
+//! Accounts with a flat namespace list names by their UTF-16 code units (measured: one blob for each character of
+//! Unicode, <https://github.com/Azure/azure-storage-fuse/pull/238>; Azurite does the same). That differs from the order
+//! of their UTF-8 bytes where a name has a character from U+E000 to U+FFFF and another has one beyond. With a
+//! hierarchical namespace `/` sorts below every other character
 //! (<https://github.com/Azure/azure-sdk-for-go/issues/24210>).
 
 use std::borrow::Cow;
@@ -20,8 +20,8 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// What stands for a byte of a name in its key. Lead bytes of U+E000 to U+FFFF go above those of what lies beyond, which
-    /// are surrogate pairs in UTF-16; bytes 0xFE and 0xFF are in no UTF-8.
+    /// What stands for a byte of a name in its key. Lead bytes of U+E000 to U+FFFF go above those of what lies beyond,
+    /// which are surrogate pairs in UTF-16; bytes 0xFE and 0xFF are in no UTF-8.
     fn map(self, byte: u8) -> u8 {
         match (self, byte) {
             (_, 0xee | 0xef) => byte + 0x10,
@@ -40,8 +40,8 @@ impl Order {
         }
     }
 
-    /// The key of a name, or of a part of one: keys compare byte by byte as names do in this order, and a key begins with
-    /// another where the name begins with the other name.
+    /// The key of a name, or of a part of one: keys compare byte by byte as names do in this order, and a key begins
+    /// with another where the name begins with the other name.
     pub(crate) fn key(self, name: &str) -> Cow<'_, [u8]> {
         match self {
             Order::Utf16 if !name.bytes().any(|b| matches!(b, 0xee | 0xef)) => Cow::Borrowed(name.as_bytes()),

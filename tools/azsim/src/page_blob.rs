@@ -76,8 +76,8 @@ impl PageTier {
         PAGE_TIERS.iter().position(|(known, _)| known.eq_ignore_ascii_case(name)).map(|at| PageTier(at as u8))
     }
 
-    /// The tier that a blob of this length has when none is set: P4 and P6 have to be asked for, as the tests of Microsoft's
-    /// Python client expect it of the service.
+    /// The tier that a blob of this length has when none is set: P4 and P6 have to be asked for, as the tests of
+    /// Microsoft's Python client expect it of the service.
     pub(crate) fn of(len: u64) -> PageTier {
         let at = PAGE_TIERS
             .iter()

@@ -134,8 +134,8 @@ impl Shard {
         self.retire(name, old)
     }
 
-    /// As [`replace`](Self::replace) for new content: with soft delete, from `at` on, a deleted snapshot keeps the blob as it
-    /// was. So it does for a deleted blob of the same type.
+    /// As [`replace`](Self::replace) for new content: with soft delete, from `at` on, a deleted snapshot keeps the blob
+    /// as it was. So it does for a deleted blob of the same type.
     /// <https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview>
     pub(crate) fn overwrite(&mut self, name: &str, blob: Box<Blob>, at: Option<u64>) -> Option<Box<Blob>> {
         let kind = blob.props.rare().kind;
@@ -148,8 +148,8 @@ impl Shard {
         }
     }
 
-    /// Keeps as deleted since `at` what was taken out of its place. Without a time it is returned, to be dropped after the
-    /// lock.
+    /// Keeps as deleted since `at` what was taken out of its place. Without a time it is returned, to be dropped after
+    /// the lock.
     pub(crate) fn discard(
         &mut self,
         name: &str,

@@ -91,8 +91,8 @@ fn same(a: &Bytes, b: &Bytes) -> bool {
     a.as_ptr() == b.as_ptr() && a.len() == b.len()
 }
 
-/// A tick within the second that is asked for, behind those of it before: versions of a blob keep their order. ETags stay
-/// unique unless ten million blobs are planted in one second.
+/// A tick within the second that is asked for, behind those of it before: versions of a blob keep their order. ETags
+/// stay unique unless ten million blobs are planted in one second.
 fn tick(shared: &Shared, second: Option<u64>) -> u64 {
     let clock = &shared.clock;
     second.map_or_else(|| clock.tick(), |second| UNIX_EPOCH_TICKS + second * SECOND + clock.place())

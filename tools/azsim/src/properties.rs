@@ -30,7 +30,8 @@ pub(crate) struct Props {
     pub(crate) rare: Option<Box<Rare>>,
 }
 
-/// Properties of page and append blobs, of customer keys, rehydration and versions: apart, because most blobs have none.
+/// Properties of page and append blobs, of customer keys, rehydration and versions: apart, because most blobs have
+/// none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Rare {
     pub(crate) kind: BlobKind,
@@ -155,8 +156,8 @@ impl Props {
         Ok(props)
     }
 
-    /// The tier as it is shown of a blob of this length, and whether nobody asked for it. Page blobs have one in premium
-    /// accounts alone, append blobs none.
+    /// The tier as it is shown of a blob of this length, and whether nobody asked for it. Page blobs have one in
+    /// premium accounts alone, append blobs none.
     pub(crate) fn shown_tier(&self, len: u64, premium: bool) -> Option<(&'static str, bool)> {
         match self.rare().kind {
             BlobKind::Block => Some((self.tier.name(), self.tier_inferred)),

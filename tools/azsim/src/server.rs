@@ -224,8 +224,8 @@ impl Server {
         inspect::content(&*self.container(account, container)?, name)
     }
 
-    /// Completes every rehydration that Set Blob Tier began in a container, as the service does after hours. Returns how
-    /// many blobs, snapshots and versions left the archive.
+    /// Completes every rehydration that Set Blob Tier began in a container, as the service does after hours. Returns
+    /// how many blobs, snapshots and versions left the archive.
     pub fn complete_rehydration(&self, account: &str, container: &str) -> usize {
         let tick = self.shared.clock.tick();
         self.container(account, container).map_or(0, |c| change::complete_rehydration(&c, tick))

@@ -327,8 +327,8 @@ impl Clock {
         if last < now { now } else { self.last.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
-    /// A place within a second that somebody else has chosen. Each lies behind those before it, also when a second of the real
-    /// clock ends between them, for the first five million.
+    /// A place within a second that somebody else has chosen. Each lies behind those before it, also when a second of
+    /// the real clock ends between them, for the first five million.
     pub(crate) fn place(&self) -> u64 {
         self.place_from(time::now())
     }

@@ -1,8 +1,8 @@
 //! Expressions over blob index tags: `x-ms-if-tags`, and Find Blobs by Tags.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/find-blobs-by-tags> and
-//! <https://learn.microsoft.com/azure/storage/blobs/storage-manage-find-blobs>. A search knows `AND` and comparisons, and
-//! `@container`; a condition knows `<>`, `OR`, `NOT` and parentheses too. Values are compared as strings.
+//! <https://learn.microsoft.com/azure/storage/blobs/storage-manage-find-blobs>. A search knows `AND` and comparisons,
+//! and `@container`; a condition knows `<>`, `OR`, `NOT` and parentheses too. Values are compared as strings.
 
 use std::cmp::Ordering;
 use std::ops::Bound;

@@ -163,7 +163,8 @@ pub(crate) fn check_container_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a container belongs to the service: listed only when that is asked for, and neither made nor deleted by clients.
+/// Whether a container belongs to the service: listed only when that is asked for, and neither made nor deleted by
+/// clients.
 pub(crate) fn is_system(container: &str) -> bool {
     matches!(container, "$logs" | "$blobchangefeed")
 }
@@ -181,8 +182,9 @@ pub(crate) enum NameRules {
 /// The path as the service sees it: decoded, `\` as `/`, `.` and `..` resolved, dots at the end of a segment dropped.
 ///
 /// These are the rules of .NET's `Uri` for http (`CanonicalizeAsFilePath`), which explain what users of the service
-/// report: <https://github.com/rclone/rclone/blob/master/docs/content/azureblob.md> (restricted file names), and "No path
-/// segments should end with a dot" (Naming and Referencing Containers, Blobs, and Metadata). Nothing was tried on an account.
+/// report: <https://github.com/rclone/rclone/blob/master/docs/content/azureblob.md> (restricted file names), and "No
+/// path segments should end with a dot" (Naming and Referencing Containers, Blobs, and Metadata). Nothing was tried on
+/// an account.
 fn canonical_path(raw: &str) -> Option<String> {
     let decoded = percent_decode(raw, false)?.replace('\\', "/");
     let mut segments: Vec<&str> = Vec::new();

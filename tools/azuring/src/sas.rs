@@ -56,7 +56,8 @@ fn make(global: &GlobalArgs, args: &SasArgs) -> Result<Exit, Refused> {
             let account = account.ok_or(CredentialError::NoAccount)?;
             let credential = access::token(&url, global, &args.engine)?;
             let options = options::common(global, &args.engine)?;
-            // The key is valid a little earlier, for a SAS that begins at once, and not for longer than the service gives it.
+            // The key is valid a little earlier, for a SAS that begins at once, and not for longer than the service
+            // gives it.
             let begin = start.unwrap_or(now).min(now) - BEFORE;
             let from = begin.max(expiry - LONGEST);
             match user_delegation_key(&url, &credential, &options, (from, expiry)) {

@@ -198,8 +198,8 @@ impl Store for BlobStore {
     }
 
     async fn abort(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
-        // Blocks of others may lie under the same name, and there is no way to discard some of them. They vanish after a
-        // week, and with the next blob of the name.
+        // Blocks of others may lie under the same name, and there is no way to discard some of them. They vanish after
+        // a week, and with the next blob of the name.
         Ok(())
     }
 

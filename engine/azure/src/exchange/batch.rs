@@ -51,8 +51,8 @@ impl BlobClient {
         let kind = answer.header("content-type").unwrap_or_default();
         let document = String::from_utf8_lossy(&answer.body);
         let answers = read(operation, &document, &String::from_utf8_lossy(kind), count)?;
-        // The token expired between the parts: those that were refused for it are asked again, with all others. Where no
-        // token helps, they are refused one by one.
+        // The token expired between the parts: those that were refused for it are asked again, with all others. Where
+        // no token helps, they are refused one by one.
         let refusal =
             answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.refuses_token()));
         let Some(refusal) = refusal.filter(|_| token.is_some()).cloned() else { return Ok(answers) };

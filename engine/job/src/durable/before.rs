@@ -24,8 +24,8 @@ pub struct Before {
     written: Written,
     /// Whether the machine was restarted since: then that is lost.
     restarted: bool,
-    /// How often the file system was asked whether it has all that and did not say yes, or nobody lived to hear it: then that
-    /// may be lost too.
+    /// How often the file system was asked whether it has all that and did not say yes, or nobody lived to hear it:
+    /// then that may be lost too.
     asked: i64,
     /// What a run before it has lost so.
     lost: Vec<u64>,
@@ -35,8 +35,8 @@ pub struct Before {
 pub enum Resumed {
     /// It is to be done.
     Todo(TransferId, Found),
-    /// It has failed for its name, and does so again. It is not tried: of names that disappear into each other, the one whose
-    /// file is there may not be known any more.
+    /// It has failed for its name, and does so again. It is not tried: of names that disappear into each other, the one
+    /// whose file is there may not be known any more.
     Failed(TransferId, Found, Failure),
     /// It cannot be done.
     Refused(TransferId, Failure),
@@ -67,7 +67,8 @@ impl Before {
         self.asked
     }
 
-    /// Whether the file system may have failed to write back what was written, without this being recorded file by file.
+    /// Whether the file system may have failed to write back what was written, without this being recorded file by
+    /// file.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.asked > 0
     }

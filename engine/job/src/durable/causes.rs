@@ -1,7 +1,7 @@
 //! Failures in two parts: what many of them have in common, which a journal keeps once, and what is an object's own.
 //!
-//! Half a million files that the service refuses differ in their names and request ids. Reason, advice, code, status and the
-//! beginning of both places are one *cause*; in its texts a mark stands where the object's name does.
+//! Half a million files that the service refuses differ in their names and request ids. Reason, advice, code, status
+//! and the beginning of both places are one *cause*; in its texts a mark stands where the object's name does.
 
 use azuring_plan::name::encode_path_for_people;
 
@@ -9,8 +9,8 @@ use crate::failure::Failure;
 
 use super::codec::{Reader, TEXT_MAX, kind_of, number, string, texts};
 
-/// In the place of the object; of the object as it is in URLs; of where it comes from; of where it was to go. No text that
-/// is for people has these characters.
+/// In the place of the object; of the object as it is in URLs; of where it comes from; of where it was to go. No text
+/// that is for people has these characters.
 const OBJECT: &str = "\u{1}";
 const ENCODED: &str = "\u{2}";
 const SOURCE: &str = "\u{3}";
@@ -19,7 +19,8 @@ const DESTINATION: &str = "\u{4}";
 /// Shorter names may be part of a word of the reason by chance.
 const NAME_MIN: usize = 4;
 
-/// The own part begins with these bits: places that do not end in the object's name stand in it, and what the request id is.
+/// The own part begins with these bits: places that do not end in the object's name stand in it, and what the request
+/// id is.
 const OWN_SOURCE: u8 = 1;
 const OWN_DESTINATION: u8 = 2;
 const ID_TEXT: u8 = 4;

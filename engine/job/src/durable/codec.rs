@@ -1,5 +1,5 @@
-//! What the journal's names, facts, reasons, texts and positions mean. Written once, read by every later version: nothing
-//! that stands here changes its meaning.
+//! What the journal's names, facts, reasons, texts and positions mean. Written once, read by every later version:
+//! nothing that stands here changes its meaning.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -266,8 +266,8 @@ fn cut(text: &str) -> usize {
     (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
-/// What a failure says in words: object, source, destination, reason, advice, code, request id. Its numbers, which a journal
-/// keeps as well, are named here: whoever adds something to failures is asked about it.
+/// What a failure says in words: object, source, destination, reason, advice, code, request id. Its numbers, which a
+/// journal keeps as well, are named here: whoever adds something to failures is asked about it.
 pub(super) fn texts(failure: &Failure) -> [&str; 7] {
     let Failure {
         object,

@@ -98,8 +98,8 @@ impl Durable {
         Self { jobs, journal, before, settles, settling: Settling::default(), doubts }
     }
 
-    /// Which run of the machine this is, and how often the job began in doubt of what it has written: what is not finished
-    /// can be gone on with only as long as both are the same.
+    /// Which run of the machine this is, and how often the job began in doubt of what it has written: what is not
+    /// finished can be gone on with only as long as both are the same.
     pub fn era(&self) -> Option<Vec<u8>> {
         let mut era = boot_id()?;
         if self.doubts > 0 {
@@ -119,8 +119,8 @@ impl Durable {
         self.settles
     }
 
-    /// The job begins, or goes on: what failed is done again, and its lengths are counted again when it ends; so is, when the
-    /// machine was restarted or the disk has not answered, what was only written.
+    /// The job begins, or goes on: what failed is done again, and its lengths are counted again when it ends; so is,
+    /// when the machine was restarted or the disk has not answered, what was only written.
     pub fn go_on(&self) -> Result<(), Box<Failure>> {
         let boot = boot_number();
         let record = || {
@@ -162,8 +162,8 @@ impl Durable {
         record().map_err(|error: JournalError| failed(&error))
     }
 
-    /// Records for good that the file system is about to be asked whether everything is on the disk: it says once that it is
-    /// not, and whoever is asked may not live to record it.
+    /// Records for good that the file system is about to be asked whether everything is on the disk: it says once that
+    /// it is not, and whoever is asked may not live to record it.
     pub fn asks(&self) -> Result<(), Box<Failure>> {
         self.settling.set_asking(true);
         let mut entry = self.journal.write().map_err(|error| failed(&error))?;
@@ -217,8 +217,8 @@ impl Durable {
         record().map_err(|error: JournalError| failed(&error))
     }
 
-    /// Records objects that were found, and with them what else has to stand or fall with them; returns the number of the
-    /// first.
+    /// Records objects that were found, and with them what else has to stand or fall with them; returns the number of
+    /// the first.
     pub fn found(&self, found: &[Found], with: &With<'_>) -> Result<u64, Box<Failure>> {
         let record = || {
             let mut entry = self.journal.write()?;

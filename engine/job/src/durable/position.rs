@@ -24,8 +24,8 @@ impl LocalPosition {
         Some(Self { lines: reader.number()?, path: reader.0.to_vec() })
     }
 
-    /// Whether what has this path, of the same line, comes after it. A directory's own path ends in a slash: the order of
-    /// the walk is that of the bytes.
+    /// Whether what has this path, of the same line, comes after it. A directory's own path ends in a slash: the order
+    /// of the walk is that of the bytes.
     pub fn is_before(&self, path: &[u8]) -> bool {
         *self.path < *path
     }

@@ -114,8 +114,8 @@ impl RecordedJob {
         Ok(())
     }
 
-    /// How many large objects were begun and have not ended. Of a download each has an unfinished file in the directory where it
-    /// was to be, whose name begins with `.azuring-` and the job's id without hyphens.
+    /// How many large objects were begun and have not ended. Of a download each has an unfinished file in the directory
+    /// where it was to be, whose name begins with `.azuring-` and the job's id without hyphens.
     pub fn unfinished(&self) -> usize {
         self.recovered.large_count()
     }

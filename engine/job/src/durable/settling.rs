@@ -1,14 +1,14 @@
 //! Downloaded files on their way from the page cache to the disk: what is recorded of them.
 //!
-//! A file that is written survives the end of the process, and not that of the machine. So it is recorded as *written* first;
-//! a thread has the file system write everything back now and then, and records as *done* what was written before. Whoever
-//! goes on with the job in the same run of the machine takes the one for the other; after a restart, what was only written
-//! is downloaded again.
+//! A file that is written survives the end of the process, and not that of the machine. So it is recorded as *written*
+//! first; a thread has the file system write everything back now and then, and records as *done* what was written
+//! before. Whoever goes on with the job in the same run of the machine takes the one for the other; after a restart,
+//! what was only written is downloaded again.
 //!
-//! A file system that could not write something back says so once, and not of which file. Then everything that was written
-//! since it last succeeded counts as failed, and so does what is written after it. Nobody can hear it a second time, so the
-//! journal says that the question was put before it is, until the answer is recorded: whoever goes on with a job that was
-//! ended in between takes what is only written for lost.
+//! A file system that could not write something back says so once, and not of which file. Then everything that was
+//! written since it last succeeded counts as failed, and so does what is written after it. Nobody can hear it a second
+//! time, so the journal says that the question was put before it is, until the answer is recorded: whoever goes on with
+//! a job that was ended in between takes what is only written for lost.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -142,8 +142,8 @@ impl Settling {
 }
 
 impl Durable {
-    /// Records what may be damaged, for good. That the question was put stays recorded: what is written until the job has stopped
-    /// may be damaged too, and so may unfinished files.
+    /// Records what may be damaged, for good. That the question was put stays recorded: what is written until the job
+    /// has stopped may be damaged too, and so may unfinished files.
     pub fn say_what_is_lost(&self) -> Result<(), Box<Failure>> {
         let Some((unsaid, why)) = self.settling.unsaid() else { return Ok(()) };
         self.settling.set_asking(true);

@@ -1,7 +1,8 @@
 //! Journals that were written once and kept: what is read of them must not change.
 //!
-//! A file's name begins with what it is: `whole`, `torn`, `damaged`, `newer` or `foreign`. What a fuzzer finds is added to the
-//! directories beside them, which the test `fuzz` replays. Those of the first format are kept as `whole-1` and so on.
+//! A file's name begins with what it is: `whole`, `torn`, `damaged`, `newer` or `foreign`. What a fuzzer finds is added
+//! to the directories beside them, which the test `fuzz` replays. Those of the first format are kept as `whole-1` and
+//! so on.
 
 use std::path::{Path, PathBuf};
 

@@ -73,7 +73,8 @@ fn shrunk(mut model: Model) -> Model {
     model
 }
 
-/// Runs a job on a machine that stops; says whether all that was durable is there, and nothing else. `None`: it does not stop.
+/// Runs a job on a machine that stops; says whether all that was durable is there, and nothing else. `None`: it does
+/// not stop.
 fn survives(after: usize, leaves: Leaves, ignores: Option<usize>) -> Option<Result<(), &'static str>> {
     let machine = Machine::new(after, leaves, ignores);
     let mut reached = Reached::default();

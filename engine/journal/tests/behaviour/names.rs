@@ -46,7 +46,8 @@ impl Names {
     }
 }
 
-/// Length (4 bytes), time of change (4 bytes, seconds) and ETag (8 bytes, a clock's ticks): what a download has to remember.
+/// Length (4 bytes), time of change (4 bytes, seconds) and ETag (8 bytes, a clock's ticks): what a download has to
+/// remember.
 pub(crate) fn facts(n: u64, random: &mut Rng) -> [u8; 16] {
     let mut facts = [0; 16];
     let ticks = 0x08dc_0000_0000_0000_u64 + n * 1_000 + random.u64(..100_000_000);

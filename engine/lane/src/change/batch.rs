@@ -19,8 +19,8 @@ use super::part::{Part, Step, each, singly};
 /// Attempts at a directory that is not empty: other batches, under way at the same time, hold what is below it.
 const DIRECTORY_TRIES: u32 = 8;
 
-/// Whether a server, or a gateway in front of it, does not take batches, or the credential is not good for one (a SAS for
-/// single blobs). What it says of single requests may be another matter.
+/// Whether a server, or a gateway in front of it, does not take batches, or the credential is not good for one (a SAS
+/// for single blobs). What it says of single requests may be another matter.
 fn refuses_batches(error: &EndError) -> bool {
     let Some(error) = error.blob() else { return false };
     match error {

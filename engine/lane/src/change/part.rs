@@ -116,8 +116,8 @@ impl<'a> Step<'a> {
         };
         match (self, answer) {
             (_, Ok(())) => Some(Ended::Done { bytes }),
-            // Whoever removed it since it was listed, it is not there any more; perhaps it was an attempt whose answer was
-            // lost. What somebody only named may never have been there.
+            // Whoever removed it since it was listed, it is not there any more; perhaps it was an attempt whose answer
+            // was lost. What somebody only named may never have been there.
             (Self::Delete { .. }, Err(refusal)) if is_gone(refusal) && blob.known != Known::Named => {
                 Some(Ended::Done { bytes })
             }

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use azuring_job::entry::Entry;
 
-/// Lines that lanes have found to be no blobs, until the planner takes them. Bounded by what waits for a lane: the planner
-/// takes them before it hands over more lines.
+/// Lines that lanes have found to be no blobs, until the planner takes them. Bounded by what waits for a lane: the
+/// planner takes them before it hands over more lines.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// Whether a line may be a directory.

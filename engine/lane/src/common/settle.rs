@@ -1,4 +1,5 @@
-//! Has downloaded files written back to the disk, beside the job and at its end. What is recorded of them: `durable::settling`.
+//! Has downloaded files written back to the disk, beside the job and at its end. What is recorded of them:
+//! `durable::settling`.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -42,8 +43,8 @@ fn settle(shared: &Shared, written: Written) {
     }
 }
 
-/// The same for the last files of a job whose threads have ended; what may be damaged counts as failed. Whoever interrupts a
-/// job does not wait for the disk: what it has written stays recorded as written.
+/// The same for the last files of a job whose threads have ended; what may be damaged counts as failed. Whoever
+/// interrupts a job does not wait for the disk: what it has written stays recorded as written.
 pub fn at_end(shared: &Arc<Shared>, report: &mut Report, tell: &mut dyn FnMut(Event)) {
     let done = report.counts.done.saturating_sub(report.before.done);
     if !matches!(shared.task, Task::Download(_)) || (done == 0 && shared.durable.is_none()) {
@@ -98,7 +99,8 @@ fn settle_the_rest(shared: &Shared) {
 /// A disk that has taken longer than this is told of: all files are there, and nothing moves.
 const TOLD_AFTER: Duration = Duration::from_secs(5);
 
-/// Waits for a thread that may be waiting for a disk, until the job is cut short: then it is left to itself, and `false`.
+/// Waits for a thread that may be waiting for a disk, until the job is cut short: then it is left to itself, and
+/// `false`.
 pub fn wait(shared: &Shared, thread: JoinHandle<()>, tell: &mut dyn FnMut(Event)) -> bool {
     const LOOK_EVERY: Duration = Duration::from_millis(2);
     const LOOKS_AT_MOST: Duration = Duration::from_millis(10);

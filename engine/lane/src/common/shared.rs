@@ -78,19 +78,21 @@ impl Shared {
         Ok(TransferId::nth(number))
     }
 
-    /// Stops the job since its journal cannot be written; the object at hand has not failed for that, nor has any other.
+    /// Stops the job since its journal cannot be written; the object at hand has not failed for that, nor has any
+    /// other.
     pub(crate) fn broken(&self, failure: &Failure, object: &str) -> Box<Failure> {
         self.session.verdict.stop_for(failure);
         Box::new(Failure::interrupted(object))
     }
 
-    /// Whether an attempt of which this one knows nothing may have done the transfer: in an earlier run, or before this pass.
+    /// Whether an attempt of which this one knows nothing may have done the transfer: in an earlier run, or before this
+    /// pass.
     pub(crate) fn may_be_done(&self, id: TransferId) -> bool {
         self.is_resumed(id) || self.again.was_tried(id)
     }
 
-    /// Whether an earlier run may have worked on the transfer, also if it could not even record that it was found: what it
-    /// has found since its last commit is found again first.
+    /// Whether an earlier run may have worked on the transfer, also if it could not even record that it was found: what
+    /// it has found since its last commit is found again first.
     pub(crate) fn may_be_resumed(&self, id: TransferId) -> bool {
         let before = self.durable.as_ref().and_then(|durable| durable.before.as_ref());
         self.earlier.tried || before.is_some_and(|before| before.may_have_found(id))

@@ -14,8 +14,8 @@ use crate::common::queue::Work;
 use crate::common::shared::Shared;
 use crate::task::verb::Task;
 
-/// Takes everything from the queue, and sends it as parts of at most `most` transfers, from this number on. Nothing is asked
-/// of the service.
+/// Takes everything from the queue, and sends it as parts of at most `most` transfers, from this number on. Nothing is
+/// asked of the service.
 ///
 /// # Errors
 /// The system refuses a runtime.

@@ -85,10 +85,10 @@ pub struct Turn {
     pub ended: channel::Sender<LaneResult>,
 }
 
-/// Runs a lane on the calling thread: one turn after the other, until nobody can give it one any more. Buffers and links
-/// stay between turns, which all have to be of one end, and within the budgets of the first. Where its ring cannot be made
-/// (locked memory may be used up by other lanes) it reads with threads. `ready` is let go of when the lane has what it needs,
-/// or has failed.
+/// Runs a lane on the calling thread: one turn after the other, until nobody can give it one any more. Buffers and
+/// links stay between turns, which all have to be of one end, and within the budgets of the first. Where its ring
+/// cannot be made (locked memory may be used up by other lanes) it reads with threads. `ready` is let go of when the
+/// lane has what it needs, or has failed.
 pub fn run(
     index: usize,
     share: LaneShare,

@@ -257,8 +257,8 @@ pub(super) async fn whole<R: FileRing>(
     }
 }
 
-/// Tells once of a time that the file system has changed: some know none before 1970, others end in 2038 or 2446, and none
-/// of them says so.
+/// Tells once of a time that the file system has changed: some know none before 1970, others end in 2038 or 2446, and
+/// none of them says so.
 fn look_at_time<R: FileRing>(lane: &Lane<R>, task: &Download, names: &Names, finish: &Finish, object: &str) {
     let Some((_, modified_ns)) = finish.times_ns else { return };
     let seconds = modified_ns.div_euclid(1_000_000_000);

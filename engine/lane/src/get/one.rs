@@ -167,8 +167,8 @@ pub(crate) async fn waits_for_peace<R: FileRing>(lane: &Lane<R>, changes: u32) -
     changes < policy.max_tries && pause_for(pause, || session.verdict.stopping()).await
 }
 
-/// Whether the file that is there is the one that an earlier run has made of this blob and could not record: it was made
-/// since the job was begun, and it holds the same bytes.
+/// Whether the file that is there is the one that an earlier run has made of this blob and could not record: it was
+/// made since the job was begun, and it holds the same bytes.
 async fn is_made_before<R: FileRing>(
     lane: &Lane<R>,
     task: &Download,

@@ -26,8 +26,8 @@ pub(crate) struct Range<'a> {
     pub(crate) offset: u64,
     /// Bytes wanted.
     pub(crate) len: u64,
-    /// The length of the whole blob, within which the range lies. Where it is not known, the blob may end before, and what
-    /// it is has to be told.
+    /// The length of the whole blob, within which the range lies. Where it is not known, the blob may end before, and
+    /// what it is has to be told.
     pub(crate) whole: Option<u64>,
     /// The bytes go to another store: they are summed up for it, and counted when they are there.
     pub(crate) relays: bool,
@@ -67,8 +67,8 @@ pub(crate) async fn range<R: FileRing>(lane: &Lane<R>, range: &Range<'_>) -> Res
     let (class, slots) = slots_for(range.len);
     let mut leases = lane.pool.acquire(class, slots).await.map_err(NotReceived::Memory)?;
     let sender = lane.reading();
-    // Of a blob of which nothing is known the beginning is asked for; an empty one has none. One that is known to be empty
-    // is asked all the same: it may have been written to since, and then that is known by its length.
+    // Of a blob of which nothing is known the beginning is asked for; an empty one has none. One that is known to be
+    // empty is asked all the same: it may have been written to since, and then that is known by its length.
     let mut is_empty = range.whole == Some(0);
     let remote = lane.session().ends.from();
     let (facts, crc64) = request(&sender, 0, range.begin, async |_| {

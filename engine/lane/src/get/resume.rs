@@ -22,8 +22,8 @@ fn room_for(facts: &BlobFacts) -> Room {
     if facts.blob_type == BlobType::Page { Room::AsWritten } else { Room::Reserved }
 }
 
-/// Makes the file of a large blob and records that it is begun. One that an earlier run has begun is taken up, if the blob is
-/// still the same: what was written of it stays. `None`: that run has completed it, and could not record it.
+/// Makes the file of a large blob and records that it is begun. One that an earlier run has begun is taken up, if the
+/// blob is still the same: what was written of it stays. `None`: that run has completed it, and could not record it.
 pub(super) async fn file<R: FileRing>(
     lane: &Lane<R>,
     task: &Download,
@@ -83,8 +83,8 @@ pub(super) async fn file<R: FileRing>(
     Ok(Some((Some(file), ranges)))
 }
 
-/// Records for good that everything of the blob was written and compared, and that its file is about to get its name: when it
-/// has it and that is not recorded, it is known to be this one.
+/// Records for good that everything of the blob was written and compared, and that its file is about to get its name:
+/// when it has it and that is not recorded, it is known to be this one.
 pub(super) async fn complete<R: FileRing>(
     lane: &Lane<R>,
     id: TransferId,
@@ -122,8 +122,8 @@ fn is_named(names: &Names, inode: Option<u64>) -> bool {
 }
 
 /// What makes the ranges of a blob valid later, together with the inode of their file; `None`: nothing does, since the
-/// service does not tell which state they are of. After a restart of the machine, or an error of writing back, it is not
-/// known what of the file has reached the disk: that is another `era`.
+/// service does not tell which state they are of. After a restart of the machine, or an error of writing back, it is
+/// not known what of the file has reached the disk: that is another `era`.
 fn state_of(facts: &BlobFacts, range_bytes: u64, era: Option<Vec<u8>>) -> Option<Vec<u8>> {
     let (etag, era) = (facts.etag.as_deref()?, era?);
     let mut state = vec![RANGES];

@@ -13,8 +13,8 @@ const PIECE_BYTES: usize = 256 << 10;
 pub(crate) enum Packing {
     /// `gzip` (RFC 1952).
     Gzip,
-    /// `deflate`, which in HTTP is zlib's format (RFC 9110 section 8.4.1.2, RFC 1950), and which some send without zlib's
-    /// header (RFC 1951), as the same section says.
+    /// `deflate`, which in HTTP is zlib's format (RFC 9110 section 8.4.1.2, RFC 1950), and which some send without
+    /// zlib's header (RFC 1951), as the same section says.
     Deflate,
 }
 
@@ -104,8 +104,8 @@ fn is_zlib(first: &[u8]) -> bool {
     }
 }
 
-/// The members of a gzip file one after the other (RFC 1952 section 2.2). Zeros behind the last one, with which tapes and
-/// disk images are filled up, are no member, as for gzip itself.
+/// The members of a gzip file one after the other (RFC 1952 section 2.2). Zeros behind the last one, with which tapes
+/// and disk images are filled up, are no member, as for gzip itself.
 struct Members<R: BufRead>(Option<GzDecoder<R>>);
 
 impl<R: BufRead> Read for Members<R> {

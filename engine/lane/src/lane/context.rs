@@ -33,7 +33,8 @@ use super::load::Load;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// Outcomes that are gathered before they are handed over.
 const OUTBOX: usize = 64;
-/// Large objects with an MD5 that a lane has under way at a time: each has a thread, which does as much as the lane itself.
+/// Large objects with an MD5 that a lane has under way at a time: each has a thread, which does as much as the lane
+/// itself.
 const SUMS_AT_ONCE: usize = 8;
 
 /// A sample of how blocks go spans at least this.
@@ -262,8 +263,8 @@ impl<R: FileRing> Lane<R> {
         Look { client: self.from(), sender: self.reading(), blob, which }
     }
 
-    /// Waits until another large object of this lane may be summed up. Whoever waits holds no buffers: those under way need
-    /// them to come to their end.
+    /// Waits until another large object of this lane may be summed up. Whoever waits holds no buffers: those under way
+    /// need them to come to their end.
     pub(crate) async fn turn_to_sum(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.sums).acquire_owned().await.expect("the semaphore is never closed")
     }

@@ -34,8 +34,8 @@ pub(crate) fn begin<R: FileRing>(lane: &Lane<R>, pieces: &Pieces) {
     add(&lane.counters().bytes, before);
 }
 
-/// Does pieces of `large` until none is left to claim. `true`: this lane has reported the last one, so it is the one that
-/// completes the object, or reports its failure.
+/// Does pieces of `large` until none is left to claim. `true`: this lane has reported the last one, so it is the one
+/// that completes the object, or reports its failure.
 pub(crate) async fn drive<R: FileRing, L: InPieces<R>>(lane: &Rc<Lane<R>>, large: &L) -> bool {
     let mut tasks = JoinSet::new();
     let mut last = false;

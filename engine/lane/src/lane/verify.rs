@@ -1,5 +1,5 @@
-//! What was transferred is read back and compared, byte by byte, when the caller asks for it: the file as it is now with the
-//! blob as it is now. A few MiB at a time.
+//! What was transferred is read back and compared, byte by byte, when the caller asks for it: the file as it is now
+//! with the blob as it is now. A few MiB at a time.
 
 use std::ffi::CStr;
 

@@ -78,8 +78,8 @@ pub fn least(options: &JobOptions, journal: bool) -> u64 {
     (beside(&options.limits, journal) + LINK_BYTES + least_pool(options)).max(MIN_MEMORY_BYTES)
 }
 
-/// The same job with `memory_bytes`, [`least`] or more, and no more of anything than `shares`: fewer requests in flight where
-/// their links would leave no buffers, and fewer lanes.
+/// The same job with `memory_bytes`, [`least`] or more, and no more of anything than `shares`: fewer requests in flight
+/// where their links would leave no buffers, and fewer lanes.
 pub fn smaller(
     options: &JobOptions,
     journal: bool,

@@ -10,8 +10,8 @@ use super::rate::RequestRate;
 /// The requests in flight, the bytes and the requests per second of all jobs that share it.
 #[derive(Debug)]
 pub struct Commons {
-    /// One permit per request in flight, served in order. A lane's own permit is taken first: nobody waits here while one job
-    /// is alone.
+    /// One permit per request in flight, served in order. A lane's own permit is taken first: nobody waits here while
+    /// one job is alone.
     pub(crate) requests: Semaphore,
     /// Bytes per second.
     pub(crate) pacer: Option<Arc<Pacer>>,

@@ -1,7 +1,8 @@
 //! How the descriptors that the process may open are split over a job.
 //!
-//! Split before the job begins, so that nobody has to wait for a descriptor while it runs: a job that may open few has fewer
-//! lanes, tasks and requests in flight. Where the limit allows all that a job can use, which is the rule, nothing changes.
+//! Split before the job begins, so that nobody has to wait for a descriptor while it runs: a job that may open few has
+//! fewer lanes, tasks and requests in flight. Where the limit allows all that a job can use, which is the rule, nothing
+//! changes.
 
 use azuring_job::job_error::JobError;
 use azuring_link::Endpoint;
@@ -10,13 +11,13 @@ use azuring_ring::{RUNTIME_DESCRIPTORS, free_descriptors};
 
 use crate::limits::budget::{LaneShare, tasks_for};
 
-/// What a job has beside its lanes: the journal (file, lock, and the file that takes its place at the end), two files of the
-/// log, looking up a name (4), and one for what is looked at in passing.
+/// What a job has beside its lanes: the journal (file, lock, and the file that takes its place at the end), two files
+/// of the log, looking up a name (4), and one for what is looked at in passing.
 const OWN: u64 = 10;
 /// The thread that asks for tokens: its runtime and a link.
 const LOGIN: u64 = RUNTIME_DESCRIPTORS + 1;
-/// A local walk on one thread: the source (twice: it is also where files are opened), the directory that is read, one above
-/// it where the path is long, a file to sort in.
+/// A local walk on one thread: the source (twice: it is also where files are opened), the directory that is read, one
+/// above it where the path is long, a file to sort in.
 const WALK: u64 = 5;
 /// A further thread of the walk.
 const WALK_THREAD: u64 = 2;

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::task::Poll;
 
-/// Polls all futures together, each to its end (a file operation must not be dropped in flight), and returns their results
-/// in order.
+/// Polls all futures together, each to its end (a file operation must not be dropped in flight), and returns their
+/// results in order.
 pub async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut waiting: Vec<Option<Pin<Box<F>>>> =
         futures.into_iter().map(|future| Some(Box::pin(future))).collect();

@@ -1,7 +1,7 @@
 //! Waiting while the process is out of descriptors: other files will be closed.
 //!
-//! A job fits into what it may open when it begins (`descriptors.rs`). This is for what others open meanwhile: the rest of
-//! the process, or of the machine.
+//! A job fits into what it may open when it begins (`descriptors.rs`). This is for what others open meanwhile: the rest
+//! of the process, or of the machine.
 
 use std::io;
 

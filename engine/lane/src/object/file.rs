@@ -82,8 +82,8 @@ impl LargeFile {
     }
 }
 
-/// Stands for what a job reads from a file in this state, cut into pieces of this size: a block of that name holds nothing
-/// else, whichever run of the job has sent it.
+/// Stands for what a job reads from a file in this state, cut into pieces of this size: a block of that name holds
+/// nothing else, whichever run of the job has sent it.
 pub(crate) fn content_key(job: [u8; 16], meta: &FileMeta, piece_bytes: u64) -> [u8; 16] {
     let mut key = Md5::new();
     key.update(job);

@@ -1,9 +1,9 @@
 //! A page blob is written by several lanes at a time, and everybody sees it: a lease holds it against other writers.
 //!
-//! The lease lasts a minute and is renewed beside whatever goes on under it, since on a slow line a few pages take longer
-//! than that. After a crash it has run out when the minute is over, so nobody else is locked out. Its id follows from job
-//! and transfer, so that a job that is resumed has it again at once; and that it can be renewed at all says that nobody
-//! else has written to the blob since.
+//! The lease lasts a minute and is renewed beside whatever goes on under it, since on a slow line a few pages take
+//! longer than that. After a crash it has run out when the minute is over, so nobody else is locked out. Its id follows
+//! from job and transfer, so that a job that is resumed has it again at once; and that it can be renewed at all says
+//! that nobody else has written to the blob since.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,8 +62,8 @@ impl Hold {
         RENEWED_AFTER.saturating_sub(since)
     }
 
-    /// Acquires the lease on the blob with this ETag. Where the server knows no leases that is said once (`no_leases` says
-    /// that it was), and the blob is written all the same.
+    /// Acquires the lease on the blob with this ETag. Where the server knows no leases that is said once (`no_leases`
+    /// says that it was), and the blob is written all the same.
     pub(crate) async fn acquire(
         &self,
         look: &Look<'_>,
@@ -154,8 +154,8 @@ impl Hold {
         Ok(work.await)
     }
 
-    /// Sends what needs the lease, with the lease renewed beside. If it has run out all the same, the machine having slept,
-    /// it is renewed and the request sent again: that it can be renewed says that nobody else has written.
+    /// Sends what needs the lease, with the lease renewed beside. If it has run out all the same, the machine having
+    /// slept, it is renewed and the request sent again: that it can be renewed says that nobody else has written.
     pub(crate) async fn under<T>(
         &self,
         look: &Look<'_>,

@@ -1,9 +1,10 @@
 //! Pieces that come in any order, for those who want them in the object's: an MD5, or a pipe.
 //!
 //! MD5 does some 0.7 GiB/s, less than everything else together, and a pipe may not be read at all, so each object that
-//! wants order has a thread for it. Pieces that come early are kept in memory up to a share of the buffers; beyond it they
-//! are read again from their file when their turn comes. So no piece ever waits for memory that a later one holds. What cannot
-//! be read again belongs to one lane, which acquires memory in the order of the pieces: the first of them always has its own.
+//! wants order has a thread for it. Pieces that come early are kept in memory up to a share of the buffers; beyond it
+//! they are read again from their file when their turn comes. So no piece ever waits for memory that a later one holds.
+//! What cannot be read again belongs to one lane, which acquires memory in the order of the pieces: the first of them
+//! always has its own.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -98,7 +99,8 @@ pub(crate) struct InOrder<C: Consumer> {
 }
 
 impl InOrder<Md5> {
-    /// The checksum of an object. `turn` is given back when its thread ends: see [`crate::lane::context::Lane::turn_to_sum`].
+    /// The checksum of an object. `turn` is given back when its thread ends: see
+    /// [`crate::lane::context::Lane::turn_to_sum`].
     ///
     /// # Errors
     /// When the system refuses a thread.
@@ -157,8 +159,8 @@ impl<C: Consumer> InOrder<C> {
         let _ = pieces.as_ref().map(|pieces| pieces.send((at, len, None)));
     }
 
-    /// Says that no more pieces will come, so that the thread ends. Of an object that was lost nobody asks for the end, and
-    /// lanes that were asked for help may keep it for as long as they have other work.
+    /// Says that no more pieces will come, so that the thread ends. Of an object that was lost nobody asks for the end,
+    /// and lanes that were asked for help may keep it for as long as they have other work.
     pub(crate) fn close(&self) {
         self.pieces.lock().expect("nothing panics while the lock is held").take();
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_plan::blocks::block_range;
 
-/// Each lane claims the next piece, does it, and reports it; whoever reports the last one completes the object, or reports
-/// its failure. A failed piece makes the others pass quickly: they are claimed and reported without being done.
+/// Each lane claims the next piece, does it, and reports it; whoever reports the last one completes the object, or
+/// reports its failure. A failed piece makes the others pass quickly: they are claimed and reported without being done.
 #[derive(Debug)]
 pub(crate) struct Pieces {
     /// Bytes of the object.

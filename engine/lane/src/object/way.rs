@@ -30,8 +30,8 @@ pub(crate) struct Way {
     is_pipe: bool,
 }
 
-/// Sends a block, of a file or a pipe. Blocks that nobody has committed may stand in its way; what can be done about them
-/// is done once. `id` makes the block's id, of the length that `way` says.
+/// Sends a block, of a file or a pipe. Blocks that nobody has committed may stand in its way; what can be done about
+/// them is done once. `id` makes the block's id, of the length that `way` says.
 pub(crate) async fn send(
     look: &Look<'_>,
     way: &Way,
@@ -74,8 +74,9 @@ impl Way {
     /// Does what can be done about blocks, or a blob of another type, in the way of a Put Block; `false`: nothing.
     ///
     /// Blocks with ids of another length (another program was cut off) only want ids of that length. Too many of this
-    /// program's own are discarded, if there is no blob of the name; if blocks of this very upload are among them, it has
-    /// to begin anew, which a pipe cannot. What else stands in the way is removed when the caller says so (`force`).
+    /// program's own are discarded, if there is no blob of the name; if blocks of this very upload are among them, it
+    /// has to begin anew, which a pipe cannot. What else stands in the way is removed when the caller says so
+    /// (`force`).
     async fn make(&self, look: &Look<'_>, gave_up: &GaveUp, force: bool) -> bool {
         let (mut is_full, has_sent) = (false, || self.has_sent.load(Ordering::SeqCst));
         let discards = match gave_up.service().map(|refusal| &*refusal.code) {
@@ -112,8 +113,8 @@ impl Way {
 }
 
 impl Look<'_> {
-    /// The length of the ids of blocks that are there and wait for a list, if it is not this program's own and one can be
-    /// made of it.
+    /// The length of the ids of blocks that are there and wait for a list, if it is not this program's own and one can
+    /// be made of it.
     async fn other_id_len(&self) -> Option<usize> {
         let ask = async |_| Ok::<_, EndError>(self.client.blob()?.get_block_list(self.blob).await?);
         let lists = request(&self.sender, 0, Begin::UnlessStopping, ask).await.ok()?;

@@ -1,5 +1,5 @@
-//! A file, or a stream, that becomes an append blob: block after block, by one lane. Each block goes to the blob as the one before has
-//! left it (`If-Match`), so that whoever else writes to it, or makes it anew, is never mixed in.
+//! A file, or a stream, that becomes an append blob: block after block, by one lane. Each block goes to the blob as the
+//! one before has left it (`If-Match`), so that whoever else writes to it, or makes it anew, is never mixed in.
 
 use std::rc::Rc;
 
@@ -74,7 +74,8 @@ impl Appended {
         }
     }
 
-    /// Looks whether the block whose answer was lost is the last thing that was appended; if so it is known from now on.
+    /// Looks whether the block whose answer was lost is the last thing that was appended; if so it is known from now
+    /// on.
     async fn settle(&mut self, look: &Look<'_>) -> bool {
         let Some(open) = &self.open else { return false };
         let Ok(there) = look.facts().await else { return false };
@@ -124,8 +125,8 @@ pub(super) async fn file<R: FileRing>(
     let body = Body { content_type, metadata: &metadata, ..Body::default() };
     let create = async |body: Body<'_>| Ok(lane.to().blob()?.create_append_blob(&place.blob, body).await?);
     let mut appended = match over {
-        // It is a beginning of the file, byte for byte: what is missing is appended. An empty one may have been made for
-        // anything, and costs nothing to make anew.
+        // It is a beginning of the file, byte for byte: what is missing is appended. An empty one may have been made
+        // for anything, and costs nothing to make anew.
         Over::This { etag, len } if len > 0 => Appended { etag, len, open: None },
         over => match visible.make(&over, body, create).await? {
             Made::There(etag) => Appended::new(etag),
@@ -180,8 +181,8 @@ pub(super) async fn file<R: FileRing>(
 /// A block that was read, and its checksum.
 type Block = (Payload, Option<Crc64>);
 
-/// Appends what `next` gives for each length that is reached, until it gives nothing, and stores the MD5 that `end` tells.
-/// A blob that will not be complete is removed again, as far as it is this job's.
+/// Appends what `next` gives for each length that is reached, until it gives nothing, and stores the MD5 that `end`
+/// tells. A blob that will not be complete is removed again, as far as it is this job's.
 pub(super) async fn append_all<R: FileRing>(
     lane: &Lane<R>,
     place: &Place<'_>,

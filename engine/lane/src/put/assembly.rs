@@ -1,5 +1,5 @@
-//! The pieces of an object that nobody sees before all of them are there, whichever store puts them together and wherever
-//! their bytes come from.
+//! The pieces of an object that nobody sees before all of them are there, whichever store puts them together and
+//! wherever their bytes come from.
 
 use azuring_azure::Body;
 use azuring_job::end_error::EndError;
@@ -24,8 +24,8 @@ use super::whole;
 /// The longest token: it is kept in the journal.
 const MAX_TOKEN_BYTES: usize = 1024;
 
-/// Begins an object, and records that. What an earlier run of the job has sent of it in this state of the source is done
-/// already.
+/// Begins an object, and records that. What an earlier run of the job has sent of it in this state of the source is
+/// done already.
 pub(crate) async fn begin<R: FileRing>(
     lane: &Lane<R>,
     place: &Place<'_>,
@@ -87,8 +87,8 @@ async fn blocks<R: FileRing>(
     Ok((pieces.going_on(done.into()), new(way)))
 }
 
-/// Other stores say what they call it. What an earlier run was told is of use as long as the store has pieces of it: it may
-/// have been committed or given up since, or be too old.
+/// Other stores say what they call it. What an earlier run was told is of use as long as the store has pieces of it: it
+/// may have been committed or given up since, or be too old.
 async fn begun<R: FileRing>(
     lane: &Lane<R>,
     own: &Own,
@@ -216,8 +216,8 @@ pub(crate) async fn put<R: FileRing>(
     }
 }
 
-/// Makes the object of its first `count` pieces, atomically. `is_same` compares what is there with the source, where an answer
-/// that was lost, or an earlier run, leaves it open and the store cannot tell.
+/// Makes the object of its first `count` pieces, atomically. `is_same` compares what is there with the source, where an
+/// answer that was lost, or an earlier run, leaves it open and the store cannot tell.
 pub(crate) async fn commit<R: FileRing>(
     lane: &Lane<R>,
     assembly: &Assembly,
@@ -269,8 +269,8 @@ pub(crate) async fn commit<R: FileRing>(
     Ok(Ended::Done { bytes })
 }
 
-/// Whether the object that is there consists of these pieces. Blocks have this job's names, so that nobody else's blob consists
-/// of them; other stores do not tell, and `is_same` compares the bytes.
+/// Whether the object that is there consists of these pieces. Blocks have this job's names, so that nobody else's blob
+/// consists of them; other stores do not tell, and `is_same` compares the bytes.
 pub(crate) async fn is_there<R: FileRing>(
     lane: &Lane<R>,
     assembly: &Assembly,
@@ -287,8 +287,8 @@ pub(crate) async fn is_there<R: FileRing>(
     }
 }
 
-/// Gives up what `ended` without having been put together, unless whoever resumes the job takes it up. What that leaves is
-/// told by nobody: the store's own rules remove it, as they do blocks that nobody lists.
+/// Gives up what `ended` without having been put together, unless whoever resumes the job takes it up. What that leaves
+/// is told by nobody: the store's own rules remove it, as they do blocks that nobody lists.
 pub(crate) async fn release<R: FileRing>(
     lane: &Lane<R>,
     assembly: &Assembly,

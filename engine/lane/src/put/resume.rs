@@ -29,8 +29,8 @@ pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, task: &Upload, id: TransferId
         .is_some_and(|large| Reader(&large.facts).byte() == Some(VISIBLE))
 }
 
-/// Records that a blob is about to be made that is visible before it is complete. If only a new one may be made, that has to
-/// be known for good before.
+/// Records that a blob is about to be made that is visible before it is complete. If only a new one may be made, that
+/// has to be known for good before.
 pub(super) async fn visible<R: FileRing>(
     lane: &Lane<R>,
     task: &Upload,

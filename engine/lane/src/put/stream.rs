@@ -1,10 +1,10 @@
 //! A stream whose length nobody knows becomes a blob.
 //!
 //! A thread of its own reads the stream into buffers of the pool, one block after the other; the blocks are sent at the
-//! same time, as many as buffers and requests allow, and listed when the stream has ended. What fits into one block is one
-//! Put Blob. All of that is sent as the bytes of a file are; only where they come from is another matter. A stream that
-//! breaks off, or a job that is stopped, leaves no blob; an append blob that others have written to meanwhile is theirs. It
-//! is read once: nothing of it can be tried again later.
+//! same time, as many as buffers and requests allow, and listed when the stream has ended. What fits into one block is
+//! one Put Blob. All of that is sent as the bytes of a file are; only where they come from is another matter. A stream
+//! that breaks off, or a job that is stopped, leaves no blob; an append blob that others have written to meanwhile is
+//! theirs. It is read once: nothing of it can be tried again later.
 
 mod reader;
 
@@ -39,9 +39,9 @@ use reader::{Filled, Reader};
 /// After so many blocks their size is doubled: 50,000 of them hold 31 times what as many of the first size would.
 const DOUBLE_EVERY: u64 = MAX_BLOCKS / 5;
 
-/// Sends what the stream gives as its blob. The blob is there when all of it is; a stop, or an error of the stream, leaves
-/// what was there before (an append blob grows before everybody's eyes, and is removed again, as long as nobody else has
-/// written to it).
+/// Sends what the stream gives as its blob. The blob is there when all of it is; a stop, or an error of the stream,
+/// leaves what was there before (an append blob grows before everybody's eyes, and is removed again, as long as nobody
+/// else has written to it).
 pub(super) async fn object<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Upload,

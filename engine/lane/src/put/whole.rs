@@ -127,8 +127,8 @@ pub(crate) fn is_length_checked(session: &Session) -> bool {
 }
 
 /// Whether the blob that is there is the one that an attempt may have made, whose answer was lost or which could not be
-/// recorded: one of this content. The service knows the MD5 of what comes in one request; of another server the bytes are
-/// read.
+/// recorded: one of this content. The service knows the MD5 of what comes in one request; of another server the bytes
+/// are read.
 pub(crate) async fn is_this_one(look: &Look<'_>, there: &BlobFacts, payload: &Payload) -> bool {
     if there.len != payload.len() {
         return false;
@@ -165,8 +165,8 @@ impl Whole<'_> {
         }
     }
 
-    /// What it means that the blob is there and stays: it is kept, or it is this very one, which an earlier run has sent and
-    /// could not record.
+    /// What it means that the blob is there and stays: it is kept, or it is this very one, which an earlier run has
+    /// sent and could not record.
     pub(crate) async fn kept<R: FileRing>(
         &self,
         lane: &Lane<R>,

@@ -35,8 +35,8 @@ pub(super) fn changed(object: &str) -> Box<Failure> {
     Box::new(failure.advise("run the job again when nobody writes to it"))
 }
 
-/// Reads a range of the object in the state that `item` tells of, verified where the source tells its checksum, and sums it up
-/// for the destination.
+/// Reads a range of the object in the state that `item` tells of, verified where the source tells its checksum, and
+/// sums it up for the destination.
 pub(super) async fn range<R: FileRing>(
     lane: &Lane<R>,
     (item, from): (&BlobItem, &str),

@@ -1,7 +1,7 @@
 //! An end of a job as one lane reaches it: Blob storage, or somebody's own store.
 //!
-//! An enum and no trait object: the way of a small file to Blob storage costs nothing more for it. Names are percent-encoded
-//! here, as Blob storage wants them.
+//! An enum and no trait object: the way of a small file to Blob storage costs nothing more for it. Names are
+//! percent-encoded here, as Blob storage wants them.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -152,8 +152,8 @@ impl Given {
     }
 }
 
-/// A store that does not say of each object what became of it: which answer is whose is not known. It would say the same
-/// again.
+/// A store that does not say of each object what became of it: which answer is whose is not known. It would say the
+/// same again.
 fn not_answered(answers: usize, removals: usize) -> StoreError {
     let reason =
         format!("the store gave {answers} answers to {removals} removals: what became of them is not known");

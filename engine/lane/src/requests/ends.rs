@@ -12,8 +12,8 @@ use super::end::End;
 
 /// One thing for each remote end of a job.
 ///
-/// A job whose other end is the local file system, or that has only one place (a removal), has one remote end, which is both:
-/// it is read from and written to, as far as the job does either.
+/// A job whose other end is the local file system, or that has only one place (a removal), has one remote end, which is
+/// both: it is read from and written to, as far as the job does either.
 #[derive(Clone, Debug)]
 pub struct Ends<T> {
     from: T,
@@ -101,8 +101,8 @@ impl RemoteEnd {
         }
     }
 
-    /// The same end for another session over the same links. What was found out of it is known, but for whether it accepts
-    /// what is sent.
+    /// The same end for another session over the same links. What was found out of it is known, but for whether it
+    /// accepts what is sent.
     #[must_use]
     pub fn again(&self) -> Self {
         let known = |flag: &AtomicBool| AtomicBool::new(flag.load(Ordering::Relaxed));
@@ -144,8 +144,8 @@ impl RemoteEnd {
         }
     }
 
-    /// The server has refused a request for its checksum. `None`: not for that, since it has taken one before. Otherwise
-    /// the request goes again without; `Some(true)` for the first one to find out.
+    /// The server has refused a request for its checksum. `None`: not for that, since it has taken one before.
+    /// Otherwise the request goes again without; `Some(true)` for the first one to find out.
     pub(crate) fn crc64_refused(&self) -> Option<bool> {
         if self.crc64_taken.load(Ordering::Relaxed) {
             return None;

@@ -112,9 +112,9 @@ impl Look<'_> {
         }
     }
 
-    /// Discards the blocks under this name that nobody has committed, if there is no blob of the name and all of them are of
-    /// runs of this program: they were cut off and not resumed. An empty blob is there for a moment. `force`: whatever is
-    /// there is removed first.
+    /// Discards the blocks under this name that nobody has committed, if there is no blob of the name and all of them
+    /// are of runs of this program: they were cut off and not resumed. An empty blob is there for a moment. `force`:
+    /// whatever is there is removed first.
     ///
     /// # Errors
     /// What the service says. `Ok(false)`: they are not to be discarded.

@@ -45,8 +45,8 @@ pub fn new_histogram() -> Histogram<u64> {
 pub struct Cut(Notify);
 
 impl Cut {
-    /// Runs `work`, which only reads, and ends what is in flight as soon as somebody interrupts the job: there is nothing to
-    /// finish.
+    /// Runs `work`, which only reads, and ends what is in flight as soon as somebody interrupts the job: there is
+    /// nothing to finish.
     pub async fn watch_reading<T>(&self, verdict: &Verdict, work: impl Future<Output = T>) -> T {
         let looking = async {
             loop {
@@ -146,7 +146,8 @@ impl GaveUp {
         self.maybe_done
     }
 
-    /// The object is not the one that was meant any more: another state, another length, or too short for a range of it.
+    /// The object is not the one that was meant any more: another state, another length, or too short for a range of
+    /// it.
     pub(crate) fn precondition_failed(&self) -> bool {
         self.error.as_ref().is_some_and(EndError::is_changed)
     }
@@ -212,8 +213,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Sends a request until it is accepted, hopeless, or out of attempts. `send` is told whether to send checksums; what it
-/// does counts as one attempt, the reading of the answer included. Holds a permit only while it is in flight.
+/// Sends a request until it is accepted, hopeless, or out of attempts. `send` is told whether to send checksums; what
+/// it does counts as one attempt, the reading of the answer included. Holds a permit only while it is in flight.
 pub async fn request<T, E: Into<EndError>>(
     sender: &Sender<'_>,
     body_bytes: u64,

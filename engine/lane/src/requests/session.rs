@@ -57,8 +57,8 @@ impl Session {
         self.commons = Some(commons);
     }
 
-    /// Goes on with the clients of an earlier session to the same ends: its limits count for both, and what it has found out
-    /// about the services is known.
+    /// Goes on with the clients of an earlier session to the same ends: its limits count for both, and what it has
+    /// found out about the services is known.
     pub fn go_on_after(&mut self, earlier: &Self) {
         (self.pacer, self.rate) = (earlier.pacer.clone(), earlier.rate.clone());
         self.ends = earlier.ends.map(RemoteEnd::again);
@@ -91,7 +91,8 @@ impl Session {
         self.ends.are_two().then_some(side)
     }
 
-    /// Whether what `object` would replace at `destination` is replaced, says whoever runs the job. Others go on meanwhile.
+    /// Whether what `object` would replace at `destination` is replaced, says whoever runs the job. Others go on
+    /// meanwhile.
     pub(crate) async fn replaces(&self, destination: String, object: &str) -> Result<bool, Box<Failure>> {
         let Some(asker) = &self.asker else { return Ok(false) };
         let answer = asker.ask(destination, || self.verdict.stopping()).await;

@@ -1,8 +1,8 @@
 //! Directories whose owner, mode and times are restored.
 //!
 //! Whatever is made in a directory changes its times, and its mode may forbid that anything is made. So they get their
-//! properties when everything else is done, those that lie deepest first; until then their transfers have not ended, and are
-//! done again when the job is resumed.
+//! properties when everything else is done, those that lie deepest first; until then their transfers have not ended,
+//! and are done again when the job is resumed.
 
 use std::sync::Mutex;
 

@@ -130,7 +130,8 @@ impl Download {
         self
     }
 
-    /// Whether the unfinished file of an earlier run may be taken up: once, since what this run makes instead has the same name.
+    /// Whether the unfinished file of an earlier run may be taken up: once, since what this run makes instead has the
+    /// same name.
     pub(crate) fn takes_up(&self, id: TransferId) -> bool {
         self.taken_up.lock().expect("nothing panics while the lock is held").insert(id)
     }
@@ -176,8 +177,8 @@ impl Download {
         self.place == Destination::Null
     }
 
-    /// Decides names and root, now that it is known what the source is. Tells whether the destination is a directory: `was` says
-    /// that it was one when the job began, and that counts.
+    /// Decides names and root, now that it is known what the source is. Tells whether the destination is a directory:
+    /// `was` says that it was one when the job began, and that counts.
     pub fn begin(
         &self,
         shape: RemoteShape<'_>,
@@ -244,7 +245,8 @@ impl Download {
         // The planner begins once.
         let _ = self.begun.set(Begun { naming, root, keeps, tree: OnceLock::new() });
         if keeps && is_there {
-            // Told now if nothing can be written there. A directory that is missing is made with the first of its files.
+            // Told now if nothing can be written there. A directory that is missing is made with the first of its
+            // files.
             self.tree().map_err(|error| Failure::target("", &error))?;
         }
         Ok(())

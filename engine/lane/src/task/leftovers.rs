@@ -9,8 +9,8 @@ use azuring_local::Destination;
 
 use crate::object::target::temporary_prefix;
 
-/// Removes the unfinished files that the job has left where it downloaded to: all of a name that no other job gives. Returns
-/// how many there were. Links are not followed; directories that may not be read are passed over.
+/// Removes the unfinished files that the job has left where it downloaded to: all of a name that no other job gives.
+/// Returns how many there were. Links are not followed; directories that may not be read are passed over.
 ///
 /// # Errors
 /// When the destination cannot be read, or a file that is the job's cannot be removed.

@@ -25,8 +25,8 @@ pub enum Claim {
     Taken,
 }
 
-/// Names that a list or what is below its lines gave, as bits of a filter: one that was given is found for sure, another one
-/// seldom.
+/// Names that a list or what is below its lines gave, as bits of a filter: one that was given is found for sure,
+/// another one seldom.
 #[derive(Default)]
 pub(super) struct Given(Vec<u64>);
 
@@ -58,8 +58,8 @@ impl Given {
 }
 
 impl Download {
-    /// Notes a blob whose local name is shorter than its own, because empty segments disappear. They come before the blob that
-    /// has the name by itself.
+    /// Notes a blob whose local name is shorter than its own, because empty segments disappear. They come before the
+    /// blob that has the name by itself.
     pub fn claims(&self, item: &BlobItem) -> Claim {
         if !is_collapsed(item) {
             return Claim::Free;
@@ -71,8 +71,8 @@ impl Download {
         if *owner == item.entry.name { Claim::Collapsed } else { Claim::Taken }
     }
 
-    /// Notes a blob that a list or a line of it gave, in whatever order: if its empty segments do not disappear, it has its
-    /// local name from now on.
+    /// Notes a blob that a list or a line of it gave, in whatever order: if its empty segments do not disappear, it has
+    /// its local name from now on.
     pub fn is_given(&self, item: &BlobItem) {
         if !is_collapsed(item) {
             self.given.lock().expect("nothing panics while the lock is held").insert(item.relative());
@@ -118,8 +118,8 @@ impl Download {
         })
     }
 
-    /// Notes an empty file that is about to be made of a blob that no ordered listing told: its name and a slash may begin
-    /// others, in whatever order they come.
+    /// Notes an empty file that is about to be made of a blob that no ordered listing told: its name and a slash may
+    /// begin others, in whatever order they come.
     pub(crate) fn may_be_directory(&self, local: &LocalName) {
         let mut empty = self.empty.lock().expect("nothing panics while the lock is held");
         if empty.len() < EMPTY_MAX {
@@ -127,8 +127,8 @@ impl Download {
         }
     }
 
-    /// Puts a directory in the place of an empty file of this job that stands in the way of `path` or is that; `false`: there
-    /// is none.
+    /// Puts a directory in the place of an empty file of this job that stands in the way of `path` or is that; `false`:
+    /// there is none.
     pub(crate) fn gives_way(&self, path: &[u8]) -> bool {
         let empty = self.empty.lock().expect("nothing panics while the lock is held");
         let tree = self.tree().ok().flatten().filter(|_| !empty.is_empty());

@@ -61,7 +61,8 @@ impl Task {
         }
     }
 
-    /// What is done, as a spec has it: paths begin at the root of the file system. Only when it has begun, and not for a stream.
+    /// What is done, as a spec has it: paths begin at the root of the file system. Only when it has begun, and not for
+    /// a stream.
     ///
     /// # Errors
     /// A path that cannot be told so.
@@ -94,8 +95,8 @@ impl Task {
         }
     }
 
-    /// Whether the job has stopped because nothing can be written, before this object met the same. Stops it, if this one is
-    /// the last of a few.
+    /// Whether the job has stopped because nothing can be written, before this object met the same. Stops it, if this
+    /// one is the last of a few.
     pub(crate) fn is_blocked(&self, session: &Session, found: &Found, failure: &Failure) -> bool {
         let (Self::Download(task), Found::Blob(item), Some(blocked)) = (self, found, failure.blocked) else {
             return false;

@@ -175,8 +175,8 @@ async fn a_server_that_never_comes_to_the_end_is_left() {
 
 #[tokio::test]
 async fn an_answer_that_comes_before_the_whole_body_was_sent_counts_and_ends_the_connection() {
-    // More than the socket buffers hold, and a server that reads the head only. What it has not read makes its end a reset,
-    // which may be seen before the answer: at another moment each time.
+    // More than the socket buffers hold, and a server that reads the head only. What it has not read makes its end a
+    // reset, which may be seen before the answer: at another moment each time.
     let payload = Payload::from(Bytes::from(vec![0u8; 64 << 20]));
     for _ in 0..40 {
         let answer = one("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");

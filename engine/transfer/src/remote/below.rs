@@ -74,8 +74,8 @@ impl Remote<'_> {
     fn begun_below(&self, shared: &Shared, Entry { id, found }: Entry) -> Option<Below> {
         let Found::Blob(item) = found else { return None };
         let prefix = format!("{}/", item.entry.name);
-        // An earlier run may have listed a part of it: the blobs of that are transfers of their own. What follows the last page
-        // is nothing.
+        // An earlier run may have listed a part of it: the blobs of that are transfers of their own. What follows the
+        // last page is nothing.
         let before = || {
             let before = shared.durable.as_ref()?.before.as_ref()?.large(id)?;
             Some(String::from_utf8_lossy(&before.facts).into_owned())

@@ -88,8 +88,8 @@ impl Remote<'_> {
         Ok(lines.next(entries, &|| self.shared.session.verdict.stopping())?)
     }
 
-    /// The same until there is something. Whether the list names nothing is kept from the beginning: when the job goes on,
-    /// an empty list may as well be one that was not given again.
+    /// The same until there is something. Whether the list names nothing is kept from the beginning: when the job goes
+    /// on, an empty list may as well be one that was not given again.
     fn first_lines(&self, lines: &mut ListReader, entries: &mut Vec<ListEntry>) -> Result<bool, Halt> {
         while self.next_lines(lines, entries)? {
             if !entries.is_empty() {
@@ -100,8 +100,8 @@ impl Remote<'_> {
         Ok(false)
     }
 
-    /// Whether filters leave out what a line names, whatever it is. One that only says which names files may have does not
-    /// concern a directory, but what is in it.
+    /// Whether filters leave out what a line names, whatever it is. One that only says which names files may have does
+    /// not concern a directory, but what is in it.
     fn is_left_out(&self, name: &str) -> bool {
         let filter = &self.source.filter;
         let relative = &name[self.base().len()..];
@@ -143,8 +143,8 @@ impl Remote<'_> {
         Err(Failure::other_list(lines).into())
     }
 
-    /// Whether it has to be known what a line is before it is handed over: its time or type decides, a dry run is to tell
-    /// the truth, or what is below a directory's stub is to be removed with it.
+    /// Whether it has to be known what a line is before it is handed over: its time or type decides, a dry run is to
+    /// tell the truth, or what is below a directory's stub is to be removed with it.
     fn asks_about_lines(&self) -> bool {
         let changes = matches!(self.shared.task, Task::Remove(_) | Task::SetProperties(_));
         self.source.filter.needs_facts()

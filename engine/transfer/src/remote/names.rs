@@ -5,8 +5,8 @@
 //! - An empty blob `a` whose name and a slash begin other names is a directory. It is held back until that is known.
 //! - Of any other blob `a` and a blob `a/b` the shorter name is the file, and the other one is refused.
 //!
-//! Between `a` and `a/b` others may be listed (`a-x`, `a.b`), but only such as begin with `a`. So what waits for its fate is
-//! always a beginning of the name at hand: a stack of lengths, one comparison a blob.
+//! Between `a` and `a/b` others may be listed (`a-x`, `a.b`), but only such as begin with `a`. So what waits for its
+//! fate is always a beginning of the name at hand: a stack of lengths, one comparison a blob.
 
 use super::Listed;
 
@@ -50,8 +50,8 @@ impl Fate {
 }
 
 impl Names {
-    /// Comes to the next name: blobs whose fate it decides go to `out`. Returns the length of the file's name below which it
-    /// lies, and cannot.
+    /// Comes to the next name: blobs whose fate it decides go to `out`. Returns the length of the file's name below
+    /// which it lies, and cannot.
     pub(super) fn next(&mut self, name: &str, out: &mut Vec<Fate>) -> Option<usize> {
         let common = self.last.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
         let whole = (0..=common).rev().find(|at| self.last.is_char_boundary(*at)).unwrap_or(0);

@@ -23,8 +23,8 @@ impl Remote<'_> {
         }
     }
 
-    /// Whether files are made: then the order tells which of the blobs can be files beside each other, and what has to wait
-    /// for that is told later. What is not kept is beside nothing.
+    /// Whether files are made: then the order tells which of the blobs can be files beside each other, and what has to
+    /// wait for that is told later. What is not kept is beside nothing.
     pub(super) fn keeps(&self) -> bool {
         matches!(&self.shared.task, Task::Download(task) if !task.is_null())
     }
@@ -40,8 +40,8 @@ impl Remote<'_> {
         }
     }
 
-    /// Hands over the blobs of a page that the filters let pass: as files that can be beside each other, where files are made
-    /// and the order tells which these are.
+    /// Hands over the blobs of a page that the filters let pass: as files that can be beside each other, where files
+    /// are made and the order tells which these are.
     pub(super) async fn offer_page(
         &self,
         page: Page,
@@ -245,8 +245,8 @@ impl Remote<'_> {
     }
 }
 
-/// The name without its empty segments, where it has some and that other name is listed before it: when this one comes, the
-/// other's file may be there. (Otherwise whoever comes first claims the local name.)
+/// The name without its empty segments, where it has some and that other name is listed before it: when this one comes,
+/// the other's file may be there. (Otherwise whoever comes first claims the local name.)
 fn listed_before(item: &BlobItem) -> Option<String> {
     let plain = plain_name(item)?;
     OrderKey::Utf16.compare(plain.as_bytes(), item.entry.name.as_bytes()).is_lt().then_some(plain)

@@ -1,5 +1,5 @@
-//! Scans of random containers with hostile names, in both orders that accounts list in: their order, that nothing is lost or
-//! given twice, and that each place can be gone on from.
+//! Scans of random containers with hostile names, in both orders that accounts list in: their order, that nothing is
+//! lost or given twice, and that each place can be gone on from.
 
 use azsim::{Seed, Server};
 use azuring_azure::{BlobUrl, Credential, Target};

@@ -61,8 +61,8 @@ impl Tree {
         self.disordered
     }
 
-    /// Whether the scan may go on from here after a crash. Where the names keep no known order nothing tells what a marker
-    /// leads to: all of it is listed again, and what was found is known by its name.
+    /// Whether the scan may go on from here after a crash. Where the names keep no known order nothing tells what a
+    /// marker leads to: all of it is listed again, and what was found is known by its name.
     pub(super) fn may_stand(&self) -> bool {
         !self.disordered || self.is_done()
     }

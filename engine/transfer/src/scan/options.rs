@@ -57,8 +57,8 @@ impl LocalOptions {
         }))
     }
 
-    /// Whether what `--include-path` names is taken alone: without recursion a directory that it names has nothing to give, and
-    /// a file is taken wherever it lies.
+    /// Whether what `--include-path` names is taken alone: without recursion a directory that it names has nothing to
+    /// give, and a file is taken wherever it lies.
     pub(crate) fn takes_paths_alone(&self) -> bool {
         !self.naming.recursive && self.filter.include_paths(false).is_some()
     }

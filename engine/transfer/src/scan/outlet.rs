@@ -5,8 +5,8 @@
 //!   puller:  next ───────────────────────────────────────> next ────────────> next
 //! ```
 //!
-//! Where the line is dotted the task is stopped, and no request of a single task is in flight: whoever pulls may take its
-//! time.
+//! Where the line is dotted the task is stopped, and no request of a single task is in flight: whoever pulls may take
+//! its time.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;

@@ -106,8 +106,8 @@ fn a_file_that_a_killed_run_has_made_is_not_told_as_skipped() {
             let options = options().overwrite(Overwrite::Never);
             Job::download(url(), credential, &to).options(options)
         };
-        // It is cut while the blob is asked for; the file gets its name, which nobody has recorded, nor, if it is killed
-        // soon, that the blob was found.
+        // It is cut while the blob is asked for; the file gets its name, which nobody has recorded, nor, if it is
+        // killed soon, that the blob was found.
         let found = usize::from(is_recorded);
         scene.hostile.add(Rule::on("GET", "x").answer(Answer::silence()));
         scene.hostile.add(Rule::on("HEAD", "x").after(found).answer(Answer::silence()));

@@ -9,15 +9,17 @@ use super::Store;
 use crate::Result;
 use crate::workload::Name;
 
-/// With `TABLE`, what is done stands in a keyspace of its own; otherwise the first byte of a name's value says it. Keys are numbers, big-endian.
+/// With `TABLE`, what is done stands in a keyspace of its own; otherwise the first byte of a name's value says it. Keys
+/// are numbers, big-endian.
 pub(crate) struct Fjall<const TABLE: bool> {
     database: Database,
     names: Keyspace,
     done: Keyspace,
 }
 
-/// Compressed at every level, without filters (nothing is looked up by its key), and with tables in memory of a quarter of the usual
-/// size: that saves a quarter of the bytes and two thirds of the memory, and costs a fifth to a half more CPU.
+/// Compressed at every level, without filters (nothing is looked up by its key), and with tables in memory of a quarter
+/// of the usual size: that saves a quarter of the bytes and two thirds of the memory, and costs a fifth to a half more
+/// CPU.
 fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))

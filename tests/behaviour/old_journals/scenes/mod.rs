@@ -71,7 +71,8 @@ pub(crate) fn all() -> Vec<Scene> {
     [up::all(), down::all(), change::all()].into_iter().flatten().collect()
 }
 
-/// Runs the job again and again, each time cut at a later moment (`src/bin/azuring_cut.rs`), until it leaves what is wanted.
+/// Runs the job again and again, each time cut at a later moment (`src/bin/azuring_cut.rs`), until it leaves what is
+/// wanted.
 fn cut(
     scene: &Scene,
     program: &Path,

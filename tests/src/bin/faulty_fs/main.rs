@@ -1,10 +1,10 @@
 //! A file system in memory that fails when it is told to: `azuring-faulty-fs DIRECTORY [OPTIONS]`.
 //!
-//! It speaks the kernel's FUSE protocol over `/dev/fuse`, so whatever a program does reaches it: system calls, io_uring,
-//! `O_DIRECT`, page cache. It mounts itself, for which it needs a namespace of its own (`unshare --user --map-root-user
-//! --mount`) or root; the kit (`azuring_tests::FaultyFs`) starts it so. `tmpfile`: files without a name can be made.
-//! `writeback`: the kernel keeps what is written and hands it over later, as for a disk. `times32`: times end in 2038.
-//! `noumask`: files without a name have mode 0666 whatever the umask is, as on old kernels.
+//! It speaks the kernel's FUSE protocol over `/dev/fuse`, so whatever a program does reaches it: system calls,
+//! io_uring, `O_DIRECT`, page cache. It mounts itself, for which it needs a namespace of its own (`unshare --user
+//! --map-root-user --mount`) or root; the kit (`azuring_tests::FaultyFs`) starts it so. `tmpfile`: files without a name
+//! can be made. `writeback`: the kernel keeps what is written and hands it over later, as for a disk. `times32`: times
+//! end in 2038. `noumask`: files without a name have mode 0666 whatever the umask is, as on old kernels.
 //!
 //! Lines on stdin tell it what fails, and each gets one line as its answer:
 //!
@@ -17,9 +17,9 @@
 //! | `refuse ERRNO` | they fail, and no more are held |
 //! | `counts` | calls and failures of each operation since the beginning |
 //!
-//! A `flush` (one for each `close(2)`) that fails takes with it what was written since the last one that succeeded: the file
-//! reads as zeros, as where a server has not kept what it took. A `write` that fails stores nothing; with `writeback` the
-//! program has been told long before that it succeeded.
+//! A `flush` (one for each `close(2)`) that fails takes with it what was written since the last one that succeeded: the
+//! file reads as zeros, as where a server has not kept what it took. A `write` that fails stores nothing; with
+//! `writeback` the program has been told long before that it succeeded.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "test code: a fault of this program ends it, and the test says so")]
 

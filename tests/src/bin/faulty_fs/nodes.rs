@@ -239,8 +239,8 @@ impl Nodes {
         }
     }
 
-    /// Whether a change is answered later. The kernel does not wait for the bytes of a FUSE file when it syncs all of the file
-    /// system, but for the file's times.
+    /// Whether a change is answered later. The kernel does not wait for the bytes of a FUSE file when it syncs all of
+    /// the file system, but for the file's times.
     fn holds(&self, r: &Request<'_>) -> bool {
         let mut faults = self.faults.lock().unwrap();
         let Content::Directory(names) = &self.all[&ROOT].content else { return false };

@@ -80,8 +80,8 @@ pub(crate) fn string_to_sign(parts: &Parts, target: &Target<'_>) -> String {
     out
 }
 
-/// Where a header stands among the signed ones. The service compares names as .NET does without a culture: hyphens count
-/// only where all else is equal, the later one first; punctuation stands before digits, and these before letters.
+/// Where a header stands among the signed ones. The service compares names as .NET does without a culture: hyphens
+/// count only where all else is equal, the later one first; punctuation stands before digits, and these before letters.
 fn place(name: &str) -> (Vec<Option<usize>>, Vec<bool>) {
     const ORDER: &str = "!#$%&*.^_`|~+0123456789abcdefghijklmnopqrstuvwxyz";
     let letters = name.chars().filter(|c| *c != '-').map(|c| ORDER.find(c)).collect();

@@ -125,8 +125,8 @@ impl AuthorityBuilder {
     }
 
     /// How many seconds of tokens pass in one real second: 1 by default; with 0 time stands still, but for
-    /// [`Authority::advance`]. The times in tokens, what clients are told of them, and the judgement of a storage server all
-    /// count these seconds.
+    /// [`Authority::advance`]. The times in tokens, what clients are told of them, and the judgement of a storage
+    /// server all count these seconds.
     pub fn speed(mut self, speed: u32) -> Self {
         self.speed = speed;
         self

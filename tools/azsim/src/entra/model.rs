@@ -15,7 +15,8 @@ use super::random;
 pub enum Role {
     /// *Storage Blob Data Reader*
     Reader,
-    /// *Storage Blob Data Contributor*: not tags, versions by their id, permanent deletion and the access of containers.
+    /// *Storage Blob Data Contributor*: not tags, versions by their id, permanent deletion and the access of
+    /// containers.
     Contributor,
     /// *Storage Blob Data Owner*
     Owner,

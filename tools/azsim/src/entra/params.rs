@@ -21,8 +21,8 @@ impl<'r> Params<'r> {
     /// Reads parameters.
     ///
     /// # Errors
-    /// What is wrong with them: a broken escape, no `=`, a name given twice, an empty value, or an encoding that no rule
-    /// produces.
+    /// What is wrong with them: a broken escape, no `=`, a name given twice, an empty value, or an encoding that no
+    /// rule produces.
     pub(super) fn parse(raw: &'r str, place: Place) -> Result<Params<'r>, String> {
         let mut pairs: Vec<(Cow<'r, str>, Cow<'r, str>)> = Vec::new();
         for pair in raw.split('&').filter(|_| !raw.is_empty()) {

@@ -273,8 +273,8 @@ impl SasBuilder {
         self.signed(&of, letters, &to_sign, &query, |text| key.signature(text))
     }
 
-    /// A SAS for a container or a blob: what is signed, and the query. `to_sign` and `query` are what this kind of SAS has
-    /// between the rest.
+    /// A SAS for a container or a blob: what is signed, and the query. `to_sign` and `query` are what this kind of SAS
+    /// has between the rest.
     fn signed(
         &self,
         (resource, of): &(&'static str, String),
