@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
@@ -97,7 +98,8 @@ impl Command {
         Answer { answer, thread: Some(thread), given_up: None }
     }
 
-    fn run<T>(
+    /// The same on the calling thread, which must not be a runtime's.
+    pub(crate) fn run<T>(
         &self,
         work: impl AsyncFnOnce(&Self, Client) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
@@ -109,6 +111,11 @@ impl Command {
             Access::Read | Access::List => runtime.block_on(cut.watch_reading(verdict, work)),
             _ => runtime.block_on(cut.watch(verdict, work)),
         }
+    }
+
+    /// Requests sent so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.session.progress.planner().requests.load(Ordering::Relaxed)
     }
 
     /// One request, repeated as the options say.

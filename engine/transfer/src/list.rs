@@ -26,7 +26,6 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use azuring_azure::{
@@ -115,6 +114,16 @@ pub fn list(
     stop: &StopHandle,
     mut tell: impl FnMut(ListedBlob) -> ControlFlow<()>,
 ) -> Result<ListTotals, CommandError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        // No runtime has this thread: the listing can run here, and nothing has to go from thread to thread.
+        let (path, at_once, command) = prepare(url, credential, options, stop)?;
+        let (mut tell, totals) = (tell, Cell::new(ListTotals::default()));
+        let out = Out::Here(RefCell::new(&mut tell), &totals);
+        return command.run(async |_: &Command, client: Client| {
+            Lister::new(&command, client, options, out).run(&path, at_once).await?;
+            Ok(ListTotals { requests: command.requests(), ..totals.get() })
+        });
+    }
     let mut listing = Listing::begin(url, credential, options, stop)?;
     while let Some(blob) = wait_for(listing.next()) {
         if tell(blob?).is_break() {
@@ -127,6 +136,19 @@ pub fn list(
         Some(answer) => Ok(ListTotals { requests: answer.wait()?, ..totals }),
         None => Ok(totals),
     }
+}
+
+/// Checks what can be checked before the first request: the path, requests at a time, and what sends them.
+fn prepare(
+    url: &BlobUrl,
+    credential: &Credential,
+    options: &ListOptions,
+    stop: &StopHandle,
+) -> Result<(RemotePath, usize, Command), CommandError> {
+    let path = RemotePath::parse(url.raw_path()).map_err(JobError::from)?;
+    check_state(url, &path).map_err(JobError::from)?;
+    let at_once = if options.parallel { AT_ONCE } else { 1 };
+    Ok((path, at_once, Command::new(url, (credential, Access::List), &options.engine, stop, at_once)?))
 }
 
 /// A listing that runs on its own thread. It waits while nobody reads it. Dropping it ends it.
@@ -145,27 +167,12 @@ impl Listing {
         options: &ListOptions,
         stop: &StopHandle,
     ) -> Result<Self, CommandError> {
-        let path = RemotePath::parse(url.raw_path()).map_err(JobError::from)?;
-        check_state(url, &path).map_err(JobError::from)?;
-        let at_once = if options.parallel { AT_ONCE } else { 1 };
-        let command = Command::new(url, (credential, Access::List), &options.engine, stop, at_once)?;
+        let (path, at_once, command) = prepare(url, credential, options, stop)?;
         let (out, batches) = mpsc::channel(WAITING);
         let options = options.clone();
         let answer = command.start(async move |command: &Command, client: Client| {
-            let lister = Lister {
-                command,
-                client,
-                options: &options,
-                base: String::new(),
-                outbox: RefCell::default(),
-                out,
-                found: Cell::new(false),
-                waiting: RefCell::default(),
-                working: Cell::new(0),
-                changed: Notify::new(),
-            };
-            lister.run(&path, at_once).await?;
-            Ok(command.session.progress.planner().requests.load(Ordering::Relaxed))
+            Lister::new(command, client, &options, Out::Queue(out)).run(&path, at_once).await?;
+            Ok(command.requests())
         });
         let (batch, totals) = (Vec::new().into_iter(), ListTotals::default());
         Ok(Self { batches, batch, answer: Some(answer), totals })
@@ -242,6 +249,14 @@ enum Piece {
     Level { level: Box<Pages>, seen: Rc<Seen> },
 }
 
+/// Who is told.
+enum Out<'a> {
+    /// Whoever reads this queue, on another thread.
+    Queue(mpsc::Sender<Vec<ListedBlob>>),
+    /// Whoever waits for the listing on this thread; the sum of what it was told.
+    Here(RefCell<&'a mut dyn FnMut(ListedBlob) -> ControlFlow<()>>, &'a Cell<ListTotals>),
+}
+
 struct Lister<'a> {
     command: &'a Command,
     client: Client,
@@ -249,7 +264,9 @@ struct Lister<'a> {
     /// What the paths leave out.
     base: String,
     outbox: RefCell<Vec<ListedBlob>>,
-    out: mpsc::Sender<Vec<ListedBlob>>,
+    out: Out<'a>,
+    /// Whoever is told wants no more.
+    enough: Cell<bool>,
     /// Whether there was anything at all.
     found: Cell<bool>,
     waiting: RefCell<VecDeque<Piece>>,
@@ -258,7 +275,23 @@ struct Lister<'a> {
     changed: Notify,
 }
 
-impl Lister<'_> {
+impl<'a> Lister<'a> {
+    fn new(command: &'a Command, client: Client, options: &'a ListOptions, out: Out<'a>) -> Self {
+        Self {
+            command,
+            client,
+            options,
+            base: String::new(),
+            outbox: RefCell::default(),
+            out,
+            enough: Cell::new(false),
+            found: Cell::new(false),
+            waiting: RefCell::default(),
+            working: Cell::new(0),
+            changed: Notify::new(),
+        }
+    }
+
     async fn run(mut self, path: &RemotePath, at_once: usize) -> Result<(), CommandError> {
         let mut unseen = None;
         match path {
@@ -484,6 +517,19 @@ impl Lister<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        self.out.send(batch).await.map_err(|_| End::Enough)
+        let (tell, totals) = match &self.out {
+            Out::Queue(queue) => return queue.send(batch).await.map_err(|_| End::Enough),
+            Out::Here(tell, totals) => (tell, totals),
+        };
+        for blob in batch {
+            // Another piece's blob was the last that is wanted.
+            if self.enough.get() {
+                return Err(End::Enough);
+            }
+            let (sum, len) = (totals.get(), blob.entry.facts.len);
+            totals.set(ListTotals { files: sum.files + 1, bytes: sum.bytes + len, ..sum });
+            self.enough.set((tell.borrow_mut())(blob).is_break());
+        }
+        if self.enough.get() { Err(End::Enough) } else { Ok(()) }
     }
 }
