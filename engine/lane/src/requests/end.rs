@@ -53,8 +53,8 @@ impl OwnEnd {
 }
 
 impl End {
-    /// A client for the calling thread; `links` makes the links of Blob storage, `bounds` are those of others: bytes per second, and how long
-    /// one may say nothing.
+    /// A client for the calling thread; `links` makes the links of Blob storage, `bounds` are those of others: bytes
+    /// per second, and how long one may say nothing.
     pub(super) fn client(
         &self,
         links: impl FnOnce(&Target) -> Links,
