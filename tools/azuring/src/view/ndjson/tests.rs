@@ -88,7 +88,7 @@ fn the_schema_knows_no_type_that_is_never_written() {
 
 #[test]
 fn a_summary_is_a_line_as_the_schema_says() {
-    let url = BlobUrl::parse("http://h/a/c").unwrap();
+    let url = BlobUrl::parse("http://h/a/cont").unwrap();
     let plan = Job::upload("/", url, Credential::Anonymous).recursive(true).build().unwrap().plan().clone();
     for log in [None, Some("/h/.azuring/id.log")] {
         assert_eq!(type_of_valid(&start(&plan, log)), "start");
