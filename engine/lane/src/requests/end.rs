@@ -8,6 +8,7 @@ use azuring_azure::{BlobClient, BlobProperties, Credential, Target, Which};
 use azuring_link::{Links, Pacer};
 use azuring_plan::name::{encode_path_for_people, stored_as};
 use azuring_plan::place::NameRules;
+use azuring_ring::{IoPath, LaneRuntime};
 use azuring_store::{ContentFacts, CustomStore, Store, Traits};
 
 use super::client::{Client, Own};
@@ -36,7 +37,7 @@ impl OwnEnd {
     /// # Errors
     /// What it says of itself cannot be.
     pub fn new(store: CustomStore, properties: &BlobProperties) -> Result<Self, String> {
-        let traits = Box::new(store.open().traits().clone());
+        let traits = Box::new(traits_of(&store)?);
         traits.check().map_err(|reason| format!("{}: {reason}", store.name()))?;
         let content = ContentFacts::default()
             .encoding(properties.content_encoding.clone())
@@ -50,6 +51,20 @@ impl OwnEnd {
     pub fn traits(&self) -> &Traits {
         &self.traits
     }
+}
+
+/// What a store can do. It may be opened on the thread of a lane alone, where there is a runtime; the calling one may
+/// be that of another runtime.
+fn traits_of(store: &CustomStore) -> Result<Traits, String> {
+    let ask = || {
+        let runtime = LaneRuntime::new(&IoPath::Threads { reason: String::new() })?;
+        Ok(runtime.block_on(async { store.open().traits().clone() }))
+    };
+    let asked: std::io::Result<Traits> = std::thread::scope(|scope| match scope.spawn(ask).join() {
+        Ok(asked) => asked,
+        Err(panic) => std::panic::resume_unwind(panic),
+    });
+    asked.map_err(|error| format!("{}: it cannot be opened: {error}", store.name()))
 }
 
 impl End {
