@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use azsim::{Fault, Faults, NameMatch, Operation, Rule};
-use azuring_transfer::{DEVSTORE_ACCOUNT, JobStatus, StopHandle};
+use azuring_transfer::{DEVSTORE_ACCOUNT, JobStatus, Limits, StopHandle};
 use kit::{Bench, text};
 
 fn plant_files(bench: &Bench, files: usize) -> std::path::PathBuf {
@@ -28,6 +28,11 @@ fn plant_files(bench: &Bench, files: usize) -> std::path::PathBuf {
         std::fs::write(tree.join(format!("{n:05}")), format!("file {n}")).unwrap();
     }
     tree
+}
+
+/// So many objects that some are not begun when as many requests are in flight as this machine allows.
+fn more_than_in_flight() -> usize {
+    Limits::here().concurrency + 200
 }
 
 /// Holds what `operation` asks for after so many requests, until the faults are set anew.
@@ -46,7 +51,8 @@ fn wait_until_held(bench: &Bench) {
 #[test]
 fn a_backup_goes_on_at_start_up_and_then_begins_anew() {
     let bench = Bench::new();
-    let (tree, state) = (plant_files(&bench, 300), bench.dir.path().join("state"));
+    let many = more_than_in_flight();
+    let (tree, state) = (plant_files(&bench, many), bench.dir.path().join("state"));
     let url = bench.url("").to_string();
     hold(&bench, Operation::PutBlob, 20);
     let stop = StopHandle::new();
@@ -58,13 +64,13 @@ fn a_backup_goes_on_at_start_up_and_then_begins_anew() {
         first.join().unwrap()
     });
     let [cut_off] = &first[..] else { panic!("{first:?}") };
-    assert!(cut_off.interrupted && (20..300).contains(&cut_off.counts.done), "{cut_off:?}");
+    assert!(cut_off.interrupted && (20..many as u64).contains(&cut_off.counts.done), "{cut_off:?}");
     std::fs::write(tree.join("later"), "of the second run").unwrap();
     let second = backup::backup(&tree, &url, &state, &StopHandle::new()).unwrap();
     let [resumed, new] = &second[..] else { panic!("{second:?}") };
-    assert_eq!((resumed.before.done, resumed.counts.done >= 300), (cut_off.counts.done, true));
-    assert_eq!((new.before.done, new.counts.done), (0, 301));
-    assert_eq!(bench.server.blobs(DEVSTORE_ACCOUNT, "cont").len(), 301);
+    assert_eq!((resumed.before.done, resumed.counts.done >= many as u64), (cut_off.counts.done, true));
+    assert_eq!((new.before.done, new.counts.done), (0, many as u64 + 1));
+    assert_eq!(bench.server.blobs(DEVSTORE_ACCOUNT, "cont").len(), many + 1);
     // There is nothing to go on with.
     assert_eq!(backup::backup(&tree, &url, &state, &StopHandle::new()).unwrap().len(), 1);
 }
@@ -104,7 +110,8 @@ fn two_jobs_run_inside_tokio() {
 #[test]
 fn progress_is_shown_and_the_job_can_be_stopped() {
     let bench = Bench::new();
-    bench.server.plant(DEVSTORE_ACCOUNT, "cont", (0..400).map(|n| text(&format!("{n}"), "x")));
+    let many = more_than_in_flight() as u64;
+    bench.server.plant(DEVSTORE_ACCOUNT, "cont", (0..many).map(|n| text(&format!("{n}"), "x")));
     let url = bench.url("/*").to_string();
     let to = |name: &str| {
         let to = bench.dir.path().join(name);
@@ -114,8 +121,8 @@ fn progress_is_shown_and_the_job_can_be_stopped() {
     let last = Mutex::new(None);
     let show = |view| *last.lock().unwrap() = Some(view);
     let whole = progress::download(&url, &to("whole"), &StopHandle::new(), show).unwrap();
-    assert_eq!((whole.status(), whole.counts.done), (JobStatus::Completed, 400));
-    assert_eq!(last.lock().unwrap().unwrap().done, 400);
+    assert_eq!((whole.status(), whole.counts.done), (JobStatus::Completed, many));
+    assert_eq!(last.lock().unwrap().unwrap().done, many);
     let (stop, looks) = (StopHandle::new(), AtomicU64::new(0));
     hold(&bench, Operation::GetBlob, 10);
     let stopped = std::thread::scope(|scope| {
@@ -131,7 +138,7 @@ fn progress_is_shown_and_the_job_can_be_stopped() {
         running.join().unwrap()
     });
     assert_eq!(stopped.status(), JobStatus::Cancelled);
-    assert!((10..400).contains(&stopped.counts.done) && looks.load(Ordering::SeqCst) > 0);
+    assert!((10..many).contains(&stopped.counts.done) && looks.load(Ordering::SeqCst) > 0);
 }
 
 #[cfg(feature = "identity")]

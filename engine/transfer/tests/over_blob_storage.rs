@@ -178,33 +178,36 @@ fn a_job_of_which_only_a_large_object_is_left_takes_up_its_ranges() {
     let (jobs, to) = (Jobs::new(&bench.dir.path().join("jobs")), bench.dir.path().join("to"));
     std::fs::create_dir(&to).unwrap();
     let url = bench.url("");
-    let download = || {
+    let download = |pause| {
         let credential = Credential::find(&url, |_| None).unwrap();
         let job = Job::download(url.clone(), credential, &to).recursive(true).as_subdir(false);
-        job.options(options())
+        let mut options = options();
+        (options.retry.first_pause, options.retry.max_pause) = (pause, pause);
+        job.options(options)
     };
     // One large object is done in the first run and one is not, nor in the second.
     let mut id: Option<JobId> = None;
-    let held = || bench.server.stats().faults.get("hold").copied().unwrap_or(0);
+    let lost = || bench.server.stats().faults.get("reset").copied().unwrap_or(0);
     let mut got = Vec::new();
-    // One of its ranges stands still, the others come.
-    for passed in [10, 1, u64::MAX] {
+    // One of its ranges is lost and not asked for again until the job is stopped; the others come.
+    for (passed, pause) in [(10, 3600), (0, 3600), (u64::MAX, 1)] {
+        let pause = Duration::from_secs(pause);
         let job = match id {
-            None => download().journal(jobs.clone(), b"it".to_vec()),
-            Some(id) => download().resume(jobs.clone(), id),
+            None => download(pause).journal(jobs.clone(), b"it".to_vec()),
+            Some(id) => download(pause).resume(jobs.clone(), id),
         };
         let job = job.build().unwrap();
         id = Some(job.plan().id.parse().unwrap());
-        let (name, fault) = (NameMatch::Exact("large".to_owned()), azsim::Fault::Hold);
-        let hold = azsim::Rule { name, operation: None, fault, skip: passed, count: 1 };
-        let (before, read) = (held(), bench.server.stats().bytes_out);
-        bench.server.set_faults(Faults { rules: vec![hold], ..Faults::default() });
+        let (name, fault) = (NameMatch::Exact("large".to_owned()), azsim::Fault::Reset);
+        let lose = azsim::Rule { name, operation: None, fault, skip: passed, count: 1 };
+        let (before, read) = (lost(), bench.server.stats().bytes_out);
+        bench.server.set_faults(Faults { rules: vec![lose], ..Faults::default() });
         let stop = StopHandle::new();
         let progress = job.progress();
         let report = std::thread::scope(|scope| {
             let running = scope.spawn(|| job.run(&stop, |_| {}));
             // Everything else is done.
-            while !running.is_finished() && (held() == before || progress.view().done < 6) {
+            while !running.is_finished() && (lost() == before || progress.view().done < 6) {
                 std::thread::yield_now();
             }
             stop.stop();

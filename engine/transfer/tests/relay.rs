@@ -76,6 +76,11 @@ fn store(memory: &Memory) -> CustomStore {
     CustomStore::shared(name(), memory.clone())
 }
 
+/// Both reads that a job with two requests in flight has from the `nth` on stand still.
+fn both_held(nth: u64) -> Vec<Rule> {
+    [nth, nth + 1].map(|nth| Rule::on(Call::Read, When::Nth(nth), Fault::Hold(1))).into()
+}
+
 fn faulty(memory: &Memory, rules: Vec<Rule>) -> (CustomStore, Faulty<Memory>) {
     let faulty = Faulty::new(memory.clone(), Plan { seed: 7, rules });
     (CustomStore::shared(name(), faulty.clone()), faulty)
@@ -246,14 +251,14 @@ fn a_token_that_is_of_no_use_any_more_is_replaced() {
             let to = Location::store(store(&to), "");
             Job::relay(Location::store(source, ""), to).recursive(true).options(one_lane())
         };
-        let (source, held) = faulty(&from, vec![Rule::on(Call::Read, When::Nth(5), Fault::Hold(1))]);
+        let (source, held) = faulty(&from, both_held(5));
         let job = relay(source).journal(jobs(), b"it".to_vec()).build().unwrap();
         let id = job.plan().id.parse().unwrap();
         let stop = StopHandle::new();
         let stopper = std::thread::spawn({
             let stop = stop.clone();
             move || {
-                while held.waiting(1) == 0 {
+                while held.waiting(1) < 2 {
                     std::thread::yield_now();
                 }
                 stop.stop();
@@ -480,8 +485,8 @@ fn a_job_that_was_stopped_goes_on_with_the_pieces_that_are_there() {
             true => container(&bench, ""),
             false => Location::store(store(&to), ""),
         };
-        // Some pieces are read, and the next one waits until the job is stopped.
-        let (source, held) = faulty(&from, vec![Rule::on(Call::Read, When::Nth(8), Fault::Hold(1))]);
+        // Some pieces are read, and the next ones wait until the job is stopped.
+        let (source, held) = faulty(&from, both_held(8));
         let relay =
             |source| Job::relay(Location::store(source, ""), target()).recursive(true).options(one_lane());
         let job = relay(source).journal(jobs(), b"it".to_vec()).build().unwrap();
@@ -489,7 +494,7 @@ fn a_job_that_was_stopped_goes_on_with_the_pieces_that_are_there() {
         let stop = StopHandle::new();
         let theirs = (stop.clone(), held.clone());
         let stopper = std::thread::spawn(move || {
-            while theirs.1.waiting(1) == 0 {
+            while theirs.1.waiting(1) < 2 {
                 std::thread::yield_now();
             }
             theirs.0.stop();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use azsim::{Faults, Operation};
-use azuring_transfer::{DEVSTORE_ACCOUNT, Event, Job, JobId, Jobs, Running, StopHandle};
+use azuring_transfer::{DEVSTORE_ACCOUNT, Event, Job, JobId, JobOptions, Jobs, Limits, Running, StopHandle};
 
 use crate::kit::{Bench, text};
 use crate::{held, hold_uploads, plant_files, upload, wait_until};
@@ -64,7 +64,9 @@ fn a_job_whose_events_nobody_reads_waits() {
 /// A job that has sent ten files and waits for the answers of others.
 fn begun(bench: &Bench, jobs: &Jobs) -> (Running, JobId) {
     hold_uploads(bench, 10);
-    let job = upload(bench).journal(jobs.clone(), Vec::new()).build().unwrap();
+    let limits = Limits::here().concurrency(64);
+    let job = upload(bench).options(JobOptions::default().limits(limits));
+    let job = job.journal(jobs.clone(), Vec::new()).build().unwrap();
     let id = job.plan().id.parse().unwrap();
     let running = job.start().unwrap();
     wait_until(|| held(bench) > 0 && running.progress().view().done == 10);
