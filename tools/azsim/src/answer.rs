@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::body::{Body, Broken};
 use crate::error::{ApiError, INTERNAL_ERROR, Kind};
-use crate::headers::ERROR_CODE;
+use crate::headers::{COPY_SOURCE_ERROR_CODE, COPY_SOURCE_STATUS_CODE, ERROR_CODE};
 use crate::time;
 
 pub(crate) type Answer = Response<Body>;
@@ -86,6 +86,12 @@ pub(crate) fn error(error: &ApiError, request_id: &str, method: &Method) -> Answ
     }
     if let Some(range) = error.content_range.as_deref().and_then(|r| HeaderValue::from_str(r).ok()) {
         headers.insert(CONTENT_RANGE, range);
+    }
+    if let Some(source) = &error.source {
+        headers.insert(COPY_SOURCE_STATUS_CODE, HeaderValue::from(source.status));
+        if let Some(code) = HeaderValue::from_str(&source.code).ok().filter(|code| !code.is_empty()) {
+            headers.insert(COPY_SOURCE_ERROR_CODE, code);
+        }
     }
     if let Some(uri) = &error.challenge {
         let challenge = format!("Bearer authorization_uri={uri} resource_id=https://storage.azure.com");

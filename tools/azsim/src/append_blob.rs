@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 
 use crate::answer::{Answer, Failure};
 use crate::block_blob::{content_length, created, take_body};
-use crate::body::{Claimed, crc64_combine};
+use crate::body::{Claimed, Received, crc64_combine};
 use crate::change::{changed, current};
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
@@ -22,7 +22,7 @@ use crate::store::{Blob, Block, Content};
 use crate::xml::MAX_BLOCKS;
 
 /// The largest block: 100 MiB since version 2022-11-02, 4 MiB before.
-fn limit(version: &str) -> u64 {
+pub(crate) fn limit(version: &str) -> u64 {
     if version >= "2022-11-02" { 100 << 20 } else { 4 << 20 }
 }
 
@@ -35,13 +35,13 @@ pub(crate) fn block_count(blob: &Blob) -> usize {
 }
 
 /// The conditions that append blobs have of their own.
-struct Place {
+pub(crate) struct Place {
     position: Option<u64>,
     max_size: Option<u64>,
 }
 
 impl Place {
-    fn read(rq: &Rq<'_>) -> Result<Place> {
+    pub(crate) fn read(rq: &Rq<'_>) -> Result<Place> {
         Ok(Place {
             position: headers::number(rq.parts, "x-ms-blob-condition-appendpos")?,
             max_size: headers::number(rq.parts, "x-ms-blob-condition-maxsize")?,
@@ -75,10 +75,22 @@ pub(crate) async fn append_block(
     let encryption = Encryption::read(rq.parts)?;
     let place = Place::read(rq)?;
     let received = take_body(rq, body, len, claimed, false).await?;
+    Ok(append(rq, &conditions, &encryption, &place, claimed, received)?)
+}
+
+/// Appends a block that arrived whole.
+pub(crate) fn append(
+    rq: &Rq<'_>,
+    conditions: &Conditions<'_>,
+    encryption: &Encryption<'_>,
+    place: &Place,
+    claimed: Claimed,
+    received: Received,
+) -> Result<Answer> {
     let container = rq.container()?;
     let (_, name) = rq.target.names();
     let mut shard = container.shard(name);
-    let blob = current(rq, &shard, &conditions, &encryption)?;
+    let blob = current(rq, &shard, conditions, encryption)?;
     place.check(blob, received.len)?;
     if blob.props.rare().sealed {
         return Err(BLOB_IS_SEALED.into());

@@ -26,7 +26,7 @@ use crate::error::{
 use crate::headers;
 use crate::page_blob;
 use crate::past::Which;
-use crate::properties::{BlobKind, Props, Source, Tier};
+use crate::properties::{BlobKind, Props, Rare, Source, Tier};
 use crate::service::{Rq, write_times};
 use crate::store::{Blob, Block, Content, Md5, Shard};
 use crate::xml::{self, BlockSource};
@@ -40,7 +40,7 @@ const MAX_BLOCK_LIST_BYTES: usize = 16 << 20;
 const MAX_BLOCK_ID: usize = 64;
 
 /// The largest Put Blob and Put Block of a service version.
-fn limits(version: &str) -> (u64, u64) {
+pub(crate) fn limits(version: &str) -> (u64, u64) {
     match version {
         v if v >= "2019-12-12" => (5000 * MIB, 4000 * MIB),
         v if v >= "2016-05-31" => (256 * MIB, 100 * MIB),
@@ -118,7 +118,7 @@ fn check_write(
     Ok(Some(existing.created))
 }
 
-fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
+pub(crate) fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
     let props = Props::read(rq.parts, source, rq.metadata_names)?;
     if !props.tags.is_empty() && !auth::may_tag(&rq.grant) {
         return Err(AUTHORIZATION_PERMISSION_MISMATCH.into());
@@ -171,62 +171,89 @@ pub(crate) async fn put_blob(
     {
         return Err(MD5_MISMATCH.into());
     }
+    let mut answer = created(claimed, received.crc64);
+    if always_md5 && let Some(md5) = received.md5 {
+        answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5));
+    }
+    let new = New {
+        len: pages.map_or(received.len, |(len, _)| len),
+        crc64: received.crc64,
+        md5: match kind {
+            BlobKind::Block => received.md5.map(|sum| Box::new(Md5::Sum(sum))),
+            _ => Md5::read(rq.parts),
+        },
+        content: match kind {
+            BlobKind::Block => received.stored.map_or(Content::Discarded, Content::Whole),
+            BlobKind::Append => Content::Blocks(Arc::default()),
+            BlobKind::Page => Content::Pages(Arc::default()),
+        },
+    };
+    replace(rq, &conditions, &encryption, props, new)?.write(&mut answer);
+    Ok(answer)
+}
+
+/// What a blob is to be made of.
+pub(crate) struct New {
+    pub(crate) len: u64,
+    pub(crate) crc64: u64,
+    pub(crate) md5: Option<Box<Md5>>,
+    pub(crate) content: Content,
+}
+
+/// What an answer says of a blob that was made.
+pub(crate) struct Made {
+    modified: u64,
+    rare: Option<Box<Rare>>,
+}
+
+impl Made {
+    pub(crate) fn write(&self, answer: &mut Answer) {
+        if let Some(rare) = &self.rare {
+            write_rare(answer, rare);
+        }
+        write_times(answer, self.modified);
+    }
+}
+
+/// Puts a blob that is whole in the place of what is there, if that may be replaced.
+pub(crate) fn replace(
+    rq: &Rq<'_>,
+    conditions: &Conditions<'_>,
+    encryption: &Encryption<'_>,
+    mut props: Props,
+    new: New,
+) -> Result<Made> {
     let container = rq.container()?;
     let scopes = container.scopes();
     let encryption = encryption.for_write(rq, &scopes)?;
     encryption.store(&mut props);
     let (_, name) = rq.target.names();
-    let (modified, rare, _replaced) = {
+    let (made, _replaced) = {
         let mut shard = container.shard(name);
         let tiered = !props.tier_inferred;
-        let created = check_write(rq, &conditions, &shard, name, &mut props)?;
+        let created = check_write(rq, conditions, &shard, name, &mut props)?;
         let modified = rq.shared.clock.tick();
         rq.shared.stamp(&mut props, modified);
         if tiered {
             props.set_rare(|rare| rare.tier_changed = modified);
         }
         let rare = props.rare.clone();
-        let blob = Blob {
-            len: pages.map_or(received.len, |(len, _)| len),
-            crc64: received.crc64,
-            modified,
-            created: created.unwrap_or(modified),
-            props: shard.intern(props),
-            md5: match kind {
-                BlobKind::Block => received.md5.map(|sum| Box::new(Md5::Sum(sum))),
-                _ => Md5::read(rq.parts),
-            },
-            content: match kind {
-                BlobKind::Block => received.stored.map_or(Content::Discarded, Content::Whole),
-                BlobKind::Append => Content::Blocks(Arc::default()),
-                BlobKind::Page => Content::Pages(Arc::default()),
-            },
-        };
+        let New { len, crc64, md5, content } = new;
+        let props = shard.intern(props);
+        let blob = Blob { len, crc64, modified, created: created.unwrap_or(modified), props, md5, content };
         let staged = shard.staged.remove(name);
         // What is replaced is dropped after the lock: it may be gigabytes.
         shard.written(rq);
-        (modified, rare, (shard.overwrite(name, Box::new(blob), rq.shared.deletion()), staged))
+        (Made { modified, rare }, (shard.overwrite(name, Box::new(blob), rq.shared.deletion()), staged))
     };
-    let mut answer = created(claimed, received.crc64);
-    if let Some(rare) = rare {
-        write_rare(&mut answer, &rare);
-    }
-    if always_md5 && let Some(md5) = received.md5 {
-        answer::set(&mut answer, headers::CONTENT_MD5, &headers::write_md5(&md5));
-    }
-    write_times(&mut answer, modified);
-    Ok(answer)
+    Ok(made)
 }
 
 pub(crate) async fn put_block(
     rq: &Rq<'_>,
     body: &mut Option<Incoming>,
 ) -> std::result::Result<Answer, Failure> {
-    let id = rq.target.query.require("blockid")?;
-    let decoded = STANDARD.decode(id).map_err(|_| INVALID_QUERY_PARAMETER_VALUE.query("blockid", id))?;
-    if decoded.is_empty() || decoded.len() > MAX_BLOCK_ID {
-        return Err(INVALID_QUERY_PARAMETER_VALUE.query("blockid", id).into());
-    }
+    let id = block_id(rq)?;
     let len = content_length(rq, limits(rq.version).1)?;
     if len == 0 {
         return Err(INVALID_HEADER_VALUE.header("Content-Length", "0").into());
@@ -237,6 +264,27 @@ pub(crate) async fn put_block(
         return Err(BLOB_TYPE_NOT_SUPPORTED.into());
     }
     let received = take_body(rq, body, len, claimed, false).await?;
+    Ok(stage(rq, id, &encryption, claimed, received)?)
+}
+
+/// The id of the block that the request brings, in base64.
+pub(crate) fn block_id<'r>(rq: &Rq<'r>) -> Result<&'r str> {
+    let id = rq.target.query.require("blockid")?;
+    let decoded = STANDARD.decode(id).map_err(|_| INVALID_QUERY_PARAMETER_VALUE.query("blockid", id))?;
+    if decoded.is_empty() || decoded.len() > MAX_BLOCK_ID {
+        return Err(INVALID_QUERY_PARAMETER_VALUE.query("blockid", id));
+    }
+    Ok(id)
+}
+
+/// Keeps a block that arrived whole.
+pub(crate) fn stage(
+    rq: &Rq<'_>,
+    id: &str,
+    encryption: &Encryption<'_>,
+    claimed: Claimed,
+    received: Received,
+) -> Result<Answer> {
     let container = rq.container()?;
     let scopes = container.scopes();
     let encryption = encryption.for_write(rq, &scopes)?;

@@ -43,10 +43,16 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     pub(crate) fn read(parts: &Parts) -> Result<Claimed> {
-        let claimed = Claimed {
-            md5: headers::md5(parts, "content-md5")?,
-            crc64: headers::crc64(parts, "x-ms-content-crc64")?,
-        };
+        Claimed::read_from(parts, "content-md5", "x-ms-content-crc64")
+    }
+
+    /// What the request says of a source.
+    pub(crate) fn of_source(parts: &Parts) -> Result<Claimed> {
+        Claimed::read_from(parts, "x-ms-source-content-md5", "x-ms-source-content-crc64")
+    }
+
+    fn read_from(parts: &Parts, md5: &str, crc64: &str) -> Result<Claimed> {
+        let claimed = Claimed { md5: headers::md5(parts, md5)?, crc64: headers::crc64(parts, crc64)? };
         if claimed.md5.is_some() && claimed.crc64.is_some() {
             return Err(BOTH_CRC64_AND_MD5.into());
         }

@@ -14,6 +14,7 @@ use crate::cert;
 use crate::content::Backend;
 use crate::entra::Issuer;
 use crate::faults::{Faults, Switch};
+use crate::fetch::Fetching;
 use crate::names::Order;
 use crate::server::Server;
 use crate::service::Shared;
@@ -43,6 +44,8 @@ pub struct ServerBuilder {
     premium_pages: bool,
     scopes: Vec<String>,
     issuer: Option<Arc<Issuer>>,
+    trusted: Vec<String>,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for ServerBuilder {
@@ -72,6 +75,8 @@ impl Default for ServerBuilder {
             premium_pages: false,
             scopes: Vec::new(),
             issuer: None,
+            trusted: Vec::new(),
+            patience: Duration::from_secs(60),
         }
     }
 }
@@ -190,10 +195,23 @@ impl ServerBuilder {
         self
     }
 
+    /// Trusts a certificate, in PEM, when this server reads the source of a copy over https: that of another server. It
+    /// trusts its own in any case, and no other.
+    pub fn trust(mut self, pem: &str) -> Self {
+        self.trusted.push(pem.to_owned());
+        self
+    }
+
+    /// For how long the source of a copy may be silent before the copy fails. Default: a minute.
+    pub fn source_patience(mut self, time: Duration) -> Self {
+        self.patience = time;
+        self
+    }
+
     /// Starts the threads; the server answers when this returns.
     ///
     /// # Errors
-    /// A key that is not base64, a certificate that cannot be read, a directory that cannot be made, an address that
+    /// A key that is not base64, certificates to be trusted that are none, a certificate that cannot be read, a directory that cannot be made, an address that
     /// is taken.
     pub fn start(self) -> io::Result<Server> {
         let mut accounts = self.accounts;
@@ -208,6 +226,8 @@ impl ServerBuilder {
             })
             .collect();
         let identity = cert::identity(&self.tls, self.alpn)?;
+        let own = identity.as_ref().map(|identity| identity.ca_pem.as_str());
+        let fetching = Fetching::new(own, &self.trusted, self.threads, self.patience)?;
         let shared = Arc::new(Shared {
             accounts: accounts?,
             backend: Backend::new(self.store)?,
@@ -226,6 +246,7 @@ impl ServerBuilder {
             container_deletion: self.container_deletion.as_secs() * SECOND,
             advanced: AtomicU64::new(0),
             issuer: self.issuer,
+            fetching,
         });
         Server::launch(&shared, self.listen, identity, self.h2_max_frame)
     }

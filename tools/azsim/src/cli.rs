@@ -61,6 +61,9 @@ pub(crate) struct Serve {
     /// Write the certificate that clients must trust to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_out: Option<PathBuf>,
+    /// Trust this certificate, in PEM, when the source of a copy is read over https; repeatable. Its own is trusted.
+    #[arg(long, value_name = "FILE")]
+    trust: Vec<PathBuf>,
     /// Protocols offered over TLS.
     #[arg(long, value_name = "h2,http/1.1|http/1.1|h2", default_value = "h2,http/1.1", value_parser = alpn)]
     alpn: Alpn,
@@ -183,7 +186,10 @@ struct FaultArgs {
 
 impl Serve {
     /// The server that was asked for.
-    pub(crate) fn builder(self) -> ServerBuilder {
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn builder(self) -> std::io::Result<ServerBuilder> {
         let mut builder = Server::builder()
             .listen(self.listen)
             .tls(self.tls.unwrap_or_default())
@@ -206,10 +212,14 @@ impl Serve {
         if let Some(days) = self.soft_delete {
             builder = builder.soft_delete(days);
         }
-        match self.threads {
+        for path in &self.trust {
+            let named = |e| std::io::Error::other(format!("{}: {e}", path.display()));
+            builder = builder.trust(&std::fs::read_to_string(path).map_err(named)?);
+        }
+        Ok(match self.threads {
             Some(threads) => builder.threads(threads),
             None => builder,
-        }
+        })
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn allowed(parts: &Parts, operation: Operation) -> Result<()> {
     use Operation as O;
     let has = |name: &str| parts.headers.contains_key(name);
     // Documented as operations without conditional headers.
-    if matches!(operation, O::PutBlock | O::ListBlobs | O::ListContainers)
+    if matches!(operation, O::PutBlock | O::PutBlockFromUrl | O::ListBlobs | O::ListContainers)
         && ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"].into_iter().any(has)
     {
         return Err(CONDITION_HEADERS_NOT_SUPPORTED.into());

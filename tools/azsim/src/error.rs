@@ -26,6 +26,17 @@ pub(crate) struct ApiError {
     pub(crate) challenge: Option<Box<str>>,
     /// `Content-Range` of a 416.
     pub(crate) content_range: Option<Box<str>>,
+    /// What the source of a copy answered, where the version tells it.
+    pub(crate) source: Option<Box<SourceAnswer>>,
+}
+
+/// An error of the source of a copy, as the destination's answer shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceAnswer {
+    pub(crate) status: u16,
+    /// Empty: the source gave none.
+    pub(crate) code: String,
+    pub(crate) message: String,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
@@ -40,6 +51,7 @@ impl From<Kind> for ApiError {
             retry_after_s: None,
             challenge: None,
             content_range: None,
+            source: None,
         }
     }
 }
@@ -102,6 +114,11 @@ impl ApiError {
         for (name, value) in &self.details {
             xml::element(&mut out, name, value);
         }
+        if let Some(source) = &self.source {
+            xml::element(&mut out, "CopySourceStatusCode", &source.status.to_string());
+            xml::element(&mut out, "CopySourceErrorCode", &source.code);
+            xml::element(&mut out, "CopySourceErrorMessage", &source.message);
+        }
         out.push_str("</Error>");
         out
     }
@@ -159,6 +176,7 @@ kinds! {
     BOTH_CRC64_AND_MD5 = 400 "BothCrc64AndMd5HeaderPresent"
         "Both x-ms-content-crc64 header and Content-MD5 header are present.";
     CANNOT_CHANGE_TO_LOWER_TIER = 409 "CannotChangeToLowerTier" "A higher blob tier has already been explicitly set.";
+    CANNOT_VERIFY_COPY_SOURCE = 404 "CannotVerifyCopySource" "Could not verify copy source.";
     CONDITION_HEADERS_NOT_SUPPORTED = 400 "ConditionHeadersNotSupported" "Condition headers are not supported.";
     CONDITION_NOT_MET = 412 "ConditionNotMet"
         "The condition specified using HTTP conditional header(s) is not met.";
@@ -235,9 +253,13 @@ kinds! {
         "The condition specified using HTTP conditional header(s) is not met.";
     OPERATION_NOT_ALLOWED_ON_ROOT_BLOB = 403 "OperationNotAllowedOnRootBlob"
         "This operation is not allowed on the root blob. A snapshot or version must be provided.";
+    OPERATION_TIMED_OUT = 500 "OperationTimedOut"
+        "The operation could not be completed within the permitted time.";
     OUT_OF_RANGE_INPUT = 400 "OutOfRangeInput" "One of the request inputs is out of range.";
     OUT_OF_RANGE_QUERY_PARAMETER = 400 "OutOfRangeQueryParameterValue"
         "One of the query parameters specified in the request URI is outside the permissible range.";
+    PUBLIC_ACCESS_NOT_PERMITTED = 409 "PublicAccessNotPermitted"
+        "Public access is not permitted on this storage account.";
     REQUEST_FORBIDDEN_BY_POLICY = 403 "RequestForbiddenByContainerEncryptionPolicy"
         "The request is forbidden by the container encryption policy.";
     REQUEST_BODY_TOO_LARGE = 413 "RequestBodyTooLarge"
@@ -245,7 +267,10 @@ kinds! {
     RESOURCE_NOT_FOUND = 404 "ResourceNotFound" "The specified resource does not exist.";
     SEQUENCE_NUMBER_CONDITION_NOT_MET = 412 "SequenceNumberConditionNotMet"
         "The sequence number condition specified was not met.";
+    SERVER_BUSY = 503 "ServerBusy" "The server is currently unable to receive requests. Please retry your request.";
     SNAPSHOTS_PRESENT = 409 "SnapshotsPresent" "This operation is not permitted while the blob has snapshots.";
+    SOURCE_CONDITION_NOT_MET = 412 "SourceConditionNotMet"
+        "The source condition specified using HTTP conditional header(s) is not met.";
     UNAUTHORIZED_BLOB_OVERWRITE = 403 "UnauthorizedBlobOverwrite"
         "This request is not authorized to perform blob overwrites.";
     UNSUPPORTED_HEADER = 400 "UnsupportedHeader"

@@ -7,6 +7,12 @@ use http::request::Parts;
 
 use crate::error::{INVALID_HEADER_VALUE, INVALID_MD5, Result};
 
+/// Of a request that a server makes itself, as the destination of a copy: that account's name. Whoever sends it is taken
+/// for one. `azsim-*` headers are between servers of this kind.
+pub(crate) const COPY_BY: HeaderName = HeaderName::from_static("azsim-copy-by");
+/// Of the answer to such a request: names of metadata in their case, which headers lose on their way.
+pub(crate) const METADATA_NAMES: HeaderName = HeaderName::from_static("azsim-metadata-names");
+
 macro_rules! names {
     ($($name:ident = $text:literal;)*) => {
         $(pub(crate) const $name: HeaderName = HeaderName::from_static($text);)*
@@ -27,6 +33,8 @@ names! {
     COMMITTED_BLOCK_COUNT = "x-ms-blob-committed-block-count";
     CONTENT_CRC64 = "x-ms-content-crc64";
     CONTENT_MD5 = "content-md5";
+    COPY_SOURCE_ERROR_CODE = "x-ms-copy-source-error-code";
+    COPY_SOURCE_STATUS_CODE = "x-ms-copy-source-status-code";
     CREATION_TIME = "x-ms-creation-time";
     DELETE_PERMANENT = "x-ms-delete-type-permanent";
     ENCRYPTION_SCOPE = "x-ms-encryption-scope";

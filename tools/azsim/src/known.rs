@@ -45,7 +45,26 @@ const CONTENT: Names = &[
     "x-ms-blob-content-language",
     "x-ms-blob-content-disposition",
 ];
+/// What a request says of the source that it copies from.
+const SOURCE: Names = &[
+    "x-ms-copy-source",
+    "x-ms-copy-source-authorization",
+    "x-ms-source-if-match",
+    "x-ms-source-if-none-match",
+    "x-ms-source-if-modified-since",
+    "x-ms-source-if-unmodified-since",
+    "x-ms-source-content-md5",
+    "x-ms-source-encryption-key",
+    "x-ms-source-encryption-key-sha256",
+    "x-ms-source-encryption-algorithm",
+];
+/// What it says of a part of one.
+const SOURCE_PART: Names = &["x-ms-source-range", "x-ms-source-content-crc64"];
 const NEW: Names = &["x-ms-access-tier", "x-ms-tags"];
+const APPEND: Names = &["x-ms-blob-condition-appendpos", "x-ms-blob-condition-maxsize"];
+const PUT_PAGE: Names = &["x-ms-page-write", "x-ms-range"];
+const SEQUENCE: Names =
+    &["x-ms-if-sequence-number-le", "x-ms-if-sequence-number-lt", "x-ms-if-sequence-number-eq"];
 const PAGES: Names = &["x-ms-blob-content-length", "x-ms-blob-sequence-number"];
 
 /// Parameters of every operation. Nothing here takes as long as a `timeout` is.
@@ -60,6 +79,29 @@ fn known(operation: Operation) -> Known {
     let (headers, query): (&[Names], &[Names]) = match operation {
         O::PutBlob => {
             (&[&["x-ms-blob-type"], CHECKSUM, CONTENT, LEASE, NEW, IF_TAGS, PAGES, KEY, SCOPE], &[])
+        }
+        O::PutBlobFromUrl => (
+            &[
+                &[
+                    "x-ms-blob-type",
+                    "x-ms-source-if-tags",
+                    "x-ms-copy-source-blob-properties",
+                    "x-ms-copy-source-tag-option",
+                ],
+                SOURCE,
+                CONTENT,
+                LEASE,
+                NEW,
+                IF_TAGS,
+                KEY,
+                SCOPE,
+            ],
+            &[],
+        ),
+        O::PutBlockFromUrl => (&[SOURCE, SOURCE_PART, LEASE, KEY, SCOPE], &[COMP, &["blockid"]]),
+        O::AppendBlockFromUrl => (&[SOURCE, SOURCE_PART, APPEND, LEASE, IF_TAGS, KEY, SCOPE], &[COMP]),
+        O::PutPageFromUrl => {
+            (&[SOURCE, SOURCE_PART, PUT_PAGE, SEQUENCE, LEASE, IF_TAGS, KEY, SCOPE], &[COMP])
         }
         O::PutBlock => (&[CHECKSUM, LEASE, KEY, SCOPE], &[COMP, &["blockid"]]),
         O::PutBlockList => (&[CHECKSUM, CONTENT, LEASE, NEW, IF_TAGS, KEY, SCOPE], &[COMP]),
@@ -95,30 +137,9 @@ fn known(operation: Operation) -> Known {
         }
         O::SetBlobTags => (&[CHECKSUM, LEASE, IF_TAGS], &[COMP, WHICH]),
         O::GetBlobTags => (&[LEASE, IF_TAGS], &[COMP, WHICH]),
-        O::AppendBlock => (
-            &[
-                &["x-ms-blob-condition-appendpos", "x-ms-blob-condition-maxsize"],
-                CHECKSUM,
-                LEASE,
-                IF_TAGS,
-                KEY,
-                SCOPE,
-            ],
-            &[COMP],
-        ),
+        O::AppendBlock => (&[APPEND, CHECKSUM, LEASE, IF_TAGS, KEY, SCOPE], &[COMP]),
         O::SealAppendBlob => (&[&["x-ms-blob-condition-appendpos"], LEASE, IF_TAGS, KEY, SCOPE], &[COMP]),
-        O::PutPage => (
-            &[
-                &["x-ms-page-write", "x-ms-range"],
-                CHECKSUM,
-                LEASE,
-                IF_TAGS,
-                &["x-ms-if-sequence-number-le", "x-ms-if-sequence-number-lt", "x-ms-if-sequence-number-eq"],
-                KEY,
-                SCOPE,
-            ],
-            &[COMP],
-        ),
+        O::PutPage => (&[PUT_PAGE, SEQUENCE, CHECKSUM, LEASE, IF_TAGS, KEY, SCOPE], &[COMP]),
         // What asks for differences is answered with 501.
         O::GetPageRanges => (
             &[&["x-ms-range", "x-ms-previous-snapshot-url"], LEASE, IF_TAGS],
@@ -149,6 +170,7 @@ fn known(operation: Operation) -> Known {
     let metadata = matches!(
         operation,
         O::PutBlob
+            | O::PutBlobFromUrl
             | O::PutBlockList
             | O::SetBlobMetadata
             | O::SnapshotBlob

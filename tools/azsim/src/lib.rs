@@ -13,6 +13,7 @@
 //!        block_blob / append_blob / page_blob / change / delete / read_blob / list / tags / lease / container / acl /
 //!        delegation_key
 //!                  the operations
+//!        from_url  the same with a source in place of a body     copy_source, fetch   what it says, how it is read
 //!        batch     many of them in one request
 //!        auth      keys, signatures, tokens: who asks, and may they?
 //!        entra     an authority of its own, which issues tokens as Entra ID and the machines of Azure do
@@ -27,6 +28,8 @@
 //! - ETags are unique within a server and grow.
 //! - Signatures are verified from the documentation's rules, with no code shared with a client of this project.
 //! - No lock is held across an `await`.
+//! - The source of a copy is read through its account's own authorisation, by a task of the worker: a thread that waits
+//!   for a source goes on serving, also that source.
 //!
 //! # Limits
 //! Those of the service: 50,000 blocks a blob, 100,000 uncommitted, blocks of 4,000 MiB, Put Blob of 5,000 MiB, Append
@@ -35,7 +38,7 @@
 //! 125 bytes a blob beside its content (measured, names of 14 characters).
 //!
 //! # What it does not do
-//! Copies, differences of page ranges, directories of a hierarchical namespace, signatures bound to another user:
+//! Copy Blob, differences of page ranges, directories of a hierarchical namespace, signatures bound to another user:
 //! 501, 400 or 403 with the service's XML. Of Entra ID there is what a program asks for by itself or by device code: no
 //! authorization codes, no on-behalf-of, no keys to verify tokens elsewhere. Nothing is encrypted: customer keys are
 //! checked, not used.
@@ -68,12 +71,15 @@ mod conditions;
 mod conn;
 mod container;
 mod content;
+mod copy_source;
 mod delegation_key;
 mod delete;
 mod encryption;
 mod entra;
 mod error;
 mod faults;
+mod fetch;
+mod from_url;
 mod headers;
 mod inspect;
 mod known;

@@ -40,7 +40,7 @@ fn serve(args: cli::Serve) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let (containers, ca_out) = (args.containers.clone(), args.ca_out.clone());
         let authority = args.authority()?;
-        let mut builder = args.builder();
+        let mut builder = args.builder()?;
         if let Some(authority) = &authority {
             builder = builder.authority(authority);
         }

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use crate::answer::{self, Answer, Failure};
 use crate::block_blob::{content_length, created, take_body};
-use crate::body::Claimed;
+use crate::body::{Claimed, Received};
 use crate::change::current;
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
@@ -28,7 +28,7 @@ use crate::xml;
 /// Everything about a page blob is a multiple of this.
 const PAGE: u64 = 512;
 /// Bytes of one Put Page that updates.
-const MAX_UPDATE: u64 = 4 << 20;
+pub(crate) const MAX_UPDATE: u64 = 4 << 20;
 /// The largest page blob.
 const MAX_LEN: u64 = 8 << 40;
 /// Ranges of one answer, and the default.
@@ -163,7 +163,7 @@ pub(crate) fn apply(
 }
 
 /// `bytes=START-END` as `[start, end)`, in whole pages.
-fn page_range(rq: &Rq<'_>) -> Result<Option<(u64, u64)>> {
+pub(crate) fn page_range(rq: &Rq<'_>) -> Result<Option<(u64, u64)>> {
     let own = nonempty(rq.parts, "x-ms-range").map(|r| ("x-ms-range", r));
     let Some((header, text)) = own.or_else(|| nonempty(rq.parts, "range").map(|r| ("Range", r))) else {
         return Ok(None);
@@ -216,10 +216,22 @@ pub(crate) async fn put_page(
     let conditions = Conditions::read(rq.parts)?;
     let encryption = Encryption::read(rq.parts)?;
     let received = take_body(rq, body, len, claimed, false).await?;
+    Ok(write(rq, &conditions, &encryption, claimed, (start, end), update.then_some(received))?)
+}
+
+/// Writes a range of pages that arrived whole, or clears it.
+pub(crate) fn write(
+    rq: &Rq<'_>,
+    conditions: &Conditions<'_>,
+    encryption: &Encryption<'_>,
+    claimed: Claimed,
+    (start, end): (u64, u64),
+    received: Option<Received>,
+) -> Result<Answer> {
     let container = rq.container()?;
     let (_, name) = rq.target.names();
     let mut shard = container.shard(name);
-    let blob = current(rq, &shard, &conditions, &encryption)?;
+    let blob = current(rq, &shard, conditions, encryption)?;
     if blob.props.rare().kind != BlobKind::Page {
         return Err(INVALID_BLOB_TYPE.into());
     }
@@ -231,13 +243,14 @@ pub(crate) async fn put_page(
     let Content::Pages(pages) = &mut blob.content else { return Err(INVALID_BLOB_TYPE.into()) };
     // Copied only when a snapshot or a reader holds them.
     let pages = Arc::make_mut(pages);
-    if update {
-        pages.write(start, len, received.stored);
-    } else {
-        pages.clear(start, end);
+    // Nothing has a CRC64 of 0.
+    let crc64 = received.as_ref().map_or(0, |received| received.crc64);
+    match received {
+        Some(received) => pages.write(start, received.len, received.stored),
+        None => pages.clear(start, end),
     }
     blob.modified = rq.shared.clock.tick();
-    let mut answer = created(claimed, received.crc64);
+    let mut answer = created(claimed, crc64);
     write_times(&mut answer, blob.modified);
     write_rare(&mut answer, blob.props.rare());
     answer.headers_mut().insert(headers::SEQUENCE_NUMBER, HeaderValue::from(blob.props.rare().sequence));

@@ -90,6 +90,7 @@ impl Server {
     ) -> io::Result<Server> {
         let listeners = listeners(listen, shared.counters.len())?;
         let addr = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
+        shared.fetching.listening(addr);
         let (stop, stopped) = watch::channel(false);
         let acceptor = identity.as_ref().map(|i| TlsAcceptor::from(Arc::clone(&i.config)));
         let mut server = Server {

@@ -17,6 +17,7 @@ use crate::content::Backend;
 use crate::entra::Issuer;
 use crate::error::{AUTHORIZATION_PERMISSION_MISMATCH, ApiError, INVALID_HEADER_VALUE, Result};
 use crate::faults::{Fault, Switch};
+use crate::fetch::Fetching;
 use crate::headers::{self, text};
 use crate::names::Order;
 use crate::properties::{Props, Spelling, put};
@@ -25,8 +26,8 @@ use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::{NameRules, Target};
 use crate::{
-    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, known, lease,
-    list, page_blob, read_blob, tags, time,
+    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, from_url,
+    known, lease, list, page_blob, read_blob, tags, time,
 };
 
 /// What all threads of a server share.
@@ -58,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) advanced: AtomicU64,
     /// The authority whose tokens are accepted.
     pub(crate) issuer: Option<Arc<Issuer>>,
+    /// How sources of copies are read.
+    pub(crate) fetching: Fetching,
 }
 
 impl Shared {
@@ -110,6 +113,8 @@ impl std::error::Error for Aborted {}
 pub(crate) struct Rq<'r> {
     pub(crate) shared: &'r Shared,
     pub(crate) counters: &'r Counters,
+    /// The number of the thread.
+    pub(crate) worker: usize,
     pub(crate) parts: &'r Parts,
     pub(crate) target: &'r Target<'r>,
     pub(crate) grant: Grant,
@@ -148,6 +153,10 @@ impl Link {
         };
         let operation = routed.as_ref().map_or(Operation::Other, |o| *o);
         self.counters().request(operation);
+        let of_service = parts.headers.contains_key(headers::COPY_BY);
+        if of_service {
+            self.counters().of_service(operation);
+        }
 
         let (container, blob) = target.as_ref().map_or(("", ""), Target::names);
         let verdict = self.shared.switch.judge(container, blob, operation);
@@ -198,8 +207,12 @@ impl Link {
         if let Some(id) = parts.headers.get(headers::CLIENT_REQUEST_ID).filter(|id| id.len() <= 1024) {
             headers.insert(headers::CLIENT_REQUEST_ID, id.clone());
         }
-        if let Some(spelling) = answer.extensions_mut().remove::<Spelling>().filter(|_| self.http1) {
-            self.conn.spell_answer(spelling.0);
+        if let Some(spelling) = answer.extensions_mut().remove::<Spelling>() {
+            if of_service {
+                put(answer.headers_mut(), headers::METADATA_NAMES, &spelling.0.join(","));
+            } else if self.http1 {
+                self.conn.spell_answer(spelling.0);
+            }
         }
         self.counters().sent(answer.body().len());
         self.cut(verdict.fault, &mut answer)?;
@@ -263,6 +276,7 @@ impl Link {
         let rq = Rq {
             shared: &self.shared,
             counters: self.counters(),
+            worker: self.worker,
             parts,
             target,
             grant,
@@ -273,6 +287,10 @@ impl Link {
         match operation {
             Operation::PutBlob => block_blob::put_blob(&rq, body).await,
             Operation::PutBlock => block_blob::put_block(&rq, body).await,
+            Operation::PutBlobFromUrl => from_url::put_blob(&rq).await,
+            Operation::PutBlockFromUrl => from_url::put_block(&rq).await,
+            Operation::AppendBlockFromUrl => from_url::append_block(&rq).await,
+            Operation::PutPageFromUrl => from_url::put_page(&rq).await,
             Operation::PutBlockList => block_blob::put_block_list(&rq, body).await,
             Operation::GetBlockList => block_blob::get_block_list(&rq),
             Operation::GetBlob => read_blob::get(&rq),

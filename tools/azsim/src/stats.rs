@@ -16,10 +16,14 @@ pub struct Stats {
     pub batch_parts: u64,
     /// Both by operation; operations that were never asked for are absent.
     pub by_operation: BTreeMap<Operation, u64>,
+    /// Those of them that came from a server itself, as the destination of a copy whose source is here.
+    pub of_services: BTreeMap<Operation, u64>,
     /// Bytes of request bodies.
     pub bytes_in: u64,
     /// Bytes of response bodies, counted when the answer begins.
     pub bytes_out: u64,
+    /// Bytes that this server read from sources of copies: they are in no `bytes_in`.
+    pub bytes_fetched: u64,
     /// TCP connections accepted.
     pub connections: u64,
     /// TLS handshakes completed.
@@ -38,7 +42,9 @@ pub struct Stats {
 pub(crate) struct Counters {
     by_operation: [AtomicU64; Operation::ALL.len()],
     parts: [AtomicU64; Operation::ALL.len()],
+    of_services: [AtomicU64; Operation::ALL.len()],
     bytes_in: AtomicU64,
+    bytes_fetched: AtomicU64,
     bytes_out: AtomicU64,
     connections: AtomicU64,
     tls_handshakes: AtomicU64,
@@ -50,7 +56,9 @@ impl Default for Counters {
         Counters {
             by_operation: std::array::from_fn(|_| AtomicU64::new(0)),
             parts: std::array::from_fn(|_| AtomicU64::new(0)),
+            of_services: std::array::from_fn(|_| AtomicU64::new(0)),
             bytes_in: AtomicU64::new(0),
+            bytes_fetched: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             tls_handshakes: AtomicU64::new(0),
@@ -67,6 +75,15 @@ impl Counters {
     /// Counts one request in a batch.
     pub(crate) fn part(&self, operation: Operation) {
         self.parts[operation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts, beside [`request`](Self::request), one that came from a server itself.
+    pub(crate) fn of_service(&self, operation: Operation) {
+        self.of_services[operation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn fetched(&self, bytes: u64) {
+        self.bytes_fetched.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn received(&self, bytes: u64) {
@@ -101,6 +118,13 @@ impl Counters {
                 stats.batch_parts += parts;
             }
         }
+        for (operation, count) in Operation::ALL.iter().zip(&self.of_services) {
+            let count = count.load(Ordering::Relaxed);
+            if count > 0 {
+                *stats.of_services.entry(*operation).or_default() += count;
+            }
+        }
+        stats.bytes_fetched += self.bytes_fetched.load(Ordering::Relaxed);
         stats.bytes_in += self.bytes_in.load(Ordering::Relaxed);
         stats.bytes_out += self.bytes_out.load(Ordering::Relaxed);
         stats.connections += self.connections.load(Ordering::Relaxed);

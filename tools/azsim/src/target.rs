@@ -78,6 +78,14 @@ fn account_of_host<'a>(parts: &Parts, accounts: &'a [Arc<Account>]) -> Option<&'
         Some(host) => host.to_str().ok()?,
         None => parts.uri.authority()?.as_str(),
     };
+    account_of_authority(authority, accounts)
+}
+
+/// The same for a host that may have a port.
+pub(crate) fn account_of_authority<'a>(
+    authority: &str,
+    accounts: &'a [Arc<Account>],
+) -> Option<&'a Arc<Account>> {
     if authority.starts_with('[') {
         return None;
     }

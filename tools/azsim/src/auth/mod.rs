@@ -110,8 +110,8 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
         Operation::FindBlobs => (b's', b"f", false),
         Operation::FindBlobsInContainer => (b'c', b"f", true),
         Operation::UndeleteBlob => (b'o', b"w", true),
-        Operation::PutBlob => (b'o', b"cw", true),
-        Operation::PutBlock | Operation::PutBlockList => (b'o', b"w", true),
+        Operation::PutBlob | Operation::PutBlobFromUrl => (b'o', b"cw", true),
+        Operation::PutBlock | Operation::PutBlockFromUrl | Operation::PutBlockList => (b'o', b"w", true),
         Operation::GetBlob | Operation::GetBlobProperties | Operation::GetBlockList => (b'o', b"r", true),
         // Which of them depends on what is deleted: `delete.rs` looks closer.
         Operation::DeleteBlob => (b'o', b"dxy", true),
@@ -119,9 +119,10 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
         | Operation::SetBlobMetadata
         | Operation::SetBlobProperties
         | Operation::SealAppendBlob
-        | Operation::PutPage => (b'o', b"w", true),
+        | Operation::PutPage
+        | Operation::PutPageFromUrl => (b'o', b"w", true),
         Operation::SnapshotBlob => (b'o', b"cw", true),
-        Operation::AppendBlock => (b'o', b"aw", true),
+        Operation::AppendBlock | Operation::AppendBlockFromUrl => (b'o', b"aw", true),
         Operation::SetBlobTags | Operation::GetBlobTags => (b'o', b"t", true),
         Operation::GetPageRanges => (b'o', b"r", true),
         Operation::GetAccountInformation | Operation::BlobBatch | Operation::Other => (b'o', b"", true),

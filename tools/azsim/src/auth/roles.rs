@@ -48,6 +48,9 @@ fn allows(role: Role, operation: Operation) -> bool {
         O::PutBlob | O::PutBlock | O::PutBlockList | O::AppendBlock | O::SealAppendBlob | O::PutPage => {
             matches!(role, Role::Contributor | Role::Owner)
         }
+        O::PutBlobFromUrl | O::PutBlockFromUrl | O::AppendBlockFromUrl | O::PutPageFromUrl => {
+            matches!(role, Role::Contributor | Role::Owner)
+        }
         O::DeleteBlob | O::SnapshotBlob | O::SetBlobTier | O::SetBlobMetadata | O::SetBlobProperties => {
             matches!(role, Role::Contributor | Role::Owner)
         }
