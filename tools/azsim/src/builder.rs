@@ -211,8 +211,8 @@ impl ServerBuilder {
     /// Starts the threads; the server answers when this returns.
     ///
     /// # Errors
-    /// A key that is not base64, certificates to be trusted that are none, a certificate that cannot be read, a directory that cannot be made, an address that
-    /// is taken.
+    /// A key that is not base64, a certificate to be trusted that is none, a certificate that cannot be read, a directory
+    /// that cannot be made, an address that is taken.
     pub fn start(self) -> io::Result<Server> {
         let mut accounts = self.accounts;
         if accounts.is_empty() {
