@@ -187,6 +187,7 @@ pub(crate) async fn put_blob(
             BlobKind::Append => Content::Blocks(Arc::default()),
             BlobKind::Page => Content::Pages(Arc::default()),
         },
+        copying: None,
     };
     replace(rq, &conditions, &encryption, props, new)?.write(&mut answer);
     Ok(answer)
@@ -198,6 +199,8 @@ pub(crate) struct New {
     pub(crate) crc64: u64,
     pub(crate) md5: Option<Box<Md5>>,
     pub(crate) content: Content,
+    /// What it becomes when a pending copy is done.
+    pub(crate) copying: Option<Box<Blob>>,
 }
 
 /// What an answer says of a blob that was made.
@@ -238,10 +241,13 @@ pub(crate) fn replace(
             props.set_rare(|rare| rare.tier_changed = modified);
         }
         let rare = props.rare.clone();
-        let New { len, crc64, md5, content } = new;
+        let New { len, crc64, md5, content, copying } = new;
         let props = shard.intern(props);
         let blob = Blob { len, crc64, modified, created: created.unwrap_or(modified), props, md5, content };
         let staged = shard.staged.remove(name);
+        if let Some(copying) = copying {
+            shard.copying.insert(name, copying);
+        }
         // What is replaced is dropped after the lock: it may be gigabytes.
         shard.written(rq);
         (Made { modified, rare }, (shard.overwrite(name, Box::new(blob), rq.shared.deletion()), staged))

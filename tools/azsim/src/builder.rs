@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -44,6 +44,7 @@ pub struct ServerBuilder {
     premium_pages: bool,
     scopes: Vec<String>,
     issuer: Option<Arc<Issuer>>,
+    pending_copies: bool,
     trusted: Vec<String>,
     patience: Duration,
 }
@@ -75,6 +76,7 @@ impl Default for ServerBuilder {
             premium_pages: false,
             scopes: Vec::new(),
             issuer: None,
+            pending_copies: false,
             trusted: Vec::new(),
             patience: Duration::from_secs(60),
         }
@@ -202,6 +204,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Every Copy Blob stays pending, and moves on when [`Server::advance_copies`] says so. Default: it is done when it is
+    /// answered.
+    pub fn pending_copies(mut self, on: bool) -> Self {
+        self.pending_copies = on;
+        self
+    }
+
     /// For how long the source of a copy may be silent before the copy fails. Default: a minute.
     pub fn source_patience(mut self, time: Duration) -> Self {
         self.patience = time;
@@ -246,6 +255,7 @@ impl ServerBuilder {
             container_deletion: self.container_deletion.as_secs() * SECOND,
             advanced: AtomicU64::new(0),
             issuer: self.issuer,
+            pending_copies: AtomicBool::new(self.pending_copies),
             fetching,
         });
         Server::launch(&shared, self.listen, identity, self.h2_max_frame)

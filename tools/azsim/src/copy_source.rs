@@ -10,12 +10,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, respons
 use http_body_util::Empty;
 
 use crate::answer::Failure;
+use crate::auth;
 use crate::block_blob::content_length;
 use crate::body::{Broken, Claimed, Received};
 use crate::error::{
-    ApiError, CANNOT_VERIFY_COPY_SOURCE, INTERNAL_ERROR, INVALID_HEADER_VALUE, INVALID_RANGE,
-    OPERATION_TIMED_OUT, PUBLIC_ACCESS_NOT_PERMITTED, REQUEST_BODY_TOO_LARGE, Result, SERVER_BUSY,
-    SOURCE_CONDITION_NOT_MET, SourceAnswer, UNSUPPORTED_HEADER,
+    AUTHORIZATION_PERMISSION_MISMATCH, ApiError, CANNOT_VERIFY_COPY_SOURCE, INTERNAL_ERROR,
+    INVALID_HEADER_VALUE, INVALID_RANGE, OPERATION_TIMED_OUT, PUBLIC_ACCESS_NOT_PERMITTED,
+    REQUEST_BODY_TOO_LARGE, Result, SERVER_BUSY, SOURCE_CONDITION_NOT_MET, SourceAnswer, UNSUPPORTED_HEADER,
 };
 use crate::fetch::{Fetched, Lost};
 use crate::headers::{self, nonempty};
@@ -54,7 +55,7 @@ const FOR_SOURCE: [(&str, &str, &str); 9] = [
 ];
 
 /// Refuses a header that the request's version does not know yet.
-pub(crate) fn since(rq: &Rq<'_>, name: &str, version: &str) -> Result<()> {
+fn since(rq: &Rq<'_>, name: &str, version: &str) -> Result<()> {
     if rq.version < version && rq.parts.headers.contains_key(name) {
         return Err(UNSUPPORTED_HEADER.header(name, "").naming(name));
     }
@@ -102,6 +103,16 @@ impl CopySource {
             headers.insert(RANGE, range.expect("digits are visible"));
         }
         Ok(CopySource { uri, headers, range, claimed: Claimed::of_source(rq.parts)? })
+    }
+
+    /// The source's URL as it is shown: without a credential.
+    pub(crate) fn shown(&self) -> String {
+        let which = |pair: &&str| pair.starts_with("snapshot=") || pair.starts_with("versionid=");
+        let query = self.uri.query().unwrap_or_default().split('&').find(which);
+        let (scheme, authority) = (self.uri.scheme_str(), self.uri.authority());
+        let authority = authority.map(http::uri::Authority::as_str).unwrap_or_default();
+        let url = format!("{}://{authority}{}", scheme.unwrap_or("http"), self.uri.path());
+        query.map_or_else(|| url.clone(), |query| format!("{url}?{query}"))
     }
 
     async fn send<'r>(&self, rq: &Rq<'r>, uri: Uri) -> std::result::Result<Fetched<'r>, Failure> {
@@ -173,6 +184,24 @@ fn source_range(rq: &Rq<'_>) -> Result<Option<(u64, Option<u64>)>> {
     if end.is_some_and(|end| end <= first) { Err(bad()) } else { Ok(Some((first, end))) }
 }
 
+/// Whether the tags of the source are to be those of the blob.
+pub(crate) fn copies_tags(rq: &Rq<'_>) -> Result<bool> {
+    const OPTION: &str = "x-ms-copy-source-tag-option";
+    since(rq, OPTION, "2021-04-10")?;
+    match nonempty(rq.parts, OPTION) {
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("replace") => Ok(false),
+        // Never beside tags of the request's own.
+        Some(text) if text.eq_ignore_ascii_case("copy") && !rq.parts.headers.contains_key("x-ms-tags") => {
+            match auth::may_tag(&rq.grant) {
+                true => Ok(true),
+                false => Err(AUTHORIZATION_PERMISSION_MISMATCH.into()),
+            }
+        }
+        Some(text) => Err(INVALID_HEADER_VALUE.header(OPTION, text)),
+    }
+}
+
 /// What is answered when the source said nothing.
 fn lost(lost: Lost) -> Failure {
     match lost {
@@ -200,6 +229,17 @@ async fn refused(rq: &Rq<'_>, fetched: Fetched<'_>) -> ApiError {
     if answer.code.is_empty() {
         answer.code = element("Error/Code").unwrap_or_default().to_owned();
     }
+    telling(rq, answer)
+}
+
+/// What is answered when a source that needs no network refused.
+pub(crate) fn judged(rq: &Rq<'_>, error: &ApiError) -> ApiError {
+    let (status, code, message) = (error.status, error.code.to_string(), error.message.to_string());
+    telling(rq, SourceAnswer { status, code, message })
+}
+
+/// The verdict, with what the source answered where the version tells it.
+fn telling(rq: &Rq<'_>, answer: SourceAnswer) -> ApiError {
     let error = verdict(&answer);
     ApiError { source: (rq.version >= TELLS).then(|| Box::new(answer)), ..error }
 }
@@ -228,8 +268,8 @@ fn verdict(source: &SourceAnswer) -> ApiError {
     }
 }
 
-/// The content headers of a request and those of the source that stand in for them.
-pub(crate) fn inherit(rq: &Rq<'_>, props: &mut Props, from: &HeaderMap) {
+/// Sets the content headers to those of the source, except what the request gives.
+pub(crate) fn inherit(rq: Option<&Rq<'_>>, props: &mut Props, from: &HeaderMap) {
     for (own, theirs, slot) in [
         ("x-ms-blob-content-type", "content-type", &mut props.content_type),
         ("x-ms-blob-content-encoding", "content-encoding", &mut props.content_encoding),
@@ -238,7 +278,8 @@ pub(crate) fn inherit(rq: &Rq<'_>, props: &mut Props, from: &HeaderMap) {
         ("x-ms-blob-cache-control", "cache-control", &mut props.cache_control),
     ] {
         let theirs = from.get(theirs).and_then(|v| std::str::from_utf8(v.as_bytes()).ok());
-        if let (None, Some(theirs)) = (nonempty(rq.parts, own), theirs) {
+        let given = rq.and_then(|rq| nonempty(rq.parts, own));
+        if let (None, Some(theirs)) = (given, theirs) {
             *slot = theirs.into();
         }
     }

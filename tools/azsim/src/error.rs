@@ -183,6 +183,8 @@ kinds! {
     CONTAINER_ALREADY_EXISTS = 409 "ContainerAlreadyExists" "The specified container already exists.";
     CONTAINER_BEING_DELETED = 409 "ContainerBeingDeleted" "The specified container is being deleted.";
     CONTAINER_NOT_FOUND = 404 "ContainerNotFound" "The specified container does not exist.";
+    COPY_ID_MISMATCH = 409 "CopyIdMismatch"
+        "The specified copy ID did not match the copy ID for the pending copy operation.";
     CRC64_MISMATCH = 400 "Crc64Mismatch"
         "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
     EMPTY_METADATA_KEY = 400 "EmptyMetadataKey" "The key for one of the metadata key-value pairs is empty.";
@@ -209,6 +211,8 @@ kinds! {
     INVALID_RANGE = 416 "InvalidRange"
         "The range specified is invalid for the current size of the resource.";
     INVALID_RESOURCE_NAME = 400 "InvalidResourceName" "The specified resource name contains invalid characters.";
+    INVALID_SOURCE_BLOB_TYPE = 409 "InvalidSourceBlobType"
+        "The copy source blob type is invalid for this operation.";
     INVALID_TAG = 400 "InvalidTag" "The tags specified are invalid. They contain characters that are not permitted.";
     INVALID_URI = 400 "InvalidUri" "The requested URI does not represent any resource on the server.";
     INVALID_XML_DOCUMENT = 400 "InvalidXmlDocument" "XML specified is not syntactically valid.";
@@ -249,6 +253,7 @@ kinds! {
         "Multiple condition headers are not supported.";
     NO_AUTHENTICATION_INFORMATION = 401 "NoAuthenticationInformation"
         "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
+    NO_PENDING_COPY_OPERATION = 409 "NoPendingCopyOperation" "There is currently no pending copy operation.";
     NOT_MODIFIED = 304 "ConditionNotMet"
         "The condition specified using HTTP conditional header(s) is not met.";
     OPERATION_NOT_ALLOWED_ON_ROOT_BLOB = 403 "OperationNotAllowedOnRootBlob"
@@ -258,6 +263,7 @@ kinds! {
     OUT_OF_RANGE_INPUT = 400 "OutOfRangeInput" "One of the request inputs is out of range.";
     OUT_OF_RANGE_QUERY_PARAMETER = 400 "OutOfRangeQueryParameterValue"
         "One of the query parameters specified in the request URI is outside the permissible range.";
+    PENDING_COPY_OPERATION = 409 "PendingCopyOperation" "There is currently a pending copy operation.";
     PUBLIC_ACCESS_NOT_PERMITTED = 409 "PublicAccessNotPermitted"
         "Public access is not permitted on this storage account.";
     REQUEST_FORBIDDEN_BY_POLICY = 403 "RequestForbiddenByContainerEncryptionPolicy"

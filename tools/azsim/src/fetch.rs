@@ -125,6 +125,19 @@ impl Fetching {
         let _ = self.own.set(addr);
     }
 
+    /// Whether a URL leads to this server, by the name of an account or by its address.
+    pub(crate) fn is_own(&self, uri: &Uri, accounts: &[Arc<Account>]) -> bool {
+        let (Some(authority), Some(own)) = (uri.authority(), self.own.get()) else { return false };
+        let secure = uri.scheme() == Some(&Scheme::HTTPS);
+        let here = || {
+            let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+            let ip = if host == "localhost" { Some(own.ip()) } else { host.parse::<IpAddr>().ok() };
+            let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+            port == own.port() && ip.is_some_and(|ip| ip == own.ip() || ip.is_loopback())
+        };
+        account_of_authority(authority.as_str(), accounts).is_some() || here()
+    }
+
     /// Sends a request for an absolute URL and waits for the head of its answer.
     pub(crate) async fn send(
         &self,

@@ -4,14 +4,13 @@ use http::{HeaderValue, StatusCode};
 
 use crate::answer::{self, Answer, Failure};
 use crate::append_blob::{self, Place};
-use crate::auth;
 use crate::block_blob::{self, New, block_id, limits, read_props};
 use crate::conditions::Conditions;
-use crate::copy_source::{CopySource, SOURCE_RANGE, inherit, metadata_of, since};
+use crate::copy_source::{CopySource, SOURCE_RANGE, copies_tags, inherit, metadata_of};
 use crate::encryption::Encryption;
 use crate::error::{
-    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_TYPE_NOT_SUPPORTED, INVALID_HEADER_VALUE, INVALID_RANGE,
-    MISSING_REQUIRED_HEADER, REQUEST_BODY_TOO_LARGE, Result,
+    BLOB_TYPE_NOT_SUPPORTED, INVALID_HEADER_VALUE, INVALID_RANGE, MISSING_REQUIRED_HEADER,
+    REQUEST_BODY_TOO_LARGE, Result,
 };
 use crate::headers::{self, nonempty};
 use crate::page_blob;
@@ -26,24 +25,6 @@ fn flag(rq: &Rq<'_>, name: &str, default: bool) -> Result<bool> {
         Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
         Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
         Some(text) => Err(INVALID_HEADER_VALUE.header(name, text)),
-    }
-}
-
-/// Whether the tags of the source are to be those of the blob.
-fn copies_tags(rq: &Rq<'_>) -> Result<bool> {
-    const OPTION: &str = "x-ms-copy-source-tag-option";
-    since(rq, OPTION, "2021-04-10")?;
-    match nonempty(rq.parts, OPTION) {
-        None => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("replace") => Ok(false),
-        // Never beside tags of the request's own.
-        Some(text) if text.eq_ignore_ascii_case("copy") && !rq.parts.headers.contains_key("x-ms-tags") => {
-            match auth::may_tag(&rq.grant) {
-                true => Ok(true),
-                false => Err(AUTHORIZATION_PERMISSION_MISMATCH.into()),
-            }
-        }
-        Some(text) => Err(INVALID_HEADER_VALUE.header(OPTION, text)),
     }
 }
 
@@ -68,7 +49,7 @@ pub(crate) async fn put_blob(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
         props.tags = source.tags(rq).await?;
     }
     if with_properties {
-        inherit(rq, &mut props, &from.headers);
+        inherit(Some(rq), &mut props, &from.headers);
     }
     if props.metadata.is_empty() {
         props.metadata = metadata_of(&from.headers);
@@ -82,6 +63,7 @@ pub(crate) async fn put_blob(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
         crc64: received.crc64,
         md5: Md5::read(rq.parts).or(theirs).or(own),
         content: received.stored.map_or(Content::Discarded, Content::Whole),
+        copying: None,
     };
     let mut answer = answer::empty(StatusCode::CREATED);
     if let Some(md5) = computed {

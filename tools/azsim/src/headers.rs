@@ -33,8 +33,10 @@ names! {
     COMMITTED_BLOCK_COUNT = "x-ms-blob-committed-block-count";
     CONTENT_CRC64 = "x-ms-content-crc64";
     CONTENT_MD5 = "content-md5";
+    COPY_ID = "x-ms-copy-id";
     COPY_SOURCE_ERROR_CODE = "x-ms-copy-source-error-code";
     COPY_SOURCE_STATUS_CODE = "x-ms-copy-source-status-code";
+    COPY_STATUS = "x-ms-copy-status";
     CREATION_TIME = "x-ms-creation-time";
     DELETE_PERMANENT = "x-ms-delete-type-permanent";
     ENCRYPTION_SCOPE = "x-ms-encryption-scope";

@@ -42,6 +42,8 @@ pub struct BlobInfo {
     pub tier_inferred: bool,
     /// ETag with its quotes.
     pub etag: String,
+    /// `pending`, `success`, `aborted` or `failed` of a blob that Copy Blob made; empty for any other.
+    pub copy_status: String,
     /// Committed blocks in order; empty for a block blob made by Put Blob. Those of an append blob have no ids.
     pub blocks: Vec<BlockInfo>,
 }
@@ -107,6 +109,11 @@ pub(crate) fn blobs(container: &Container) -> Vec<BlobInfo> {
                 tier: props.tier.name().to_owned(),
                 tier_inferred: props.tier_inferred,
                 etag: blob.etag(),
+                copy_status: props
+                    .rare()
+                    .copied
+                    .as_ref()
+                    .map_or_else(String::new, |c| c.status.name().to_owned()),
                 blocks,
             });
         }

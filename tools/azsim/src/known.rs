@@ -48,16 +48,15 @@ const CONTENT: Names = &[
 /// What a request says of the source that it copies from.
 const SOURCE: Names = &[
     "x-ms-copy-source",
-    "x-ms-copy-source-authorization",
     "x-ms-source-if-match",
     "x-ms-source-if-none-match",
     "x-ms-source-if-modified-since",
     "x-ms-source-if-unmodified-since",
-    "x-ms-source-content-md5",
-    "x-ms-source-encryption-key",
-    "x-ms-source-encryption-key-sha256",
-    "x-ms-source-encryption-algorithm",
 ];
+/// Of one that is read before the answer.
+const SOURCE_SYNC: Names = &["x-ms-copy-source-authorization", "x-ms-source-content-md5"];
+const SOURCE_KEY: Names =
+    &["x-ms-source-encryption-key", "x-ms-source-encryption-key-sha256", "x-ms-source-encryption-algorithm"];
 /// What it says of a part of one.
 const SOURCE_PART: Names = &["x-ms-source-range", "x-ms-source-content-crc64"];
 const NEW: Names = &["x-ms-access-tier", "x-ms-tags"];
@@ -89,6 +88,8 @@ fn known(operation: Operation) -> Known {
                     "x-ms-copy-source-tag-option",
                 ],
                 SOURCE,
+                SOURCE_SYNC,
+                SOURCE_KEY,
                 CONTENT,
                 LEASE,
                 NEW,
@@ -98,11 +99,39 @@ fn known(operation: Operation) -> Known {
             ],
             &[],
         ),
-        O::PutBlockFromUrl => (&[SOURCE, SOURCE_PART, LEASE, KEY, SCOPE], &[COMP, &["blockid"]]),
-        O::AppendBlockFromUrl => (&[SOURCE, SOURCE_PART, APPEND, LEASE, IF_TAGS, KEY, SCOPE], &[COMP]),
-        O::PutPageFromUrl => {
-            (&[SOURCE, SOURCE_PART, PUT_PAGE, SEQUENCE, LEASE, IF_TAGS, KEY, SCOPE], &[COMP])
+        O::CopyBlob => (
+            &[
+                &["x-ms-source-if-tags", "x-ms-requires-sync", "x-ms-rehydrate-priority"],
+                SOURCE,
+                LEASE,
+                NEW,
+                IF_TAGS,
+            ],
+            &[],
+        ),
+        O::CopyBlobFromUrl => (
+            &[
+                &["x-ms-requires-sync", "x-ms-copy-source-tag-option"],
+                SOURCE,
+                SOURCE_SYNC,
+                LEASE,
+                NEW,
+                IF_TAGS,
+                SCOPE,
+            ],
+            &[],
+        ),
+        O::AbortCopyBlob => (&[&["x-ms-copy-action"], LEASE], &[COMP, &["copyid"]]),
+        O::PutBlockFromUrl => {
+            (&[SOURCE, SOURCE_SYNC, SOURCE_KEY, SOURCE_PART, LEASE, KEY, SCOPE], &[COMP, &["blockid"]])
         }
+        O::AppendBlockFromUrl => {
+            (&[SOURCE, SOURCE_SYNC, SOURCE_KEY, SOURCE_PART, APPEND, LEASE, IF_TAGS, KEY, SCOPE], &[COMP])
+        }
+        O::PutPageFromUrl => (
+            &[SOURCE, SOURCE_SYNC, SOURCE_KEY, SOURCE_PART, PUT_PAGE, SEQUENCE, LEASE, IF_TAGS, KEY, SCOPE],
+            &[COMP],
+        ),
         O::PutBlock => (&[CHECKSUM, LEASE, KEY, SCOPE], &[COMP, &["blockid"]]),
         O::PutBlockList => (&[CHECKSUM, CONTENT, LEASE, NEW, IF_TAGS, KEY, SCOPE], &[COMP]),
         O::GetBlockList => (&[LEASE, IF_TAGS], &[COMP, &["blocklisttype"], WHICH]),
@@ -171,6 +200,8 @@ fn known(operation: Operation) -> Known {
         operation,
         O::PutBlob
             | O::PutBlobFromUrl
+            | O::CopyBlob
+            | O::CopyBlobFromUrl
             | O::PutBlockList
             | O::SetBlobMetadata
             | O::SnapshotBlob

@@ -13,7 +13,8 @@ use crate::error::{
     AUTHORIZATION_PERMISSION_MISMATCH, INVALID_HEADER_VALUE, Kind, LEASE_ALREADY_PRESENT, LEASE_ID_MISMATCH,
     LEASE_ID_MISMATCH_CONTAINER, LEASE_ID_MISMATCH_LEASE, LEASE_ID_MISSING, LEASE_IS_BREAKING_NOT_ACQUIRED,
     LEASE_IS_BREAKING_NOT_CHANGED, LEASE_IS_BROKEN_NOT_RENEWED, LEASE_LOST, LEASE_NOT_PRESENT,
-    LEASE_NOT_PRESENT_CONTAINER, LEASE_NOT_PRESENT_LEASE, MISSING_REQUIRED_HEADER, Result,
+    LEASE_NOT_PRESENT_CONTAINER, LEASE_NOT_PRESENT_LEASE, MISSING_REQUIRED_HEADER, PENDING_COPY_OPERATION,
+    Result,
 };
 use crate::headers::{self, nonempty};
 use crate::past::Which;
@@ -171,8 +172,18 @@ impl Shard {
         check_read(rq.parts, self.lease(rq, which), On::Blob, rq.shared.now())
     }
 
-    /// Judges a write. When it has changed the blob it ends a lease that is over: [`Shard::written`].
+    /// Judges a write, which waits for no pending copy. When it has changed the blob it ends a lease that is over:
+    /// [`Shard::written`].
     pub(crate) fn check_write_lease(&self, rq: &Rq<'_>, which: Which) -> Result<()> {
+        self.check_lease(rq, which)?;
+        if which == Which::Current && self.copying.get(rq.target.names().1).is_some() {
+            return Err(PENDING_COPY_OPERATION.into());
+        }
+        Ok(())
+    }
+
+    /// Judges the lease that a write relies on.
+    pub(crate) fn check_lease(&self, rq: &Rq<'_>, which: Which) -> Result<()> {
         check_write(rq.parts, self.lease(rq, which), On::Blob, rq.shared.now())
     }
 

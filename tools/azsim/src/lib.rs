@@ -71,6 +71,8 @@ mod conditions;
 mod conn;
 mod container;
 mod content;
+mod copied;
+mod copy;
 mod copy_source;
 mod delegation_key;
 mod delete;

@@ -115,6 +115,7 @@ pub(crate) enum Origin {
 pub(crate) struct Include {
     pub(crate) metadata: bool,
     pub(crate) tags: bool,
+    pub(crate) copy: bool,
     uncommitted: bool,
     snapshots: bool,
     pub(crate) versions: bool,
@@ -154,6 +155,7 @@ impl Include {
         Ok(Include {
             metadata: has("metadata"),
             tags: has("tags"),
+            copy: has("copy"),
             uncommitted: has("uncommittedblobs"),
             snapshots: has("snapshots"),
             versions: has("versions"),

@@ -131,6 +131,9 @@ fn write_blob(out: &mut String, shown: &Shown, include: Include, shared: &Shared
     }
     if let Some(rare) = &props.rare {
         write_rare(out, props, rare);
+        if let Some(copied) = rare.copied.as_ref().filter(|_| include.copy) {
+            copied.list(out);
+        }
     }
     if deleted_at.is_none() {
         write_lease(out, *lease);

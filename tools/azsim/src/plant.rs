@@ -80,6 +80,7 @@ pub(crate) fn plant(shared: &Shared, container: &Container, seeds: impl Iterator
         let props = shard.intern(props);
         let blob = Blob { len, crc64, modified, created: modified, props, md5: md5.map(Box::new), content };
         shard.staged.remove(name);
+        shard.copying.remove(name);
         shard.overwrite(name, Box::new(blob), shared.deletion());
         planted += 1;
     }

@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 
 use crate::answer::Answer;
+use crate::copied::Copied;
 use crate::error::{
     EMPTY_METADATA_KEY, INVALID_HEADER_VALUE, INVALID_METADATA, INVALID_TAG, METADATA_TOO_LARGE, Result,
 };
@@ -51,6 +52,8 @@ pub(crate) struct Rare {
     pub(crate) key: Option<[u8; 32]>,
     /// Encryption scope.
     pub(crate) scope: Box<str>,
+    /// The copy that made it.
+    pub(crate) copied: Option<Box<Copied>>,
 }
 
 /// The three types of blobs.

@@ -211,6 +211,9 @@ fn write_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, lease: State,
 
 fn write_rare_properties(answer: &mut Answer, rq: &Rq<'_>, blob: &Blob, rare: &Rare) {
     write_rare(answer, rare);
+    if let Some(copied) = &rare.copied {
+        copied.write(answer);
+    }
     let headers = answer.headers_mut();
     if rare.version != 0 && rq.target.query.get("snapshot").is_none() {
         let (_, name) = rq.target.names();

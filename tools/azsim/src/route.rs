@@ -58,6 +58,12 @@ pub enum Operation {
     GetBlob,
     /// `HEAD /container/blob`, and `GET`/`HEAD` with `comp=metadata`
     GetBlobProperties,
+    /// `PUT /container/blob` with `x-ms-copy-source` and without a type
+    CopyBlob,
+    /// The same with `x-ms-requires-sync: true`
+    CopyBlobFromUrl,
+    /// `PUT /container/blob?comp=copy`
+    AbortCopyBlob,
     /// `DELETE /container/blob`
     DeleteBlob,
     /// `PUT /container/blob?comp=lease`
@@ -96,7 +102,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub const ALL: [Operation; 39] = [
+    pub const ALL: [Operation; 42] = [
         Operation::ListContainers,
         Operation::GetServiceProperties,
         Operation::GetAccountInformation,
@@ -119,6 +125,9 @@ impl Operation {
         Operation::GetBlockList,
         Operation::GetBlob,
         Operation::GetBlobProperties,
+        Operation::CopyBlob,
+        Operation::CopyBlobFromUrl,
+        Operation::AbortCopyBlob,
         Operation::DeleteBlob,
         Operation::LeaseBlob,
         Operation::UndeleteBlob,
@@ -148,6 +157,7 @@ impl Operation {
             }
             O::SetContainerMetadata | O::LeaseContainer | O::LeaseBlob | O::UndeleteBlob => true,
             O::PutBlobFromUrl | O::PutBlockFromUrl | O::AppendBlockFromUrl | O::PutPageFromUrl => true,
+            O::CopyBlob | O::CopyBlobFromUrl | O::AbortCopyBlob => true,
             O::FindBlobs | O::FindBlobsInContainer => false,
             O::SetContainerAcl
             | O::SetBlobTags
@@ -250,9 +260,13 @@ fn blob_operation(parts: &Parts, target: &Target<'_>, comp: Option<&str>, read: 
         None if method == Method::PUT => match text(parts, "x-ms-blob-type") {
             Some(kind) if is_blob_type(kind) => Ok(Operation::PutBlob),
             Some(kind) => Err(INVALID_HEADER_VALUE.header("x-ms-blob-type", kind)),
-            None if parts.headers.contains_key("x-ms-copy-source") => Err(API_NOT_IMPLEMENTED.into()),
+            None if parts.headers.contains_key("x-ms-copy-source") => {
+                let sync = text(parts, "x-ms-requires-sync").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+                Ok(if sync { Operation::CopyBlobFromUrl } else { Operation::CopyBlob })
+            }
             None => Err(MISSING_REQUIRED_HEADER.detail("HeaderName", "x-ms-blob-type")),
         },
+        Some("copy") if method == Method::PUT => Ok(Operation::AbortCopyBlob),
         Some("block") if method == Method::PUT => Ok(Operation::PutBlock),
         Some("blocklist") if method == Method::PUT => Ok(Operation::PutBlockList),
         Some("blocklist") if method == Method::GET => Ok(Operation::GetBlockList),

@@ -21,6 +21,7 @@ use crate::builder::ServerBuilder;
 use crate::cert;
 use crate::change;
 use crate::conn::{ConnState, Io, Socket};
+use crate::copy;
 use crate::faults::Faults;
 use crate::inspect::{self, BlobInfo, DeletedInfo};
 use crate::plant::{self, Seed};
@@ -230,6 +231,23 @@ impl Server {
     pub fn complete_rehydration(&self, account: &str, container: &str) -> usize {
         let tick = self.shared.clock.tick();
         self.container(account, container).map_or(0, |c| change::complete_rehydration(&c, tick))
+    }
+
+    /// From now on every Copy Blob stays pending, or none does; see
+    /// [`pending_copies`](crate::ServerBuilder::pending_copies).
+    pub fn set_pending_copies(&self, on: bool) {
+        self.shared.pending_copies.store(on, Ordering::Relaxed);
+    }
+
+    /// Moves every pending Copy Blob of a container on by so many bytes; `u64::MAX` completes them. Returns how many are
+    /// still pending.
+    pub fn advance_copies(&self, account: &str, container: &str, bytes: u64) -> usize {
+        self.container(account, container).map_or(0, |c| copy::advance(&self.shared, &c, bytes))
+    }
+
+    /// Lets every pending Copy Blob of a container fail for this reason. Returns how many there were.
+    pub fn fail_copies(&self, account: &str, container: &str, why: &str) -> usize {
+        self.container(account, container).map_or(0, |c| copy::fail(&self.shared, &c, why))
     }
 
     /// A SAS for the blob service, over all resource types, valid from five minutes ago: `sv=...&sig=...`.

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
@@ -26,8 +26,8 @@ use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::{NameRules, Target};
 use crate::{
-    acl, append_blob, batch, block_blob, change, conditions, container, delegation_key, delete, from_url,
-    known, lease, list, page_blob, read_blob, tags, time,
+    acl, append_blob, batch, block_blob, change, conditions, container, copy, delegation_key, delete,
+    from_url, known, lease, list, page_blob, read_blob, tags, time,
 };
 
 /// What all threads of a server share.
@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) advanced: AtomicU64,
     /// The authority whose tokens are accepted.
     pub(crate) issuer: Option<Arc<Issuer>>,
+    /// Copy Blob stays pending until it is told to go on.
+    pub(crate) pending_copies: AtomicBool,
     /// How sources of copies are read.
     pub(crate) fetching: Fetching,
 }
@@ -291,6 +293,9 @@ impl Link {
             Operation::PutBlockFromUrl => from_url::put_block(&rq).await,
             Operation::AppendBlockFromUrl => from_url::append_block(&rq).await,
             Operation::PutPageFromUrl => from_url::put_page(&rq).await,
+            Operation::CopyBlob => copy::copy(&rq).await,
+            Operation::CopyBlobFromUrl => copy::copy_from_url(&rq).await,
+            Operation::AbortCopyBlob => copy::abort(&rq),
             Operation::PutBlockList => block_blob::put_block_list(&rq, body).await,
             Operation::GetBlockList => block_blob::get_block_list(&rq),
             Operation::GetBlob => read_blob::get(&rq),

@@ -130,6 +130,8 @@ pub(crate) struct Shard {
     pub(crate) past: Names<Past>,
     /// Leases in force, and those that are over but could still be renewed or broken.
     pub(crate) leases: Names<Lease>,
+    /// What blobs become when the copies that make them are done.
+    pub(crate) copying: Names<Box<Blob>>,
     /// Properties seen last, to be shared by the next blob that has the same.
     recent: [Option<Arc<Props>>; 4],
     next_recent: usize,
@@ -260,6 +262,7 @@ impl Shard {
             staged: Names::new(order),
             past: Names::new(order),
             leases: Names::new(order),
+            copying: Names::new(order),
             recent: Default::default(),
             next_recent: 0,
         }

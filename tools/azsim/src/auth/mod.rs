@@ -111,6 +111,8 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
         Operation::FindBlobsInContainer => (b'c', b"f", true),
         Operation::UndeleteBlob => (b'o', b"w", true),
         Operation::PutBlob | Operation::PutBlobFromUrl => (b'o', b"cw", true),
+        Operation::CopyBlob | Operation::CopyBlobFromUrl => (b'o', b"cw", true),
+        Operation::AbortCopyBlob => (b'o', b"w", true),
         Operation::PutBlock | Operation::PutBlockFromUrl | Operation::PutBlockList => (b'o', b"w", true),
         Operation::GetBlob | Operation::GetBlobProperties | Operation::GetBlockList => (b'o', b"r", true),
         // Which of them depends on what is deleted: `delete.rs` looks closer.

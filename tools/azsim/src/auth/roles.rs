@@ -51,6 +51,9 @@ fn allows(role: Role, operation: Operation) -> bool {
         O::PutBlobFromUrl | O::PutBlockFromUrl | O::AppendBlockFromUrl | O::PutPageFromUrl => {
             matches!(role, Role::Contributor | Role::Owner)
         }
+        O::CopyBlob | O::CopyBlobFromUrl | O::AbortCopyBlob => {
+            matches!(role, Role::Contributor | Role::Owner)
+        }
         O::DeleteBlob | O::SnapshotBlob | O::SetBlobTier | O::SetBlobMetadata | O::SetBlobProperties => {
             matches!(role, Role::Contributor | Role::Owner)
         }
