@@ -1,7 +1,7 @@
 //! What a server will be: accounts, store, protocols, and how it differs from a standard account.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -15,9 +15,11 @@ use crate::content::Backend;
 use crate::entra::Issuer;
 use crate::faults::{Faults, Switch};
 use crate::fetch::Fetching;
+use crate::firewall::Network;
 use crate::names::Order;
 use crate::server::Server;
 use crate::service::Shared;
+use crate::service_log::ServiceLog;
 use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock};
 use crate::target::NameRules;
@@ -44,6 +46,8 @@ pub struct ServerBuilder {
     premium_pages: bool,
     scopes: Vec<String>,
     issuer: Option<Arc<Issuer>>,
+    networks: Vec<(String, Network)>,
+    also_listen: Vec<IpAddr>,
     pending_copies: bool,
     trusted: Vec<String>,
     patience: Duration,
@@ -76,6 +80,8 @@ impl Default for ServerBuilder {
             premium_pages: false,
             scopes: Vec::new(),
             issuer: None,
+            networks: Vec::new(),
+            also_listen: Vec::new(),
             pending_copies: false,
             trusted: Vec::new(),
             patience: Duration::from_secs(60),
@@ -123,6 +129,19 @@ impl ServerBuilder {
     /// Address and port. Default: `127.0.0.1:0`, a free port.
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = addr;
+        self
+    }
+
+    /// Listens at one more address, at the same port: where a private endpoint of an account is, for one. The certificate
+    /// that is made on the spot is for it, too.
+    pub fn also_listen(mut self, address: IpAddr) -> Self {
+        self.also_listen.push(address);
+        self
+    }
+
+    /// Who reaches an account. Default: everybody; see [`Server::set_network`].
+    pub fn network(mut self, account: &str, network: Network) -> Self {
+        self.networks.push((account.to_owned(), network));
         self
     }
 
@@ -221,7 +240,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// A key that is not base64, a certificate to be trusted that is none, a certificate that cannot be read, a directory
-    /// that cannot be made, an address that is taken.
+    /// that cannot be made, an address that is taken, a network of an account that there is not.
     pub fn start(self) -> io::Result<Server> {
         let mut accounts = self.accounts;
         if accounts.is_empty() {
@@ -234,11 +253,17 @@ impl ServerBuilder {
                 Ok(Arc::new(Account::new(name, &STANDARD.decode(key).map_err(bad)?)))
             })
             .collect();
-        let identity = cert::identity(&self.tls, self.alpn)?;
+        let accounts = accounts?;
+        for (name, network) in self.networks {
+            let account = accounts.iter().find(|account| account.name == name);
+            let account = account.ok_or_else(|| io::Error::other(format!("there is no account {name}")))?;
+            account.set_network(network);
+        }
+        let identity = cert::identity(&self.tls, self.alpn, &self.also_listen)?;
         let own = identity.as_ref().map(|identity| identity.ca_pem.as_str());
         let fetching = Fetching::new(own, &self.trusted, self.threads, self.patience)?;
         let shared = Arc::new(Shared {
-            accounts: accounts?,
+            accounts,
             backend: Backend::new(self.store)?,
             switch: Switch::new(self.faults),
             clock: Clock::default(),
@@ -255,9 +280,10 @@ impl ServerBuilder {
             container_deletion: self.container_deletion.as_secs() * SECOND,
             advanced: AtomicU64::new(0),
             issuer: self.issuer,
+            service_log: ServiceLog::default(),
             pending_copies: AtomicBool::new(self.pending_copies),
             fetching,
         });
-        Server::launch(&shared, self.listen, identity, self.h2_max_frame)
+        Server::launch(&shared, self.listen, &self.also_listen, identity, self.h2_max_frame)
     }
 }

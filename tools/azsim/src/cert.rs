@@ -1,6 +1,7 @@
 //! The server's TLS: a certificate made on the spot, or files that are given.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,10 +26,12 @@ pub(crate) struct Identity {
 }
 
 /// Makes the configuration that was asked for; `None` without TLS.
-pub(crate) fn identity(tls: &Tls, alpn: Alpn) -> io::Result<Option<Identity>> {
+///
+/// The certificate made on the spot is for these addresses too.
+pub(crate) fn identity(tls: &Tls, alpn: Alpn, addresses: &[IpAddr]) -> io::Result<Option<Identity>> {
     let (chain, key, ca_pem) = match tls {
         Tls::Off => return Ok(None),
-        Tls::SelfSigned => generate().map_err(io::Error::other)?,
+        Tls::SelfSigned => generate(addresses).map_err(io::Error::other)?,
         Tls::Pem { cert, key } => read(cert, key)?,
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -49,7 +52,7 @@ pub(crate) fn identity(tls: &Tls, alpn: Alpn) -> io::Result<Option<Identity>> {
 type Material = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, String);
 
 /// An authority of its own and a leaf signed by it: some clients refuse a leaf as its own trust anchor.
-fn generate() -> Result<Material, rcgen::Error> {
+fn generate(addresses: &[IpAddr]) -> Result<Material, rcgen::Error> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.distinguished_name.push(DnType::CommonName, "azsim authority");
@@ -59,7 +62,8 @@ fn generate() -> Result<Material, rcgen::Error> {
     let issuer = Issuer::new(ca, ca_key);
 
     let key = KeyPair::generate()?;
-    let mut leaf = CertificateParams::new(NAMES.map(str::to_owned).to_vec())?;
+    let names = NAMES.map(str::to_owned).into_iter().chain(addresses.iter().map(IpAddr::to_string));
+    let mut leaf = CertificateParams::new(names.collect::<Vec<_>>())?;
     leaf.distinguished_name.push(DnType::CommonName, "azsim");
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_certificate_is_made_and_files_are_read() {
-        let made = identity(&Tls::SelfSigned, Alpn::Http11).unwrap().unwrap();
+        let made = identity(&Tls::SelfSigned, Alpn::Http11, &[]).unwrap().unwrap();
         assert!(made.ca_pem.starts_with("-----BEGIN CERTIFICATE-----"));
         assert_eq!(made.config.alpn_protocols, [b"http/1.1".to_vec()]);
 
@@ -94,9 +98,9 @@ mod tests {
         let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(&cert, pair.cert.pem()).unwrap();
         std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
-        let given = identity(&Tls::Pem { cert: cert.clone(), key }, Alpn::H2).unwrap().unwrap();
+        let given = identity(&Tls::Pem { cert: cert.clone(), key }, Alpn::H2, &[]).unwrap().unwrap();
         assert_eq!(given.ca_pem, pair.cert.pem());
         let missing = Tls::Pem { cert, key: directory.path().join("nope") };
-        assert!(identity(&missing, Alpn::H2).err().unwrap().to_string().contains("nope"));
+        assert!(identity(&missing, Alpn::H2, &[]).err().unwrap().to_string().contains("nope"));
     }
 }

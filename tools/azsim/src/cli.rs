@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use azsim::{
-    Alpn, Application, Authority, Fault, Faults, ManagedIdentity, NameMatch, Operation, Rate, Role, Rule,
-    Server, ServerBuilder, Store, Tls,
+    AccountRule, Alpn, Application, Authority, Fault, Faults, ManagedIdentity, NameMatch, Operation, Rate,
+    Role, Rule, Server, ServerBuilder, Store, Tls,
 };
+
+use crate::cli_network::{NetworkArgs, account_rule};
 use clap::{Args, Parser, Subcommand};
 
 /// A native Azure Blob server for tests and benchmarks.
@@ -107,6 +109,8 @@ pub(crate) struct Serve {
     #[arg(long)]
     hns: bool,
     #[command(flatten)]
+    networks: NetworkArgs,
+    #[command(flatten)]
     authority: AuthorityArgs,
     #[command(flatten)]
     faults: FaultArgs,
@@ -182,6 +186,10 @@ struct FaultArgs {
     /// COUNT (1) are struck.
     #[arg(long = "fault-rule", value_name = "NAME,OPERATION,FAULT[,SKIP[,COUNT]]", value_parser = rule)]
     rules: Vec<Rule>,
+    /// The same for requests to one account, or to any, by SENDER: any, client[:ADDR], service[:ACCOUNT] (of the
+    /// destination of a copy, which reads its source) or on-behalf[:ACCOUNT] (the same for the copy's client).
+    #[arg(long = "account-rule", value_name = "ACCOUNT,SENDER,NAME,OPERATION,FAULT[,SKIP[,COUNT]]", value_parser = account_rule)]
+    account_rules: Vec<AccountRule>,
 }
 
 impl Serve {
@@ -206,6 +214,7 @@ impl Serve {
         for (name, key) in &self.accounts {
             builder = builder.account(name, key);
         }
+        builder = self.networks.apply(builder);
         for scope in &self.encryption_scopes {
             builder = builder.encryption_scope(scope);
         }
@@ -259,6 +268,7 @@ impl FaultArgs {
             requests_per_second: self.max_rps,
             retry_after_s: self.retry_after,
             rules: self.rules,
+            account_rules: self.account_rules,
             internal_error: self.fault_500,
             bare_500: self.fault_bare_500,
             server_busy: self.fault_503,
@@ -347,7 +357,7 @@ fn rate(text: &str) -> Result<Rate, String> {
     }
 }
 
-fn rule(text: &str) -> Result<Rule, String> {
+pub(crate) fn rule(text: &str) -> Result<Rule, String> {
     let mut fields = text.split(',');
     let mut field = |name: &str| fields.next().ok_or_else(|| format!("{name} is missing"));
     let name = NameMatch::Contains(field("NAME")?.to_owned());

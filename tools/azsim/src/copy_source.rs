@@ -14,11 +14,12 @@ use crate::auth;
 use crate::block_blob::content_length;
 use crate::body::{Broken, Claimed, Received};
 use crate::error::{
-    AUTHORIZATION_PERMISSION_MISMATCH, ApiError, CANNOT_VERIFY_COPY_SOURCE, INTERNAL_ERROR,
-    INVALID_HEADER_VALUE, INVALID_RANGE, OPERATION_TIMED_OUT, PUBLIC_ACCESS_NOT_PERMITTED,
+    AUTHORIZATION_FAILURE, AUTHORIZATION_PERMISSION_MISMATCH, ApiError, CANNOT_VERIFY_COPY_SOURCE,
+    INTERNAL_ERROR, INVALID_HEADER_VALUE, INVALID_RANGE, OPERATION_TIMED_OUT, PUBLIC_ACCESS_NOT_PERMITTED,
     REQUEST_BODY_TOO_LARGE, Result, SERVER_BUSY, SOURCE_CONDITION_NOT_MET, SourceAnswer, UNSUPPORTED_HEADER,
 };
 use crate::fetch::{Fetched, Lost};
+use crate::firewall::Caller;
 use crate::headers::{self, nonempty};
 use crate::properties::Props;
 use crate::service::Rq;
@@ -77,6 +78,7 @@ impl CopySource {
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(bad());
         }
+        check_scope(rq, &uri)?;
         let mut headers = HeaderMap::new();
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| bad())?;
         headers.insert(HOST, host);
@@ -115,10 +117,33 @@ impl CopySource {
         query.map_or_else(|| url.clone(), |query| format!("{url}?{query}"))
     }
 
+    /// Asks the source as the service itself. Where its network refuses that, as the client of the copy.
     async fn send<'r>(&self, rq: &Rq<'r>, uri: Uri) -> std::result::Result<Fetched<'r>, Failure> {
+        let fetched = self.ask(rq, uri.clone(), false).await?;
+        let code = fetched.parts.headers.get(headers::ERROR_CODE);
+        let refused = fetched.parts.status == StatusCode::FORBIDDEN;
+        if !refused || code.is_none_or(|code| code != AUTHORIZATION_FAILURE.code) {
+            return Ok(fetched);
+        }
+        fetched.small().await;
+        self.ask(rq, uri, true).await
+    }
+
+    async fn ask<'r>(
+        &self,
+        rq: &Rq<'r>,
+        uri: Uri,
+        as_client: bool,
+    ) -> std::result::Result<Fetched<'r>, Failure> {
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
+        if as_client {
+            let client = Caller::on_behalf(rq.peer, &rq.target.account.network());
+            request
+                .headers_mut()
+                .insert(headers::COPY_FOR, HeaderValue::from_str(&client).map_err(|_| INTERNAL_ERROR)?);
+        }
         rq.shared.fetching.send(rq.worker, &rq.shared.accounts, request).await.map_err(lost)
     }
 
@@ -169,6 +194,20 @@ impl CopySource {
         Ok(xml::parse_tags(&document)
             .map_err(|_| ApiError { status: 409, ..CANNOT_VERIFY_COPY_SOURCE.into() })?)
     }
+}
+
+/// Judges whether copies to the destination may come from the source's account, by its host or by the path.
+fn check_scope(rq: &Rq<'_>, uri: &Uri) -> Result<()> {
+    let host = uri.host().unwrap_or_default();
+    let label = host.split_once('.').filter(|_| host.parse::<std::net::IpAddr>().is_err());
+    let in_path = uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+    let account = label.map_or(in_path, |(label, _)| label);
+    if rq.target.account.network().may_copy_from(account) {
+        return Ok(());
+    }
+    // Nobody asked the source: there is no status of its own.
+    let message = AUTHORIZATION_FAILURE.message.into();
+    Err(ApiError { status: 403, message, ..CANNOT_VERIFY_COPY_SOURCE.into() })
 }
 
 /// `bytes=FIRST-` or `bytes=FIRST-LAST`.

@@ -4,6 +4,7 @@
 //! connection repeats exactly, and one with many repeats its counts.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::error::ApiError;
+use crate::firewall::Caller;
 use crate::route::Operation;
 
 /// How often a fault strikes.
@@ -44,6 +46,8 @@ pub struct Faults {
     pub retry_after_s: Option<u32>,
     /// Rules for single blobs, looked at before the rates.
     pub rules: Vec<Rule>,
+    /// Rules for single accounts, looked at before those.
+    pub account_rules: Vec<AccountRule>,
     /// `500 InternalError`.
     pub internal_error: Rate,
     /// `500` without code and body, as some gateways answer.
@@ -73,6 +77,55 @@ pub struct Rule {
     pub skip: u64,
     /// So many matching requests are struck after that.
     pub count: u64,
+}
+
+/// A rule for what one account is asked by somebody.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountRule {
+    /// The account that is asked; `None` means any.
+    pub account: Option<String>,
+    /// Who asks.
+    pub sender: Sender,
+    /// Which of these requests are struck, and how.
+    pub rule: Rule,
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// Anybody.
+    Anyone,
+    /// A client, from this address or from any.
+    Client(Option<IpAddr>),
+    /// The service of this account or of any, as itself: it reads the source of a copy.
+    Service(Option<String>),
+    /// The same on behalf of the client of the copy, from this address or from any.
+    OnBehalf(Option<String>, Option<IpAddr>),
+}
+
+impl Sender {
+    fn is(&self, caller: &Caller<'_>) -> bool {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|w| w == is);
+        match (self, caller) {
+            (Sender::Anyone, _) => true,
+            (Sender::Client(from), Caller::Client { ip, .. }) => from.is_none_or(|from| from == *ip),
+            (Sender::Service(by), Caller::Service { account }) => fits(by, account),
+            (Sender::OnBehalf(by, from), Caller::OnBehalf { account, client, .. }) => {
+                fits(by, account) && from.is_none_or(|from| from == *client)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A request as faults see it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'r> {
+    pub(crate) account: &'r str,
+    pub(crate) caller: Caller<'r>,
+    pub(crate) container: &'r str,
+    pub(crate) blob: &'r str,
+    pub(crate) operation: Operation,
 }
 
 /// How a rule picks blobs.
@@ -140,6 +193,12 @@ impl Rule {
         };
         name && self.operation.is_none_or(|o| o == operation)
     }
+
+    /// Counts a request that matches, and says whether it is struck.
+    fn strikes(&self, hits: &AtomicU64) -> bool {
+        let hit = hits.fetch_add(1, Ordering::Relaxed);
+        hit >= self.skip && hit - self.skip < self.count
+    }
 }
 
 /// What is to happen to one request.
@@ -156,6 +215,7 @@ struct Plan {
     faults: Faults,
     requests: AtomicU64,
     rule_hits: Vec<AtomicU64>,
+    account_hits: Vec<AtomicU64>,
     bucket: Mutex<(f64, Instant)>,
 }
 
@@ -194,7 +254,7 @@ impl Switch {
     }
 
     /// Decides about one request.
-    pub(crate) fn judge(&self, container: &str, blob: &str, operation: Operation) -> Verdict {
+    pub(crate) fn judge(&self, asked: &Asked<'_>) -> Verdict {
         if !self.active.load(Ordering::Acquire) {
             return Verdict::default();
         }
@@ -202,7 +262,7 @@ impl Switch {
             let plan = self.plan.read().unwrap_or_else(PoisonError::into_inner);
             (Arc::clone(&plan), self.anew.subscribe())
         };
-        let mut verdict = plan.judge(container, blob, operation);
+        let mut verdict = plan.judge(asked);
         if let Some(fault) = &verdict.fault {
             let mut injected = self.injected.lock().unwrap_or_else(PoisonError::into_inner);
             *injected.entry(fault.name()).or_default() += 1;
@@ -256,6 +316,7 @@ impl Faults {
             || !self.jitter.is_zero()
             || self.requests_per_second.is_some()
             || !self.rules.is_empty()
+            || !self.account_rules.is_empty()
             || self.rates().iter().any(|(rate, _)| *rate != Rate::Never)
     }
 }
@@ -263,27 +324,35 @@ impl Faults {
 impl Plan {
     fn new(faults: Faults) -> Plan {
         let rule_hits = faults.rules.iter().map(|_| AtomicU64::new(0)).collect();
+        let account_hits = faults.account_rules.iter().map(|_| AtomicU64::new(0)).collect();
         let burst = f64::from(faults.requests_per_second.unwrap_or(0)) / 10.0;
         let bucket = Mutex::new((burst.max(1.0), Instant::now()));
-        Plan { faults, requests: AtomicU64::new(0), rule_hits, bucket }
+        Plan { faults, requests: AtomicU64::new(0), rule_hits, account_hits, bucket }
     }
 
-    fn judge(&self, container: &str, blob: &str, operation: Operation) -> Verdict {
+    fn judge(&self, asked: &Asked<'_>) -> Verdict {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let mut delay = self.faults.latency;
         if !self.faults.jitter.is_zero() {
             delay += self.faults.jitter.mul_f64(draw(self.faults.seed, 0, number));
         }
-        match self.pick(number, container, blob, operation) {
+        match self.pick(number, asked) {
             Some(Fault::Delay(more)) => Verdict { delay: delay + more, ..Verdict::default() },
             fault => Verdict { delay, fault, held: None },
         }
     }
 
-    fn pick(&self, number: u64, container: &str, blob: &str, operation: Operation) -> Option<Fault> {
+    fn pick(&self, number: u64, asked: &Asked<'_>) -> Option<Fault> {
         if self.faults.requests_per_second.is_some_and(|cap| !self.admit(f64::from(cap))) {
             let retry_after_s = self.faults.retry_after_s;
             return Some(Fault::Error { status: 503, code: "ServerBusy".to_owned(), retry_after_s });
+        }
+        let Asked { account, caller, container, blob, operation } = *asked;
+        for (of, hits) in self.faults.account_rules.iter().zip(&self.account_hits) {
+            let about = of.account.as_ref().is_none_or(|wanted| wanted == account) && of.sender.is(&caller);
+            if about && of.rule.matches(container, blob, operation) && of.rule.strikes(hits) {
+                return Some(of.rule.fault.clone());
+            }
         }
         if let Some(fault) = self.pick_rule(container, blob, operation, |_| true) {
             return Some(fault);
@@ -309,11 +378,8 @@ impl Plan {
         wanted: fn(&Fault) -> bool,
     ) -> Option<Fault> {
         for (rule, hits) in self.faults.rules.iter().zip(&self.rule_hits) {
-            if wanted(&rule.fault) && rule.matches(container, blob, operation) {
-                let hit = hits.fetch_add(1, Ordering::Relaxed);
-                if hit >= rule.skip && hit - rule.skip < rule.count {
-                    return Some(rule.fault.clone());
-                }
+            if wanted(&rule.fault) && rule.matches(container, blob, operation) && rule.strikes(hits) {
+                return Some(rule.fault.clone());
             }
         }
         None
@@ -349,8 +415,52 @@ fn draw(seed: u64, kind: u64, number: u64) -> f64 {
 mod tests {
     use super::*;
 
+    fn asked(blob: &'static str, operation: Operation) -> Asked<'static> {
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let caller = Caller::Client { ip: local, at: local };
+        Asked { account: "a", caller, container: "con", blob, operation }
+    }
+
     fn faults(switch: &Switch, n: usize) -> Vec<Option<Fault>> {
-        (0..n).map(|_| switch.judge("con", "dir/name", Operation::PutBlock).fault).collect()
+        (0..n).map(|_| switch.judge(&asked("dir/name", Operation::PutBlock)).fault).collect()
+    }
+
+    #[test]
+    fn rules_of_accounts_strike_who_asks() {
+        let all = Rule {
+            name: NameMatch::Contains(String::new()),
+            operation: None,
+            fault: Fault::Reset,
+            skip: 0,
+            count: 1,
+        };
+        let ip = |last| IpAddr::from([127, 0, 0, last]);
+        let callers = [
+            Caller::Client { ip: ip(1), at: ip(1) },
+            Caller::Service { account: "dst" },
+            Caller::OnBehalf { account: "dst", client: ip(2), network: None },
+        ];
+        for (account, sender, expected) in [
+            (None, Sender::Anyone, [true, true, true]),
+            (Some("b"), Sender::Anyone, [false; 3]),
+            (Some("a"), Sender::Client(None), [true, false, false]),
+            (Some("a"), Sender::Client(Some(ip(2))), [false; 3]),
+            (Some("a"), Sender::Service(Some("dst".into())), [false, true, false]),
+            (Some("a"), Sender::Service(Some("a".into())), [false; 3]),
+            (None, Sender::OnBehalf(None, Some(ip(2))), [false, false, true]),
+            (None, Sender::OnBehalf(None, Some(ip(1))), [false; 3]),
+        ] {
+            let rule = AccountRule { account: account.map(str::to_owned), sender, rule: all.clone() };
+            let struck = callers.map(|caller| {
+                let switch = Switch::new(Faults { account_rules: vec![rule.clone()], ..Faults::default() });
+                let one = Asked { caller, ..asked("x", Operation::GetBlob) };
+                // Once only.
+                let verdicts = [switch.judge(&one).fault, switch.judge(&one).fault];
+                assert_eq!(verdicts[1], None);
+                verdicts[0].is_some()
+            });
+            assert_eq!(struck, expected, "{rule:?}");
+        }
     }
 
     #[test]
@@ -378,8 +488,8 @@ mod tests {
             count: 2,
         };
         let switch = Switch::new(Faults { rules: vec![rule], ..Faults::default() });
-        assert_eq!(switch.judge("con", "dir/name", Operation::PutBlob).fault, None);
-        assert_eq!(switch.judge("con", "other", Operation::PutBlock).fault, None);
+        assert_eq!(switch.judge(&asked("dir/name", Operation::PutBlob)).fault, None);
+        assert_eq!(switch.judge(&asked("other", Operation::PutBlock)).fault, None);
         let struck: Vec<bool> = faults(&switch, 4).iter().map(Option::is_some).collect();
         assert_eq!(struck, [false, true, true, false]);
     }
@@ -394,7 +504,7 @@ mod tests {
             count: 1,
         };
         let switch = Switch::new(Faults { rules: vec![rule], ..Faults::default() });
-        let mut judged = (0..3).map(|_| switch.judge("con", "name", Operation::PutBlob));
+        let mut judged = (0..3).map(|_| switch.judge(&asked("name", Operation::PutBlob)));
         let held: Vec<_> = judged.by_ref().map(|verdict| (verdict.held, verdict.fault)).collect();
         assert!(held.iter().all(|(_, fault)| fault.is_none()));
         assert!(held[0].0.is_none() && held[2].0.is_none());

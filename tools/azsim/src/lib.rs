@@ -14,6 +14,7 @@
 //!        delegation_key
 //!                  the operations
 //!        from_url  the same with a source in place of a body     copy_source, fetch   what it says, how it is read
+//!        copy      Copy Blob, which may stay pending             firewall   who reaches an account
 //!        batch     many of them in one request
 //!        auth      keys, signatures, tokens: who asks, and may they?
 //!        entra     an authority of its own, which issues tokens as Entra ID and the machines of Azure do
@@ -38,7 +39,7 @@
 //! 125 bytes a blob beside its content (measured, names of 14 characters).
 //!
 //! # What it does not do
-//! Copy Blob, differences of page ranges, directories of a hierarchical namespace, signatures bound to another user:
+//! Incremental copies, differences of page ranges, directories of a hierarchical namespace, signatures bound to another user:
 //! 501, 400 or 403 with the service's XML. Of Entra ID there is what a program asks for by itself or by device code: no
 //! authorization codes, no on-behalf-of, no keys to verify tokens elsewhere. Nothing is encrypted: customer keys are
 //! checked, not used.
@@ -81,6 +82,7 @@ mod entra;
 mod error;
 mod faults;
 mod fetch;
+mod firewall;
 mod from_url;
 mod headers;
 mod inspect;
@@ -98,6 +100,7 @@ mod read_blob;
 mod route;
 mod server;
 mod service;
+mod service_log;
 mod stats;
 mod store;
 mod tags;
@@ -113,11 +116,13 @@ pub use entra::{
     Application, Authority, AuthorityBuilder, Behaviour, Endpoint, ManagedIdentity, Role, SignIn,
     TokenRequest, Trouble,
 };
-pub use faults::{Fault, Faults, NameMatch, Rate, Rule};
+pub use faults::{AccountRule, Fault, Faults, NameMatch, Rate, Rule, Sender};
+pub use firewall::Network;
 pub use inspect::{BlobInfo, BlockInfo, DeletedInfo};
 pub use plant::Seed;
 pub use route::Operation;
 pub use server::Server;
+pub use service_log::ServiceRequest;
 pub use stats::Stats;
 
 /// The published key of `devstoreaccount1`, which every emulator of the service accepts. It protects nothing.

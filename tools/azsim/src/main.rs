@@ -4,6 +4,7 @@
 
 mod bench;
 mod cli;
+mod cli_network;
 mod cpu;
 
 use std::io::Write as _;

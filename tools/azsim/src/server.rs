@@ -1,7 +1,7 @@
 //! The server: its threads, listeners and connections, and the handle that tests hold.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -23,9 +23,11 @@ use crate::change;
 use crate::conn::{ConnState, Io, Socket};
 use crate::copy;
 use crate::faults::Faults;
+use crate::firewall::Network;
 use crate::inspect::{self, BlobInfo, DeletedInfo};
 use crate::plant::{self, Seed};
 use crate::service::{Link, Shared};
+use crate::service_log::ServiceRequest;
 use crate::stats::Stats;
 use crate::store::{Account, Container, Facts};
 use crate::target::check_container_name;
@@ -86,11 +88,19 @@ impl Server {
     pub(crate) fn launch(
         shared: &Arc<Shared>,
         listen: SocketAddr,
+        also: &[IpAddr],
         identity: Option<cert::Identity>,
         h2_max_frame: u32,
     ) -> io::Result<Server> {
-        let listeners = listeners(listen, shared.counters.len())?;
-        let addr = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
+        let main = listeners(listen, shared.counters.len())?;
+        let addr = main.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
+        let mut of_workers: Vec<Vec<_>> = main.into_iter().map(|listener| vec![listener]).collect();
+        for ip in also {
+            let more = listeners(SocketAddr::new(*ip, addr.port()), of_workers.len())?;
+            for (all, listener) in of_workers.iter_mut().zip(more) {
+                all.push(listener);
+            }
+        }
         shared.fetching.listening(addr);
         let (stop, stopped) = watch::channel(false);
         let acceptor = identity.as_ref().map(|i| TlsAcceptor::from(Arc::clone(&i.config)));
@@ -100,9 +110,9 @@ impl Server {
             scheme: if identity.is_some() { "https" } else { "http" },
             ca_pem: identity.map(|i| i.ca_pem),
             stop,
-            threads: Vec::with_capacity(listeners.len()),
+            threads: Vec::with_capacity(of_workers.len()),
         };
-        for (number, listener) in listeners.into_iter().enumerate() {
+        for (number, listeners) in of_workers.into_iter().enumerate() {
             let worker = Worker {
                 shared: Arc::clone(shared),
                 number,
@@ -111,7 +121,7 @@ impl Server {
                 stopped: stopped.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("azsim-{number}"));
-            server.threads.push(thread.spawn(move || worker.run(listener))?);
+            server.threads.push(thread.spawn(move || worker.run(listeners))?);
         }
         Ok(server)
     }
@@ -233,6 +243,20 @@ impl Server {
         self.container(account, container).map_or(0, |c| change::complete_rehydration(&c, tick))
     }
 
+    /// Changes who reaches an account, from the next request on.
+    ///
+    /// # Panics
+    /// When there is no such account.
+    pub fn set_network(&self, account: &str, network: Network) {
+        self.account(account).expect("the account was given to the builder").set_network(network);
+    }
+
+    /// The latest 10,000 requests that services made here, as destinations of copies whose sources are here, in the order
+    /// of their answers.
+    pub fn service_requests(&self) -> Vec<ServiceRequest> {
+        self.shared.service_log.all()
+    }
+
     /// From now on every Copy Blob stays pending, or none does; see
     /// [`pending_copies`](crate::ServerBuilder::pending_copies).
     pub fn set_pending_copies(&self, on: bool) {
@@ -280,34 +304,32 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(self, listener: std::net::TcpListener) {
+    fn run(self, listeners: Vec<std::net::TcpListener>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("the kernel gives an epoll descriptor");
         runtime.block_on(async {
-            let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
             let mut stopped = self.stopped.clone();
-            let stop = stopped.wait_for(|stop| *stop);
-            let mut stop = std::pin::pin!(stop);
-            let mut accept = std::pin::pin!(self.accept(&listener));
-            // Whichever ends first; the connections end with the runtime.
-            std::future::poll_fn(|cx| {
-                if stop.as_mut().poll(cx).is_ready() {
-                    return std::task::Poll::Ready(());
-                }
-                accept.as_mut().poll(cx)
-            })
-            .await;
+            let worker = Arc::new(self);
+            for listener in listeners {
+                let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
+                tokio::spawn(Arc::clone(&worker).accept(listener));
+            }
+            // Connections and listeners end with the runtime. An error says that the server is gone.
+            let _ = stopped.wait_for(|stop| *stop).await;
         });
     }
 
-    async fn accept(&self, listener: &TcpListener) {
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     self.shared.counters[self.number].connection();
                     // Without it answers wait for acknowledgements; where it fails the connection is gone anyway.
                     let _ = stream.set_nodelay(true);
+                    // Where it cannot be told any more the connection is gone.
+                    let at = stream.local_addr().map_or(peer.ip(), |at| at.ip().to_canonical());
                     let conn = Connection {
+                        at,
                         shared: Arc::clone(&self.shared),
                         worker: self.number,
                         h2_max_frame: self.h2_max_frame,
@@ -330,6 +352,8 @@ struct Connection {
     h2_max_frame: u32,
     acceptor: Option<TlsAcceptor>,
     peer: SocketAddr,
+    /// The address of the server's that was reached.
+    at: IpAddr,
 }
 
 impl Connection {
@@ -353,7 +377,7 @@ impl Connection {
     async fn serve<S: Socket + Send + 'static>(self, stream: S, h2: bool) {
         let conn = ConnState::new(!h2);
         let io = TokioIo::new(Io::new(stream, Arc::clone(&conn), !h2));
-        let peer = Peer { ip: self.peer.ip(), tls: self.acceptor.is_some() };
+        let peer = Peer { ip: self.peer.ip().to_canonical(), at: self.at, tls: self.acceptor.is_some() };
         let link = Link { shared: self.shared, worker: self.worker, conn, peer, http1: !h2 };
         let service = service_fn(move |request| link.clone().serve(request));
         // A connection ends with an error when the client goes away, or when a fault says so.

@@ -15,13 +15,17 @@ use crate::body::{Body, drain};
 use crate::conn::{ConnState, Cut};
 use crate::content::Backend;
 use crate::entra::Issuer;
-use crate::error::{AUTHORIZATION_PERMISSION_MISMATCH, ApiError, INVALID_HEADER_VALUE, Result};
-use crate::faults::{Fault, Switch};
+use crate::error::{
+    AUTHORIZATION_FAILURE, AUTHORIZATION_PERMISSION_MISMATCH, ApiError, INVALID_HEADER_VALUE, Result,
+};
+use crate::faults::{Asked, Fault, Switch};
 use crate::fetch::Fetching;
+use crate::firewall::Caller;
 use crate::headers::{self, text};
 use crate::names::Order;
 use crate::properties::{Props, Spelling, put};
 use crate::route::{Operation, route};
+use crate::service_log::{ServiceLog, ServiceRequest};
 use crate::stats::{Counters, InFlight};
 use crate::store::{Account, Clock, Container};
 use crate::target::{NameRules, Target};
@@ -59,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) advanced: AtomicU64,
     /// The authority whose tokens are accepted.
     pub(crate) issuer: Option<Arc<Issuer>>,
+    /// The latest requests of services.
+    pub(crate) service_log: ServiceLog,
     /// Copy Blob stays pending until it is told to go on.
     pub(crate) pending_copies: AtomicBool,
     /// How sources of copies are read.
@@ -155,13 +161,15 @@ impl Link {
         };
         let operation = routed.as_ref().map_or(Operation::Other, |o| *o);
         self.counters().request(operation);
-        let of_service = parts.headers.contains_key(headers::COPY_BY);
+        let caller = Caller::of(&parts, self.peer);
+        let of_service = !matches!(caller, Caller::Client { .. });
         if of_service {
             self.counters().of_service(operation);
         }
 
         let (container, blob) = target.as_ref().map_or(("", ""), Target::names);
-        let verdict = self.shared.switch.judge(container, blob, operation);
+        let account = target.as_ref().map_or("", |target| target.account.name.as_str());
+        let verdict = self.shared.switch.judge(&Asked { account, caller, container, blob, operation });
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
@@ -180,7 +188,10 @@ impl Link {
                 Err(Failure::Api(ApiError { retry_after_s, ..ApiError::custom(status, code) }))
             }
             _ => match (&target, routed) {
-                (Ok(target), routed) => self.run(&parts, target, routed, &names, &mut body).await,
+                (Ok(target), _) if !target.account.network().admits(&caller) => {
+                    Err(AUTHORIZATION_FAILURE.into())
+                }
+                (Ok(target), routed) => self.run(&parts, target, caller, routed, &names, &mut body).await,
                 (Err(e), _) => Err(e.clone().into()),
             },
         };
@@ -195,6 +206,10 @@ impl Link {
                 answer::error(&error, id.as_str(), &parts.method)
             }
         };
+        if let Some(seen) = ServiceRequest::of(&caller, account, container, blob, operation, answer.status())
+        {
+            self.shared.service_log.add(seen);
+        }
         let headers = answer.headers_mut();
         let (name, value) = answer::server();
         headers.insert(name, value);
@@ -256,6 +271,7 @@ impl Link {
         &self,
         parts: &Parts,
         target: &Target<'_>,
+        caller: Caller<'_>,
         routed: Result<Operation>,
         metadata_names: &[Box<str>],
         body: &mut Option<Incoming>,
@@ -264,7 +280,12 @@ impl Link {
         if let Some(version) = version.filter(|v| !auth::is_version(v)) {
             return Err(INVALID_HEADER_VALUE.header("x-ms-version", version).into());
         }
-        let grant = auth::authenticate(parts, target, self.peer, version, self.shared.issuer())?;
+        // A service that reads on behalf of a client has the client's address.
+        let peer = match caller {
+            Caller::OnBehalf { client, .. } => Peer { ip: client, ..self.peer },
+            _ => self.peer,
+        };
+        let grant = auth::authenticate(parts, target, peer, version, self.shared.issuer())?;
         if grant == Grant::Anonymous {
             let access = target.container.as_deref().and_then(|c| target.account.container(c).ok());
             let access = access.map_or(auth::PublicAccess::None, |c| c.facts().access);
@@ -283,7 +304,7 @@ impl Link {
             target,
             grant,
             version,
-            peer: self.peer,
+            peer,
             metadata_names,
         };
         match operation {

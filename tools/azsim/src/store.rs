@@ -10,7 +10,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -21,6 +21,7 @@ use crate::auth::PublicAccess;
 use crate::content::Stored;
 use crate::encryption::ScopePolicy;
 use crate::error::{CONTAINER_ALREADY_EXISTS, CONTAINER_BEING_DELETED, CONTAINER_NOT_FOUND, Result};
+use crate::firewall::Network;
 use crate::headers;
 use crate::lease::Lease;
 use crate::names::{Names, Order};
@@ -38,6 +39,7 @@ pub(crate) struct Account {
     /// The key, ready to verify signatures. Never printed: it has no `Debug`.
     pub(crate) hmac: hmac::Key,
     containers: RwLock<BTreeMap<String, Arc<Container>>>,
+    network: RwLock<Network>,
     /// Until when a container that was deleted cannot be made again, in ticks.
     deleting: Mutex<BTreeMap<String, u64>>,
 }
@@ -48,8 +50,18 @@ impl Account {
             name: name.to_owned(),
             hmac: hmac::Key::new(hmac::HMAC_SHA256, key),
             containers: RwLock::default(),
+            network: RwLock::default(),
             deleting: Mutex::default(),
         }
+    }
+
+    /// Who reaches it.
+    pub(crate) fn network(&self) -> RwLockReadGuard<'_, Network> {
+        self.network.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_network(&self, network: Network) {
+        *self.network.write().unwrap_or_else(PoisonError::into_inner) = network;
     }
 
     pub(crate) fn container(&self, name: &str) -> Result<Arc<Container>> {

@@ -58,10 +58,12 @@ impl Permissions {
     }
 }
 
-/// Facts about the connection that a SAS can restrict.
+/// Facts about the connection that a SAS or a firewall can restrict.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) ip: IpAddr,
+    /// The address of the server's that it reached.
+    pub(crate) at: IpAddr,
     pub(crate) tls: bool,
 }
 

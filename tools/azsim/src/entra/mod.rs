@@ -143,7 +143,7 @@ impl AuthorityBuilder {
     /// # Errors
     /// A certificate that cannot be read, an address that is taken.
     pub fn start(self) -> io::Result<Authority> {
-        let identity = cert::identity(&self.tls, Alpn::Http11)?;
+        let identity = cert::identity(&self.tls, Alpn::Http11, &[])?;
         let bind = |addr: SocketAddr| -> io::Result<(std::net::TcpListener, SocketAddr)> {
             let listener = std::net::TcpListener::bind(addr)?;
             listener.set_nonblocking(true)?;

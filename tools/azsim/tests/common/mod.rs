@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests: a panic is the report.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 
 pub(crate) const ACCOUNT: &str = "devstoreaccount1";
 
-pub(crate) trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
+pub(crate) trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
 
 /// One connection.
 pub(crate) struct Client {
@@ -75,7 +75,10 @@ pub(crate) fn connect(server: &Server) -> TcpStream {
 }
 
 fn dial(addr: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(addr).unwrap();
+    tuned(TcpStream::connect(addr).unwrap())
+}
+
+fn tuned(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
@@ -102,6 +105,16 @@ impl Client {
             }
         };
         Client { stream, host: addr.to_string(), sas: String::new() }
+    }
+
+    /// A plain connection from an address, without credentials.
+    pub(crate) fn from_to(from: IpAddr, to: SocketAddr) -> Client {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        let stream = tuned(socket.into());
+        Client { stream: Box::new(stream), host: to.to_string(), sas: String::new() }
     }
 
     /// Sends to `/devstoreaccount1{path}` with the SAS.
