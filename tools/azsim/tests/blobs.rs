@@ -231,7 +231,12 @@ fn what_is_not_implemented_says_so() {
         ("PUT", "/con/x?comp=expiry", None, (501, "APINotImplemented")),
         ("PUT", "/con/x?comp=lease", Some(("x-ms-lease-action", "acquire")), (400, "MissingRequiredHeader")),
         ("GET", "/con/x?comp=pagelist&prevsnapshot=y", None, (501, "APINotImplemented")),
-        ("PUT", "/con/x", Some(("x-ms-copy-source", "http://h/x")), (501, "APINotImplemented")),
+        (
+            "PUT",
+            "/con/x?comp=incrementalcopy",
+            Some(("x-ms-copy-source", "http://h/x")),
+            (501, "APINotImplemented"),
+        ),
         ("PUT", "/con/x", Some(("x-ms-blob-type", "Foo")), (400, "InvalidHeaderValue")),
         ("PUT", "/con/x", None, (400, "MissingRequiredHeader")),
         ("PUT", "/con/x?comp=nonsense", None, (400, "InvalidQueryParameterValue")),

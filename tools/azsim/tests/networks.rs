@@ -172,7 +172,7 @@ fn faults_are_for_one_pair_of_accounts() {
         rule(Sender::OnBehalf(Some(ACCOUNT.into()), None), Fault::error(503, "ServerBusy"), 1),
     ];
     server.set_faults(Faults { account_rules, ..Faults::default() });
-    refused(&copy(&mut client, &url));
+    assert_eq!(copy(&mut client, &url).verdict(), (403, "CannotVerifyCopySource"));
     let busy = copy(&mut client, &url);
     assert_eq!(busy.verdict(), (503, "ServerBusy"));
     assert_eq!(busy.header("x-ms-copy-source-status-code"), "503");
