@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, SERVER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::body::{Body, Broken};
-use crate::error::{ApiError, INTERNAL_ERROR, Kind};
+use crate::error::{ApiError, INTERNAL_ERROR, Kind, More};
 use crate::headers::{COPY_SOURCE_ERROR_CODE, COPY_SOURCE_STATUS_CODE, ERROR_CODE};
 use crate::time;
 
@@ -63,6 +63,13 @@ pub(crate) fn set(answer: &mut Answer, name: HeaderName, value: &str) {
         .insert(name, HeaderValue::from_str(value).expect("only visible ASCII is written here"));
 }
 
+/// Sets a header to text that may not be fit for one.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
 /// An error as the service answers it.
 pub(crate) fn error(error: &ApiError, request_id: &str, method: &Method) -> Answer {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -84,19 +91,18 @@ pub(crate) fn error(error: &ApiError, request_id: &str, method: &Method) -> Answ
     if let Some(seconds) = error.retry_after_s {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(range) = error.content_range.as_deref().and_then(|r| HeaderValue::from_str(r).ok()) {
-        headers.insert(CONTENT_RANGE, range);
-    }
-    if let Some(source) = &error.source {
-        headers.insert(COPY_SOURCE_STATUS_CODE, HeaderValue::from(source.status));
-        if let Some(code) = HeaderValue::from_str(&source.code).ok().filter(|code| !code.is_empty()) {
-            headers.insert(COPY_SOURCE_ERROR_CODE, code);
+    match error.more.as_deref() {
+        None => {}
+        Some(More::ContentRange(range)) => put(headers, CONTENT_RANGE, range),
+        Some(More::Challenge(uri)) => {
+            let challenge = format!("Bearer authorization_uri={uri} resource_id=https://storage.azure.com");
+            put(headers, WWW_AUTHENTICATE, &challenge);
         }
-    }
-    if let Some(uri) = &error.challenge {
-        let challenge = format!("Bearer authorization_uri={uri} resource_id=https://storage.azure.com");
-        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        Some(More::Source(source)) => {
+            headers.insert(COPY_SOURCE_STATUS_CODE, HeaderValue::from(source.status));
+            if !source.code.is_empty() {
+                put(headers, COPY_SOURCE_ERROR_CODE, &source.code);
+            }
         }
     }
     answer

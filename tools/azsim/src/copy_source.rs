@@ -15,8 +15,9 @@ use crate::block_blob::content_length;
 use crate::body::{Broken, Claimed, Received};
 use crate::error::{
     AUTHORIZATION_FAILURE, AUTHORIZATION_PERMISSION_MISMATCH, ApiError, CANNOT_VERIFY_COPY_SOURCE,
-    INTERNAL_ERROR, INVALID_HEADER_VALUE, INVALID_RANGE, OPERATION_TIMED_OUT, PUBLIC_ACCESS_NOT_PERMITTED,
-    REQUEST_BODY_TOO_LARGE, Result, SERVER_BUSY, SOURCE_CONDITION_NOT_MET, SourceAnswer, UNSUPPORTED_HEADER,
+    INTERNAL_ERROR, INVALID_HEADER_VALUE, INVALID_RANGE, More, OPERATION_TIMED_OUT,
+    PUBLIC_ACCESS_NOT_PERMITTED, REQUEST_BODY_TOO_LARGE, Result, SERVER_BUSY, SOURCE_CONDITION_NOT_MET,
+    SourceAnswer, UNSUPPORTED_HEADER,
 };
 use crate::fetch::{Fetched, Lost};
 use crate::firewall::Caller;
@@ -280,7 +281,8 @@ pub(crate) fn judged(rq: &Rq<'_>, error: &ApiError) -> ApiError {
 /// The verdict, with what the source answered where the version tells it.
 fn telling(rq: &Rq<'_>, answer: SourceAnswer) -> ApiError {
     let error = verdict(&answer);
-    ApiError { source: (rq.version >= TELLS).then(|| Box::new(answer)), ..error }
+    let more = (rq.version >= TELLS).then(|| Box::new(More::Source(answer)));
+    ApiError { more, ..error }
 }
 
 /// The error that the destination makes of the source's.

@@ -22,12 +22,19 @@ pub(crate) struct ApiError {
     /// Further elements of the XML body, as `<name>value</name>`.
     pub(crate) details: Vec<(&'static str, String)>,
     pub(crate) retry_after_s: Option<u32>,
+    /// What only few errors say.
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What only few errors say, none of them two of it.
+#[derive(Debug, Clone)]
+pub(crate) enum More {
     /// Where clients get tokens: answer with the bearer challenge, from which they learn the tenant.
-    pub(crate) challenge: Option<Box<str>>,
+    Challenge(String),
     /// `Content-Range` of a 416.
-    pub(crate) content_range: Option<Box<str>>,
+    ContentRange(String),
     /// What the source of a copy answered, where the version tells it.
-    pub(crate) source: Option<Box<SourceAnswer>>,
+    Source(SourceAnswer),
 }
 
 /// An error of the source of a copy, as the destination's answer shows it.
@@ -49,9 +56,7 @@ impl From<Kind> for ApiError {
             message: Cow::Borrowed(kind.message),
             details: Vec::new(),
             retry_after_s: None,
-            challenge: None,
-            content_range: None,
-            source: None,
+            more: None,
         }
     }
 }
@@ -114,7 +119,7 @@ impl ApiError {
         for (name, value) in &self.details {
             xml::element(&mut out, name, value);
         }
-        if let Some(source) = &self.source {
+        if let Some(More::Source(source)) = self.more.as_deref() {
             xml::element(&mut out, "CopySourceStatusCode", &source.status.to_string());
             xml::element(&mut out, "CopySourceErrorCode", &source.code);
             xml::element(&mut out, "CopySourceErrorMessage", &source.message);

@@ -15,7 +15,7 @@ use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
 use crate::error::{
     ApiError, BLOB_ARCHIVED, BLOB_CONTENT_DISCARDED, INTERNAL_ERROR, INVALID_HEADER_VALUE, INVALID_RANGE,
-    Result,
+    More, Result,
 };
 use crate::headers::{self, nonempty};
 use crate::lease::State;
@@ -64,7 +64,7 @@ fn range(rq: &Rq<'_>, len: u64) -> Result<Option<(u64, u64)>> {
     }
     if start >= len {
         let mut error = ApiError::from(INVALID_RANGE);
-        error.content_range = Some(format!("bytes */{len}").into());
+        error.more = Some(Box::new(More::ContentRange(format!("bytes */{len}"))));
         return Err(error);
     }
     Ok(Some((start, last.saturating_add(1).min(len))))

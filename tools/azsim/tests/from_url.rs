@@ -386,7 +386,7 @@ fn a_copy_that_waits_for_its_source_stops_nobody() {
     let url = source(&server, "held", "r");
     let mut waiting = Client::new(&server);
     let copied = std::thread::spawn(move || copy(&mut waiting, "held", &url, &[]));
-    while server.stats().faults.get("hold").is_none() {
+    while !server.stats().faults.contains_key("hold") {
         std::thread::yield_now();
     }
     for _ in 0..10 {

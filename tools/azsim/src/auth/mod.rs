@@ -13,7 +13,7 @@ use http::request::Parts;
 use crate::entra::{Caller, Issuer, Role};
 use crate::error::{
     AUTHENTICATION_FAILED, AUTHORIZATION_FAILURE, AUTHORIZATION_PERMISSION_MISMATCH,
-    AUTHORIZATION_RESOURCE_TYPE_MISMATCH, ApiError, INVALID_AUTHENTICATION_INFO, INVALID_BEARER,
+    AUTHORIZATION_RESOURCE_TYPE_MISMATCH, ApiError, INVALID_AUTHENTICATION_INFO, INVALID_BEARER, More,
     NO_AUTHENTICATION_INFORMATION, Result,
 };
 use crate::route::Operation;
@@ -156,7 +156,7 @@ fn bearer(
     };
     verified.map_err(|why| {
         let error = INVALID_BEARER.detail("AuthenticationErrorDetail", why);
-        ApiError { challenge: Some(authorization_uri(issuer).into()), ..error }
+        ApiError { more: challenge_of(issuer), ..error }
     })
 }
 
@@ -166,9 +166,13 @@ fn authorization_uri(issuer: Option<&Issuer>) -> String {
     issuer.map_or_else(|| nowhere.to_owned(), Issuer::authorization_uri)
 }
 
+fn challenge_of(issuer: Option<&Issuer>) -> Option<Box<More>> {
+    Some(Box::new(More::Challenge(authorization_uri(issuer))))
+}
+
 /// The 401 that a request without credentials gets.
 pub(crate) fn challenge(issuer: Option<&Issuer>) -> ApiError {
-    ApiError { challenge: Some(authorization_uri(issuer).into()), ..NO_AUTHENTICATION_INFORMATION.into() }
+    ApiError { more: challenge_of(issuer), ..NO_AUTHENTICATION_INFORMATION.into() }
 }
 
 /// Checks an operation against a SAS, roles or the key. Anonymous requests are judged by [`allow_anonymous`].
