@@ -72,7 +72,7 @@ fn refused(reply: &Reply) {
 #[test]
 fn the_destination_asks_as_itself_and_then_for_its_client() {
     let allowed = Network::default().allow(ip(2));
-    let server = start(builder().network(OTHER, allowed.clone()));
+    let server = start(builder().network(OTHER, allowed));
     let url = source(&server, ip(1));
     let mut friend = client(&server, ip(2), ip(1));
     let mut stranger = client(&server, ip(3), ip(1));
