@@ -18,15 +18,15 @@ use crate::body::{Claimed, Received, crc64, crc64_combine, md5, receive, receive
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
 use crate::error::{
-    AUTHORIZATION_PERMISSION_MISMATCH, BLOB_ARCHIVED, BLOB_NOT_FOUND, BLOB_TYPE_NOT_SUPPORTED,
-    BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK, INVALID_BLOB_TYPE, INVALID_BLOCK_LIST,
-    INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, MD5_MISMATCH, MISSING_CONTENT_LENGTH,
-    REQUEST_BODY_TOO_LARGE, Result, UNAUTHORIZED_BLOB_OVERWRITE,
+    ACCESS_TIER_NOT_SUPPORTED, AUTHORIZATION_PERMISSION_MISMATCH, BLOB_ARCHIVED, BLOB_NOT_FOUND,
+    BLOB_TYPE_NOT_SUPPORTED, BLOCK_COUNT_EXCEEDS_LIMIT, INVALID_BLOB_OR_BLOCK, INVALID_BLOB_TYPE,
+    INVALID_BLOCK_LIST, INVALID_HEADER_VALUE, INVALID_QUERY_PARAMETER_VALUE, MD5_MISMATCH,
+    MISSING_CONTENT_LENGTH, REQUEST_BODY_TOO_LARGE, Result, UNAUTHORIZED_BLOB_OVERWRITE,
 };
 use crate::headers;
 use crate::page_blob;
 use crate::past::Which;
-use crate::properties::{BlobKind, Props, Rare, Source, Tier};
+use crate::properties::{BlobKind, Props, Rare, Source, Tier, Tiers};
 use crate::service::{Rq, write_times};
 use crate::store::{Blob, Block, Content, Md5, Shard};
 use crate::xml::{self, BlockSource};
@@ -120,6 +120,9 @@ fn check_write(
 
 pub(crate) fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
     let props = Props::read(rq.parts, source, rq.metadata_names)?;
+    if rq.tiers() == Tiers::None && headers::nonempty(rq.parts, "x-ms-access-tier").is_some() {
+        return Err(ACCESS_TIER_NOT_SUPPORTED.header("x-ms-access-tier", props.tier.name()));
+    }
     if !props.tags.is_empty() && !auth::may_tag(&rq.grant) {
         return Err(AUTHORIZATION_PERMISSION_MISMATCH.into());
     }
@@ -150,7 +153,9 @@ pub(crate) async fn put_blob(
     let mut props = read_props(rq, Source::PutBlob)?;
     let encryption = Encryption::read(rq.parts)?;
     let pages = if kind == BlobKind::Page { Some(page_blob::create(rq)?) } else { None };
-    if rq.shared.premium_pages && kind != BlobKind::Page {
+    if (rq.shared.premium_pages && kind != BlobKind::Page)
+        || (rq.tiers() == Tiers::None && kind == BlobKind::Page)
+    {
         return Err(BLOB_TYPE_NOT_SUPPORTED.into());
     }
     page_blob::check_tier(rq, &props, kind, pages.map_or(0, |(len, _)| len))?;

@@ -44,6 +44,7 @@ pub struct ServerBuilder {
     container_deletion: Duration,
     names: NameRules,
     premium_pages: bool,
+    premium_blocks: Vec<String>,
     scopes: Vec<String>,
     issuer: Option<Arc<Issuer>>,
     networks: Vec<(String, Network)>,
@@ -78,6 +79,7 @@ impl Default for ServerBuilder {
             container_deletion: Duration::ZERO,
             names: NameRules::Exact,
             premium_pages: false,
+            premium_blocks: Vec::new(),
             scopes: Vec::new(),
             issuer: None,
             networks: Vec::new(),
@@ -188,6 +190,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Makes this account a premium one for block blobs, which have no tiers there: a request that names one is refused.
+    /// Default: standard accounts.
+    pub fn premium_block_blobs(mut self, account: &str) -> Self {
+        self.premium_blocks.push(account.to_owned());
+        self
+    }
+
     /// Adds an encryption scope; from then on any other one is refused. Default: every name is taken for a scope.
     pub fn encryption_scope(mut self, name: &str) -> Self {
         self.scopes.push(name.to_owned());
@@ -240,7 +249,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// A key that is not base64, a certificate to be trusted that is none, a certificate that cannot be read, a directory
-    /// that cannot be made, an address that is taken, a network of an account that there is not.
+    /// that cannot be made, an address that is taken, or a setting of an account that there is not.
     pub fn start(self) -> io::Result<Server> {
         let mut accounts = self.accounts;
         if accounts.is_empty() {
@@ -250,14 +259,21 @@ impl ServerBuilder {
             .iter()
             .map(|(name, key)| {
                 let bad = |_| io::Error::other(format!("the key of the account {name} is not base64"));
-                Ok(Arc::new(Account::new(name, &STANDARD.decode(key).map_err(bad)?)))
+                let mut account = Account::new(name, &STANDARD.decode(key).map_err(bad)?);
+                account.premium_blocks = self.premium_blocks.contains(name);
+                Ok(Arc::new(account))
             })
             .collect();
         let accounts = accounts?;
-        for (name, network) in self.networks {
+        let find = |name: &str| {
             let account = accounts.iter().find(|account| account.name == name);
-            let account = account.ok_or_else(|| io::Error::other(format!("there is no account {name}")))?;
-            account.set_network(network);
+            account.ok_or_else(|| io::Error::other(format!("there is no account {name}")))
+        };
+        for (name, network) in self.networks {
+            find(&name)?.set_network(network);
+        }
+        for name in &self.premium_blocks {
+            find(name)?;
         }
         let identity = cert::identity(&self.tls, self.alpn, &self.also_listen)?;
         let own = identity.as_ref().map(|identity| identity.ca_pem.as_str());

@@ -8,13 +8,13 @@ use crate::body::{Claimed, Received, crc64, md5, receive_small};
 use crate::conditions::Conditions;
 use crate::encryption::{Encryption, write_rare};
 use crate::error::{
-    BLOB_ARCHIVED, BLOB_BEING_REHYDRATED, INVALID_BLOB_TYPE, INVALID_HEADER_VALUE, MISSING_REQUIRED_HEADER,
-    REQUEST_BODY_TOO_LARGE, Result,
+    ACCESS_TIER_NOT_SUPPORTED, BLOB_ARCHIVED, BLOB_BEING_REHYDRATED, INVALID_BLOB_TYPE, INVALID_HEADER_VALUE,
+    MISSING_REQUIRED_HEADER, REQUEST_BODY_TOO_LARGE, Result,
 };
 use crate::headers::{self, nonempty};
 use crate::page_blob::{self, PageTier};
 use crate::past::Which;
-use crate::properties::{BlobKind, Props, Source, Tier, check_tags, metadata};
+use crate::properties::{BlobKind, Props, Source, Tier, Tiers, check_tags, metadata};
 use crate::service::{Rq, write_times};
 use crate::store::{Blob, Container, Md5, Shard};
 use crate::xml;
@@ -137,6 +137,9 @@ pub(crate) fn set_properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
 pub(crate) fn set_tier(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     let wanted = nonempty(rq.parts, "x-ms-access-tier")
         .ok_or_else(|| MISSING_REQUIRED_HEADER.detail("HeaderName", "x-ms-access-tier"))?;
+    if rq.tiers() == Tiers::None {
+        return Err(ACCESS_TIER_NOT_SUPPORTED.header("x-ms-access-tier", wanted).into());
+    }
     let page_tier = PageTier::parse(wanted).filter(|_| rq.shared.premium_pages);
     let wanted = match Tier::parse(wanted) {
         Some(tier) => tier,

@@ -102,6 +102,9 @@ pub(crate) struct Serve {
     /// A premium account, which takes page blobs alone and knows their tiers.
     #[arg(long)]
     premium_page_blobs: bool,
+    /// A premium account for block blobs, which has no tiers; repeatable.
+    #[arg(long = "premium-block-blobs", value_name = "ACCOUNT")]
+    premium_block_blobs: Vec<String>,
     /// An encryption scope that there is; repeatable. Default: every name is one.
     #[arg(long = "encryption-scope", value_name = "NAME")]
     encryption_scopes: Vec<String>,
@@ -182,7 +185,7 @@ struct FaultArgs {
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
     fault_stall: Rate,
     /// A fault for blobs whose name contains NAME, repeatable. OPERATION: PutBlob, PutBlock, ... or any. FAULT:
-    /// STATUS:CODE, reset, cut-headers, cut-body, stall, delay:MS. The first SKIP (0) matching requests pass, the next
+    /// STATUS:CODE, reset, cut-headers, cut-body, stall, wrong-checksum, delay:MS. The first SKIP (0) matching requests pass, the next
     /// COUNT (1) are struck.
     #[arg(long = "fault-rule", value_name = "NAME,OPERATION,FAULT[,SKIP[,COUNT]]", value_parser = rule)]
     rules: Vec<Rule>,
@@ -213,6 +216,9 @@ impl Serve {
             .faults(self.faults.faults());
         for (name, key) in &self.accounts {
             builder = builder.account(name, key);
+        }
+        for account in &self.premium_block_blobs {
+            builder = builder.premium_block_blobs(account);
         }
         builder = self.networks.apply(builder);
         for scope in &self.encryption_scopes {
@@ -384,6 +390,7 @@ fn fault(text: &str) -> Result<Fault, String> {
         "cut-headers" => return Ok(Fault::CutHeaders),
         "cut-body" => return Ok(Fault::CutBody),
         "stall" => return Ok(Fault::Stall),
+        "wrong-checksum" => return Ok(Fault::WrongChecksum),
         _ => {}
     }
     let (kind, rest) = text.split_once(':').unwrap_or((text, ""));

@@ -11,7 +11,7 @@ use crate::error::{INVALID_HEADER_VALUE, INVALID_RESOURCE_NAME, Result};
 use crate::headers::{self, nonempty};
 use crate::lease::{self, On, State};
 use crate::names::Order;
-use crate::properties::{metadata, put, write_metadata};
+use crate::properties::{Tiers, metadata, put, write_metadata};
 use crate::service::{Rq, write_times};
 use crate::store::{Container, Facts};
 use crate::target::is_system;
@@ -107,8 +107,8 @@ pub(crate) fn set_metadata(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> 
 pub(crate) fn account_information(rq: &Rq<'_>) -> Answer {
     let mut answer = answer::empty(StatusCode::OK);
     for (name, value) in [
-        ("x-ms-sku-name", if rq.shared.premium_pages { "Premium_LRS" } else { "Standard_LRS" }),
-        ("x-ms-account-kind", "StorageV2"),
+        ("x-ms-sku-name", if rq.tiers() == Tiers::OfBlocks { "Standard_LRS" } else { "Premium_LRS" }),
+        ("x-ms-account-kind", if rq.tiers() == Tiers::None { "BlockBlobStorage" } else { "StorageV2" }),
         ("x-ms-is-hns-enabled", if rq.shared.order == Order::Tree { "true" } else { "false" }),
     ] {
         answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -27,7 +27,7 @@ use crate::error::{
 use crate::headers::{self, nonempty};
 use crate::page_map::Pages;
 use crate::past::Which;
-use crate::properties::{BlobKind, Props, Source, Tier};
+use crate::properties::{BlobKind, Props, Source, Tier, Tiers};
 use crate::route::Operation;
 use crate::service::{Rq, Shared};
 use crate::store::{Blob, Block, Container, Content, Md5, Shard};
@@ -152,7 +152,9 @@ pub(crate) async fn copy(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
         }
     };
     let kind = from.rare().kind;
-    if rq.shared.premium_pages && kind != BlobKind::Page {
+    if (rq.shared.premium_pages && kind != BlobKind::Page)
+        || (rq.tiers() == Tiers::None && kind == BlobKind::Page)
+    {
         return Err(BLOB_TYPE_NOT_SUPPORTED.into());
     }
     page_blob::check_tier(rq, &wanted, kind, len)?;

@@ -157,6 +157,8 @@ pub enum Fault {
     CutBody,
     /// See [`Faults::stall`].
     Stall,
+    /// Served properly, but every checksum of the answer, as header, is another one.
+    WrongChecksum,
     /// Served properly, this much later.
     Delay(Duration),
     /// Served properly, once the faults are set anew: a test that changes something in the middle of a job holds the
@@ -177,6 +179,7 @@ impl Fault {
             Fault::CutHeaders => "cut headers".to_owned(),
             Fault::CutBody => "cut body".to_owned(),
             Fault::Stall => "stall".to_owned(),
+            Fault::WrongChecksum => "wrong checksum".to_owned(),
             Fault::Delay(_) => "delay".to_owned(),
             Fault::Hold => "hold".to_owned(),
         }

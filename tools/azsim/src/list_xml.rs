@@ -9,7 +9,7 @@ use crate::encryption::write_key;
 use crate::lease::State;
 use crate::list::{Ask, Entry, Include, Origin, Shown, write_marker};
 use crate::properties::{BlobKind, Props, Rare};
-use crate::service::{Rq, Shared};
+use crate::service::Rq;
 use crate::store::{Container, etag};
 use crate::time;
 use crate::xml;
@@ -60,7 +60,7 @@ pub(crate) fn document(
                 ));
             }
             Entry::Blob(shown) => {
-                write_blob(&mut out, shown, include, rq.shared);
+                write_blob(&mut out, shown, include, rq);
             }
         }
     }
@@ -93,8 +93,8 @@ fn days_left(at: u64, retention_days: u32) -> u64 {
     (u64::from(retention_days) * time::DAY).saturating_sub(past) / time::DAY
 }
 
-fn write_blob(out: &mut String, shown: &Shown, include: Include, shared: &Shared) {
-    let retention_days = shared.soft_delete.unwrap_or_default();
+fn write_blob(out: &mut String, shown: &Shown, include: Include, rq: &Rq<'_>) {
+    let retention_days = rq.shared.soft_delete.unwrap_or_default();
     let Shown { name, blob, origin, lease, deleted_at } = shown;
     let props = &blob.props;
     out.push_str("<Blob>");
@@ -123,7 +123,7 @@ fn write_blob(out: &mut String, shown: &Shown, include: Include, shared: &Shared
     xml::element(out, "Cache-Control", &props.cache_control);
     xml::element(out, "Content-Disposition", &props.content_disposition);
     xml::element(out, "BlobType", props.rare().kind.name());
-    if let Some((tier, inferred)) = props.shown_tier(blob.len, shared.premium_pages) {
+    if let Some((tier, inferred)) = props.shown_tier(blob.len, rq.tiers()) {
         xml::element(out, "AccessTier", tier);
         if inferred {
             out.push_str("<AccessTierInferred>true</AccessTierInferred>");

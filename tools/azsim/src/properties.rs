@@ -102,6 +102,17 @@ impl Tier {
     }
 }
 
+/// Which blobs of an account have tiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tiers {
+    /// Block blobs: a standard account.
+    OfBlocks,
+    /// Page blobs: a premium account for them.
+    OfPages,
+    /// None: a premium account for block blobs.
+    None,
+}
+
 /// Where the properties of a write come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -159,16 +170,15 @@ impl Props {
         Ok(props)
     }
 
-    /// The tier as it is shown of a blob of this length, and whether nobody asked for it. Page blobs have one in
-    /// premium accounts alone, append blobs none.
-    pub(crate) fn shown_tier(&self, len: u64, premium: bool) -> Option<(&'static str, bool)> {
+    /// The tier as it is shown of a blob of this length, and whether nobody asked for it. Append blobs have none.
+    pub(crate) fn shown_tier(&self, len: u64, tiers: Tiers) -> Option<(&'static str, bool)> {
         match self.rare().kind {
-            BlobKind::Block => Some((self.tier.name(), self.tier_inferred)),
-            BlobKind::Page if premium => {
+            BlobKind::Block if tiers != Tiers::None => Some((self.tier.name(), self.tier_inferred)),
+            BlobKind::Page if tiers == Tiers::OfPages => {
                 let set = self.rare().page_tier;
                 Some((set.unwrap_or_else(|| PageTier::of(len)).name(), set.is_none()))
             }
-            BlobKind::Page | BlobKind::Append => None,
+            BlobKind::Block | BlobKind::Page | BlobKind::Append => None,
         }
     }
 

@@ -168,7 +168,7 @@ pub(crate) fn properties(rq: &Rq<'_>) -> std::result::Result<Answer, Failure> {
     write_properties(&mut answer, rq, &blob, lease, false);
     answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(blob.len));
     let headers = answer.headers_mut();
-    if let Some((tier, inferred)) = blob.props.shown_tier(blob.len, rq.shared.premium_pages) {
+    if let Some((tier, inferred)) = blob.props.shown_tier(blob.len, rq.tiers()) {
         headers.insert(headers::ACCESS_TIER, HeaderValue::from_static(tier));
         if inferred {
             headers.insert(headers::ACCESS_TIER_INFERRED, HeaderValue::from_static("true"));

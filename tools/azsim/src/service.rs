@@ -23,7 +23,7 @@ use crate::fetch::Fetching;
 use crate::firewall::Caller;
 use crate::headers::{self, text};
 use crate::names::Order;
-use crate::properties::{Props, Spelling, put};
+use crate::properties::{Props, Spelling, Tiers, put};
 use crate::route::{Operation, route};
 use crate::service_log::{ServiceLog, ServiceRequest};
 use crate::stats::{Counters, InFlight};
@@ -134,6 +134,15 @@ pub(crate) struct Rq<'r> {
 }
 
 impl Rq<'_> {
+    /// Which blobs of the account have tiers.
+    pub(crate) fn tiers(&self) -> Tiers {
+        match (self.target.account.premium_blocks, self.shared.premium_pages) {
+            (true, _) => Tiers::None,
+            (false, true) => Tiers::OfPages,
+            (false, false) => Tiers::OfBlocks,
+        }
+    }
+
     /// The container that the request names.
     pub(crate) fn container(&self) -> Result<Arc<Container>> {
         self.target.account.container(self.target.names().0)
@@ -236,7 +245,7 @@ impl Link {
         Ok(answer)
     }
 
-    /// Arranges for the answer to end early, when that is the fault of the day.
+    /// Arranges for the answer to end early, or to lie, when that is the fault of the day.
     fn cut(&self, fault: Option<Fault>, answer: &mut Answer) -> std::result::Result<(), Aborted> {
         let body = answer.body().len();
         match fault {
@@ -244,6 +253,7 @@ impl Link {
                 self.conn.cut_answer(Cut::AfterHeaders(body as usize / 2));
             }
             Some(Fault::CutBody) if body > 0 => answer.body_mut().fail_halfway(),
+            Some(Fault::WrongChecksum) => lie(answer),
             Some(Fault::CutHeaders | Fault::CutBody) if self.http1 => self.conn.cut_answer(Cut::After(11)),
             Some(Fault::CutHeaders | Fault::CutBody) => return Err(Aborted),
             _ => {}
@@ -349,6 +359,19 @@ impl Link {
             Operation::GetAccountInformation => Ok(container::account_information(&rq)),
             Operation::GetServiceProperties => Ok(container::service_properties(&rq)),
             Operation::Other => Err(crate::error::API_NOT_IMPLEMENTED.into()),
+        }
+    }
+}
+
+/// Changes the checksums that an answer has.
+fn lie(answer: &mut Answer) {
+    for (name, other) in [
+        (headers::CONTENT_CRC64, ["AAAAAAAAAAA=", "AAAAAAAAAAE="]),
+        (headers::CONTENT_MD5, ["AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAQ=="]),
+    ] {
+        if let Some(value) = answer.headers_mut().get_mut(name) {
+            let other = other.into_iter().find(|other| value != other).unwrap_or_default();
+            *value = HeaderValue::from_static(other);
         }
     }
 }

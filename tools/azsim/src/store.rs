@@ -39,6 +39,8 @@ pub(crate) struct Account {
     /// The key, ready to verify signatures. Never printed: it has no `Debug`.
     pub(crate) hmac: hmac::Key,
     containers: RwLock<BTreeMap<String, Arc<Container>>>,
+    /// A premium account for block blobs, which have no tiers there.
+    pub(crate) premium_blocks: bool,
     network: RwLock<Network>,
     /// Until when a container that was deleted cannot be made again, in ticks.
     deleting: Mutex<BTreeMap<String, u64>>,
@@ -50,6 +52,7 @@ impl Account {
             name: name.to_owned(),
             hmac: hmac::Key::new(hmac::HMAC_SHA256, key),
             containers: RwLock::default(),
+            premium_blocks: false,
             network: RwLock::default(),
             deleting: Mutex::default(),
         }

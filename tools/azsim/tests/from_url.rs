@@ -517,3 +517,53 @@ fn a_source_under_a_customers_key_is_opened_with_it() {
     assert_eq!(copy(&mut client, "x", &url, &with_key).verdict(), (201, ""));
     assert_eq!(server.content(ACCOUNT, "con", "x").unwrap(), "hello");
 }
+
+#[test]
+fn an_account_without_tiers_refuses_them() {
+    let server = start(builder().premium_block_blobs(ACCOUNT));
+    let mut client = Client::new(&server);
+    let seed = Seed { name: "x".into(), tier: "Cool".into(), ..Seed::default() };
+    server.plant(OTHER, "src", [seed]);
+    let url = source(&server, "x", "r");
+    let tiered = copy(&mut client, "x", &url, &[("x-ms-access-tier", "Cool")]);
+    assert_eq!(tiered.verdict(), (400, "AccessTierNotSupportedForBlobType"));
+    assert_eq!(copy(&mut client, "x", &url, &[]).verdict(), (201, ""));
+    assert_eq!(client.send("HEAD", "/con/x", &[], b"").header("x-ms-access-tier"), "");
+    let list = client.send("GET", "/con?restype=container&comp=list", &[], b"");
+    assert_eq!(list.elements("AccessTier").len(), 0);
+    let set = client.send("PUT", "/con/x?comp=tier", &[("x-ms-access-tier", "Cool")], b"");
+    assert_eq!(set.verdict(), (400, "AccessTierNotSupportedForBlobType"));
+    let page = [("x-ms-blob-type", "PageBlob"), ("x-ms-blob-content-length", "512")];
+    assert_eq!(client.send("PUT", "/con/p", &page, b"").verdict(), (400, "BlobTypeNotSupported"));
+    let info = client.send("GET", "/?restype=account&comp=properties", &[], b"");
+    let kind = (info.header("x-ms-sku-name"), info.header("x-ms-account-kind"));
+    assert_eq!(kind, ("Premium_LRS", "BlockBlobStorage"));
+    // The other one has them.
+    client.sas = server.account_sas(OTHER, "r", Duration::from_secs(600));
+    let target = format!("/{OTHER}/src/x?{}", client.sas);
+    assert_eq!(client.raw("HEAD", &target, &[], b"").unwrap().header("x-ms-access-tier"), "Cool");
+    assert!(Server::builder().premium_block_blobs("nobody").start().is_err());
+}
+
+#[test]
+fn an_answer_may_lie_about_checksums() {
+    let server = start(builder());
+    let mut client = Client::new(&server);
+    plant(&server, "x", b"hello");
+    let rule = Rule {
+        name: NameMatch::Exact("x".into()),
+        operation: None,
+        fault: Fault::WrongChecksum,
+        skip: 0,
+        count: u64::MAX,
+    };
+    server.set_faults(Faults { rules: vec![rule], ..Faults::default() });
+    let url = source(&server, "x", "r");
+    let put = copy(&mut client, "x", &url, &[]);
+    assert_eq!((put.verdict(), put.header("content-md5")), ((201, ""), "AAAAAAAAAAAAAAAAAAAAAA=="));
+    let block = copy_block(&mut client, "MDE=", &url, &[]);
+    assert_eq!((block.verdict(), block.header("x-ms-content-crc64")), ((201, ""), "AAAAAAAAAAA="));
+    // The bytes are right.
+    assert_eq!(server.content(ACCOUNT, "con", "x").unwrap(), "hello");
+    assert_eq!(server.stats().faults["wrong checksum"], 4);
+}
