@@ -1,11 +1,11 @@
-//! `azsim bench`: Put Blob requests from one client thread, and what they cost the server's threads.
+//! `azsim bench`: Put Blob requests, or copies, from one client thread, and what they cost the server's threads.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use azsim::{Alpn, Server, Tls};
+use azsim::{Alpn, Seed, Server, Store, Tls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -24,14 +24,11 @@ const DIGITS: usize = 10;
 /// Runs the measurement and prints one line.
 pub(crate) fn run(args: &Bench) -> io::Result<()> {
     let tls = if args.tls { Tls::SelfSigned } else { Tls::Off };
-    let server = Server::builder()
-        .threads(args.threads)
-        .store(args.store.clone())
-        .tls(tls)
-        .alpn(Alpn::Http11)
-        .start()?;
+    // The source of copies has to be there.
+    let store = if args.copy { Store::Memory } else { args.store.clone() };
+    let server = Server::builder().threads(args.threads).store(store).tls(tls).alpn(Alpn::Http11).start()?;
     server.create_container(ACCOUNT, CONTAINER);
-    let request = Template::new(&server, args.size);
+    let request = Template::new(&server, args.size, args.copy);
     let connector = server.ca_pem().map(connector).transpose()?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -68,7 +65,8 @@ pub(crate) fn run(args: &Bench) -> io::Result<()> {
         Ok((start.elapsed().as_secs_f64(), cpu_seconds, requests as f64))
     })?;
     println!(
-        "azsim bench: Put Blob of {} bytes over {}, {} connections, {} server threads: {:.0} requests/s, {:.2} us server CPU a request, {:.0} requests/s per core",
+        "azsim bench: {} of {} bytes over {}, {} connections, {} server threads: {:.0} requests/s, {:.2} us server CPU a request, {:.0} requests/s per core",
+        if args.copy { "Put Blob From URL" } else { "Put Blob" },
         args.size,
         if args.tls { "https" } else { "http" },
         args.connections,
@@ -101,7 +99,7 @@ struct Template {
 }
 
 impl Template {
-    fn new(server: &Server, size: usize) -> Template {
+    fn new(server: &Server, size: usize, copy: bool) -> Template {
         let sas = server.account_sas(ACCOUNT, "rwdlac", Duration::from_secs(24 * 3600));
         let path = format!("PUT /{ACCOUNT}/{CONTAINER}/dir/");
         let zeros = "0".repeat(DIGITS);
@@ -112,6 +110,16 @@ impl Template {
             &base64::engine::general_purpose::STANDARD,
             crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &content).to_le_bytes(),
         );
+        if copy {
+            let seed = Seed { name: "source".into(), content: vec![content.into()], ..Seed::default() };
+            server.plant(ACCOUNT, CONTAINER, [seed]);
+            let source = format!("{}/{CONTAINER}/source?{sas}", server.url(ACCOUNT));
+            let head = format!(
+                "{path}{zeros}?{sas} HTTP/1.1\r\nhost: {host}\r\nx-ms-version: 2025-11-05\r\nx-ms-blob-type: \
+                 BlockBlob\r\nx-ms-copy-source: {source}\r\ncontent-length: 0\r\n\r\n"
+            );
+            return Template { bytes: head.into_bytes(), digits: path.len() };
+        }
         let head = format!(
             "{path}{zeros}?{sas} HTTP/1.1\r\nhost: {host}\r\nx-ms-version: 2025-11-05\r\nx-ms-blob-type: BlockBlob\r\n\
              content-type: text/plain\r\nx-ms-content-crc64: {crc}\r\ncontent-length: {size}\r\n\r\n"

@@ -34,6 +34,9 @@ pub(crate) struct Bench {
     /// Over TLS.
     #[arg(long)]
     pub(crate) tls: bool,
+    /// Copies of one blob, by Put Blob From URL, whose source the server reads from itself. In memory.
+    #[arg(long)]
+    pub(crate) copy: bool,
     /// How long to measure.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) seconds: u64,
