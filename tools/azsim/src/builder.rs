@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::answer::RequestIds;
+use crate::auth::VERSIONS;
 use crate::cert;
 use crate::content::Backend;
 use crate::entra::Issuer;
@@ -50,6 +51,7 @@ pub struct ServerBuilder {
     networks: Vec<(String, Network)>,
     also_listen: Vec<IpAddr>,
     pending_copies: bool,
+    newest: String,
     trusted: Vec<String>,
     patience: Duration,
 }
@@ -85,6 +87,7 @@ impl Default for ServerBuilder {
             networks: Vec::new(),
             also_listen: Vec::new(),
             pending_copies: false,
+            newest: VERSIONS.1.to_owned(),
             trusted: Vec::new(),
             patience: Duration::from_secs(60),
         }
@@ -239,6 +242,13 @@ impl ServerBuilder {
         self
     }
 
+    /// The newest `x-ms-version` that requests may name, in the form `2025-07-05`: a gateway, or the service of that time.
+    /// Newer ones get 400 `InvalidHeaderValue`. A SAS may be newer. Default: the newest that is known here.
+    pub fn newest_version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.newest);
+        self
+    }
+
     /// For how long the source of a copy may be silent before the copy fails. Default: a minute.
     pub fn source_patience(mut self, time: Duration) -> Self {
         self.patience = time;
@@ -297,6 +307,7 @@ impl ServerBuilder {
             advanced: AtomicU64::new(0),
             issuer: self.issuer,
             service_log: ServiceLog::default(),
+            newest: self.newest,
             pending_copies: AtomicBool::new(self.pending_copies),
             fetching,
         });

@@ -108,6 +108,9 @@ pub(crate) struct Serve {
     /// A premium account for block blobs, which has no tiers; repeatable.
     #[arg(long = "premium-block-blobs", value_name = "ACCOUNT")]
     premium_block_blobs: Vec<String>,
+    /// The newest x-ms-version that requests may name. Default: the newest that is known here.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    newest_version: Option<String>,
     /// An encryption scope that there is; repeatable. Default: every name is one.
     #[arg(long = "encryption-scope", value_name = "NAME")]
     encryption_scopes: Vec<String>,
@@ -219,6 +222,9 @@ impl Serve {
             .faults(self.faults.faults());
         for (name, key) in &self.accounts {
             builder = builder.account(name, key);
+        }
+        if let Some(version) = &self.newest_version {
+            builder = builder.newest_version(version);
         }
         for account in &self.premium_block_blobs {
             builder = builder.premium_block_blobs(account);

@@ -34,6 +34,9 @@ const MAX_URL: usize = 2 << 10;
 /// From this version on an answer tells what the source answered.
 const TELLS: &str = "2025-11-05";
 
+/// The version of the service's own requests: one that every server of today knows.
+const READS_AS: &str = "2021-12-02";
+
 /// What a request says of its source. What is asked of the source is asked in headers of its own.
 pub(crate) struct CopySource {
     pub(crate) uri: Uri,
@@ -87,9 +90,7 @@ impl CopySource {
             .insert(USER_AGENT, HeaderValue::from_static(concat!("azsim-copy/", env!("CARGO_PKG_VERSION"))));
         let by = HeaderValue::from_str(&rq.target.account.name).map_err(|_| bad())?;
         headers.insert(headers::COPY_BY, by);
-        if let Ok(version) = HeaderValue::from_str(rq.version) {
-            headers.insert(headers::VERSION, version);
-        }
+        headers.insert(headers::VERSION, HeaderValue::from_static(READS_AS));
         for (name, theirs, version) in FOR_SOURCE {
             let Some(value) = rq.parts.headers.get(name).filter(|v| !v.is_empty()) else { continue };
             since(rq, name, version)?;

@@ -151,6 +151,11 @@ impl Server {
         format!("{}://{}/{account}", self.scheme, self.addr)
     }
 
+    /// The same at another address of the server's.
+    pub fn url_at(&self, address: IpAddr, account: &str) -> String {
+        format!("{}://{}/{account}", self.scheme, SocketAddr::new(address, self.addr.port()))
+    }
+
     /// The certificate in PEM that a client must trust; `None` without TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()

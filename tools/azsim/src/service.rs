@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) issuer: Option<Arc<Issuer>>,
     /// The latest requests of services.
     pub(crate) service_log: ServiceLog,
+    /// The newest version that requests may name.
+    pub(crate) newest: String,
     /// Copy Blob stays pending until it is told to go on.
     pub(crate) pending_copies: AtomicBool,
     /// How sources of copies are read.
@@ -82,6 +84,11 @@ impl Shared {
         if self.versioning {
             props.set_rare(|rare| rare.version = tick);
         }
+    }
+
+    /// Whether a version of the service is one that this server is of.
+    pub(crate) fn knows(&self, version: &str) -> bool {
+        auth::is_version(version) && version <= &*self.newest
     }
 
     /// The authority whose tokens are accepted.
@@ -226,7 +233,7 @@ impl Link {
         // Every answer says which version it is of: the one that was asked for, if it is one.
         let queried = |name: &str| target.as_ref().ok().and_then(|t| t.query.get(name));
         let asked = text(&parts, "x-ms-version").or_else(|| queried("api-version")).or_else(|| queried("sv"));
-        let version = asked.filter(|v| auth::is_version(v)).unwrap_or(auth::VERSIONS.0);
+        let version = asked.filter(|v| self.shared.knows(v)).unwrap_or(auth::VERSIONS.0);
         if let Ok(version) = HeaderValue::from_str(version) {
             headers.insert(headers::VERSION, version);
         }
@@ -287,7 +294,7 @@ impl Link {
         body: &mut Option<Incoming>,
     ) -> std::result::Result<Answer, Failure> {
         let version = text(parts, "x-ms-version").or_else(|| target.query.get("api-version"));
-        if let Some(version) = version.filter(|v| !auth::is_version(v)) {
+        if let Some(version) = version.filter(|v| !self.shared.knows(v)) {
             return Err(INVALID_HEADER_VALUE.header("x-ms-version", version).into());
         }
         // A service that reads on behalf of a client has the client's address.

@@ -567,3 +567,16 @@ fn an_answer_may_lie_about_checksums() {
     assert_eq!(server.content(ACCOUNT, "con", "x").unwrap(), "hello");
     assert_eq!(server.stats().faults["wrong checksum"], 4);
 }
+
+#[test]
+fn a_server_of_an_earlier_version_refuses_later_ones() {
+    let server = start(builder().newest_version(SILENT.1));
+    let mut client = Client::new(&server);
+    plant(&server, "x", b"hello");
+    let url = source(&server, "x", "r");
+    let late = copy(&mut client, "x", &url, &[TELLS]);
+    assert_eq!(late.verdict(), (400, "InvalidHeaderValue"));
+    assert_eq!(late.elements("HeaderName"), ["x-ms-version"]);
+    let put = copy(&mut client, "x", &url, &[SILENT]);
+    assert_eq!((put.verdict(), put.header("x-ms-version")), ((201, ""), SILENT.1));
+}

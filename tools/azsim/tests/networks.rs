@@ -44,7 +44,7 @@ fn client(server: &Server, from: IpAddr, at: IpAddr) -> Client {
 
 fn source(server: &Server, at: IpAddr) -> String {
     let sas = server.account_sas(OTHER, "r", Duration::from_secs(600));
-    format!("{}://{}/{OTHER}/src/x?{sas}", server.scheme(), SocketAddr::new(at, server.addr().port()))
+    format!("{}/src/x?{sas}", server.url_at(at, OTHER))
 }
 
 fn copy(client: &mut Client, source: &str) -> Reply {
