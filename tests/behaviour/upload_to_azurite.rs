@@ -134,3 +134,39 @@ fn assert_same(client: &BlobClient, container: &str, tree: &Tree) -> BTreeMap<St
     }
     blobs
 }
+
+/// Azurite (3.37) has no Put Blob From URL, and takes such a request for another one.
+#[test]
+fn copies_go_through_this_host_where_the_server_has_no_copies() {
+    use azuring_transfer::{BlobUrl, Credential, Job, Location, StopHandle};
+    let azurite = Azurite::start(AzuriteOptions::default());
+    let client = azurite.client(DEVSTORE_ACCOUNT);
+    client.create_container("source");
+    client.create_container("target");
+    let at = |container: &str| {
+        let url = BlobUrl::parse(&format!("{}/{container}", azurite.url(DEVSTORE_ACCOUNT))).unwrap();
+        let credential = Credential::find(&url, |_| None).unwrap();
+        Location::blob(url, credential)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let want = [("a", 10), ("empty", 0), ("large", 20 << 20)];
+    for (name, len) in want {
+        std::fs::write(dir.path().join(name), vec![7; len]).unwrap();
+    }
+    let url = BlobUrl::parse(&format!("{}/source", azurite.url(DEVSTORE_ACCOUNT))).unwrap();
+    let credential = Credential::find(&url, |_| None).unwrap();
+    let job = Job::upload(dir.path().join("*"), url, credential).build().unwrap();
+    assert_eq!(job.run(&StopHandle::new(), |_| {}).counts.done, 3);
+    let mut told = Vec::new();
+    let job = Job::copy(at("source"), at("target")).recursive(true).build().unwrap();
+    let report = job.run(&StopHandle::new(), |event| told.push(format!("{event:?}")));
+    assert_eq!(report.counts.done, 3, "{told:#?}");
+    for (name, len) in want {
+        let there = &client.blobs("target")[name];
+        assert_eq!(
+            (there.length, &there.sha256),
+            (len as u64, &local_sha256(&dir.path().join(name)).unwrap()),
+            "{name}"
+        );
+    }
+}

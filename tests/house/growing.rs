@@ -55,6 +55,7 @@ const NOT_GROWING: &[(&str, &str)] = &[
     ("Read", ASKED),
     ("RehydratePriority", GIVEN),
     ("Removal", ASKED),
+    ("RouteChoice", GIVEN),
     ("Sequence", SAID),
     ("Side", WHOLE),
     ("Symlinks", GIVEN),

@@ -44,7 +44,7 @@ const HOUSES: &[House] = &[
     House {
         path: "engine/lane",
         rooms: &[
-            "limits", "requests", "object", "task", "common", "lane", "put", "get", "change", "relay", "crew",
+            "limits", "requests", "object", "task", "common", "lane", "put", "get", "change", "copy", "crew",
         ],
     },
 ];

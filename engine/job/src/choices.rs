@@ -20,7 +20,7 @@ pub enum Overwrite {
 }
 
 /// How a download checks the MD5 that is stored with a blob.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckMd5 {
     /// Not at all.
     NoCheck,
@@ -43,6 +43,19 @@ pub enum CheckLength {
     Always,
     /// Never: no request is spent on it.
     Never,
+}
+
+/// How bytes go from one store to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RouteChoice {
+    /// The destination reads the source by itself, where both are of Blob storage; where the source does not admit
+    /// that, through this host's memory.
+    #[default]
+    Auto,
+    /// The destination reads the source by itself. Where the source does not admit that the job stops.
+    Direct,
+    /// Through this host's memory.
+    Relay,
 }
 
 /// What symbolic links in a local source are.

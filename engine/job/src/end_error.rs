@@ -67,7 +67,10 @@ impl EndError {
     pub fn not_found(&self) -> bool {
         match self {
             Self::Blob(error) => {
-                error.service().is_some_and(|refusal| refusal.status == 404 && refusal.of_service)
+                let is_it = |refusal: &ServiceError| {
+                    refusal.status == 404 && refusal.of_service && !refusal.is_of_copy_source()
+                };
+                error.service().is_some_and(is_it)
             }
             Self::Store(error) => error.kind() == ErrorKind::NotFound,
         }
@@ -86,6 +89,7 @@ impl EndError {
         match self {
             Self::Blob(error) => error
                 .service()
+                .filter(|refusal| !refusal.is_of_copy_source())
                 .is_some_and(|refusal| refusal.status == 403 && refusal.class() != Class::Fatal),
             Self::Store(error) => error.kind() == ErrorKind::Denied,
         }
@@ -94,7 +98,9 @@ impl EndError {
     /// A range begins behind the object's end.
     pub fn behind_end(&self) -> bool {
         match self {
-            Self::Blob(error) => error.service().is_some_and(|refusal| refusal.status == 416),
+            Self::Blob(error) => {
+                error.service().is_some_and(|refusal| refusal.status == 416 && !refusal.is_of_copy_source())
+            }
             Self::Store(error) => error.kind() == ErrorKind::BehindEnd,
         }
     }
@@ -105,10 +111,16 @@ impl EndError {
         match self {
             Self::Blob(RequestError::Changed { .. }) => true,
             Self::Blob(error) => error.service().is_some_and(|refusal| {
-                refusal.precondition_failed() || (refusal.status == 416 && refusal.of_service)
+                refusal.precondition_failed()
+                    || (refusal.status == 416 && refusal.of_service && !refusal.is_of_copy_source())
             }),
             Self::Store(error) => matches!(error.kind(), ErrorKind::Changed | ErrorKind::BehindEnd),
         }
+    }
+
+    /// The source of a copy has refused, which the destination was to read by itself.
+    pub fn is_of_copy_source(&self) -> bool {
+        self.service().is_some_and(ServiceError::is_of_copy_source)
     }
 
     /// Nothing else will succeed either, whatever has succeeded before: nobody has a token, or who answers is not the

@@ -12,7 +12,7 @@ use azuring_ring::IoChoice;
 
 use crate::choices::{
     BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, Overwrite, PermanentDelete,
-    PosixStyle, Symlinks,
+    PosixStyle, RouteChoice, Symlinks,
 };
 use crate::machine;
 
@@ -132,6 +132,11 @@ azuring_plan::growing! {
         pub put_md5: bool,
         /// How a download checks the MD5 that is stored with a blob.
         pub check_md5: CheckMd5,
+        /// Which way bytes go from one store to another.
+        pub route: RouteChoice,
+        /// Whether a blob that is copied keeps its tier, where the job gives none to all and the account of the
+        /// destination has tiers.
+        pub preserve_tier: bool,
         /// When to compare lengths after the transfer, which costs a request.
         pub check_length: CheckLength,
         /// Whether existing page and append blobs may be replaced. They are written in place: the earlier blob is lost
@@ -226,6 +231,8 @@ impl JobOptions {
             report_objects: false,
             put_md5: false,
             check_md5: CheckMd5::default(),
+            route: RouteChoice::default(),
+            preserve_tier: true,
             check_length: CheckLength::default(),
             overwrite_in_place: false,
             delete_destination: false,

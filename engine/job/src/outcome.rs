@@ -214,6 +214,8 @@ pub struct Counts {
     pub bytes_found: u64,
     /// Bytes sent in request bodies, including retries.
     pub bytes_sent: u64,
+    /// Bytes that the destination has read at the source by itself, so that they did not pass this host.
+    pub bytes_by_service: u64,
     /// Requests sent, including retries.
     pub requests: u64,
     /// How many of `requests` were retries.

@@ -19,6 +19,8 @@ pub struct LaneCounters {
     pub bytes: AtomicU64,
     /// Bytes of request bodies, including retries.
     pub bytes_sent: AtomicU64,
+    /// Bytes that the destination has read at the source by itself.
+    pub bytes_by_service: AtomicU64,
     /// Requests sent, including retries.
     pub requests: AtomicU64,
     /// How many of `requests` were retries.
@@ -100,6 +102,7 @@ impl Progress {
             (&planner.skipped, before.skipped_existing),
             (&planner.bytes, before.bytes),
             (&planner.bytes_sent, before.bytes_sent),
+            (&planner.bytes_by_service, before.bytes_by_service),
             (&planner.requests, before.requests),
             (&planner.retries, before.retries),
         ] {
@@ -127,6 +130,7 @@ impl Progress {
         counts.found_folders = self.found_folders.load(Ordering::SeqCst);
         counts.found_links = self.found_links.load(Ordering::SeqCst);
         counts.bytes_sent = self.sum(|lane| &lane.bytes_sent);
+        counts.bytes_by_service = self.sum(|lane| &lane.bytes_by_service);
         counts.requests = self.sum(|lane| &lane.requests);
         counts.retries = self.sum(|lane| &lane.retries);
     }

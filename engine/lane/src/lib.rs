@@ -47,13 +47,13 @@
 
 mod change;
 mod common;
+mod copy;
 mod crew;
 mod get;
 mod lane;
 mod limits;
 mod object;
 mod put;
-mod relay;
 mod requests;
 pub mod task;
 
@@ -63,4 +63,4 @@ pub use crew::thread::{Turn, run};
 pub use lane::context::LaneResult;
 pub use limits::{budget, commons, descriptors, join};
 pub use object::in_order;
-pub use requests::{ask, client, end, ends, request, session};
+pub use requests::{ask, client, end, ends, request, route, session};

@@ -255,10 +255,14 @@ azuring_plan::growing! {
 pub struct Grant<'a> {
     /// Its URL. With a signature it is a secret: it must not be printed.
     pub url: &'a str,
+    /// What authorizes the request for it (`Authorization`), where the URL does not: a secret.
+    pub authorization: Option<&'a str>,
     /// The ETag that the source must still have.
     pub tag: Option<&'a str>,
     /// First and last byte; `None` is the whole object.
     pub range: Option<(u64, u64)>,
+    /// The MD5 that these bytes must have.
+    pub md5: Option<[u8; 16]>,
 }
 
 impl std::fmt::Debug for Grant<'_> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, UrlError, Wanted};
-use azuring_job::choices::{ListOfFiles, PropertyChange, Symlinks};
+use azuring_job::choices::{ListOfFiles, PropertyChange, RouteChoice, Symlinks};
 use azuring_job::durable::{Before, Durable};
 use azuring_job::failure::Side;
 use azuring_job::job_error::JobError;
@@ -17,11 +17,12 @@ use azuring_lane::budget;
 use azuring_lane::budget::LaneShare;
 use azuring_lane::descriptors::{Needs, Opens, Split};
 use azuring_lane::ends::{Ends, RemoteEnd};
+use azuring_lane::route::can_be_direct;
 use azuring_lane::shared::Earlier;
 use azuring_lane::task::change::{Remove, SetProperties};
+use azuring_lane::task::copy::Copying;
 use azuring_lane::task::download;
 use azuring_lane::task::download::Download;
-use azuring_lane::task::relay::Relay;
 use azuring_lane::task::upload::{Origin, Stream, Tree};
 use azuring_lane::task::verb::Task;
 use azuring_local::Destination;
@@ -57,6 +58,8 @@ pub struct JobBuilder {
     options: JobOptions,
     keep: Keep,
     engine: Option<Engine>,
+    /// Through this host, whatever the options say.
+    relays: bool,
 }
 
 type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send>;
@@ -76,7 +79,7 @@ enum What {
     Stream(Option<Box<dyn Read + Send>>),
     Download(PathBuf),
     Pipe(Option<Box<dyn Write + Send>>),
-    Relay(Option<Location>),
+    Copy(Option<Location>),
     Remove,
     SetProperties(PropertyChange),
 }
@@ -146,13 +149,23 @@ impl Job {
         JobBuilder::own(What::Pipe(Some(Box::new(pipe))), store, key)
     }
 
-    /// A job that copies objects from one store to another through this host's memory: ranges of the source, all of the
-    /// state that was found, become pieces of the destination. Nothing is written to a disk. Content type and its kin,
-    /// MD5 and metadata go with the bytes; tags, tiers, and blobs of other types than block blobs do not yet. A
-    /// container is copied as what it holds, a directory as in [`Job::upload`]. From and to Blob storage alike; both
-    /// ends are given the options' customer-provided keys.
+    /// A job that copies objects from one store to another. From and to Blob storage the destination reads the source
+    /// by itself, and nothing of the bytes passes this host; where the source does not admit that, and with other
+    /// stores, they go through this host's memory (see [`RouteChoice`](azuring_job::choices::RouteChoice)), and never
+    /// to its disk. All of an object is of the state that was found.
+    ///
+    /// Content type and its kin, MD5 and metadata go with the bytes; tags, tiers, and blobs of other types than block
+    /// blobs do not yet. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are given
+    /// the options' customer-provided keys.
+    pub fn copy(source: Location, destination: Location) -> JobBuilder {
+        JobBuilder::of(What::Copy(Some(destination)), source.at, source.credential)
+    }
+
+    /// As [`Job::copy`], through this host's memory.
     pub fn relay(source: Location, destination: Location) -> JobBuilder {
-        JobBuilder::of(What::Relay(Some(destination)), source.at, source.credential)
+        let mut job = Self::copy(source, destination);
+        job.relays = true;
+        job
     }
 
     /// A job that removes what is at `path` of a store of the caller's own.
@@ -189,6 +202,7 @@ impl JobBuilder {
             options: JobOptions::default(),
             keep: Keep::Nothing,
             engine: None,
+            relays: false,
         }
     }
 
@@ -280,26 +294,29 @@ impl JobBuilder {
     /// [`JobError`].
     pub fn build(mut self) -> Result<Job, JobError> {
         budget::check(&self.options.limits)?;
+        if self.relays {
+            self.options.route = RouteChoice::Relay;
+        }
         if let Some(engine) = &self.engine {
             engine.bound(&mut self.options.limits);
         }
         self.check_state()?;
-        if let What::Relay(Some(to)) = &self.what
+        if let What::Copy(Some(to)) = &self.what
             && to.at.url().is_some_and(|url| url.names_state())
         {
             return Err(UrlError::State { reason: "cannot be written" }.into());
         }
-        if matches!(self.what, What::Relay(_)) && self.options.put_md5 {
-            let text = "a relay keeps the MD5 that the source has: leave out put_md5";
+        if matches!(self.what, What::Copy(_)) && self.options.put_md5 {
+            let text = "a copy keeps the MD5 that the source has: leave out put_md5";
             return Err(JobError::Limit(text.to_owned()));
         }
         let to = match &mut self.what {
-            What::Relay(to) => to.take(),
+            What::Copy(to) => to.take(),
             _ => None,
         };
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
         if to.is_some() && self.list_of_versions.is_some() {
-            return Err(JobError::Limit("versions are not relayed: name the snapshot or version".to_owned()));
+            return Err(JobError::Limit("versions are not copied: name the snapshot or version".to_owned()));
         }
         if matches!(self.what, What::Stream(_)) {
             check(self.at.path()).map_err(PlanError::from)?;
@@ -360,14 +377,14 @@ impl JobBuilder {
                 let (finder, destination) = (self.remote(false, &split)?, String::new());
                 (Verb::Download, place, destination, false, Task::Download(Box::new(task)), finder)
             }
-            What::Relay(_) => {
+            What::Copy(_) => {
                 let to = to.as_ref().expect("it was just taken");
                 // A snapshot or version of a blob may take the blob's place.
                 let is_one_place =
                     self.at.is_beside(&to.at) && !self.at.url().is_some_and(|url| url.names_state());
-                let task = Task::Relay(Relay::new(to.at.path().to_owned(), self.naming, is_one_place));
+                let task = Task::Copy(Copying::new(to.at.path().to_owned(), self.naming, is_one_place));
                 let stubs = self.options.directory_stubs || self.options.preserve_posix.is_some();
-                (Verb::Relay, place, to.at.to_string(), false, task, self.remote(stubs, &split)?)
+                (Verb::Copy, place, to.at.to_string(), false, task, self.remote(stubs, &split)?)
             }
             What::Remove => {
                 let task = Task::Remove(Remove::default());
@@ -400,6 +417,11 @@ impl JobBuilder {
                 Ends::two(from, at.open(|| Ok(credential), &self.options, None, access)?)
             }
         };
+        if self.options.route == RouteChoice::Direct && ends.are_two() && !can_be_direct(&self.options, &ends)
+        {
+            let text = "only Blob storage reads a source by itself, from Blob storage, and without a customer's key: leave out the route";
+            return Err(JobError::Limit(text.to_owned()));
+        }
         let lanes = shares.len();
         let settles = matches!(&task, Task::Download(task) if !task.is_null());
         let durable = Self::open_journal(self.keep, id, settles)?;
@@ -496,7 +518,7 @@ impl JobBuilder {
             permanent: self.options.permanent_delete,
             wanted: match self.what {
                 What::Download(_) | What::Pipe(_) if !self.options.dry_run => download::wanted(),
-                What::Relay(_) => Wanted::ALL,
+                What::Copy(_) => Wanted::ALL,
                 _ if self.options.dry_run && self.options.plan_facts => Wanted::ALL,
                 _ => Wanted::default(),
             },

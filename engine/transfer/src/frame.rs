@@ -50,7 +50,7 @@ pub(crate) fn hold(task: &mut Task, shares: &[LaneShare]) {
     match task {
         Task::Upload(upload) => upload.held = held(shares),
         Task::Download(download) => download.hold(held(shares)),
-        Task::Relay(_) | Task::Remove(_) | Task::SetProperties(_) => {}
+        Task::Copy(_) | Task::Remove(_) | Task::SetProperties(_) => {}
     }
 }
 

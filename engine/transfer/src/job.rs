@@ -45,8 +45,8 @@ pub enum Verb {
     Upload,
     /// Blobs become local files.
     Download,
-    /// Objects of one store become objects of another, through this host's memory.
-    Relay,
+    /// Objects of one store become objects of another.
+    Copy,
     /// Blobs are removed.
     Remove,
     /// Blobs get another tier, metadata or tags.
@@ -59,7 +59,7 @@ impl Verb {
         match self {
             Self::Upload => "upload",
             Self::Download => "download",
-            Self::Relay => "relay",
+            Self::Copy => "copy",
             Self::Remove => "remove",
             Self::SetProperties => "set-properties",
         }

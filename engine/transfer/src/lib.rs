@@ -206,7 +206,7 @@ pub use azuring_azure::{
 };
 pub use azuring_job::choices::{
     BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
-    PermanentDelete, PosixStyle, PropertyChange, RehydratePriority, Symlinks,
+    PermanentDelete, PosixStyle, PropertyChange, RehydratePriority, RouteChoice, Symlinks,
 };
 pub use azuring_job::durable::{RecordedJob, RecordedState, RecordedTransfer};
 pub use azuring_job::failure::{Blocked, Failure, FailureKind, Side};

@@ -395,7 +395,7 @@ impl<'a> Remote<'a> {
         let was = self.resumed.as_ref().map(|resumed| resumed.into_directory);
         Ok(match &self.shared.task {
             Task::Download(task) => task.begin(shape, recursive, was)?,
-            Task::Relay(task) => {
+            Task::Copy(task) => {
                 task.begin(shape, recursive)?;
                 false
             }

@@ -137,8 +137,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Listens at one more address, at the same port: where a private endpoint of an account is, for one. The certificate
-    /// that is made on the spot is for it, too.
+    /// Listens at one more address, at the same port: where a private endpoint of an account is, for one. The
+    /// certificate that is made on the spot is for it, too.
     pub fn also_listen(mut self, address: IpAddr) -> Self {
         self.also_listen.push(address);
         self
@@ -193,8 +193,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Makes this account a premium one for block blobs, which have no tiers there: a request that names one is refused.
-    /// Default: standard accounts.
+    /// Makes this account a premium one for block blobs, which have no tiers there: a request that names one is
+    /// refused. Default: standard accounts.
     pub fn premium_block_blobs(mut self, account: &str) -> Self {
         self.premium_blocks.push(account.to_owned());
         self
@@ -235,8 +235,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Every Copy Blob stays pending, and moves on when [`Server::advance_copies`] says so. Default: it is done when it is
-    /// answered.
+    /// Every Copy Blob stays pending, and moves on when [`Server::advance_copies`] says so. Default: it is done when it
+    /// is answered.
     pub fn pending_copies(mut self, on: bool) -> Self {
         self.pending_copies = on;
         self
@@ -258,8 +258,8 @@ impl ServerBuilder {
     /// Starts the threads; the server answers when this returns.
     ///
     /// # Errors
-    /// A key that is not base64, a certificate to be trusted that is none, a certificate that cannot be read, a directory
-    /// that cannot be made, an address that is taken, or a setting of an account that there is not.
+    /// A key that is not base64, a certificate to be trusted that is none, a certificate that cannot be read, a
+    /// directory that cannot be made, an address that is taken, or a setting of an account that there is not.
     pub fn start(self) -> io::Result<Server> {
         let mut accounts = self.accounts;
         if accounts.is_empty() {

@@ -191,8 +191,8 @@ struct FaultArgs {
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
     fault_stall: Rate,
     /// A fault for blobs whose name contains NAME, repeatable. OPERATION: PutBlob, PutBlock, ... or any. FAULT:
-    /// STATUS:CODE, reset, cut-headers, cut-body, stall, wrong-checksum, delay:MS. The first SKIP (0) matching requests pass, the next
-    /// COUNT (1) are struck.
+    /// STATUS:CODE, reset, cut-headers, cut-body, stall, wrong-checksum, delay:MS. The first SKIP (0) matching requests
+    /// pass, the next COUNT (1) are struck.
     #[arg(long = "fault-rule", value_name = "NAME,OPERATION,FAULT[,SKIP[,COUNT]]", value_parser = rule)]
     rules: Vec<Rule>,
     /// The same for requests to one account, or to any, by SENDER: any, client[:ADDR], service[:ACCOUNT] (of the

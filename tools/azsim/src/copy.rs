@@ -1,8 +1,8 @@
 //! Copy Blob, Copy Blob From URL, and Abort Copy Blob.
 //!
 //! Inside one account Copy Blob needs no bytes: the new blob shares them with its source. From another account they are
-//! read over the network before the answer. Where copies are to be pending, only what is shown waits: the destination is
-//! empty until [`advance`] has counted all bytes, and then it is the copy.
+//! read over the network before the answer. Where copies are to be pending, only what is shown waits: the destination
+//! is empty until [`advance`] has counted all bytes, and then it is the copy.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

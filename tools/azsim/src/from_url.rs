@@ -1,4 +1,5 @@
-//! Put Blob, Put Block, Append Block and Put Page From URL: as those that bring their bytes, with a source in their place.
+//! Put Blob, Put Block, Append Block and Put Page From URL: as those that bring their bytes, with a source in their
+//! place.
 
 use http::{HeaderValue, StatusCode};
 

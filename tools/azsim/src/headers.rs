@@ -7,8 +7,8 @@ use http::request::Parts;
 
 use crate::error::{INVALID_HEADER_VALUE, INVALID_MD5, Result};
 
-/// Of a request that a server makes itself, as the destination of a copy: that account's name. Whoever sends it is taken
-/// for one. `azsim-*` headers are between servers of this kind.
+/// Of a request that a server makes itself, as the destination of a copy: that account's name. Whoever sends it is
+/// taken for one. `azsim-*` headers are between servers of this kind.
 pub(crate) const COPY_BY: HeaderName = HeaderName::from_static("azsim-copy-by");
 /// Of such a request on behalf of the copy's client: its address, and the network of the private endpoint it came by.
 pub(crate) const COPY_FOR: HeaderName = HeaderName::from_static("azsim-copy-for");

@@ -39,11 +39,10 @@
 //! 125 bytes a blob beside its content (measured, names of 14 characters).
 //!
 //! # What it does not do
-//! Incremental copies, differences of page ranges, directories of a hierarchical namespace, signatures bound to another user:
-//! 501, 400 or 403 with the service's XML. Of Entra ID there is what a program asks for by itself or by device code: no
-//! authorization codes, no on-behalf-of, no keys to verify tokens elsewhere. Nothing is encrypted: customer keys are
-//! checked, not used.
-//! Nothing survives a restart, the files of [`Store::Disk`] neither.
+//! Incremental copies, differences of page ranges, directories of a hierarchical namespace, signatures bound to another
+//! user: 501, 400 or 403 with the service's XML. Of Entra ID there is what a program asks for by itself or by device
+//! code: no authorization codes, no on-behalf-of, no keys to verify tokens elsewhere. Nothing is encrypted: customer
+//! keys are checked, not used. Nothing survives a restart, the files of [`Store::Disk`] neither.
 //!
 //! # Example
 //! ```

@@ -256,8 +256,8 @@ impl Server {
         self.account(account).expect("the account was given to the builder").set_network(network);
     }
 
-    /// The latest 10,000 requests that services made here, as destinations of copies whose sources are here, in the order
-    /// of their answers.
+    /// The latest 10,000 requests that services made here, as destinations of copies whose sources are here, in the
+    /// order of their answers.
     pub fn service_requests(&self) -> Vec<ServiceRequest> {
         self.shared.service_log.all()
     }
@@ -268,8 +268,8 @@ impl Server {
         self.shared.pending_copies.store(on, Ordering::Relaxed);
     }
 
-    /// Moves every pending Copy Blob of a container on by so many bytes; `u64::MAX` completes them. Returns how many are
-    /// still pending.
+    /// Moves every pending Copy Blob of a container on by so many bytes; `u64::MAX` completes them. Returns how many
+    /// are still pending.
     pub fn advance_copies(&self, account: &str, container: &str, bytes: u64) -> usize {
         self.container(account, container).map_or(0, |c| copy::advance(&self.shared, &c, bytes))
     }

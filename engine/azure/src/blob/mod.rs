@@ -8,6 +8,7 @@ pub(crate) mod container;
 pub(crate) mod delegation_key;
 pub(crate) mod delete;
 pub(crate) mod facts;
+pub(crate) mod from_url;
 pub(crate) mod get_blob;
 pub(crate) mod lease;
 pub(crate) mod list;

@@ -5,7 +5,7 @@ use azuring_store::{ContentFacts, Crc64};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{HeaderName, IF_NONE_MATCH};
+use http::header::{Entry, HeaderName, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 
 use crate::blob::condition::{add_if_match, add_lease};
@@ -13,9 +13,10 @@ use crate::exchange::checksum::X_MS_CONTENT_CRC64;
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use crate::exchange::error::RequestError;
 use crate::exchange::operation::Operation;
-use crate::exchange::properties::{PropertyError, add_content, add_metadata};
+use crate::exchange::properties::{PropertyError, add_content, add_metadata, value};
 
 pub(crate) const X_MS_BLOB_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-type");
+const X_MS_ACCESS_TIER: HeaderName = HeaderName::from_static("x-ms-access-tier");
 const X_MS_BLOB_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-content-type");
 const X_MS_BLOB_CONTENT_MD5: HeaderName = HeaderName::from_static("x-ms-blob-content-md5");
 
@@ -34,6 +35,8 @@ pub struct Body<'a> {
     pub content_md5: Option<[u8; 16]>,
     /// Metadata of this blob beside the job's; where both have a name, this one counts.
     pub metadata: &'a [(String, String)],
+    /// The tier of this blob, unless the job has one for all.
+    pub tier: Option<&'a str>,
     /// Only make a blob that is not there yet; otherwise the answer is an error that
     /// [`already_exists`](crate::ServiceError::already_exists).
     pub if_none_match_any: bool,
@@ -52,7 +55,7 @@ pub struct Written {
 }
 
 impl Written {
-    fn of(answer: &Answer) -> Self {
+    pub(crate) fn of(answer: &Answer) -> Self {
         let etag = answer.header("etag").and_then(|etag| std::str::from_utf8(etag).ok());
         Self { etag: etag.map(|etag| etag.trim_matches('"').into()) }
     }
@@ -194,6 +197,9 @@ impl BlobClient {
                 X_MS_BLOB_CONTENT_MD5,
                 HeaderValue::from_maybe_shared(text).expect("base64 makes a valid header"),
             );
+        }
+        if let (Some(tier), Entry::Vacant(vacant)) = (body.tier, headers.entry(X_MS_ACCESS_TIER)) {
+            vacant.insert(value("x-ms-access-tier", tier)?);
         }
         add_metadata(&mut headers, body.metadata)?;
         if body.if_none_match_any {

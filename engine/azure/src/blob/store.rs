@@ -9,9 +9,9 @@ use azuring_plan::name::{check, encode_path};
 use azuring_plan::order::OrderKey;
 use azuring_plan::place::NameRules;
 use azuring_store::{
-    At, Begin, Change, Changes, Checksums, Class, Condition, Conditions, Course, Crc64, Directories,
-    ErrorKind, Facts, Grant, List, ListOrder, Page, PieceTraits, Put, Read, Reading, Receipt, Removal, Said,
-    Store, StoreError, There, Token, Traits, Visible, Wanted, Which, Written,
+    At, Begin, Change, Changes, Checksums, Class, Condition, Conditions, CopySource, Course, Crc64,
+    Directories, ErrorKind, Facts, Grant, List, ListOrder, Page, PieceTraits, Put, Read, Reading, Receipt,
+    Removal, Said, Store, StoreError, There, Token, Traits, Visible, Wanted, Which, Written,
 };
 
 use crate::account::bearer::TokenError;
@@ -46,6 +46,7 @@ impl BlobStore {
         traits.conditions = Conditions::default().only_new(true).only_tag(true);
         traits.changes = Changes::default().metadata(true).tiers(&["Hot", "Cool", "Cold"]).tags(true);
         traits.names = NameRules::Azure;
+        traits.copies_from = CopySource::GrantedUrls;
         Self { client, traits }
     }
 
@@ -72,6 +73,7 @@ fn body<'a>(put: &'a Put<'a>) -> Body<'a> {
         crc64: put.crc64,
         content_md5: put.md5,
         metadata: put.metadata,
+        tier: None,
         if_none_match_any: put.condition == Condition::New,
         if_match: match put.condition {
             Condition::Tag(tag) => Some(tag),
@@ -203,8 +205,10 @@ impl Store for BlobStore {
         Ok(())
     }
 
-    async fn copy_from(&self, _: &str, _: &Grant<'_>, _: &Put<'_>) -> Result<Written, StoreError> {
-        Err(StoreError::new(ErrorKind::Unsupported, "copies between accounts are not in this version"))
+    async fn copy_from(&self, key: &str, from: &Grant<'_>, put: &Put<'_>) -> Result<Written, StoreError> {
+        let written = self.client.put_blob_from_url(&path(key)?, from, body(put)).await;
+        let written = written.map_err(|error| of_write(error, put.condition))?;
+        Ok(Written::default().tag(written.etag))
     }
 
     async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
@@ -275,7 +279,7 @@ impl From<RequestError> for StoreError {
             .after(error.retry_after());
         match error {
             RequestError::Service(ServiceError { status, code, of_service, message, request_id, .. }) => {
-                let said = Said::default().status(Some(status)).code(code).message(message);
+                let said = Said::default().status(Some(status)).code(code).message(message.map(String::from));
                 told.said(said.request_id(request_id).of_store(of_service))
             }
             _ => told,
@@ -314,6 +318,14 @@ fn kind_of_refusal(refusal: &ServiceError) -> ErrorKind {
         "RequestBodyTooLarge" | "BlockCountExceedsLimit" => return ErrorKind::Limit,
         "FeatureNotSupported" | "APINotImplemented" => return ErrorKind::Unsupported,
         _ => {}
+    }
+    if refusal.is_of_copy_source() {
+        return match refusal.class() {
+            Class::Throttle => ErrorKind::Throttled,
+            Class::Retry => ErrorKind::Unavailable,
+            // Nothing is said of the object itself.
+            Class::Skip | Class::Fatal => ErrorKind::Other,
+        };
     }
     if refusal.precondition_failed() {
         return ErrorKind::Changed;

@@ -74,7 +74,9 @@ impl RequestError {
                 && matches!(error.code.as_str(), "ResourceNotFound" | "PublicAccessNotPermitted");
             nobody || matches!(error.status, 401 | 403)
         };
-        let Some(error) = self.service().filter(refused) else { return self.advice().to_owned() };
+        let at_source = self.service().and_then(ServiceError::at_copy_source);
+        let told = at_source.as_ref().filter(|told| told.code != "CannotVerifyCopySource");
+        let Some(error) = told.or(self.service()).filter(refused) else { return self.advice().to_owned() };
         let skew =
             error.clock_skew_s.filter(|skew| skew.unsigned_abs() > SKEW_S).map(off).unwrap_or_default();
         format!("{skew}{}", refusal(error, credential, access))

@@ -1,6 +1,6 @@
 //! One exchange with the service: rendered, authorized, sent, its refusal read.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -15,7 +15,9 @@ use tracing::{Instrument as _, Span, debug, debug_span, trace, warn};
 
 use crate::account::bearer::HeldToken;
 use crate::account::credential::Credential;
+
 use crate::exchange::error::{NotStorage, RequestError, ServiceError, first_line_of};
+use crate::exchange::grant::Lent;
 use crate::exchange::operation::{Operation, is_of_service};
 use crate::exchange::target::Target;
 
@@ -35,6 +37,10 @@ pub struct BlobClient {
     clock: Rc<RefCell<Clock>>,
     /// Where tokens authorize the requests.
     token: Option<Rc<HeldToken>>,
+    /// The SAS that others are given to read blobs here, where there is the account's key.
+    pub(crate) lent: Rc<RefCell<Option<Lent>>>,
+    /// Whether the service knows no version of the protocol that tells of a copy's source.
+    pub(crate) copies_of_old: Rc<Cell<bool>>,
 }
 
 /// The `x-ms-date` of this second.
@@ -94,7 +100,14 @@ impl BlobClient {
     pub fn new(target: Rc<Target>, links: Links) -> Self {
         let clock = Clock { second: 0, header: HeaderValue::from_static("") };
         let token = target.held_token().map(Rc::new);
-        Self { target, links, clock: Rc::new(RefCell::new(clock)), token }
+        Self {
+            target,
+            links,
+            clock: Rc::new(RefCell::new(clock)),
+            token,
+            lent: Rc::default(),
+            copies_of_old: Rc::default(),
+        }
     }
 
     /// The links requests go over.
@@ -253,6 +266,11 @@ impl BlobClient {
             leads_to: location.and_then(|to| first_line_of(to.split('?').next()?.as_bytes())),
         })
         .into()
+    }
+
+    /// The token that is held, for a request of somebody else's.
+    pub(crate) fn held_token(&self) -> Option<&HeldToken> {
+        self.token.as_deref()
     }
 
     /// Waits until there is a token that has not expired, where tokens authorize the requests; returns its number.

@@ -14,7 +14,7 @@ pub(crate) use read::first_line_of;
 
 /// An error that the service itself answered with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{status} {code}{}", .message.as_deref().map(|m| format!(": {m}")).unwrap_or_default())]
+#[error("{status} {code}{}{}", .message.as_deref().map(|m| format!(": {m}")).unwrap_or_default(), .copy_source.as_deref().map(ToString::to_string).unwrap_or_default())]
 pub struct ServiceError {
     /// The HTTP status.
     pub status: u16,
@@ -23,7 +23,7 @@ pub struct ServiceError {
     /// Whether it was the service that answered (`x-ms-request-id`), and not something in between or in its place.
     pub of_service: bool,
     /// The first line of the service's message.
-    pub message: Option<String>,
+    pub message: Option<Box<str>>,
     /// `x-ms-request-id`, which Microsoft's support asks for.
     pub request_id: Option<String>,
     /// How long the service asks to wait.
@@ -32,6 +32,29 @@ pub struct ServiceError {
     pub clock_skew_s: Option<i32>,
     /// The tenant whose tokens it takes, where it says so (`WWW-Authenticate`).
     pub tenant: Option<Box<str>>,
+    /// What the source of a copy answered to the service, if that is why it refused.
+    pub copy_source: Option<Box<CopySourceError>>,
+}
+
+/// What the source of a copy answered to the service that read it. Told from version 2025-11-05 on; a service that
+/// speaks an older one says no more than that it was the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CopySourceError {
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The source's error code.
+    pub code: Option<String>,
+}
+
+impl std::fmt::Display for CopySourceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { status: Some(status), code } = self else { return Ok(()) };
+        write!(f, " (the source answered {status}")?;
+        if let Some(code) = code {
+            write!(f, " {code}")?;
+        }
+        f.write_str(")")
+    }
 }
 
 impl ServiceError {
@@ -46,11 +69,50 @@ impl ServiceError {
             retry_after: None,
             clock_skew_s: None,
             tenant: None,
+            copy_source: None,
+        }
+    }
+
+    /// Whether it was the source of a copy that refused, and not the service that was asked.
+    pub fn is_of_copy_source(&self) -> bool {
+        self.copy_source.is_some()
+    }
+
+    /// Whether the server has no such operation: an emulator, or a gateway.
+    pub fn is_not_implemented(&self) -> bool {
+        self.status == 501 || matches!(self.code.as_str(), "FeatureNotSupported" | "APINotImplemented")
+    }
+
+    /// The same as the source's own answer, as far as it is known.
+    pub(crate) fn at_copy_source(&self) -> Option<ServiceError> {
+        let source = self.copy_source.as_deref()?;
+        let code = source.code.as_deref().unwrap_or(&self.code);
+        Some(Self::new(source.status.unwrap_or(self.status), code))
+    }
+
+    /// Whether the source of a copy does not admit the service or the client's network: what it said of one object it
+    /// would say of every other, and a client that may read it can copy it through its memory.
+    pub fn is_copy_source_closed(&self) -> bool {
+        let Some(source) = self.copy_source.as_deref() else { return false };
+        match source.code.as_deref() {
+            Some(code) => code == "AuthorizationFailure",
+            // Of an old version. The text is the one of a firewall; that of a permission ends in `this permission`.
+            None => {
+                let text = "not authorized to perform this operation.";
+                self.status == 403 && self.message.as_deref().is_some_and(|message| message.ends_with(text))
+            }
         }
     }
 
     /// What to do with the work this request was part of.
     pub fn class(&self) -> Class {
+        if let Some(source) = self.at_copy_source() {
+            // Nothing that one source says is the end of a job.
+            return match source.class() {
+                Class::Fatal => Class::Skip,
+                class => class,
+            };
+        }
         match self.code.as_str() {
             "AuthenticationFailed"
             | "NoAuthenticationInformation"
@@ -88,11 +150,15 @@ impl ServiceError {
     /// service, proves nothing.
     pub fn not_found(&self) -> bool {
         self.status == 404
+            && !self.is_of_copy_source()
             && matches!(self.code.as_str(), "BlobNotFound" | "ContainerNotFound" | "ResourceNotFound")
     }
 
     /// Whether it was a token that was not taken: expired, revoked, or of another tenant.
     pub(crate) fn refuses_token(&self) -> bool {
+        if self.is_of_copy_source() {
+            return false;
+        }
         (self.status == 401 && self.of_service) || (self.status == 403 && self.code == "AuthenticationFailed")
     }
 
@@ -109,7 +175,13 @@ impl ServiceError {
 
     /// Whether the blob is no longer the one that `if_match` named.
     pub fn precondition_failed(&self) -> bool {
-        self.status == 412 && self.code == "ConditionNotMet"
+        self.status == 412 && self.code == "ConditionNotMet" && !self.is_of_copy_source()
+    }
+
+    /// Whether the source of a copy is not the blob any more that was named: another state, or too short for a range.
+    pub fn is_copy_source_changed(&self) -> bool {
+        let told = self.copy_source.as_deref().and_then(|source| source.status).unwrap_or(self.status);
+        self.is_of_copy_source() && matches!(told, 304 | 412 | 416)
     }
 
     /// Whether a write was refused because the blob is there: one with `if_none_match_any`, or with a credential that
@@ -118,7 +190,7 @@ impl ServiceError {
     pub fn already_exists(&self) -> bool {
         match self.code.as_str() {
             "BlobAlreadyExists" | "UnauthorizedBlobOverwrite" | "LeaseIdMissing" => true,
-            "ConditionNotMet" => matches!(self.status, 409 | 412),
+            "ConditionNotMet" => matches!(self.status, 409 | 412) && !self.is_of_copy_source(),
             _ => false,
         }
     }
@@ -165,7 +237,14 @@ impl ServiceError {
 
     /// What a person can do about it.
     pub fn advice(&self) -> &'static str {
+        if let Some(source) = self.at_copy_source().filter(|source| source.code != self.code) {
+            return source.advice();
+        }
         match self.code.as_str() {
+            "CannotVerifyCopySource" => {
+                "the account of the destination could not read the source: check the source's credential (its permission `r`, `o` in srt) and firewall"
+            }
+            "SourceConditionNotMet" => "the source was changed while it was copied: run the job again",
             "AuthenticationFailed" => {
                 "check the key or the SAS (its signature, its expiry) and that this machine's clock is right"
             }

@@ -6,6 +6,7 @@ pub(crate) mod checksum;
 pub(crate) mod client;
 pub(crate) mod encryption;
 pub(crate) mod error;
+pub(crate) mod grant;
 pub(crate) mod header;
 pub(crate) mod operation;
 pub(crate) mod properties;

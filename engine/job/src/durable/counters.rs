@@ -41,6 +41,7 @@ pub(super) enum Counter {
     Asked = 19,
     /// How many runs began in doubt of what an earlier one has written.
     Doubts = 20,
+    BytesByService = 21,
 }
 
 impl Counter {
@@ -83,6 +84,7 @@ pub(super) fn counts(recovered: &Recovered) -> Counts {
         bytes: of(Counter::Bytes) + of(Counter::BytesWritten),
         bytes_found: of(Counter::BytesFound) + of(Counter::FoundWritten) + of(Counter::BytesFailed),
         bytes_sent: of(Counter::BytesSent),
+        bytes_by_service: of(Counter::BytesByService),
         requests: of(Counter::Requests),
         retries: of(Counter::Retries),
     }
@@ -98,6 +100,7 @@ pub(super) fn of_run(entry: &mut Entry<'_>, report: &Report) {
     let added = |now: u64, before: u64| now.saturating_sub(before) as i64;
     let (now, before) = (&report.counts, &report.before);
     Counter::BytesSent.add(entry, added(now.bytes_sent, before.bytes_sent));
+    Counter::BytesByService.add(entry, added(now.bytes_by_service, before.bytes_by_service));
     Counter::Requests.add(entry, added(now.requests, before.requests));
     Counter::Retries.add(entry, added(now.retries, before.retries));
     Counter::ElapsedMs.add(entry, report.elapsed.as_millis() as i64);

@@ -184,6 +184,9 @@ impl Options {
             // Of tests.
             boundary: _,
             clock: _,
+            // Of copies from store to store, which are not cut into parts.
+            route: _,
+            preserve_tier: _,
         } = options;
         let (block_size, put_blob_size) = blocks.into_fields();
         Self {

@@ -59,7 +59,7 @@ impl<'a> Step<'a> {
                 let tier = task.change.tier.as_deref()?;
                 Some((Self::Tier { tier, priority }, &task.batches))
             }
-            Task::Upload(_) | Task::Download(_) | Task::Relay(_) => None,
+            Task::Upload(_) | Task::Download(_) | Task::Copy(_) => None,
         }
     }
 

@@ -15,12 +15,12 @@ use tracing::info_span;
 
 use crate::change::blobs;
 use crate::common::shared::Shared;
+use crate::copy;
 use crate::get::one;
 use crate::lane::context::{Kept, Lane, LaneResult};
 use crate::limits::budget::LaneShare;
 use crate::object::large::Large;
 use crate::put::{large, object};
-use crate::relay;
 use crate::task::verb::Task;
 
 use super::items::{Item, Items};
@@ -30,7 +30,7 @@ async fn one<R: FileRing>(lane: &Rc<Lane<R>>, Entry { id, found }: Entry) {
     let result = match (&lane.shared.task, &found) {
         (Task::Upload(task), found) => object::object(lane, task, id, found).await,
         (Task::Download(task), Found::Blob(blob)) => one::blob(lane, task, id, blob).await,
-        (Task::Relay(task), Found::Blob(blob)) => relay::one::object(lane, task, id, blob).await,
+        (Task::Copy(task), Found::Blob(blob)) => copy::one::object(lane, task, id, blob).await,
         _ => unreachable!("the planner of a task finds what the task works on"),
     };
     match (result, found) {
@@ -60,14 +60,14 @@ fn of_destination(failure: &Failure) -> bool {
 /// Does one piece of work and reports its outcome.
 async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
     match (&lane.shared.task, item) {
-        (Task::Upload(_) | Task::Download(_) | Task::Relay(_), Item::One(entry, _busy)) => {
+        (Task::Upload(_) | Task::Download(_) | Task::Copy(_), Item::One(entry, _busy)) => {
             one(lane, entry).await;
         }
         (Task::Upload(task), Item::Help(Large::Up(file), _busy)) => large::help(lane, task, file).await,
         (Task::Download(task), Item::Help(Large::Down(blob), _busy)) => {
             one::help(lane, task, blob).await;
         }
-        (Task::Relay(_), Item::Help(Large::Across(large), _busy)) => relay::large::help(lane, large).await,
+        (Task::Copy(_), Item::Help(Large::Across(large), _busy)) => copy::large::help(lane, large).await,
         (Task::Remove(_) | Task::SetProperties(_), Item::Batch(entries, _busy)) => {
             blobs::blobs(lane, entries).await;
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::blob::LargeBlob;
+use super::copy::LargeCopy;
 use super::file::LargeFile;
-use super::relay::LargeRelay;
 
 /// A large object that lanes do together.
 #[derive(Clone, Debug)]
@@ -14,5 +14,5 @@ pub enum Large {
     /// A blob, read in ranges.
     Down(Arc<LargeBlob>),
     /// An object of another store, read in ranges and sent in pieces.
-    Across(Arc<LargeRelay>),
+    Across(Arc<LargeCopy>),
 }

@@ -3,10 +3,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use azuring_azure::Body;
 use azuring_job::choices::Overwrite;
 use azuring_job::end_error::EndError;
-use azuring_link::Payload;
 use azuring_plan::blocks::{BlockId, block_id_len, block_id_of_len};
 use tokio::sync::OnceCell;
 
@@ -30,23 +28,21 @@ pub(crate) struct Way {
     is_pipe: bool,
 }
 
-/// Sends a block, of a file or a pipe. Blocks that nobody has committed may stand in its way; what can be done about
-/// them is done once. `id` makes the block's id, of the length that `way` says.
+/// Sends a block by `put`, which is told its id and whether to send checksums. Blocks that nobody has committed may
+/// stand in its way; what can be done about them is done once. `id` makes the block's id, of the length that `way`
+/// says.
 pub(crate) async fn send(
     look: &Look<'_>,
     way: &Way,
     id: impl Fn() -> String,
-    payload: &Payload,
-    body: Body<'_>,
+    body_bytes: u64,
+    mut put: impl AsyncFnMut(&str, bool) -> Result<(), EndError>,
 ) -> Result<(), GaveUp> {
     let mut tried = false;
     loop {
         let (id, was_clear) = (id(), way.is_clear.initialized());
-        let sent = request(&look.sender, payload.len(), Begin::UnlessStopping, async |with_crc64| {
-            let body = Body { crc64: body.crc64.filter(|_| with_crc64), ..body };
-            Ok::<_, EndError>(look.client.blob()?.put_block(look.blob, &id, payload.clone(), body).await?)
-        })
-        .await;
+        let put = async |with_crc64| put(&id, with_crc64).await;
+        let sent = request(&look.sender, body_bytes, Begin::UnlessStopping, put).await;
         let Err(gave_up) = sent else {
             way.has_sent.store(true, Ordering::SeqCst);
             if was_clear || !way.clears.load(Ordering::SeqCst) {

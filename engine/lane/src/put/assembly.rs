@@ -200,7 +200,11 @@ pub(crate) async fn put<R: FileRing>(
 ) -> Result<(), GaveUp> {
     match (assembly, lane.to().own()) {
         (Assembly::Blocks(blocks), _) => {
-            way::send(&lane.look(blob), &blocks.way, || blocks.id(at.piece), payload, body).await
+            let put = async |id: &str, with_crc64| {
+                let body = Body { crc64: body.crc64.filter(|_| with_crc64), ..body };
+                Ok(lane.to().blob()?.put_block(blob, id, payload.clone(), body).await?)
+            };
+            way::send(&lane.look(blob), &blocks.way, || blocks.id(at.piece), payload.len(), put).await
         }
         (Assembly::Begun(begun), Some(own)) => {
             let receipt =
@@ -214,6 +218,21 @@ pub(crate) async fn put<R: FileRing>(
         }
         (Assembly::Begun(_), None) => unreachable!("Blob storage begins nothing"),
     }
+}
+
+/// Has the store read a piece by itself: `copy` asks for that, and is told the block's id.
+pub(crate) async fn put_from<R: FileRing>(
+    lane: &Lane<R>,
+    assembly: &Assembly,
+    blob: &str,
+    piece: u32,
+    mut copy: impl AsyncFnMut(&str) -> Result<(), EndError>,
+) -> Result<(), GaveUp> {
+    let Assembly::Blocks(blocks) = assembly else {
+        unreachable!("a store of somebody's own reads nothing by itself")
+    };
+    let put = async |id: &str, _| copy(id).await;
+    way::send(&lane.look(blob), &blocks.way, || blocks.id(piece), 0, put).await
 }
 
 /// Makes the object of its first `count` pieces, atomically. `is_same` compares what is there with the source, where an

@@ -59,7 +59,9 @@ async fn marked<R: FileRing>(
     let payload = Payload::from(content);
     let crc64 = lane.session().options.crc64.then(|| Crc64::of(&payload));
     let mtime_ns = found.mtime_ns.unwrap_or_default();
-    whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None }.send(lane, place).await
+    whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None, tier: None }
+        .send(lane, place)
+        .await
 }
 
 /// The properties of a file that was read and closed, as long as it is still the same.

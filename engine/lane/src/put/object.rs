@@ -79,9 +79,17 @@ async fn file<R: FileRing>(
                 Some(style) => marks::of_file(&task.origin.tree().root, &place, &meta)?.to_metadata(style),
                 None => Vec::new(),
             };
-            whole::Whole { payload, crc64, mtime_ns: meta.mtime_ns, content: None, metadata, md5: None }
-                .send(lane, &place)
-                .await
+            whole::Whole {
+                payload,
+                crc64,
+                mtime_ns: meta.mtime_ns,
+                content: None,
+                metadata,
+                md5: None,
+                tier: None,
+            }
+            .send(lane, &place)
+            .await
         }
         Loaded::Larger(lease, file) => {
             drop(lease);
@@ -112,7 +120,8 @@ async fn larger<R: FileRing>(
             let metadata = metadata_of(lane, &place, &file)?;
             let (payload, crc64) = read::read_range(lane, &file, 0, len).await.map_err(not_read)?;
             file.check_unchanged().map_err(not_read)?;
-            let whole = whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None };
+            let whole =
+                whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None, tier: None };
             match verdict {
                 Verdict::Write { only_new } => whole.put(lane, &place, only_new).await,
                 Verdict::Keep { kind, there } => whole.kept(lane, &place, kind, &there).await,

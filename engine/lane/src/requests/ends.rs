@@ -82,6 +82,8 @@ pub struct RemoteEnd {
     range_crc64: AtomicBool,
     /// Set when it has taken one: later refusals have other reasons.
     crc64_taken: AtomicBool,
+    /// Cleared when its account turns out to have no tiers.
+    tiers: AtomicBool,
 }
 
 impl RemoteEnd {
@@ -98,6 +100,7 @@ impl RemoteEnd {
             crc64: AtomicBool::new(sends_crc64),
             range_crc64: AtomicBool::new(crc64),
             crc64_taken: AtomicBool::new(false),
+            tiers: AtomicBool::new(true),
         }
     }
 
@@ -115,6 +118,7 @@ impl RemoteEnd {
             crc64: known(&self.crc64),
             range_crc64: known(&self.range_crc64),
             crc64_taken: known(&self.crc64_taken),
+            tiers: known(&self.tiers),
         }
     }
 
@@ -135,6 +139,16 @@ impl RemoteEnd {
     /// The server does not compute them. `true` for the first one to find out.
     pub(crate) fn asks_no_crc64(&self) -> bool {
         self.range_crc64.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether its blobs may be given tiers.
+    pub(crate) fn has_tiers(&self) -> bool {
+        self.tiers.load(Ordering::Relaxed)
+    }
+
+    /// Its account has none. `true` for the first one to find out.
+    pub(crate) fn has_no_tiers(&self) -> bool {
+        self.tiers.swap(false, Ordering::SeqCst)
     }
 
     /// The server has taken a checksum.

@@ -6,4 +6,5 @@ pub mod end;
 pub mod ends;
 pub(crate) mod look;
 pub mod request;
+pub mod route;
 pub mod session;

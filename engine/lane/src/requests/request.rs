@@ -154,24 +154,26 @@ impl GaveUp {
 
     /// The failure of the object the request was for; stops the job if it concerns everything.
     pub fn for_object(self, session: &Session, object: &str) -> Box<Failure> {
-        let access = session.ends.at(self.side).access;
-        self.failure(session, object, access)
+        self.failure(session, object, None)
     }
 
     /// The same of a request that was for a listing.
     pub fn for_listing(self, session: &Session, object: &str) -> Box<Failure> {
-        self.failure(session, object, Access::List)
+        self.failure(session, object, Some(Access::List))
     }
 
-    fn failure(self, session: &Session, object: &str, access: Access) -> Box<Failure> {
+    fn failure(self, session: &Session, object: &str, access: Option<Access>) -> Box<Failure> {
         let Some(error) = self.error else {
             let mut failure = Failure::interrupted(object);
             failure.tries = self.tries;
             return Box::new(failure);
         };
-        let remote = session.ends.at(self.side);
+        // The destination tells what the source has answered.
+        let side = if error.is_of_copy_source() { Side::Source } else { self.side };
+        let remote = session.ends.at(side);
+        let access = access.unwrap_or(remote.access);
         let mut failure = Failure::request(object, &error, self.tries, remote.end.credential(), access);
-        if let Some(side) = session.named(self.side) {
+        if let Some(side) = session.named(side) {
             failure = failure.of_side(side);
         }
         if error.concerns_all() {

@@ -14,6 +14,7 @@ use crate::limits::rate::RequestRate;
 use super::ask::Asker;
 use super::client::Client;
 use super::ends::{Ends, RemoteEnd};
+use super::route::Route;
 
 /// Where requests go, within which bounds, and how it has gone so far. Shared by all threads.
 pub struct Session {
@@ -21,6 +22,8 @@ pub struct Session {
     pub options: JobOptions,
     /// Where requests go, and with which credentials.
     pub ends: Ends<RemoteEnd>,
+    /// Which way bytes go from one end to the other.
+    pub(crate) route: Route,
     /// Whether the job goes on.
     pub verdict: Verdict,
     /// How far it is.
@@ -45,7 +48,8 @@ impl Session {
     ) -> Self {
         let pacer = options.cap_bytes_per_second.map(Pacer::new);
         let rate = options.cap_requests_per_second.map(|most| Arc::new(RequestRate::new(most)));
-        Self { options, ends, verdict, progress, asker: None, commons: None, pacer, rate }
+        let route = Route::new(&options, &ends);
+        Self { options, ends, route, verdict, progress, asker: None, commons: None, pacer, rate }
     }
 
     /// Shares with other jobs. What the job itself is limited to counts all the same.

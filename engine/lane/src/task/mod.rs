@@ -1,10 +1,10 @@
 //! What is done with the objects of a job, as data.
 
 pub mod change;
+pub mod copy;
 pub(crate) mod directories;
 pub mod download;
 pub mod leftovers;
 pub mod names;
-pub mod relay;
 pub mod upload;
 pub mod verb;

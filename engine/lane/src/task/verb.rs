@@ -9,8 +9,8 @@ use azuring_job::spec::SpecWork;
 use crate::requests::session::Session;
 
 use super::change::{Remove, SetProperties};
+use super::copy::Copying;
 use super::download::Download;
-use super::relay::Relay;
 use super::upload::{Origin, Upload};
 
 /// What is done with every object of a job.
@@ -20,7 +20,7 @@ pub enum Task {
     /// Blobs become files, or go into a pipe.
     Download(Box<Download>),
     /// Objects of one store become objects of another.
-    Relay(Relay),
+    Copy(Copying),
     /// Blobs are removed.
     Remove(Remove),
     /// Blobs get other properties.
@@ -43,19 +43,19 @@ impl Task {
         match self {
             Self::Upload(upload) => matches!(upload.origin, Origin::Stream(_)),
             Self::Download(download) => download.is_pipe(),
-            Self::Relay(_) | Self::Remove(_) | Self::SetProperties(_) => false,
+            Self::Copy(_) | Self::Remove(_) | Self::SetProperties(_) => false,
         }
     }
 
     /// Whether objects of a store are read.
     pub fn reads_objects(&self) -> bool {
-        matches!(self, Self::Download(_) | Self::Relay(_))
+        matches!(self, Self::Download(_) | Self::Copy(_))
     }
 
     /// What is done with each object.
     pub(crate) fn action(&self) -> Action {
         match self {
-            Self::Upload(_) | Self::Download(_) | Self::Relay(_) => Action::Copy,
+            Self::Upload(_) | Self::Download(_) | Self::Copy(_) => Action::Copy,
             Self::Remove(_) => Action::Remove,
             Self::SetProperties(_) => Action::SetProperties,
         }
@@ -73,7 +73,7 @@ impl Task {
                 SpecWork::Upload { root: std::path::absolute(&tree.root_path)?, naming: tree.naming.clone() }
             }
             Self::Download(download) => download.work()?,
-            Self::Relay(_) => {
+            Self::Copy(_) => {
                 let text = "a job from store to store is not cut into parts yet";
                 return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text));
             }
@@ -85,9 +85,9 @@ impl Task {
     /// What its requests do to the objects of an end. `tags`: blobs that are made get tags.
     pub fn access(&self, side: Side, tags: bool) -> Access {
         match self {
-            Self::Relay(_) if side == Side::Source => Access::Read,
-            Self::Upload(_) | Self::Relay(_) if tags => Access::Tag,
-            Self::Upload(_) | Self::Relay(_) => Access::Write,
+            Self::Copy(_) if side == Side::Source => Access::Read,
+            Self::Upload(_) | Self::Copy(_) if tags => Access::Tag,
+            Self::Upload(_) | Self::Copy(_) => Access::Write,
             Self::Download(_) => Access::Read,
             Self::Remove(_) => Access::Delete,
             Self::SetProperties(task) if task.changes_tags() => Access::Tag,
@@ -122,7 +122,7 @@ impl Task {
             (task, Found::Blob(blob)) => {
                 let destination = match task {
                     Self::Download(download) => download.destination_of(&blob.entry.name),
-                    Self::Relay(relay) => relay
+                    Self::Copy(copying) => copying
                         .name_for(blob)
                         .map(|name| session.ends.to().end.url_of(&name))
                         .unwrap_or_default(),

@@ -102,7 +102,13 @@ pub(super) async fn run<S: Store>(suite: &mut Suite<'_, S>) {
     suite
         .takes("copies: by the store itself", can, async |on| {
             let key = on.key("object");
-            let grant = Grant { url: "http://127.0.0.1:1/nobody/is/here", tag: None, range: None };
+            let grant = Grant {
+                url: "http://127.0.0.1:1/nobody/is/here",
+                authorization: None,
+                tag: None,
+                range: None,
+                md5: None,
+            };
             match on.store.copy_from(&key, &grant, &Put::default()).await {
                 Ok(_) => return Err("something is copied from nowhere".to_owned()),
                 Err(error) if can => {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 use quick_xml::events::Event;
 
-use super::ServiceError;
+use super::{CopySourceError, ServiceError};
 use crate::exchange::header::X_MS_REQUEST_ID;
 
 /// Longest pause that `Retry-After` can impose.
@@ -16,15 +16,23 @@ impl ServiceError {
     pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (mut code, mut message) = (text("x-ms-error-code"), None);
+        let mut source = CopySourceError {
+            status: text("x-ms-copy-source-status-code").and_then(|status| status.parse().ok()),
+            code: text("x-ms-copy-source-error-code"),
+        };
         for (element, content) in xml_texts(body) {
             match element.as_str() {
                 "Code" if code.is_none() => code = Some(content),
+                "CopySourceStatusCode" if source.status.is_none() => source.status = content.parse().ok(),
+                "CopySourceErrorCode" if source.code.is_none() => source.code = Some(content),
                 "Message" if message.is_none() => message = Some(first_line(&content)),
                 // Its further lines would be the string to sign.
                 "AuthenticationErrorDetail" => message = Some(first_line(&content)),
                 _ => {}
             }
         }
+        let of_source = source != CopySourceError::default()
+            || matches!(code.as_deref(), Some("CannotVerifyCopySource" | "SourceConditionNotMet"));
         let request_id = text(X_MS_REQUEST_ID);
         if request_id.is_none() {
             let server = text("server").and_then(|server| first_line_of(server.as_bytes()));
@@ -37,11 +45,12 @@ impl ServiceError {
             status: status.as_u16(),
             code: code.unwrap_or_else(|| status.canonical_reason().unwrap_or("unknown status").to_owned()),
             of_service: request_id.is_some(),
-            message,
+            message: message.map(String::into_boxed_str),
             request_id,
             retry_after,
             clock_skew_s: text("date").and_then(|date| skew_s(&date, SystemTime::now())),
             tenant: text("www-authenticate").and_then(|challenge| tenant(&challenge)),
+            copy_source: of_source.then(|| Box::new(source)),
         }
     }
 }

@@ -27,7 +27,7 @@ fn code_message_and_request_id_are_read_from_wherever_they_stand() {
     assert_eq!(read(502, None, "<html>bad gateway").code, "Bad Gateway");
     let detail = "<Error><AuthenticationErrorDetail>The MAC signature found is wrong.\nPUT\n\n</AuthenticationErrorDetail></Error>";
     let told = read(403, Some("AuthenticationFailed"), detail).message.unwrap();
-    assert_eq!(told, "The signature is not the one that the service computes.");
+    assert_eq!(&*told, "The signature is not the one that the service computes.");
     let hostile = "<Error><Message>red \u{1b}[31m\u{7}text</Message></Error>";
     assert_eq!(read(400, None, hostile).message.as_deref(), Some("red [31mtext"));
 }

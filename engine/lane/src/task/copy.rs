@@ -13,8 +13,12 @@ use azuring_plan::name::directory_prefix;
 /// Bytes of a piece: the largest range of which Blob storage tells the checksum.
 const PIECE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
 
-/// Objects go from store to store through this host's memory.
-pub struct Relay {
+/// The largest object that a service is asked to read in one request; AzCopy's limit
+/// (`ste/sender-blockBlobFromURL.go`).
+const DIRECT_BYTES: u64 = 256 << 20;
+
+/// Objects go from store to store.
+pub struct Copying {
     /// The path at the destination, decoded.
     path: String,
     as_subdir: bool,
@@ -24,7 +28,7 @@ pub struct Relay {
     naming: OnceLock<Naming>,
 }
 
-impl Relay {
+impl Copying {
     /// To this path of the destination: an object's name, or what the names of all begin with.
     pub fn new(path: String, options: NamingOptions, is_one_place: bool) -> Self {
         Self { path, as_subdir: options.as_subdir, is_one_place, naming: OnceLock::new() }
@@ -74,8 +78,14 @@ impl Relay {
         naming.blob_name_for(item.relative().as_bytes())
     }
 
-    /// How an object of `len` bytes is cut: into ranges that have checksums, where there may be so many.
-    pub(crate) fn rules(&self, given: &BlockRules, len: u64) -> BlockRules {
+    /// How an object of `len` bytes is cut. What the destination reads by itself is one request, if it is not so large
+    /// that this takes long; what comes through here is ranges that have checksums, where there may be so many.
+    pub(crate) fn rules(&self, given: &BlockRules, len: u64, is_direct: bool) -> BlockRules {
+        if is_direct {
+            let mut rules = *given;
+            rules.put_blob_size = Some(given.put_blob_size.unwrap_or(DIRECT_BYTES));
+            return rules;
+        }
         if given.block_size.is_some() || len > PIECE_BYTES * MAX_BLOCKS {
             return *given;
         }

@@ -9,7 +9,7 @@ use super::assembly::Assembly;
 use super::pieces::Pieces;
 
 /// What the lanes share about one large object.
-pub struct LargeRelay {
+pub struct LargeCopy {
     pub(crate) id: TransferId,
     /// What it is at the source; every range is of the state that these facts tell of.
     pub(crate) item: BlobItem,
@@ -22,12 +22,14 @@ pub struct LargeRelay {
     /// Only if there is no object of the name by then.
     pub(crate) only_new: bool,
     pub(crate) pieces: Pieces,
+    /// The destination has read some of them at the source by itself.
+    pub(crate) by_service: AtomicBool,
     /// The source was found changed since.
     pub(crate) is_changed: AtomicBool,
 }
 
-impl std::fmt::Debug for LargeRelay {
+impl std::fmt::Debug for LargeCopy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LargeRelay").field("from", &self.from).finish_non_exhaustive()
+        f.debug_struct("LargeCopy").field("from", &self.from).finish_non_exhaustive()
     }
 }

@@ -1,13 +1,14 @@
-//! A large object: ranges of the source become pieces of the destination, by all lanes together.
+//! A large object: ranges of the source become pieces of the destination, by all lanes together. Each goes the way that
+//! is open when its turn comes.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use azuring_azure::{BlobFacts, Body};
+use azuring_azure::Body;
+use azuring_job::choices::CheckLength;
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::Failure;
-use azuring_job::options::ContentTypePolicy;
 use azuring_job::progress::add;
 use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
@@ -17,18 +18,18 @@ use crate::get::large::without_etag;
 use crate::lane::context::{Ended, Lane};
 use crate::lane::driver::{self, InPieces, drive};
 use crate::lane::verify;
+use crate::object::copy::LargeCopy;
 use crate::object::large::Large;
 use crate::object::pieces::Pieces;
-use crate::object::relay::LargeRelay;
 use crate::put::assembly;
 use crate::put::place::Place;
 use crate::put::state::State;
 use crate::put::whole::{self, Verdict};
 use crate::requests::look::Agree;
 use crate::requests::request::Begin;
-use crate::requests::session::Session;
 
-use super::read;
+use super::source::{NotCopied, body_of, goes_without_tier};
+use super::{direct, relay};
 
 /// Copies a large object of `count` pieces.
 pub(super) async fn object<R: FileRing>(
@@ -60,7 +61,7 @@ pub(super) async fn object<R: FileRing>(
     };
     let (pieces, assembly) =
         assembly::begin(lane, place, state(), pieces, body_of(lane.session(), facts, only_new)).await?;
-    let large = Arc::new(LargeRelay {
+    let large = Arc::new(LargeCopy {
         id: place.id,
         item: item.clone(),
         from,
@@ -68,6 +69,7 @@ pub(super) async fn object<R: FileRing>(
         assembly,
         only_new,
         pieces,
+        by_service: AtomicBool::new(false),
         is_changed: AtomicBool::new(false),
     });
     driver::begin(lane, &large.pieces);
@@ -82,31 +84,14 @@ pub(super) async fn object<R: FileRing>(
     Ok(Ended::Elsewhere)
 }
 
-/// What the object is given at the destination: what it has at the source, but for a type that the job gives to all.
-fn body_of<'a>(session: &'a Session, facts: &'a BlobFacts, only_new: bool) -> Body<'a> {
-    let content = facts.content.as_deref();
-    let own = content.and_then(|content| content.content_type.as_deref());
-    Body {
-        content_type: match &session.options.content_type {
-            ContentTypePolicy::Fixed(fixed) => Some(fixed),
-            _ => own,
-        },
-        content,
-        content_md5: facts.content_md5,
-        metadata: &facts.metadata,
-        if_none_match_any: only_new,
-        ..Body::default()
-    }
-}
-
-/// Relays pieces of `large`; completes it if this lane reports the last one.
-pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, large: Arc<LargeRelay>) {
+/// Copies pieces of `large`; completes it if this lane reports the last one.
+pub(crate) async fn help<R: FileRing>(lane: &Rc<Lane<R>>, large: Arc<LargeCopy>) {
     if drive(lane, &large).await {
         complete(lane, &large).await;
     }
 }
 
-impl<R: FileRing> InPieces<R> for Arc<LargeRelay> {
+impl<R: FileRing> InPieces<R> for Arc<LargeCopy> {
     fn pieces(&self) -> &Pieces {
         &self.pieces
     }
@@ -121,23 +106,46 @@ impl<R: FileRing> InPieces<R> for Arc<LargeRelay> {
 
     async fn piece(&self, lane: &Lane<R>, n: u32) -> Result<(), Box<Failure>> {
         let (offset, len) = self.pieces.range(n);
-        let read = read::range(lane, (&self.item, &self.from), offset, len, Begin::UnlessStopping).await;
-        let (payload, crc64) = read.map_err(|error| {
-            if matches!(error, read::NotRead::Changed) {
+        let at = At { piece: n, offset };
+        let (object, to) = ((&self.item, &*self.from), encode_path(&self.name));
+        let mut copied = Err(NotCopied::Rerouted);
+        if lane.session().route.is_direct() {
+            copied = direct::piece(lane, object, (&self.assembly, &to), at, len).await;
+            self.by_service.fetch_or(copied.is_ok(), Ordering::SeqCst);
+        }
+        if matches!(copied, Err(NotCopied::Rerouted)) {
+            copied = self.relayed(lane, &to, at, len).await;
+        }
+        copied.map_err(|error| {
+            if matches!(error, NotCopied::Changed) {
                 self.is_changed.store(true, Ordering::SeqCst);
             }
             error.failure(&self.item.object())
         })?;
-        let (at, body) = (At { piece: n, offset }, Body { crc64, ..Body::default() });
-        let sent = assembly::put(lane, &self.assembly, &encode_path(&self.name), at, &payload, body).await;
-        sent.map_err(|gave_up| gave_up.for_object(lane.session(), &self.item.object()))?;
         add(&lane.counters().bytes, len);
         Ok(())
     }
 }
 
+impl LargeCopy {
+    /// Sends a piece through this host.
+    async fn relayed<R: FileRing>(
+        &self,
+        lane: &Lane<R>,
+        to: &str,
+        at: At,
+        len: u64,
+    ) -> Result<(), NotCopied> {
+        let object = (&self.item, &*self.from);
+        let (payload, crc64) = relay::range(lane, object, at.offset, len, Begin::UnlessStopping).await?;
+        let body = Body { crc64, ..Body::default() };
+        let sent = assembly::put(lane, &self.assembly, to, at, &payload, body).await;
+        sent.map_err(|gave_up| NotCopied::Failed(gave_up.for_object(lane.session(), &self.item.object())))
+    }
+}
+
 /// Completes an object whose pieces are all reported, and reports its outcome.
-async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, large: &LargeRelay) {
+async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, large: &LargeCopy) {
     let place = Place::of_object(large.id, large.item.relative(), large.name.clone());
     let result = match large.pieces.take_failure() {
         Some(failure) => Err(Box::new(failure)),
@@ -154,17 +162,28 @@ async fn complete<R: FileRing>(lane: &Rc<Lane<R>>, large: &LargeRelay) {
 
 async fn commit<R: FileRing>(
     lane: &Rc<Lane<R>>,
-    large: &LargeRelay,
+    large: &LargeCopy,
     place: &Place<'_>,
 ) -> Result<Ended, Box<Failure>> {
     let facts = &large.item.entry.facts;
-    let body = body_of(lane.session(), facts, large.only_new);
+    let mut body = body_of(lane.session(), facts, large.only_new);
     let size = (large.pieces.count, large.pieces.len);
     let is_same = async || {
         let same = is_same(lane, &large.item, &large.from, &place.blob, &large.pieces).await;
         same.unwrap_or_default()
     };
-    let ended = assembly::commit(lane, &large.assembly, place, size, body, is_same).await?;
+    let mut ended = assembly::commit(lane, &large.assembly, place, size, body, &is_same).await;
+    if let Err(failure) = &ended
+        && goes_without_tier(lane, body.tier, failure.code.as_deref())
+    {
+        body.tier = None;
+        ended = assembly::commit(lane, &large.assembly, place, size, body, &is_same).await;
+    }
+    let ended = ended?;
+    let is_unproven = lane.session().options.check_length == CheckLength::Unproven;
+    if large.by_service.load(Ordering::SeqCst) && is_unproven {
+        whole::compare_length(lane, place, large.pieces.len).await?;
+    }
     match ended {
         Ended::Done { .. } => verified(lane, &large.item, &large.from, &place.blob, &large.pieces).await,
         ended => Ok(ended),
@@ -189,7 +208,7 @@ async fn verified<R: FileRing>(
 ///
 /// # Errors
 /// Why it is not known.
-async fn is_same<R: FileRing>(
+pub(super) async fn is_same<R: FileRing>(
     lane: &Lane<R>,
     item: &BlobItem,
     from: &str,
@@ -204,7 +223,7 @@ async fn is_same<R: FileRing>(
     }
     for n in 0..pieces.count {
         let (offset, len) = pieces.range(n);
-        let read = read::range(lane, (item, from), offset, len, Begin::Always).await;
+        let read = relay::range(lane, (item, from), offset, len, Begin::Always).await;
         let (payload, _) = read.map_err(|error| error.failure(&item.object()))?;
         let same = look.has(offset, &payload, there.etag.as_deref(), Agree::Whole).await;
         if !same.map_err(not_asked)? {

@@ -1,0 +1,201 @@
+//! The destination reads the source by itself: nothing of the bytes passes here.
+//!
+//! Every request names the state of the source that was listed, and the MD5 of the source where that is known: what is
+//! not these bytes is not written. What the service says that it has read is compared too.
+
+use azuring_azure::{Body, Copied, RequestError};
+use azuring_job::choices::{CheckLength, CheckMd5};
+use azuring_job::end_error::EndError;
+use azuring_job::entry::BlobItem;
+use azuring_job::failure::{Failure, FailureKind, Side};
+use azuring_job::progress::add;
+use azuring_ring::FileRing;
+use azuring_store::{At, Grant};
+
+use crate::lane::context::Lane;
+use crate::object::assembly::Assembly;
+use crate::put::assembly;
+use crate::put::place::Place;
+use crate::put::whole;
+use crate::requests::request::{Begin, GaveUp, request};
+
+use super::source::{NotCopied, body_of, goes_without_tier};
+
+/// The service is given the same bytes so often; then they are others than their MD5 says.
+const MD5_TRIES: u32 = 3;
+
+/// Copies an object in one request.
+pub(super) async fn whole<R: FileRing>(
+    lane: &Lane<R>,
+    (item, from): (&BlobItem, &str),
+    place: &Place<'_>,
+    only_new: bool,
+) -> Result<Whole, NotCopied> {
+    let (session, facts) = (lane.session(), &item.entry.facts);
+    let mut body = body_of(session, facts, only_new);
+    let md5 = facts.content_md5.filter(|_| session.options.check_md5 > CheckMd5::LogOnly);
+    let mut differed = 0;
+    let probe = session.route.probe().await;
+    if !session.route.is_direct() {
+        return Err(NotCopied::Rerouted);
+    }
+    let mut sent = copy(lane, (item, from, md5), place, body, &mut differed).await;
+    let code = |gave_up: &GaveUp| gave_up.service().map(|refusal| refusal.code.clone());
+    if let Err(gave_up) = &sent
+        && goes_without_tier(lane, body.tier, code(gave_up).as_deref())
+    {
+        body.tier = None;
+        sent = copy(lane, (item, from, md5), place, body, &mut differed).await;
+    }
+    let gave_up = match sent {
+        Ok(copied) => {
+            // What a server does that passes over the source is an empty blob. The first one shows it.
+            check_length(lane, place, facts.len, probe.is_none().then_some(&copied))
+                .await
+                .map_err(NotCopied::Failed)?;
+            session.route.works();
+            add(&lane.counters().bytes, facts.len);
+            add(&lane.counters().bytes_by_service, facts.len);
+            return Ok(Whole::Done);
+        }
+        Err(gave_up) => gave_up,
+    };
+    if only_new && gave_up.already_exists() {
+        return Ok(Whole::Exists { maybe_ours: gave_up.maybe_done() });
+    }
+    let mut not_copied = not_copied(lane, gave_up, item);
+    if differed >= MD5_TRIES
+        && let NotCopied::Failed(failure) = &mut not_copied
+    {
+        (failure.kind, failure.side) = (FailureKind::Integrity, Some(Side::Source));
+    }
+    Err(not_copied)
+}
+
+/// How an object ended that was to be copied in one request.
+pub(super) enum Whole {
+    Done,
+    /// It was to be new, and is there.
+    Exists {
+        /// An attempt whose answer was lost may have made it.
+        maybe_ours: bool,
+    },
+}
+
+async fn copy<R: FileRing>(
+    lane: &Lane<R>,
+    (item, from, md5): (&BlobItem, &str, Option<[u8; 16]>),
+    place: &Place<'_>,
+    body: Body<'_>,
+    differed: &mut u32,
+) -> Result<Copied, GaveUp> {
+    request(&lane.writing(), 0, Begin::UnlessStopping, async |_| {
+        let source = lane.from().blob()?;
+        let granted = source.grant(from, item.which()).await?;
+        let grant = Grant { md5, ..granted.to(item.entry.facts.etag.as_deref(), None) };
+        let copied = match lane.to().blob()?.put_blob_from_url(&place.blob, &grant, body).await {
+            Ok(copied) => Ok(copied),
+            Err(error) => Err(source.grant_refused(&granted, error).await),
+        };
+        let copied = copied.and_then(|copied| match (md5, copied.md5) {
+            (Some(known), Some(read)) if known != read => Err(RequestError::Integrity),
+            _ => Ok(copied),
+        });
+        copied.map_err(|error| {
+            *differed += u32::from(error.is_integrity());
+            if *differed < MD5_TRIES { EndError::from(error) } else { other_bytes().into() }
+        })
+    })
+    .await
+}
+
+fn other_bytes() -> RequestError {
+    RequestError::Answer {
+        request: "Put Blob From URL".to_owned(),
+        reason: "the source's bytes have another MD5 than the one that is stored with it (--check-md5=NoCheck copies \
+                 them all the same)"
+            .to_owned(),
+        passing: false,
+    }
+}
+
+/// Has the destination read a piece.
+pub(super) async fn piece<R: FileRing>(
+    lane: &Lane<R>,
+    (item, from): (&BlobItem, &str),
+    (assembly, blob): (&Assembly, &str),
+    at: At,
+    len: u64,
+) -> Result<(), NotCopied> {
+    let _probe = lane.session().route.probe().await;
+    if !lane.session().route.is_direct() {
+        return Err(NotCopied::Rerouted);
+    }
+    let range = Some((at.offset, at.offset + len - 1));
+    let sent = assembly::put_from(lane, assembly, blob, at.piece, async |id| {
+        let source = lane.from().blob()?;
+        let granted = source.grant(from, item.which()).await?;
+        let grant = granted.to(item.entry.facts.etag.as_deref(), range);
+        match lane.to().blob()?.put_block_from_url(blob, id, &grant).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(source.grant_refused(&granted, error).await.into()),
+        }
+    });
+    sent.await.map_err(|gave_up| not_copied(lane, gave_up, item))?;
+    lane.session().route.works();
+    add(&lane.counters().bytes_by_service, len);
+    Ok(())
+}
+
+/// Why nothing was copied, and what that means for the way of all others.
+fn not_copied<R: FileRing>(lane: &Lane<R>, gave_up: GaveUp, item: &BlobItem) -> NotCopied {
+    let (session, object) = (lane.session(), item.object());
+    let Some(refusal) = gave_up.service() else {
+        return NotCopied::Failed(gave_up.for_object(session, &object));
+    };
+    let closed = match refusal {
+        refusal if refusal.is_not_implemented() => "has no operation that copies from",
+        refusal if refusal.is_copy_source_closed() => "is not admitted to",
+        refusal => {
+            if refusal.is_of_copy_source() {
+                // It was reached, and has answered.
+                session.route.works();
+            }
+            return match refusal.is_copy_source_changed() {
+                true => NotCopied::Changed,
+                false => NotCopied::Failed(gave_up.for_object(session, &object)),
+            };
+        }
+    };
+    if session.route.may_change() {
+        if session.route.leave_direct() {
+            let (from, to) = (&session.ends.from().end, &session.ends.to().end);
+            lane.notice(&format!(
+                "{to} {closed} {from} ({refusal}): all that is left goes through this host"
+            ));
+        }
+        return NotCopied::Rerouted;
+    }
+    let failure = gave_up.for_object(session, &object);
+    let advice =
+        "have the source's firewall admit this machine's network, or let the bytes go through this host";
+    let failure = Box::new(failure.advise(advice));
+    session.verdict.stop_for(&failure);
+    NotCopied::Failed(failure)
+}
+
+/// Compares lengths where the service has not told a checksum of what it has read, or the caller insists. `copied`:
+/// what is believed.
+async fn check_length<R: FileRing>(
+    lane: &Lane<R>,
+    place: &Place<'_>,
+    len: u64,
+    copied: Option<&Copied>,
+) -> Result<(), Box<Failure>> {
+    let proven = copied.is_some_and(|copied| copied.crc64.is_some() || copied.md5.is_some());
+    match lane.session().options.check_length {
+        CheckLength::Never => Ok(()),
+        CheckLength::Unproven if proven => Ok(()),
+        CheckLength::Unproven | CheckLength::Always => whole::compare_length(lane, place, len).await,
+    }
+}
