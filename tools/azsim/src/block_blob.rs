@@ -118,6 +118,14 @@ fn check_write(
     Ok(Some(existing.created))
 }
 
+/// Judges the destination of a copy before its source is read. It is judged again when it is replaced.
+pub(crate) fn check_destination(rq: &Rq<'_>, conditions: &Conditions<'_>, props: &Props) -> Result<()> {
+    let container = rq.container()?;
+    let (_, name) = rq.target.names();
+    let shard = container.shard(name);
+    check_write(rq, conditions, &shard, name, &mut props.clone()).map(drop)
+}
+
 pub(crate) fn read_props(rq: &Rq<'_>, source: Source) -> Result<Props> {
     let props = Props::read(rq.parts, source, rq.metadata_names)?;
     if rq.tiers() == Tiers::None && headers::nonempty(rq.parts, "x-ms-access-tier").is_some() {

@@ -202,7 +202,7 @@ pub(crate) async fn copy_from_url(rq: &Rq<'_>) -> std::result::Result<Answer, Fa
     if rq.shared.premium_pages {
         return Err(BLOB_TYPE_NOT_SUPPORTED.into());
     }
-    rq.container()?;
+    block_blob::check_destination(rq, &conditions, &props)?;
     let (received, from) = source.fetch(rq, MAX_SYNC, true).await?;
     if from.headers.get(headers::BLOB_TYPE).is_none_or(|kind| kind != BlobKind::Block.name()) {
         return Err(INVALID_SOURCE_BLOB_TYPE.into());

@@ -44,7 +44,7 @@ pub(crate) async fn put_blob(rq: &Rq<'_>) -> std::result::Result<Answer, Failure
     let with_tags = copies_tags(rq)?;
     let conditions = Conditions::read(rq.parts)?;
     let encryption = Encryption::read(rq.parts)?;
-    rq.container()?;
+    block_blob::check_destination(rq, &conditions, &props)?;
     let (received, from) = source.fetch(rq, limits(rq.version).0, true).await?;
     if with_tags {
         props.tags = source.tags(rq).await?;

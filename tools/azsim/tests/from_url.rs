@@ -338,14 +338,16 @@ fn a_token_opens_the_source() {
 
 #[test]
 fn the_source_may_be_on_another_server() {
-    let far = Server::builder().threads(1).tls(Tls::SelfSigned).account(OTHER, DEVSTORE_KEY).start().unwrap();
+    // One of an earlier version, at that.
+    let far = Server::builder().threads(1).tls(Tls::SelfSigned).account(OTHER, DEVSTORE_KEY);
+    let far = far.newest_version(SILENT.1).start().unwrap();
     assert!(far.create_container(OTHER, "src"));
     plant(&far, "x", b"hello");
     let near = Server::builder().threads(1).trust(far.ca_pem().unwrap()).start().unwrap();
     assert!(near.create_container(ACCOUNT, "con"));
     let mut client = Client::new(&near);
     let url = source(&far, "x", "r");
-    assert_eq!(copy(&mut client, "x", &url, &[]).verdict(), (201, ""));
+    assert_eq!(copy(&mut client, "x", &url, &[TELLS]).verdict(), (201, ""));
     assert_eq!(near.content(ACCOUNT, "con", "x").unwrap(), "hello");
     assert_eq!((near.stats().of_services.len(), far.stats().of_services[&Operation::GetBlob]), (0, 1));
     // One that it does not trust, and one that is not there.
@@ -462,6 +464,24 @@ fn append_and_page_blobs_take_parts_of_a_source() {
     let stats = server.stats();
     assert_eq!(stats.by_operation[&Operation::AppendBlockFromUrl], 3);
     assert_eq!(stats.by_operation[&Operation::PutPageFromUrl], 4);
+}
+
+#[test]
+fn a_destination_that_refuses_reads_no_source() {
+    let server = start(builder());
+    let mut client = Client::new(&server);
+    plant(&server, "x", b"hello");
+    client.put("x", b"old");
+    let url = source(&server, "x", "r");
+    let create = ("If-None-Match", "*");
+    assert_eq!(copy(&mut client, "x", &url, &[create]).verdict(), (409, "BlobAlreadyExists"));
+    let other = ("If-Match", "\"0x1\"");
+    assert_eq!(copy(&mut client, "x", &url, &[other]).verdict(), (412, "ConditionNotMet"));
+    client.sas = server.account_sas(ACCOUNT, "c", Duration::from_secs(600));
+    assert_eq!(copy(&mut client, "x", &url, &[]).verdict(), (403, "UnauthorizedBlobOverwrite"));
+    assert!(server.stats().of_services.is_empty());
+    assert_eq!(copy(&mut client, "new", &url, &[create]).verdict(), (201, ""));
+    assert_eq!(server.content(ACCOUNT, "con", "x").unwrap(), "old");
 }
 
 #[test]
