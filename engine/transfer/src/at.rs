@@ -1,6 +1,7 @@
 //! Where the remote end of a job is.
 
 use std::borrow::Cow;
+use std::error::Error;
 
 use azuring_azure::{Access, BlobUrl, Credential};
 use azuring_job::choices::{BlobTypeChoice, PropertyChange};
@@ -17,17 +18,33 @@ use crate::frame;
 pub struct Location {
     pub(crate) at: At,
     pub(crate) credential: Credential,
+    /// Finds another credential when all else is well.
+    pub(crate) find: Option<FindCredential>,
 }
+
+/// Finds a credential where that takes a while.
+pub(crate) type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send>;
 
 impl Location {
     /// In Blob storage.
     pub fn blob(url: BlobUrl, credential: Credential) -> Self {
-        Self { at: At::Blob(url), credential }
+        Self { at: At::Blob(url), credential, find: None }
+    }
+
+    /// Finds the credential where that takes a while, as
+    /// [`JobBuilder::credential_by`](crate::JobBuilder::credential_by): that of the source first, then that of the
+    /// destination.
+    pub fn credential_by(
+        mut self,
+        find: impl FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send + 'static,
+    ) -> Self {
+        self.find = Some(Box::new(find));
+        self
     }
 
     /// In a store of the caller's own, at this path: an object's name, a directory, or empty for everything.
     pub fn store(store: CustomStore, path: &str) -> Self {
-        Self { at: At::Own(store, path.to_owned()), credential: Credential::Anonymous }
+        Self { at: At::Own(store, path.to_owned()), credential: Credential::Anonymous, find: None }
     }
 }
 

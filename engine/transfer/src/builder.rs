@@ -34,7 +34,7 @@ use azuring_plan::name::check;
 use azuring_ring::probe;
 use azuring_store::CustomStore;
 
-use crate::at::{At, Location};
+use crate::at::{At, FindCredential, Location};
 use crate::engine::Engine;
 use crate::frame;
 use crate::job::{Job, JobPlan, Verb};
@@ -61,8 +61,6 @@ pub struct JobBuilder {
     /// Through this host, whatever the options say.
     relays: bool,
 }
-
-type FindCredential = Box<dyn FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send>;
 
 /// What is kept of the job.
 enum Keep {
@@ -158,7 +156,9 @@ impl Job {
     /// blobs do not yet. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are given
     /// the options' customer-provided keys.
     pub fn copy(source: Location, destination: Location) -> JobBuilder {
-        JobBuilder::of(What::Copy(Some(destination)), source.at, source.credential)
+        let mut job = JobBuilder::of(What::Copy(Some(destination)), source.at, source.credential);
+        job.find = source.find;
+        job
     }
 
     /// As [`Job::copy`], through this host's memory.
@@ -176,8 +176,11 @@ impl Job {
 
 /// Who the job is to its ends.
 fn credentials(ends: &Ends<RemoteEnd>) -> String {
-    let who: Vec<String> = ends.each().map(|remote| remote.end.credential().describe()).collect();
-    who.join(", ")
+    let who = |remote: &RemoteEnd| remote.end.credential().describe();
+    match ends.are_two() {
+        true => format!("{} for the source and {} for the destination", who(ends.from()), who(ends.to())),
+        false => who(ends.from()),
+    }
 }
 
 impl JobBuilder {
@@ -407,14 +410,17 @@ impl JobBuilder {
             _ => None,
         };
         let (find, given) = (self.find, self.credential);
-        let find = || find.map_or(Ok(given), |find| find().map_err(JobError::Login));
+        let found = |find: Option<FindCredential>, given| {
+            move || find.map_or(Ok(given), |find| find().map_err(JobError::Login))
+        };
+        let find = found(find, given);
         let from =
             self.at.open(find, &self.options, change, frame::access(&task, Side::Source, &self.options))?;
         let ends = match to {
             None => Ends::one(from),
-            Some(Location { at, credential }) => {
+            Some(Location { at, credential, find }) => {
                 let access = frame::access(&task, Side::Destination, &self.options);
-                Ends::two(from, at.open(|| Ok(credential), &self.options, None, access)?)
+                Ends::two(from, at.open(found(find, credential), &self.options, None, access)?)
             }
         };
         if self.options.route == RouteChoice::Direct && ends.are_two() && !can_be_direct(&self.options, &ends)
@@ -477,7 +483,8 @@ impl JobBuilder {
             _ => Opens::Nothing,
         };
         let tls = self.at.is_tls() || to.is_some_and(|to| to.at.is_tls());
-        Needs { opens, tls, login: self.find.is_some() }
+        let login = self.find.is_some() || to.is_some_and(|to| to.find.is_some());
+        Needs { opens, tls, login }
     }
 
     fn local_options(&self, split: &Split) -> LocalOptions {
