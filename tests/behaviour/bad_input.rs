@@ -47,8 +47,9 @@ fn urls_that_are_wrong() {
     );
     told(&to("https://account.blob.core.windows.net/cont?sv=1&se=2&sig=short"), 3, &["signature (sig)"]);
     told(&to("not-a-url"), 2, &["neither source nor destination is a URL"]);
-    let between = ["copy", "https://a.blob.core.windows.net/c/x", "https://b.blob.core.windows.net/c"];
-    told(&fixture.run(between), 2, &["the source is a URL and so is the destination"]);
+    let between = |to: &str| fixture.run(["copy", "https://a.blob.core.windows.net/cont/x", to]);
+    told(&between("https://b.blob.core.windows.net"), 2, &["destination: ", "names no container"]);
+    told(&between("https://b.file.core.windows.net/share"), 2, &["BlobFile: this version moves between"]);
 }
 
 #[test]
@@ -297,7 +298,7 @@ fn urls_in_the_wrong_place_are_not_repeated_with_their_secrets() {
         (&[user], 2, &["unrecognized subcommand", "//REDACTED@host.example/cont"]),
         (&["copy", file, base, user], 2, &["//REDACTED@host.example/cont"]),
         (&["copy", &one_slash, base], 4, &["no such file"]),
-        (&["copy", &url, base], 2, &["source is a URL"]),
+        (&["copy", &url, base], 3, &["source: the SAS in the URL is not valid"]),
         (&["demo", &url], 1, &["azuring demo", "no such file"]),
     ] {
         let outcome = fixture.run(args);

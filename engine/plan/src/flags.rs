@@ -34,6 +34,10 @@ pub enum Group {
     Listing,
     /// From one service to another.
     Services,
+    /// Blobs stand at both ends.
+    Blobs,
+    /// What goes along with a blob in later versions only.
+    Kept,
     /// Azure Files.
     Shares,
     /// Data Lake Storage by its own endpoint.
@@ -64,6 +68,8 @@ pub struct Flag {
 enum Where {
     Put,
     Get,
+    /// From one service to another.
+    Copy,
     /// Either end is a pipe.
     Pipe,
     FromPipe,
@@ -79,8 +85,10 @@ const ONE: &str = "--{flag}: a pipe carries one blob: there is nothing to choose
 const NO_DIRECTORIES: &str = "--{flag}: a pipe carries one blob: there are no directories";
 const NO_PROPERTIES: &str = "--{flag}: a pipe has no properties of a file";
 const NO_LINK: &str = "--{flag}: a pipe is no symbolic link";
+const NO_LINKS_FOLLOWED: &str = "{flag} flag is not supported while {doing}";
 const NOTHING_KEPT: &str =
     "--{flag}: /dev/null keeps nothing: blobs are read and verified as they are stored";
+const NO_WAY: &str = "--{flag} is only for copies from service to service";
 const SHARES_ONLY: &str = "--{flag}={value} is only for Azure Files";
 const WINDOWS_ONLY: &str = "--{flag} is for Windows only";
 const REPLACED: &str = "the include and exclude parameters have been replaced by include-pattern; include-path; \
@@ -93,10 +101,10 @@ const fn flag(name: &'static str, groups: &'static [Group], says: &'static [(Whe
 /// Every flag that belongs to pairs; those of all commands and of the engine mean the same everywhere.
 pub const FLAGS: &[Flag] = {
     use Group::{
-        Accounts, Any, DataLake, Files, FromFiles, Gone, Listing, NewBlobs, Properties, Reads, Removals,
-        Replaces, Services, Shares, ToFiles, Tree, Versions, Windows,
+        Accounts, Any, Blobs, DataLake, Files, FromFiles, Gone, Kept, Listing, NewBlobs, Properties, Reads,
+        Removals, Replaces, Services, Shares, ToFiles, Tree, Versions, Windows,
     };
-    use Where::{Everywhere, FromPipe, Get, Pipe, Put, ToNull, ToPipe};
+    use Where::{Copy, Everywhere, FromPipe, Get, Pipe, Put, ToNull, ToPipe};
     &[
         flag("from-to", &[Any], &[]),
         flag("location", &[Any], &[]),
@@ -156,12 +164,30 @@ pub const FLAGS: &[Flag] = {
             &[DataLake],
             &[(Everywhere, "--{flag} is only for Data Lake Storage's own endpoint")],
         ),
-        flag("s2s-preserve-access-tier", &[Services], &[]),
-        flag("s2s-preserve-properties", &[Services], &[]),
-        flag("s2s-get-properties-in-backend", &[Services], &[]),
-        flag("s2s-detect-source-changed", &[Services], &[]),
-        flag("s2s-handle-invalid-metadata", &[Services], &[]),
-        flag("s2s-preserve-blob-tags", &[Services], &[]),
+        // Between services. To say `false` asks for nothing anywhere, as in AzCopy.
+        Flag {
+            name: "s2s-preserve-blob-tags",
+            groups: &[Kept],
+            default: "false",
+            says: &[(
+                Copy,
+                "--{flag}={value}: tags do not go along in this version: leave it out; --blob-tags gives all blobs \
+                 the same",
+            )],
+        },
+        Flag { name: "s2s-preserve-access-tier", groups: &[Services], default: "false", says: &[] },
+        Flag { name: "s2s-preserve-properties", groups: &[Services], default: "false", says: &[] },
+        Flag { name: "s2s-get-properties-in-backend", groups: &[Services], default: "false", says: &[] },
+        Flag { name: "s2s-detect-source-changed", groups: &[Services], default: "false", says: &[] },
+        Flag {
+            name: "s2s-handle-invalid-metadata",
+            groups: &[Services],
+            default: "ExcludeIfInvalid",
+            says: &[],
+        },
+        // Which way their bytes go.
+        Flag { name: "route", groups: &[Services], default: "auto", says: &[(Everywhere, NO_WAY)] },
+        flag("no-relay", &[Services], &[(Everywhere, NO_WAY)]),
         // Which objects.
         flag(
             "dry-run",
@@ -179,22 +205,29 @@ pub const FLAGS: &[Flag] = {
         flag("include-after", &[Tree], &[(Pipe, ONE)]),
         flag("include-before", &[Tree], &[(Pipe, ONE)]),
         flag("list-of-files", &[Tree], &[(Pipe, ONE)]),
-        flag("list-of-versions", &[Versions], &[(Pipe, ONE)]),
-        flag("exclude-blob-type", &[Versions], &[(Pipe, ONE)]),
-        // Files.
-        flag("as-subdir", &[Files], &[(Pipe, NO_DIRECTORIES), (ToNull, NOTHING_KEPT)]),
+        flag(
+            "list-of-versions",
+            &[Versions],
+            &[
+                (Pipe, ONE),
+                (Copy, "--{flag}: versions are not copied by a list in this version: name one in the URL"),
+            ],
+        ),
+        flag("exclude-blob-type", &[Versions, Blobs], &[(Pipe, ONE)]),
+        // Files, and what stands for them.
+        flag("as-subdir", &[Files, Services], &[(Pipe, NO_DIRECTORIES), (ToNull, NOTHING_KEPT)]),
         flag("preserve-symlinks", &[Tree], &[(Pipe, NO_LINK)]),
         flag(
             "follow-symlinks",
             &[FromFiles],
-            &[(Pipe, NO_LINK), (Get, "follow-symlinks flag is not supported while downloading")],
+            &[(Pipe, NO_LINK), (Get, NO_LINKS_FOLLOWED), (Copy, NO_LINKS_FOLLOWED)],
         ),
-        flag("preserve-posix-properties", &[Files], &[(Pipe, NO_PROPERTIES), (ToNull, NOTHING_KEPT)]),
-        flag("posix-properties-style", &[Files], &[(Pipe, NO_PROPERTIES), (ToNull, NOTHING_KEPT)]),
+        flag("preserve-posix-properties", &[Files, Blobs], &[(Pipe, NO_PROPERTIES), (ToNull, NOTHING_KEPT)]),
+        flag("posix-properties-style", &[Files, Blobs], &[(Pipe, NO_PROPERTIES), (ToNull, NOTHING_KEPT)]),
         flag("preserve-setuid", &[ToFiles], &[(ToPipe, NO_PROPERTIES), (ToNull, NOTHING_KEPT)]),
         flag(
             "verify",
-            &[Files],
+            &[Files, Services],
             &[(Pipe, "--{flag}: what went through a pipe cannot be read again"), (ToNull, NOTHING_KEPT)],
         ),
         Flag {
@@ -227,22 +260,26 @@ pub const FLAGS: &[Flag] = {
                 (ToNull, NOTHING_KEPT),
             ],
         ),
-        flag("check-md5", &[Reads], &[(Everywhere, "{flag} is set but the job is not a download")]),
+        flag("check-md5", &[Reads, Services], &[(Everywhere, "{flag} is set but the job is not a download")]),
         flag("preserve-owner", &[Reads], &[(Everywhere, "flag --{flag} can only be used on downloads")]),
         // Blobs that are made.
-        flag("blob-type", &[NewBlobs], &[]),
+        flag("blob-type", &[NewBlobs, Blobs], &[]),
         flag("content-type", &[NewBlobs], &[]),
         flag("no-guess-mime-type", &[NewBlobs], &[]),
         flag("content-encoding", &[NewBlobs], &[]),
         flag("content-language", &[NewBlobs], &[]),
         flag("content-disposition", &[NewBlobs], &[]),
         flag("cache-control", &[NewBlobs], &[]),
-        flag("put-md5", &[NewBlobs], &[]),
+        flag(
+            "put-md5",
+            &[NewBlobs],
+            &[(Copy, "{flag} is set but the job is not an upload: a copy keeps the MD5 that the source has")],
+        ),
         flag("metadata", &[NewBlobs, Properties], &[]),
-        flag("blob-tags", &[NewBlobs, Properties], &[]),
+        flag("blob-tags", &[NewBlobs, Properties, Blobs], &[]),
         flag(
             "block-blob-tier",
-            &[NewBlobs, Properties],
+            &[NewBlobs, Properties, Blobs],
             &[(Everywhere, "blob-tier is not supported while {doing}")],
         ),
         flag(
@@ -253,18 +290,22 @@ pub const FLAGS: &[Flag] = {
                     FromPipe,
                     "--{flag}: a page blob is made with its length, which a pipe does not tell: use a file",
                 ),
+                (Copy, "--{flag}: page blobs are not copied in this version"),
                 (Everywhere, "blob-tier is not supported while {doing}"),
             ],
         ),
         flag(
             "put-blob-size-mb",
-            &[FromFiles],
+            &[FromFiles, Services],
             &[(FromPipe, "--{flag}: what fits into one block is sent in one request: use --block-size-mb")],
         ),
         flag(
             "delete-destination-file",
             &[NewBlobs],
-            &[(Everywhere, "--{flag} is for uploads: the destination has no blobs")],
+            &[
+                (Copy, "--{flag} is for uploads: not between services in this version"),
+                (Everywhere, "--{flag} is for uploads: the destination has no blobs"),
+            ],
         ),
         flag("rehydrate-priority", &[Properties], &[]),
         flag("delete-snapshots", &[Removals], &[]),
@@ -308,6 +349,7 @@ impl Where {
         match self {
             Self::Put => pair.verb == Verb::Put,
             Self::Get => pair.verb == Verb::Get,
+            Self::Copy => pair.verb == Verb::Copy,
             Self::Pipe => from_pipe || to_pipe,
             Self::FromPipe => from_pipe,
             Self::ToPipe => to_pipe,
@@ -373,6 +415,19 @@ mod tests {
             "--include-path: a pipe carries one blob: there is nothing to choose from"
         );
         assert_eq!(said("BlobTrash", "trailing-dot"), "--trailing-dot=v is only for Azure Files");
+        assert_eq!(
+            said("BlobBlob", "metadata"),
+            "metadata is not supported while copying from service to service"
+        );
+        assert_eq!(
+            said("BlobBlob", "follow-symlinks"),
+            "follow-symlinks flag is not supported while copying from service to service"
+        );
+        assert!(
+            said("BlobBlob", "s2s-preserve-blob-tags")
+                .starts_with("--s2s-preserve-blob-tags=v: tags do not go")
+        );
+        assert!(said("LocalBlob", "route").contains("from service to service"));
         assert_eq!(said("LocalBlob", "include-path"), "");
         assert_eq!(said("LocalFile", "trailing-dot"), "");
     }

@@ -97,9 +97,8 @@ pub struct Pair {
     pub keeps: bool,
 }
 
-const OTHER_SERVICES: &str = "this version moves between local files and Blob storage";
-const BETWEEN: &str =
-    "the source is a URL and so is the destination: copies between accounts are not in this version";
+const OTHER_SERVICES: &str =
+    "this version moves between local files and Blob storage, and within Blob storage";
 const NAME_ALONE: &str = "AzCopy has a name for this and does not do it either";
 const CHANGES_BLOBS: &str = "this version works on Blob storage";
 const LISTS_BLOBS: &str = "this version lists Blob storage";
@@ -125,13 +124,14 @@ const fn alone(verb: Verb, from: Location, why: &'static str, flags: &'static [G
 /// The pairs of two places. Each is called by its two words put together.
 pub const PAIRS: &[Pair] = {
     use Group::{
-        Any, DataLake, Files, FromFiles, NewBlobs, Properties, Reads, Removals, Replaces, Services, Shares,
-        ToFiles, Tree, Versions,
+        Any, Blobs, DataLake, Files, FromFiles, Kept, NewBlobs, Properties, Reads, Removals, Replaces,
+        Services, Shares, ToFiles, Tree, Versions,
     };
     use Location::{Blob, BlobFs, File, FileNfs, Gcp, Local, None, Pipe, S3, Trash};
     use Verb::{Copy, Get, Put, Remove, SetProperties};
     const BETWEEN_SERVICES: &[Group] = &[Any, Tree, Replaces, Services];
-    const BETWEEN_BLOBS: &[Group] = &[Any, Tree, Versions, Replaces, NewBlobs, Services];
+    const BLOB_TO_BLOB: &[Group] = &[Any, Tree, Replaces, Services, Blobs];
+    const BETWEEN_BLOBS: &[Group] = &[Any, Tree, Versions, Replaces, Services, Blobs, Kept];
     const WITH_SHARES: &[Group] = &[Any, Tree, Replaces, Services, Shares];
     const FILES_TO_SHARE: &[Group] = &[Any, Tree, Files, Replaces, FromFiles, Shares];
     const SHARE_TO_FILES: &[Group] = &[Any, Tree, Files, Replaces, ToFiles, Reads, Shares];
@@ -141,7 +141,7 @@ pub const PAIRS: &[Pair] = {
         later(Put, Local, File, OTHER_SERVICES, FILES_TO_SHARE),
         later(Put, Local, FileNfs, OTHER_SERVICES, FILES_TO_SHARE),
         now(Get, Blob, Local, &[Any, Tree, Versions, Files, Replaces, ToFiles, Reads]),
-        later(Copy, Blob, Blob, BETWEEN, BETWEEN_BLOBS),
+        now(Copy, Blob, Blob, BLOB_TO_BLOB),
         later(Copy, Blob, BlobFs, OTHER_SERVICES, BETWEEN_BLOBS),
         later(Copy, Blob, File, OTHER_SERVICES, WITH_SHARES),
         now(Get, Blob, Pipe, &[Any, Reads]),
@@ -371,13 +371,11 @@ mod tests {
     #[test]
     fn what_is_not_done_is_told() {
         let told = |name: &str, command| FromTo::parse(name).unwrap().refusal(command);
-        for name in ["LocalBlob", "BlobLocal", "PipeBlob", "BlobPipe"] {
+        for name in ["LocalBlob", "BlobLocal", "PipeBlob", "BlobPipe", "BlobBlob"] {
             assert_eq!(told(name, "copy"), None, "{name}");
         }
         assert_eq!((told("BlobTrash", "remove"), told("BlobNone", "set-properties")), (None, None));
-        assert!(
-            told("BlobBlob", "copy").unwrap().contains("copies between accounts are not in this version")
-        );
+        assert!(told("BlobFile", "copy").unwrap().contains("within Blob storage"));
         assert!(told("LocalFile", "copy").unwrap().contains("between local files and Blob storage"));
         assert_eq!(told("BlobTrash", "copy").unwrap(), "BlobTrash is what `azuring remove` does");
         let unnamed = FromTo { from: Location::S3, to: Location::Trash };

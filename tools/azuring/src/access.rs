@@ -5,7 +5,9 @@
 //!                     public (for reading) ─> `azuring login` ─> chain ─> nothing (for reading) ───────────┴─> Credential
 //! ```
 
+pub(crate) mod ends;
 pub(crate) mod identity;
+mod keys;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,9 +15,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use azuring_azure::{AccountKey, Sas, SasNeeds, SasOperation, Secret, TrustedSuffixes};
-use azuring_transfer::{BlobUrl, Credential, JobBuilder, JobOptions, is_public};
+use azuring_transfer::{BlobUrl, Credential, JobBuilder, JobOptions, Location, is_public};
 
-use self::identity::NoBearer;
+use self::identity::{NoBearer, Who};
+use self::keys::Keys;
 use crate::cli::engine::EngineArgs;
 use crate::cli::global::GlobalArgs;
 use crate::exit::Exit;
@@ -55,6 +58,10 @@ pub(crate) enum Access {
 /// What is needed to find out.
 pub(crate) struct Asked {
     url: BlobUrl,
+    /// Which end of a job it is, for messages: nothing where there is one only.
+    end: &'static str,
+    /// Who this process is, once that is known.
+    who: Who,
     /// Whether nothing is changed, and a public source will do.
     reads: bool,
     /// Whether names are known beforehand, and blobs may be public where their list is not.
@@ -81,6 +88,17 @@ impl Access {
         }
     }
 
+    /// An end of a copy, which has its credential found out when everything else is right.
+    pub(crate) fn at(self, url: BlobUrl) -> Location {
+        match self {
+            Self::Known(credential) => Location::blob(url, credential),
+            asked => {
+                let find = move || asked.now().map_err(Into::into);
+                Location::blob(url, Credential::Anonymous).credential_by(find)
+            }
+        }
+    }
+
     /// Finds out.
     pub(crate) fn now(self) -> Result<Credential, Refused> {
         run::before_it_begins(|| self.find_out())
@@ -91,15 +109,22 @@ impl Access {
             Self::Known(credential) => return Ok(credential),
             Self::Asked(asked) => asked,
         };
-        let Asked { url, reads, named, trusted, engine, options } = *asked;
+        let end = asked.end;
+        asked.find_out().map_err(|refused| refused.of_end(end))
+    }
+}
+
+impl Asked {
+    fn find_out(self) -> Result<Credential, Refused> {
+        let Self { url, end, who, reads, named, trusted, engine, options } = self;
         if reads && is_public(&url, &options)? {
             return Ok(Credential::Anonymous);
         }
-        match identity::bearer(&engine) {
+        match who.bearer(&engine) {
             Ok(bearer) => Ok(Credential::token(&url, bearer, &trusted)?),
             Err(NoBearer::Nobody(why)) if reads && named => {
                 // The service has the last word.
-                notice(&why);
+                notice(&format!("{end}{why}"));
                 Ok(Credential::Anonymous)
             }
             Err(none) => Err(none.into()),
@@ -115,24 +140,36 @@ pub(crate) fn open(
     engine: &EngineArgs,
 ) -> Result<(BlobUrl, Access), Refused> {
     let url = BlobUrl::parse(url)?;
+    let keys = Keys::of(engine);
+    let access = find(&url, ("", Who::default()), &keys, purpose, (global, engine))?;
+    Ok((url, access))
+}
+
+/// What authorizes requests to the URL, at this end and for this process. Asks nobody.
+fn find(
+    url: &BlobUrl,
+    (end, who): (&'static str, Who),
+    keys: &Keys<'_>,
+    purpose: &Purpose<'_>,
+    (global, engine): (&GlobalArgs, &EngineArgs),
+) -> Result<Access, Refused> {
     let forced = Forced::of(variable("AZCOPY_CRED_TYPE").as_deref())?;
     let trusted = trusted(global);
-    let may = Credential::may_send_tokens(&url, &trusted);
+    let may = Credential::may_send_tokens(url, &trusted);
     // Who says who to be means it, whatever keys of other programs are about.
     let asked = forced == Some(Forced::Token) || identity::is_asked_for();
-    let nothing_else =
-        asked && may.is_ok() && forced != Some(Forced::SharedKey) && engine.account_key_file.is_none();
+    let nothing_else = asked && may.is_ok() && forced != Some(Forced::SharedKey) && keys.file.is_none();
     let given = match url.sas() {
         None if nothing_else => Credential::Anonymous,
-        _ => given(&url, engine, forced)?,
+        _ => given(url, keys, forced)?,
     };
     match given {
         Credential::Anonymous if forced != Some(Forced::Anonymous) => {}
         credential => {
             if let Credential::Sas(sas) = &credential {
-                check_sas(sas, &url, purpose)?;
+                check_sas(sas, url, end, purpose)?;
             }
-            return Ok((url, Access::Known(credential)));
+            return Ok(Access::Known(credential));
         }
     }
     if let Err(error) = may {
@@ -141,20 +178,19 @@ pub(crate) fn open(
             return Err(error.into());
         }
         if identity::is_set(engine.no_cache.0) {
-            notice(&format!("no login is used: {error}"));
+            notice(&format!("{end}no login is used: {error}"));
         }
-        return Ok((url, Access::Known(Credential::Anonymous)));
+        return Ok(Access::Known(Credential::Anonymous));
     }
     let options = options::common(global, engine)?;
     let reads = forced.is_none() && purpose.reads;
-    let named = !purpose.lists;
-    let asked = Asked { url: url.clone(), reads, named, trusted, engine: engine.clone(), options };
-    Ok((url, Access::Asked(Box::new(asked))))
+    let (named, engine, url) = (!purpose.lists, engine.clone(), url.clone());
+    Ok(Access::Asked(Box::new(Asked { url, end, who, reads, named, trusted, engine, options })))
 }
 
 /// The account's key, if one is given.
 pub(crate) fn key(url: &BlobUrl, engine: &EngineArgs) -> Result<Option<AccountKey>, Refused> {
-    match given(url, engine, None)? {
+    match given(url, &Keys::of(engine), None)? {
         Credential::SharedKey(key) => Ok(Some(*key)),
         _ => Ok(None),
     }
@@ -171,9 +207,14 @@ fn trusted(global: &GlobalArgs) -> TrustedSuffixes {
     TrustedSuffixes::default().with(global.trusted_microsoft_suffixes.as_deref().unwrap_or_default())
 }
 
-/// Whether a credential can be found without asking anybody: one that was given, or a login.
-pub(crate) fn is_there(url: &BlobUrl, engine: &EngineArgs) -> Result<bool, Refused> {
-    Ok(identity::is_set(engine.no_cache.0) || !matches!(given(url, engine, None)?, Credential::Anonymous))
+/// Whether a credential can be found without asking anybody: one that was given, or a login. `other`: the other end of
+/// a copy.
+pub(crate) fn is_there(url: &BlobUrl, other: Option<&BlobUrl>, engine: &EngineArgs) -> Result<bool, Refused> {
+    let keys = match other {
+        Some(other) => Keys::beside(url, other, engine)?,
+        None => Keys::of(engine),
+    };
+    Ok(identity::is_set(engine.no_cache.0) || !matches!(given(url, &keys, None)?, Credential::Anonymous))
 }
 
 /// What a parent process has chosen, by AZCOPY_CRED_TYPE.
@@ -202,7 +243,7 @@ impl Forced {
 const SOON: Duration = Duration::from_secs(15 * 60);
 
 /// Refuses a SAS that cannot do it, before anything is sent.
-fn check_sas(sas: &Sas, url: &BlobUrl, purpose: &Purpose<'_>) -> Result<(), Refused> {
+fn check_sas(sas: &Sas, url: &BlobUrl, end: &str, purpose: &Purpose<'_>) -> Result<(), Refused> {
     let path = url.raw_path();
     // Anything else may be one blob, whatever else it may be.
     let listed = purpose.lists && (path.is_empty() || path.ends_with('/') || path.contains('*'));
@@ -216,11 +257,13 @@ fn check_sas(sas: &Sas, url: &BlobUrl, purpose: &Purpose<'_>) -> Result<(), Refu
     match sas.expires().map(|end| end.duration_since(now)) {
         Some(Ok(left)) if left < SOON => {
             let minutes = left.as_secs() / 60;
-            notice(&format!("the SAS expires in {minutes} minutes: requests after that will be refused"));
+            notice(&format!(
+                "{end}the SAS expires in {minutes} minutes: requests after that will be refused"
+            ));
         }
         Some(Err(ended)) => {
             let seconds = ended.duration().as_secs();
-            notice(&format!("the SAS expired {seconds} s ago, if this machine's clock is right"));
+            notice(&format!("{end}the SAS expired {seconds} s ago, if this machine's clock is right"));
         }
         _ => {}
     }
@@ -228,10 +271,10 @@ fn check_sas(sas: &Sas, url: &BlobUrl, purpose: &Purpose<'_>) -> Result<(), Refu
 }
 
 /// A SAS or a key, if one is given.
-fn given(url: &BlobUrl, engine: &EngineArgs, forced: Option<Forced>) -> Result<Credential, Refused> {
-    let credential = match (url.sas(), &engine.account_key_file) {
-        (None, Some(path)) => Credential::key(url, &key_file(path)?, variable("AZURE_STORAGE_ACCOUNT"))?,
-        _ => Credential::find(url, |name| std::env::var(name).ok())?,
+fn given(url: &BlobUrl, keys: &Keys<'_>, forced: Option<Forced>) -> Result<Credential, Refused> {
+    let credential = match (url.sas(), keys.file) {
+        (None, Some(path)) => Credential::key(url, &key_file(path)?, variable(keys::ACCOUNT))?,
+        _ => Credential::find(url, |name| keys.variable(name))?,
     };
     match (forced, credential) {
         (Some(Forced::SharedKey), credential @ Credential::SharedKey(_)) => Ok(credential),

@@ -14,12 +14,12 @@ use azuring_plan::place::PIPE;
 use azuring_plan::{metadata, tags};
 use azuring_transfer::{
     BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckLength, CheckMd5, ContentTypePolicy,
-    Credential, Job, JobOptions, Overwrite, PlanError, PosixStyle, StopHandle, Symlinks, check_close,
-    mib_to_bytes, upload_from,
+    Credential, Job, JobOptions, Overwrite, PlanError, PosixStyle, RouteChoice, StopHandle, Symlinks,
+    check_close, mib_to_bytes, upload_from,
 };
 
-use crate::access::{self, Purpose};
-use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg};
+use crate::access::{self, Purpose, ends};
+use crate::cli::copy::{BlobArgs, BlobTypeArg, CheckMd5Arg, CopyArgs, OverwriteArg, PosixStyleArg, RouteArg};
 use crate::cli::global::GlobalArgs;
 use crate::cli::pairs::Given;
 use crate::exit::{self, Exit};
@@ -142,30 +142,48 @@ fn prepare(
     // Where only commands are read, their thread lives on without the handle.
     let answers = lines.filter(|_| asks);
     let mut options = job_options(global, args)?;
-    let ends = jobs::Places { source: places.source, destination: Some(places.destination) };
-    let facts = Facts { resume_flags: ends.resume_flags(), ..facts(args, places.from_to, &options)? };
+    let kept = jobs::Places { source: places.source, destination: Some(places.destination) };
+    let facts = Facts { resume_flags: kept.resume_flags(), ..facts(args, places.from_to, &options)? };
     let (local, url) =
         if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
-    let operations = operations(args, downloads);
-    let lists = downloads && args.names.list_of_files.is_none() && args.which.list_of_versions.is_none();
-    let purpose = Purpose { operations: &operations, lists, reads: downloads };
-    let (url, access) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;
-    if pair.is_from_pipe() {
-        if matches!(options.content_type, ContentTypePolicy::Guess(_)) {
-            // AzCopy does not guess what comes through a pipe.
-            options.content_type = ContentTypePolicy::None;
+    let reads = reading(args);
+    let lists = args.names.list_of_files.is_none() && args.which.list_of_versions.is_none();
+    let reads = Purpose { operations: &reads, lists, reads: true };
+    let writes = writing(args, pair.verb == Verb::Copy);
+    let writes = Purpose { operations: &writes, lists: false, reads: false };
+    let mut job = if pair.verb == Verb::Copy {
+        let texts = [places.source, places.destination].map(Path::to_string_lossy);
+        let both = ends::open((&texts[0], &reads), (&texts[1], &writes), global, &args.engine)?;
+        options.route = route(args, both.withheld())?;
+        options.preserve_tier = args.between.s2s_preserve_access_tier.is_none_or(|keep| keep.0);
+        if global.cap_mbps > 0.0 && options.route != RouteChoice::Relay {
+            notice(
+                "--cap-mbps limits what passes this host: what the service moves by itself it does not (--route=relay)",
+            );
         }
-        let credential = access.now()?;
-        return Ok(Prepared::Input { url, credential, options: Box::new(options) });
-    }
-    let mut job = match pair.verb {
-        Verb::Put => Job::upload(local, url, access.known()),
-        Verb::Get if pair.is_to_pipe() => {
-            output::stdout_is_data();
-            Job::download_to(url, access.known(), Stdout(stdout()?))
+        let [source, destination] = both.locations();
+        Job::copy(source, destination)
+    } else {
+        let purpose = if downloads { reads } else { writes };
+        let (url, access) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;
+        if pair.is_from_pipe() {
+            if matches!(options.content_type, ContentTypePolicy::Guess(_)) {
+                // AzCopy does not guess what comes through a pipe.
+                options.content_type = ContentTypePolicy::None;
+            }
+            let credential = access.now()?;
+            return Ok(Prepared::Input { url, credential, options: Box::new(options) });
         }
-        Verb::Get => Job::download(url, access.known(), local),
-        _ => return Err(usage(format!("{}: not in this version", places.from_to))),
+        let job = match pair.verb {
+            Verb::Put => Job::upload(local, url, access.known()),
+            Verb::Get if pair.is_to_pipe() => {
+                output::stdout_is_data();
+                Job::download_to(url, access.known(), Stdout(stdout()?))
+            }
+            Verb::Get => Job::download(url, access.known(), local),
+            _ => return Err(usage(format!("{}: not in this version", places.from_to))),
+        };
+        access.of(job)
     };
     job = job.recursive(args.recursive.0).as_subdir(args.as_subdir.0);
     job = job.filter(filter(args)?);
@@ -176,22 +194,43 @@ fn prepare(
         job = job.list_of_versions(versions);
     }
     if !(args.dry_run.0 || facts.pipe || args.keep.no_journal.0) {
-        job = origin.keep(job, "copy", &ends);
+        job = origin.keep(job, "copy", &kept);
     }
-    let mut job = jobs::build(access.of(job.options(options)))?;
+    let mut job = jobs::build(job.options(options))?;
     if let Some(lines) = answers {
         job = job.asking(prompt::asker(lines, stop.clone()));
     }
     Ok(Prepared::Job(Box::new(job), facts))
 }
 
-/// What a SAS has to allow.
-fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
+/// The way of a copy. `withheld`: why the destination must not be let read the source.
+fn route(args: &CopyArgs, withheld: Option<&str>) -> Result<RouteChoice, Refused> {
+    let is_direct = args.between.no_relay.0 || args.between.route == RouteArg::Direct;
+    match (withheld, args.between.route) {
+        (_, RouteArg::Relay) => Ok(RouteChoice::Relay),
+        (None, RouteArg::Auto) if !is_direct => Ok(RouteChoice::Auto),
+        (None, _) => Ok(RouteChoice::Direct),
+        (Some(why), _) if is_direct => Err(access::refused(format!(
+            "the destination is not given tokens for the source: {why}; give the source a SAS"
+        ))),
+        (Some(why), _) => {
+            notice(&format!(
+                "all goes through this host, because the destination is not given tokens for the source: {why}"
+            ));
+            Ok(RouteChoice::Relay)
+        }
+    }
+}
+
+/// What the SAS of a source has to allow.
+fn reading(args: &CopyArgs) -> Vec<SasOperation> {
+    if args.dry_run.0 { Vec::new() } else { vec![SasOperation::Read] }
+}
+
+/// What the SAS of a destination has to allow; `is_copy`: from service to service.
+fn writing(args: &CopyArgs, is_copy: bool) -> Vec<SasOperation> {
     if args.dry_run.0 {
         return Vec::new();
-    }
-    if downloads {
-        return vec![SasOperation::Read];
     }
     let mut operations = vec![SasOperation::WriteBlob];
     match args.blob.blob_type {
@@ -199,7 +238,9 @@ fn operations(args: &CopyArgs, downloads: bool) -> Vec<SasOperation> {
         BlobTypeArg::Page => operations.push(SasOperation::WritePages),
         BlobTypeArg::Block | BlobTypeArg::Detect => {}
     }
-    let looks = args.upload.verify.0 || args.upload.check_length.is_some_and(|check| check.0);
+    // Of what the service copies the engine looks at some lengths by itself.
+    let is_by_service = is_copy && args.between.route != RouteArg::Relay;
+    let looks = args.upload.verify.0 || args.upload.check_length.map_or(is_by_service, |check| check.0);
     if looks || matches!(args.overwrite(), OverwriteArg::IfSourceNewer | OverwriteArg::Prompt) {
         operations.push(SasOperation::Read);
     }
@@ -384,6 +425,7 @@ mod tests {
         for (line, source, destination, from_to) in [
             (format!("azuring copy /d {url}"), "/d", url, "LocalBlob"),
             (format!("azuring copy {url} /d"), url, "/d", "BlobLocal"),
+            (format!("azuring copy {url} {url}2"), url, "https://a.blob.core.windows.net/c/x2", "BlobBlob"),
             (format!("azuring copy {url} -"), url, "-", "BlobPipe"),
             (format!("azuring copy - {url}"), "-", url, "PipeBlob"),
             (format!("azuring copy {url} --from-to=BlobPipe"), url, "-", "BlobPipe"),
@@ -404,6 +446,29 @@ mod tests {
         ] {
             assert!(placed(&line).unwrap_err().contains(name), "{line}");
         }
+    }
+
+    #[test]
+    fn the_way_of_a_copy_is_chosen() {
+        let chosen = |flags: &str, withheld| {
+            let line = format!("azuring copy a b {flags}");
+            let Command::Copy(args) = cli::parse(line.split_whitespace()).unwrap().command else { panic!() };
+            route(&args, withheld).map_err(|refused| refused.exit)
+        };
+        for (flags, want) in [
+            ("", RouteChoice::Auto),
+            ("--route=direct", RouteChoice::Direct),
+            ("--no-relay", RouteChoice::Direct),
+            ("--route=direct --no-relay", RouteChoice::Direct),
+            ("--route=relay", RouteChoice::Relay),
+        ] {
+            assert_eq!(chosen(flags, None), Ok(want), "{flags}");
+        }
+        // A host that gets no tokens of its own gets none of the source's.
+        assert_eq!(chosen("", Some("why")), Ok(RouteChoice::Relay));
+        assert_eq!(chosen("--route=relay", Some("why")), Ok(RouteChoice::Relay));
+        assert_eq!(chosen("--route=direct", Some("why")), Err(Exit::Authentication));
+        assert_eq!(chosen("--no-relay", Some("why")), Err(Exit::Authentication));
     }
 
     #[test]

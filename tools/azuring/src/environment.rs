@@ -205,7 +205,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
     honoured("HOME", "Its directory .azuring holds logs, journals and logins."),
     secret("AZURE_STORAGE_KEY", "The account's key, for URLs without SAS."),
     secret("AZCOPY_ACCOUNT_KEY", "The same."),
-    honoured("AZURE_STORAGE_ACCOUNT", "The account of that key, where the URL does not tell it."),
+    honoured(
+        "AZURE_STORAGE_ACCOUNT",
+        "The account of that key, where the URL does not tell it, or there are two.",
+    ),
     secret("AZURE_STORAGE_CONNECTION_STRING", "Account name and key, for URLs of that account without SAS."),
     secret("AZURE_CLIENT_SECRET", "The secret of the service principal AZURE_CLIENT_ID."),
     honoured("AZURE_CLIENT_CERTIFICATE_PATH", "The certificate of the service principal AZURE_CLIENT_ID."),

@@ -9,7 +9,7 @@ use azuring_plan::pairs::{ALONE, FromTo, Pair, TO_NULL, Verb};
 use azuring_plan::place::NULL;
 use azuring_transfer::JobError;
 
-use crate::cli::copy::{CopyArgs, HardlinksArg, OverwriteArg};
+use crate::cli::copy::{BlobTypeArg, CheckMd5Arg, CopyArgs, HardlinksArg, OverwriteArg, RouteArg};
 use crate::cli::global::GlobalArgs;
 use crate::cli::pairs::Given;
 use crate::exit::{self, Exit};
@@ -30,6 +30,11 @@ impl Refused {
     pub(crate) fn tell(&self) -> Exit {
         output::failed(&self.text);
         self.exit
+    }
+
+    /// The same, of an end of a copy: `source: `, `destination: `, or nothing where there is one only.
+    pub(crate) fn of_end(self, end: &str) -> Self {
+        Self { text: format!("{end}{}", self.text), ..self }
     }
 }
 
@@ -126,7 +131,7 @@ pub(crate) fn check_copy(args: &CopyArgs, pair: &Pair, given: &Given) -> Result<
     if args.upload.preserve_setuid.0 && !args.upload.preserve_posix_properties.0 {
         return Err(usage("--preserve-setuid adds to --preserve-posix-properties: give that too"));
     }
-    let mut notices = Vec::new();
+    let mut notices = if pair.verb == Verb::Copy { check_between(args)? } else { Vec::new() };
     if args.refused.disable_auto_decoding.0 {
         notices.push(
             "--disable-auto-decoding has no effect between Linux and Blob storage, as in AzCopy".to_owned(),
@@ -135,6 +140,35 @@ pub(crate) fn check_copy(args: &CopyArgs, pair: &Pair, given: &Given) -> Result<
     if args.refused.preserve_owner.is_some() {
         notices
             .push("--preserve-owner has no effect without --preserve-permissions, as in AzCopy".to_owned());
+    }
+    Ok(notices)
+}
+
+/// The same of a copy from service to service.
+fn check_between(args: &CopyArgs) -> Result<Vec<String>, Refused> {
+    let between = &args.between;
+    if between.no_relay.0 && between.route == RouteArg::Relay {
+        return Err(usage("--no-relay forbids the way that --route=relay asks for: use one of them"));
+    }
+    if between.s2s_preserve_properties.is_some_and(|keep| !keep.0) {
+        return Err(usage(
+            "--s2s-preserve-properties=false: not in this version: a copy has the content type and its kin, the MD5 \
+             and the metadata of its source",
+        ));
+    }
+    if matches!(args.blob.blob_type, BlobTypeArg::Page | BlobTypeArg::Append) {
+        return Err(usage(
+            "--blob-type: a copy makes block blobs of block blobs, and no others in this version",
+        ));
+    }
+    if matches!(args.download.check_md5, Some(CheckMd5Arg::LogOnly | CheckMd5Arg::FailIfDifferentOrMissing)) {
+        return Err(usage("--check-md5: from service to service it is FailIfDifferent or NoCheck"));
+    }
+    let mut notices = Vec::new();
+    if between.s2s_get_properties_in_backend.is_some() {
+        let text =
+            "--s2s-get-properties-in-backend has no effect: the listing of Blob storage tells the properties";
+        notices.push(text.to_owned());
     }
     Ok(notices)
 }

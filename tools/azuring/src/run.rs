@@ -199,6 +199,9 @@ pub(crate) fn described(plan: &JobPlan) -> String {
     if !plan.destination.is_empty() {
         what += &format!(" to {}", redact(&plan.destination));
     }
+    if plan.verb == Verb::Copy {
+        what += ", from service to service,";
+    }
     format!(
         "{what} with {}: {lanes} lane{s}, {} requests in flight, {} MiB of memory",
         plan.credential,

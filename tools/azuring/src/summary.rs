@@ -49,12 +49,20 @@ pub(crate) fn closing_line(verb: Verb, report: &Report) -> String {
         Verb::SetProperties => format!("{done} blobs changed in {seconds:.2} s: {per_s:.0} blobs/s"),
         // What moves bytes.
         _ => format!(
-            "{done} files, {} in {seconds:.2} s: {per_s:.0} files/s, {}/s ({:.0} Mb/s)",
+            "{done} {objects}, {} in {seconds:.2} s: {per_s:.0} {objects}/s, {}/s ({:.0} Mb/s)",
             HumanBytes(bytes),
             HumanBytes((bytes as f64 / seconds) as u64),
             bytes as f64 * 8.0 / 1e6 / seconds,
+            objects = if verb == Verb::Copy { "blobs" } else { "files" },
         ),
     };
+    if verb == Verb::Copy {
+        line += &format!(
+            "; {} moved by the service, {} sent through this host",
+            HumanBytes(counts.bytes_by_service.saturating_sub(before.bytes_by_service)),
+            HumanBytes(counts.bytes_sent.saturating_sub(before.bytes_sent)),
+        );
+    }
     line += &format!(
         "; {} requests, {} retries, {} links",
         HumanCount(counts.requests.saturating_sub(before.requests)),

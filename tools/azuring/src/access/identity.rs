@@ -1,6 +1,7 @@
 //! Who this process is to Microsoft Entra ID.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use azuring_azure::Bearer;
 use azuring_identity::{
@@ -41,6 +42,21 @@ pub(crate) fn from_environment(read: impl Fn(&str) -> Option<String>) -> Result<
         read(name).filter(|value| name != LOGIN_TYPE || !value.eq_ignore_ascii_case("tokenstore"))
     };
     Login::from_environment(read).map_err(|error| failed(&error))
+}
+
+/// Who this process is: found out once, for whoever asks first.
+#[derive(Clone, Default)]
+pub(crate) struct Who(Arc<Mutex<Option<Bearer>>>);
+
+impl Who {
+    /// Its tokens.
+    pub(crate) fn bearer(&self, engine: &EngineArgs) -> Result<Bearer, NoBearer> {
+        let mut known = self.0.lock().expect("nothing panics while the lock is held");
+        if let Some(bearer) = &*known {
+            return Ok(bearer.clone());
+        }
+        Ok(known.insert(bearer(engine)?).clone())
+    }
 }
 
 /// Tokens for this command: of the login that is asked for, else of the one that is kept, else of whoever this machine

@@ -11,7 +11,7 @@ use super::value::Switch;
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
     /// A local file, a directory, `dir/*` for its contents, a pattern, or `-` for stdin. Or a URL: of a blob, a virtual
-    /// directory or a container, or `URL/*` for its contents
+    /// directory or a container, or `URL/*` for its contents. Source and destination may both be URLs
     pub(crate) source: PathBuf,
 
     /// A URL (https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS or http://HOST:PORT/ACCOUNT/CONTAINER/PATH), a
@@ -62,6 +62,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+
+    #[command(flatten)]
+    pub(crate) between: BetweenArgs,
 
     #[command(flatten)]
     pub(crate) refused: RefusedArgs,
@@ -218,7 +221,8 @@ pub(crate) struct UploadArgs {
     #[arg(long, value_enum, ignore_case = true, default_value_t = PosixStyleArg::Standard, value_name = "STYLE")]
     pub(crate) posix_properties_style: PosixStyleArg,
 
-    /// Check the length of each blob after its upload [default: only if no checksum was compared]
+    /// Check the length of each blob after its upload [default: only if no checksum was compared; of what the service
+    /// copies, the first blob and those in blocks]
     #[arg(long)]
     pub(crate) check_length: Option<Switch>,
 
@@ -261,7 +265,8 @@ pub(crate) enum HardlinksArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Downloads")]
 pub(crate) struct DownloadArgs {
-    /// How to check the MD5 that is stored with a blob [default: FailIfDifferent]
+    /// How to check the MD5 that is stored with a blob; from service to service: FailIfDifferent or NoCheck [default:
+    /// FailIfDifferent]
     #[arg(long, value_enum, ignore_case = true, value_name = "LEVEL")]
     pub(crate) check_md5: Option<CheckMd5Arg>,
 
@@ -289,6 +294,70 @@ pub(crate) enum CheckMd5Arg {
     /// Fail the file if the MD5 differs, or the blob has none
     #[value(name = "FailIfDifferentOrMissing")]
     FailIfDifferentOrMissing,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "From service to service")]
+pub(crate) struct BetweenArgs {
+    /// Which way the bytes go
+    #[arg(long, value_enum, ignore_case = true, default_value_t = RouteArg::Auto, value_name = "WAY")]
+    pub(crate) route: RouteArg,
+
+    /// Never let bytes pass this host: a copy that the service cannot do by itself stops, and says why
+    #[arg(long, default_value = "false")]
+    pub(crate) no_relay: Switch,
+
+    /// Keep the access tiers of the source, unless --block-blob-tier gives all blobs one, or the account of the
+    /// destination has none [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) s2s_preserve_access_tier: Option<Switch>,
+
+    /// Keep content type and its kin, MD5 and metadata; only true: they are always kept
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) s2s_preserve_properties: Option<Switch>,
+
+    /// Keep the index tags of the source; only false: tags are not kept in this version
+    #[arg(long, value_name = "BOOL", hide = true)]
+    pub(crate) s2s_preserve_blob_tags: Option<Switch>,
+
+    /// Copy each blob as it was at one time, also if it changes meanwhile; always so, whatever is said here
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) s2s_detect_source_changed: Option<Switch>,
+
+    /// What to do with names of metadata that a blob cannot have: no blob has such
+    #[arg(long, value_enum, ignore_case = true, default_value_t = InvalidMetadataArg::Exclude, value_name = "HOW",
+          hide = true)]
+    pub(crate) s2s_handle_invalid_metadata: InvalidMetadataArg,
+
+    /// Ask for properties late
+    #[arg(long, hide = true)]
+    pub(crate) s2s_get_properties_in_backend: Option<Switch>,
+}
+
+/// The ways from service to service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RouteArg {
+    /// The destination reads the source by itself. If the source's network does not admit that: as `relay`, from then
+    /// on, and a line says so
+    Auto,
+    /// The destination reads the source by itself. If the source's network does not admit that, the job stops
+    Direct,
+    /// Through the memory of this host, never its disk
+    Relay,
+}
+
+/// What becomes of metadata whose names a blob cannot have. Those of blobs are such that it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InvalidMetadataArg {
+    /// They are left out
+    #[value(name = "ExcludeIfInvalid")]
+    Exclude,
+    /// The object fails
+    #[value(name = "FailIfInvalid")]
+    Fail,
+    /// They get other names
+    #[value(name = "RenameIfInvalid")]
+    Rename,
 }
 
 /// AzCopy's flags for other places and other systems: understood, and refused with the reason when they ask for
@@ -347,28 +416,4 @@ pub(crate) struct RefusedArgs {
     /// Blocks between two flushes
     #[arg(long, value_name = "N", hide = true)]
     pub(crate) flush_threshold: Option<u32>,
-
-    /// Keep the tier between accounts
-    #[arg(long, hide = true)]
-    pub(crate) s2s_preserve_access_tier: Option<Switch>,
-
-    /// Keep the properties between accounts
-    #[arg(long, hide = true)]
-    pub(crate) s2s_preserve_properties: Option<Switch>,
-
-    /// Ask for properties late
-    #[arg(long, hide = true)]
-    pub(crate) s2s_get_properties_in_backend: Option<Switch>,
-
-    /// Compare times before and after
-    #[arg(long, hide = true)]
-    pub(crate) s2s_detect_source_changed: Option<Switch>,
-
-    /// What to do with metadata that Azure cannot keep
-    #[arg(long, value_name = "HOW", hide = true)]
-    pub(crate) s2s_handle_invalid_metadata: Option<String>,
-
-    /// Keep tags between accounts
-    #[arg(long, hide = true)]
-    pub(crate) s2s_preserve_blob_tags: Option<Switch>,
 }

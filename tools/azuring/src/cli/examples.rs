@@ -76,6 +76,10 @@ Examples:
       --dry-run
     azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' . --recursive
 
+  Copy a virtual directory to another account; each URL has its own SAS
+    azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos?SAS' \\
+      'https://OTHER.blob.core.windows.net/CONTAINER?SAS' --recursive
+
   Pipe data into a blob, and out of a blob
     tar c photos | azuring copy - 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos.tar?SAS'
     azuring copy 'https://ACCOUNT.blob.core.windows.net/CONTAINER/photos.tar?SAS' - | tar x

@@ -221,8 +221,8 @@ mod tests {
             let all = possible(verb.command());
             assert!(help.contains(&format!("[one of: {all}]")), "{all}: {help}");
             if verb == Verb::Get {
-                assert_eq!(all, "LocalBlob, BlobLocal, BlobPipe, PipeBlob");
-                assert!(help.contains("[only with BlobLocal, BlobPipe]"), "{help}");
+                assert_eq!(all, "LocalBlob, BlobLocal, BlobBlob, BlobPipe, PipeBlob");
+                assert!(help.contains("[only with BlobLocal, BlobBlob, BlobPipe]"), "{help}");
                 assert!(help.contains("everything below a directory [not with pipes]"), "{help}");
             }
         }

@@ -95,10 +95,14 @@ fn sign(mut cli: Cli, args: &ResumeArgs, description: &Description, id: JobId) -
         _ => return Err(usage(format!("job {id}: {} is no command that is resumed", description.command))),
     };
     let engine = &engine;
-    let source =
-        End { name: "source", flag: "source-sas", sas: source, had: description.source_sas, id, engine };
+    // Of a copy between services each end has the other beside it.
+    let is_url = |place: &str| BlobUrl::looks_like(place).then(|| bare(place)).transpose();
+    let (from, to) = (is_url(&description.source)?, is_url(&description.destination)?);
+    let (flag, had) = ("source-sas", description.source_sas);
+    let source = End { name: "source", flag, sas: source, had, id, engine, other: to.as_ref() };
     let (flag, had) = ("destination-sas", description.destination_sas);
-    let destination = End { name: "destination", flag, sas: destination, had, id, engine };
+    let destination =
+        End { name: "destination", flag, sas: destination, had, id, engine, other: from.as_ref() };
     match &mut cli.command {
         Command::Copy(copy) => {
             source.sign_path(&mut copy.source)?;
@@ -130,6 +134,13 @@ struct End<'a> {
     had: bool,
     id: JobId,
     engine: &'a EngineArgs,
+    /// The other end, if that is a URL too.
+    other: Option<&'a BlobUrl>,
+}
+
+/// A URL without its query.
+fn bare(url: &str) -> Result<BlobUrl, Refused> {
+    Ok(BlobUrl::parse(url.split('?').next().unwrap_or_default())?)
 }
 
 impl End<'_> {
@@ -160,8 +171,7 @@ impl End<'_> {
             return Ok(());
         }
         // Another credential does as well.
-        let bare = BlobUrl::parse(url.split('?').next().unwrap_or_default())?;
-        if !access::is_there(&bare, self.engine)? {
+        if !access::is_there(&bare(url)?, self.other, self.engine)? {
             let Self { name, flag, id, .. } = self;
             let text = format!(
                 "the SAS of the {name} is not kept: give one with azuring jobs resume {id} --{flag}='SAS'"

@@ -172,6 +172,92 @@ fn flags_that_a_pipe_and_dev_null_honour_are_taken() {
     }
 }
 
+const BETWEEN: &str = "azuring copy https://a.blob.core.windows.net/c https://b.blob.core.windows.net/c";
+
+#[test]
+fn flags_that_cannot_be_between_services_are_refused_in_azcopys_words() {
+    for (flag, want) in [
+        ("--content-type=a/b", "content-type is not supported while copying from service to service"),
+        ("--cache-control=x", "cache-control is not supported while copying from service to service"),
+        ("--metadata=a=b", "metadata is not supported while copying from service to service"),
+        ("--no-guess-mime-type", "no-guess-mime-type is not supported while copying from service to service"),
+        (
+            "--preserve-last-modified-time",
+            "preserve-last-modified-time is not supported while copying from service to service",
+        ),
+        ("--follow-symlinks", "follow-symlinks flag is not supported while copying from service to service"),
+        ("--decompress", "decompress is not supported while copying from service to service"),
+        (
+            "--put-md5",
+            "put-md5 is set but the job is not an upload: a copy keeps the MD5 that the source has",
+        ),
+        ("--page-blob-tier=P4", "--page-blob-tier: page blobs are not copied in this version"),
+        ("--blob-type=PageBlob", "--blob-type: a copy makes block blobs of block blobs"),
+        ("--blob-type=AppendBlob", "--blob-type: a copy makes block blobs of block blobs"),
+        ("--list-of-versions=l", "--list-of-versions: versions are not copied by a list"),
+        ("--check-md5=LogOnly", "--check-md5: from service to service it is FailIfDifferent or NoCheck"),
+        ("--check-md5=FailIfDifferentOrMissing", "--check-md5: from service to service it is"),
+        ("--delete-destination-file", "--delete-destination-file is for uploads: not between services"),
+        ("--s2s-preserve-blob-tags=true", "--s2s-preserve-blob-tags=true: tags do not go along"),
+        ("--s2s-preserve-properties=false", "--s2s-preserve-properties=false: not in this version"),
+        ("--no-relay --route=relay", "--no-relay forbids the way that --route=relay asks for"),
+        ("--exclude-container=x", "--exclude-container: accounts as a whole are not in this version"),
+        ("--preserve-owner=true", "flag --preserve-owner can only be used on downloads"),
+    ] {
+        let told = checked(&format!("{BETWEEN} {flag}")).unwrap_err();
+        assert!(told.starts_with(want), "{flag}: {told}");
+    }
+    for flag in ["--route=direct", "--route=relay", "--no-relay"] {
+        let name = flag.split('=').next().unwrap();
+        for line in [UP, DOWN, FROM_PIPE, TO_PIPE, TO_NULL] {
+            let told = checked(&format!("{line} {flag}")).unwrap_err();
+            assert_eq!(told, format!("{name} is only for copies from service to service"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn flags_that_hold_between_services_are_taken() {
+    for flag in [
+        "--recursive",
+        "--as-subdir=false",
+        "--include-pattern=*.x",
+        "--exclude-blob-type=PageBlob",
+        "--overwrite=false",
+        "--dry-run",
+        "--check-length=true",
+        "--check-md5=NoCheck",
+        "--block-size-mb=4",
+        "--put-blob-size-mb=4",
+        "--blob-type=BlockBlob",
+        "--blob-type=Detect",
+        "--block-blob-tier=Cool",
+        "--blob-tags=a=b",
+        "--preserve-symlinks",
+        "--include-directory-stub",
+        "--preserve-posix-properties",
+        "--verify",
+        "--cpk-by-name=x",
+        "--route=AUTO",
+        "--route=direct --no-relay",
+        "--route=relay",
+        "--no-relay",
+        "--s2s-preserve-access-tier",
+        "--s2s-preserve-access-tier=false",
+        "--s2s-preserve-blob-tags=false",
+        "--s2s-preserve-properties",
+        "--s2s-preserve-properties=true",
+        "--s2s-detect-source-changed",
+        "--s2s-detect-source-changed=false",
+        "--s2s-handle-invalid-metadata=ExcludeIfInvalid",
+        "--s2s-handle-invalid-metadata=renameifinvalid",
+    ] {
+        assert_eq!(checked(&format!("{BETWEEN} {flag}")), Ok(Vec::new()), "{flag}");
+    }
+    let told = checked(&format!("{BETWEEN} --s2s-get-properties-in-backend=true")).unwrap();
+    assert!(told.len() == 1 && told[0].contains("has no effect"), "{told:?}");
+}
+
 #[test]
 fn the_defaults_may_be_said() {
     for flag in [
@@ -184,6 +270,13 @@ fn the_defaults_may_be_said() {
         "--log-level=NONE",
         "--log-level=fatal",
         "--decompress=false",
+        "--s2s-preserve-access-tier=false",
+        "--s2s-preserve-properties=false",
+        "--s2s-preserve-blob-tags=false",
+        "--s2s-detect-source-changed=false",
+        "--s2s-handle-invalid-metadata=ExcludeIfInvalid",
+        "--route=auto",
+        "--no-relay=false",
     ] {
         assert_eq!(checked(&format!("{UP} {flag}")), Ok(Vec::new()), "{flag}");
     }
@@ -208,7 +301,8 @@ fn places_that_are_not_in_this_version() {
         ("BlobLocal", true),
         ("PipeBlob", true),
         ("BlobPipe", true),
-        ("BlobBlob", false),
+        ("BlobBlob", true),
+        ("BlobFile", false),
         ("LocalFile", false),
         ("S3Blob", false),
         ("BlobTrash", false),
