@@ -1,5 +1,7 @@
 //! Which credential a request carries, and where it is found.
 
+use std::sync::Arc;
+
 use azuring_plan::host::CLOUDS;
 
 use crate::account::bearer::Bearer;
@@ -29,6 +31,7 @@ pub enum Credential {
 pub struct HostToken {
     bearer: Bearer,
     authority: String,
+    trusted: Arc<TrustedSuffixes>,
 }
 
 impl HostToken {
@@ -43,6 +46,11 @@ impl HostToken {
             return Err(CredentialError::TokenForOther { token_host: self.authority.clone(), host });
         }
         Ok(&self.bearer)
+    }
+
+    /// Whether the service at `url` may be given them to read here, for a copy to it.
+    pub fn may_be_lent_to(&self, url: &BlobUrl) -> bool {
+        Credential::may_send_tokens(url, &self.trusted).is_ok()
     }
 
     /// Whose tokens they are: never a secret.
@@ -108,7 +116,8 @@ impl Credential {
     /// [`CredentialError::TokenNeedsTls`], [`CredentialError::TokenNotTrusted`].
     pub fn token(url: &BlobUrl, bearer: Bearer, trusted: &TrustedSuffixes) -> Result<Self, CredentialError> {
         Self::may_send_tokens(url, trusted)?;
-        Ok(Credential::Token(HostToken { bearer, authority: url.authority() }))
+        let trusted = Arc::new(trusted.clone());
+        Ok(Credential::Token(HostToken { bearer, authority: url.authority(), trusted }))
     }
 
     /// Whether tokens may be sent to `url`.

@@ -3,12 +3,13 @@
 //! Every request names the state of the source that was listed, and the MD5 of the source where that is known: what is
 //! not these bytes is not written. What the service says that it has read is compared too.
 
-use azuring_azure::{Body, Copied, RequestError};
+use azuring_azure::{Body, Copied, Crc64, RequestError};
 use azuring_job::choices::{CheckLength, CheckMd5};
 use azuring_job::end_error::EndError;
 use azuring_job::entry::BlobItem;
 use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::progress::add;
+use azuring_link::Payload;
 use azuring_ring::FileRing;
 use azuring_store::{At, Grant};
 
@@ -23,6 +24,9 @@ use super::source::{NotCopied, body_of, goes_without_tier};
 
 /// The service is given the same bytes so often; then they are others than their MD5 says.
 const MD5_TRIES: u32 = 3;
+/// The MD5 of no byte.
+const MD5_OF_NOTHING: [u8; 16] =
+    [0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0x00, 0xb2, 0x04, 0xe9, 0x80, 0x09, 0x98, 0xec, 0xf8, 0x42, 0x7e];
 
 /// Copies an object in one request.
 pub(super) async fn whole<R: FileRing>(
@@ -35,7 +39,7 @@ pub(super) async fn whole<R: FileRing>(
     let mut body = body_of(session, facts, only_new);
     let md5 = facts.content_md5.filter(|_| session.options.check_md5 > CheckMd5::LogOnly);
     let mut differed = 0;
-    let probe = session.route.probe().await;
+    let _probe = session.route.probe().await;
     if !session.route.is_direct() {
         return Err(NotCopied::Rerouted);
     }
@@ -49,10 +53,10 @@ pub(super) async fn whole<R: FileRing>(
     }
     let gave_up = match sent {
         Ok(copied) => {
-            // What a server does that passes over the source is an empty blob. The first one shows it.
-            check_length(lane, place, facts.len, probe.is_none().then_some(&copied))
-                .await
-                .map_err(NotCopied::Failed)?;
+            let always = session.options.check_length == CheckLength::Always;
+            if always || !proves(&copied, facts.len) {
+                check_length(lane, place, facts.len).await.map_err(NotCopied::Failed)?;
+            }
             session.route.works();
             add(&lane.counters().bytes, facts.len);
             add(&lane.counters().bytes_by_service, facts.len);
@@ -119,32 +123,36 @@ fn other_bytes() -> RequestError {
     }
 }
 
-/// Has the destination read a piece.
+/// Has the destination read a piece. `Ok(false)`: it has told no checksum of that.
 pub(super) async fn piece<R: FileRing>(
     lane: &Lane<R>,
     (item, from): (&BlobItem, &str),
     (assembly, blob): (&Assembly, &str),
     at: At,
     len: u64,
-) -> Result<(), NotCopied> {
+) -> Result<bool, NotCopied> {
     let _probe = lane.session().route.probe().await;
     if !lane.session().route.is_direct() {
         return Err(NotCopied::Rerouted);
     }
     let range = Some((at.offset, at.offset + len - 1));
+    let mut is_proven = false;
     let sent = assembly::put_from(lane, assembly, blob, at.piece, async |id| {
         let source = lane.from().blob()?;
         let granted = source.grant(from, item.which()).await?;
         let grant = granted.to(item.entry.facts.etag.as_deref(), range);
         match lane.to().blob()?.put_block_from_url(blob, id, &grant).await {
-            Ok(_) => Ok(()),
+            Ok(copied) => {
+                is_proven = proves(&copied, len);
+                Ok(())
+            }
             Err(error) => Err(source.grant_refused(&granted, error).await.into()),
         }
     });
     sent.await.map_err(|gave_up| not_copied(lane, gave_up, item))?;
     lane.session().route.works();
     add(&lane.counters().bytes_by_service, len);
-    Ok(())
+    Ok(is_proven)
 }
 
 /// Why nothing was copied, and what that means for the way of all others.
@@ -184,18 +192,21 @@ fn not_copied<R: FileRing>(lane: &Lane<R>, gave_up: GaveUp, item: &BlobItem) -> 
     NotCopied::Failed(failure)
 }
 
-/// Compares lengths where the service has not told a checksum of what it has read, or the caller insists. `copied`:
-/// what is believed.
-async fn check_length<R: FileRing>(
+/// Whether a checksum was told of what the service has read. That of nothing proves nothing: a server that passes over
+/// the source takes the empty body for the content.
+fn proves(copied: &Copied, len: u64) -> bool {
+    let told = copied.crc64.is_some_and(|crc64| len == 0 || crc64 != Crc64::of(&Payload::default()));
+    told || copied.md5.is_some_and(|md5| len == 0 || md5 != MD5_OF_NOTHING)
+}
+
+/// Compares lengths, if the caller wants that to be done at all.
+pub(super) async fn check_length<R: FileRing>(
     lane: &Lane<R>,
     place: &Place<'_>,
     len: u64,
-    copied: Option<&Copied>,
 ) -> Result<(), Box<Failure>> {
-    let proven = copied.is_some_and(|copied| copied.crc64.is_some() || copied.md5.is_some());
     match lane.session().options.check_length {
         CheckLength::Never => Ok(()),
-        CheckLength::Unproven if proven => Ok(()),
         CheckLength::Unproven | CheckLength::Always => whole::compare_length(lane, place, len).await,
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use azuring_azure::Body;
-use azuring_job::choices::CheckLength;
 use azuring_job::entry::{BlobItem, Found, Known};
 use azuring_job::failure::Failure;
 use azuring_job::progress::add;
@@ -69,7 +68,7 @@ pub(super) async fn object<R: FileRing>(
         assembly,
         only_new,
         pieces,
-        by_service: AtomicBool::new(false),
+        is_unproven: AtomicBool::new(false),
         is_changed: AtomicBool::new(false),
     });
     driver::begin(lane, &large.pieces);
@@ -110,8 +109,9 @@ impl<R: FileRing> InPieces<R> for Arc<LargeCopy> {
         let (object, to) = ((&self.item, &*self.from), encode_path(&self.name));
         let mut copied = Err(NotCopied::Rerouted);
         if lane.session().route.is_direct() {
-            copied = direct::piece(lane, object, (&self.assembly, &to), at, len).await;
-            self.by_service.fetch_or(copied.is_ok(), Ordering::SeqCst);
+            let proven = direct::piece(lane, object, (&self.assembly, &to), at, len).await;
+            self.is_unproven.fetch_or(matches!(proven, Ok(false)), Ordering::SeqCst);
+            copied = proven.map(drop);
         }
         if matches!(copied, Err(NotCopied::Rerouted)) {
             copied = self.relayed(lane, &to, at, len).await;
@@ -180,9 +180,8 @@ async fn commit<R: FileRing>(
         ended = assembly::commit(lane, &large.assembly, place, size, body, &is_same).await;
     }
     let ended = ended?;
-    let is_unproven = lane.session().options.check_length == CheckLength::Unproven;
-    if large.by_service.load(Ordering::SeqCst) && is_unproven {
-        whole::compare_length(lane, place, large.pieces.len).await?;
+    if large.is_unproven.load(Ordering::SeqCst) {
+        direct::check_length(lane, place, large.pieces.len).await?;
     }
     match ended {
         Ended::Done { .. } => verified(lane, &large.item, &large.from, &place.blob, &large.pieces).await,

@@ -22,8 +22,8 @@ pub struct LargeCopy {
     /// Only if there is no object of the name by then.
     pub(crate) only_new: bool,
     pub(crate) pieces: Pieces,
-    /// The destination has read some of them at the source by itself.
-    pub(crate) by_service: AtomicBool,
+    /// The destination has read some of them by itself, and told no checksum.
+    pub(crate) is_unproven: AtomicBool,
     /// The source was found changed since.
     pub(crate) is_changed: AtomicBool,
 }

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use azuring_azure::Credential;
 use azuring_job::choices::{Encryption, RouteChoice};
 use azuring_job::options::JobOptions;
 
@@ -69,9 +70,13 @@ impl Route {
     }
 }
 
-/// Whether the destination has an operation that reads from such a source. The key that a customer's blobs are
-/// encrypted with is not given to it.
+/// Whether the destination has an operation that reads from such a source. It is given no tokens if its host is not one
+/// that may be sent some, nor the key that a customer's blobs are encrypted with.
 pub fn can_be_direct(options: &JobOptions, ends: &Ends<RemoteEnd>) -> bool {
-    let are_blobs = ends.are_two() && ends.each().all(|remote| matches!(remote.end, End::Blob(_)));
-    are_blobs && !matches!(options.encryption, Some(Encryption::Key(_)))
+    let (End::Blob(from), End::Blob(to)) = (&ends.from().end, &ends.to().end) else { return false };
+    let may_read = match from.credential() {
+        Credential::Token(token) => token.may_be_lent_to(to.url()),
+        _ => true,
+    };
+    ends.are_two() && may_read && !matches!(options.encryption, Some(Encryption::Key(_)))
 }
