@@ -77,7 +77,7 @@ enum What {
     Stream(Option<Box<dyn Read + Send>>),
     Download(PathBuf),
     Pipe(Option<Box<dyn Write + Send>>),
-    Copy(Option<Location>),
+    Copy(Option<Box<Location>>),
     Remove,
     SetProperties(PropertyChange),
 }
@@ -156,7 +156,7 @@ impl Job {
     /// blobs do not yet. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are given
     /// the options' customer-provided keys.
     pub fn copy(source: Location, destination: Location) -> JobBuilder {
-        let mut job = JobBuilder::of(What::Copy(Some(destination)), source.at, source.credential);
+        let mut job = JobBuilder::of(What::Copy(Some(Box::new(destination))), source.at, source.credential);
         job.find = source.find;
         job
     }
@@ -314,7 +314,7 @@ impl JobBuilder {
             return Err(JobError::Limit(text.to_owned()));
         }
         let to = match &mut self.what {
-            What::Copy(to) => to.take(),
+            What::Copy(to) => to.take().map(|to| *to),
             _ => None,
         };
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
