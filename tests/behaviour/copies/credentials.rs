@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use azsim::{Application, PublicAccess, Role};
-use azuring_tests::entra::{APPLICATION, CLIENT_SECRET, Entra};
+use azsim::{Application, Operation, PublicAccess, Role};
+use azuring_tests::entra::{ACCOUNT, APPLICATION, CLIENT_SECRET, Entra};
 use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring};
 
 use super::{Accounts, FROM, KEYS, TO, contents, seed};
@@ -98,13 +98,14 @@ fn a_public_source_needs_none() {
 }
 
 #[test]
-fn a_destination_that_may_only_be_written_needs_a_word_for_it() {
-    for (flags, code) in [(&[][..], 3), (&["--check-length=false"], 0), (&["--route=relay"], 0)] {
+fn a_destination_that_may_only_be_written_does() {
+    for (flag, code) in
+        [("--route=auto", 0), ("--route=direct", 0), ("--route=relay", 0), ("--check-length=true", 3)]
+    {
         let accounts = Accounts::new();
         accounts.fill();
         let (from, to) = (accounts.url(FROM, ""), accounts.url_for(TO, "", "cw"));
-        let line = ["copy", &*from, &*to, "--recursive"];
-        let outcome = accounts.fixture.run(line.into_iter().chain(flags.iter().copied()));
+        let outcome = accounts.fixture.run(["copy", &*from, &*to, "--recursive", flag]);
         outcome.expect_code(code);
         match code {
             0 => accounts.assert_same(),
@@ -185,13 +186,13 @@ fn what_an_end_refuses_is_said_of_it() {
     assert_eq!(accounts.content(TO, "small.txt"), b"before");
 }
 
-/// Two accounts that take tokens, over TLS: [`azuring_tests::entra::ACCOUNT`] and the emulators'.
+/// Two accounts that take tokens, over TLS: [`ACCOUNT`] and the emulators'.
 #[test]
 fn a_login_serves_every_end_that_has_nothing_else_and_is_asked_for_once() {
     let entra = Entra::service_principal(azuring!(), Role::Owner);
     let server = entra.fixture.server();
-    server.plant(azuring_tests::entra::ACCOUNT, CONTAINER, [seed("a", b"1"), seed("dir/b", b"22")]);
-    assert!(server.create_container(azuring_tests::entra::ACCOUNT, "other"));
+    server.plant(ACCOUNT, CONTAINER, [seed("a", b"1"), seed("dir/b", b"22")]);
+    assert!(server.create_container(ACCOUNT, "other"));
     let (from, to) = (entra.url(""), entra.url("").replacen(CONTAINER, "other", 1));
     for route in ["--route=direct", "--route=relay"] {
         let before = entra.authority.requests().len();
@@ -199,7 +200,7 @@ fn a_login_serves_every_end_that_has_nothing_else_and_is_asked_for_once() {
             entra.fixture.run(["copy", &from, &to, &entra.trusted(), "--recursive", "--no-cache", route]);
         outcome.expect_code(0);
         assert_eq!(outcome.stderr.matches("tokens of Microsoft Entra ID").count(), 2, "{}", outcome.stderr);
-        assert_eq!(server.blobs(azuring_tests::entra::ACCOUNT, "other").len(), 2);
+        assert_eq!(server.blobs(ACCOUNT, "other").len(), 2);
         assert_eq!(entra.authority.requests().len() - before, 1, "one login for both ends");
     }
     // The other end has a SAS.
@@ -215,24 +216,28 @@ fn a_login_serves_every_end_that_has_nothing_else_and_is_asked_for_once() {
 fn a_host_that_may_have_no_tokens_is_not_given_those_for_the_source() {
     let entra = Entra::service_principal(azuring!(), Role::Reader);
     let server = entra.fixture.server();
-    server.plant(azuring_tests::entra::ACCOUNT, CONTAINER, [seed("a", b"1")]);
-    let other = Fixture::new(azuring!());
+    server.plant(ACCOUNT, CONTAINER, [seed("a", b"1")]);
+    let other = Fixture::with(azuring!(), |other| other.trust(server.ca_pem().unwrap()));
     let (from, to) = (entra.url(""), other.url());
     for flag in ["--no-relay", "--route=direct"] {
         let refused = entra.fixture.run(["copy", &from, &to, &entra.trusted(), "--recursive", flag]);
-        assert!(
-            refused.expect_code(3).stderr.contains("is not given tokens for the source"),
-            "{}",
-            refused.stderr
-        );
+        let told = refused.expect_code(3).stderr.contains("is not given tokens for the source");
+        assert!(told && refused.stderr.starts_with("azuring: source: "), "{}", refused.stderr);
     }
-    assert_eq!((other.server().stats().requests, entra.authority.requests().len()), (0, 0));
-    let outcome = entra.fixture.run(["copy", &from, &to, &entra.trusted(), "--recursive"]);
-    outcome.expect_code(0);
-    assert!(outcome.stderr.contains("all goes through this host, because"), "{}", outcome.stderr);
-    assert_eq!(other.content("a"), b"1");
-    let asked = other.server().stats().by_operation;
-    assert!(!asked.contains_key(&azsim::Operation::PutBlobFromUrl), "{asked:?}");
+    assert_eq!(other.server().stats().requests, 0);
+    for (flag, told) in [("--route=auto", true), ("--route=relay", false)] {
+        let outcome = entra.fixture.run(["copy", &from, &to, &entra.trusted(), "--recursive", flag]);
+        outcome.expect_code(0);
+        let is_told = outcome.stderr.contains("all goes through this host, because");
+        assert_eq!(is_told, told, "{}", outcome.stderr);
+        assert_eq!(other.content("a"), b"1");
+    }
+    let by_service = || other.server().stats().by_operation.contains_key(&Operation::PutBlobFromUrl);
+    assert!(!by_service());
+    // Of a public source nothing has to be lent.
+    server.set_acl(ACCOUNT, CONTAINER, PublicAccess::Container, "").unwrap();
+    entra.fixture.run(["copy", &from, &to, &entra.trusted(), "--recursive", "--no-relay"]).expect_code(0);
+    assert!(by_service());
 }
 
 /// Both ends fail in every way, and nothing that is written anywhere has a secret of either.
@@ -297,8 +302,8 @@ fn no_secret_of_either_end_is_written_anywhere() {
 fn applications_differ_in_what_they_may_do_at_each_end() {
     let entra = Entra::with(azuring!(), |authority| authority, Entra::as_service_principal);
     entra.authority.register(Application::new(APPLICATION).secret(CLIENT_SECRET).role(Role::Reader));
-    entra.fixture.server().plant(azuring_tests::entra::ACCOUNT, CONTAINER, [seed("a", b"1")]);
-    assert!(entra.fixture.server().create_container(azuring_tests::entra::ACCOUNT, "other"));
+    entra.fixture.server().plant(ACCOUNT, CONTAINER, [seed("a", b"1")]);
+    assert!(entra.fixture.server().create_container(ACCOUNT, "other"));
     let (from, to) = (entra.url(""), entra.url("").replacen(CONTAINER, "other", 1));
     let line = ["copy", &from, &to, &entra.trusted(), "--recursive", "--retry-failed=0"];
     let outcome = entra.fixture.run(line);

@@ -88,13 +88,19 @@ impl Access {
         }
     }
 
-    /// An end of a copy, which has its credential found out when everything else is right.
-    pub(crate) fn at(self, url: BlobUrl) -> Location {
+    /// An end of a copy, which has its credential found out when everything else is right. `check` looks at what was
+    /// found.
+    pub(crate) fn at(
+        self,
+        url: BlobUrl,
+        check: impl FnOnce(&Credential) -> Result<(), Refused> + Send + 'static,
+    ) -> Location {
         match self {
             Self::Known(credential) => Location::blob(url, credential),
             asked => {
-                let find = move || asked.now().map_err(Into::into);
-                Location::blob(url, Credential::Anonymous).credential_by(find)
+                let found =
+                    move || asked.now().and_then(|credential| check(&credential).map(|()| credential));
+                Location::blob(url, Credential::Anonymous).credential_by(move || found().map_err(Into::into))
             }
         }
     }

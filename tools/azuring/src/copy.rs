@@ -149,19 +149,19 @@ fn prepare(
     let reads = reading(args);
     let lists = args.names.list_of_files.is_none() && args.which.list_of_versions.is_none();
     let reads = Purpose { operations: &reads, lists, reads: true };
-    let writes = writing(args, pair.verb == Verb::Copy);
+    let writes = writing(args);
     let writes = Purpose { operations: &writes, lists: false, reads: false };
     let mut job = if pair.verb == Verb::Copy {
         let texts = [places.source, places.destination].map(Path::to_string_lossy);
         let both = ends::open((&texts[0], &reads), (&texts[1], &writes), global, &args.engine)?;
-        options.route = route(args, both.withheld())?;
+        options.route = route(args);
         options.preserve_tier = args.between.s2s_preserve_access_tier.is_none_or(|keep| keep.0);
         if global.cap_mbps > 0.0 && options.route != RouteChoice::Relay {
             notice(
                 "--cap-mbps limits what passes this host: what the service moves by itself it does not (--route=relay)",
             );
         }
-        let [source, destination] = both.locations();
+        let [source, destination] = both.locations(options.route);
         Job::copy(source, destination)
     } else {
         let purpose = if downloads { reads } else { writes };
@@ -203,22 +203,12 @@ fn prepare(
     Ok(Prepared::Job(Box::new(job), facts))
 }
 
-/// The way of a copy. `withheld`: why the destination must not be let read the source.
-fn route(args: &CopyArgs, withheld: Option<&str>) -> Result<RouteChoice, Refused> {
-    let is_direct = args.between.no_relay.0 || args.between.route == RouteArg::Direct;
-    match (withheld, args.between.route) {
-        (_, RouteArg::Relay) => Ok(RouteChoice::Relay),
-        (None, RouteArg::Auto) if !is_direct => Ok(RouteChoice::Auto),
-        (None, _) => Ok(RouteChoice::Direct),
-        (Some(why), _) if is_direct => Err(access::refused(format!(
-            "the destination is not given tokens for the source: {why}; give the source a SAS"
-        ))),
-        (Some(why), _) => {
-            notice(&format!(
-                "all goes through this host, because the destination is not given tokens for the source: {why}"
-            ));
-            Ok(RouteChoice::Relay)
-        }
+/// The way of a copy.
+fn route(args: &CopyArgs) -> RouteChoice {
+    match args.between.route {
+        RouteArg::Relay => RouteChoice::Relay,
+        RouteArg::Auto if !args.between.no_relay.0 => RouteChoice::Auto,
+        RouteArg::Auto | RouteArg::Direct => RouteChoice::Direct,
     }
 }
 
@@ -227,8 +217,8 @@ fn reading(args: &CopyArgs) -> Vec<SasOperation> {
     if args.dry_run.0 { Vec::new() } else { vec![SasOperation::Read] }
 }
 
-/// What the SAS of a destination has to allow; `is_copy`: from service to service.
-fn writing(args: &CopyArgs, is_copy: bool) -> Vec<SasOperation> {
+/// What the SAS of a destination has to allow.
+fn writing(args: &CopyArgs) -> Vec<SasOperation> {
     if args.dry_run.0 {
         return Vec::new();
     }
@@ -238,9 +228,7 @@ fn writing(args: &CopyArgs, is_copy: bool) -> Vec<SasOperation> {
         BlobTypeArg::Page => operations.push(SasOperation::WritePages),
         BlobTypeArg::Block | BlobTypeArg::Detect => {}
     }
-    // Of what the service copies the engine looks at some lengths by itself.
-    let is_by_service = is_copy && args.between.route != RouteArg::Relay;
-    let looks = args.upload.verify.0 || args.upload.check_length.map_or(is_by_service, |check| check.0);
+    let looks = args.upload.verify.0 || args.upload.check_length.is_some_and(|check| check.0);
     if looks || matches!(args.overwrite(), OverwriteArg::IfSourceNewer | OverwriteArg::Prompt) {
         operations.push(SasOperation::Read);
     }
@@ -450,11 +438,6 @@ mod tests {
 
     #[test]
     fn the_way_of_a_copy_is_chosen() {
-        let chosen = |flags: &str, withheld| {
-            let line = format!("azuring copy a b {flags}");
-            let Command::Copy(args) = cli::parse(line.split_whitespace()).unwrap().command else { panic!() };
-            route(&args, withheld).map_err(|refused| refused.exit)
-        };
         for (flags, want) in [
             ("", RouteChoice::Auto),
             ("--route=direct", RouteChoice::Direct),
@@ -462,13 +445,10 @@ mod tests {
             ("--route=direct --no-relay", RouteChoice::Direct),
             ("--route=relay", RouteChoice::Relay),
         ] {
-            assert_eq!(chosen(flags, None), Ok(want), "{flags}");
+            let line = format!("azuring copy a b {flags}");
+            let Command::Copy(args) = cli::parse(line.split_whitespace()).unwrap().command else { panic!() };
+            assert_eq!(route(&args), want, "{flags}");
         }
-        // A host that gets no tokens of its own gets none of the source's.
-        assert_eq!(chosen("", Some("why")), Ok(RouteChoice::Relay));
-        assert_eq!(chosen("--route=relay", Some("why")), Ok(RouteChoice::Relay));
-        assert_eq!(chosen("--route=direct", Some("why")), Err(Exit::Authentication));
-        assert_eq!(chosen("--no-relay", Some("why")), Err(Exit::Authentication));
     }
 
     #[test]

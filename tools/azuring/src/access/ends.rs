@@ -1,12 +1,13 @@
 //! The two ends of a copy: each has its own credential, and messages say which end they are about.
 
-use azuring_transfer::{BlobUrl, Credential, Location};
+use azuring_transfer::{BlobUrl, Credential, Location, RouteChoice};
 
 use super::identity::Who;
 use super::keys::Keys;
-use super::{Access, Purpose, find, trusted};
+use super::{Access, Purpose, find};
 use crate::cli::engine::EngineArgs;
 use crate::cli::global::GlobalArgs;
+use crate::output::notice;
 use crate::refused::Refused;
 
 /// What messages about an end begin with.
@@ -17,8 +18,6 @@ const DESTINATION: &str = "destination: ";
 pub(crate) struct Both {
     source: (BlobUrl, Access),
     destination: (BlobUrl, Access),
-    /// Why the destination must not see tokens for the source, if it may come to that.
-    withheld: Option<String>,
 }
 
 /// Reads both URLs and finds what authorizes requests to each. Asks nobody.
@@ -40,20 +39,41 @@ pub(crate) fn open(
     };
     let from = found(&source, &destination, reads, SOURCE)?;
     let to = found(&destination, &source, writes, DESTINATION)?;
-    let may_be_token = matches!(from, Access::Asked(_));
-    let may = Credential::may_send_tokens(&destination, &trusted(global));
-    let withheld = may.err().filter(|_| may_be_token).map(|error| error.to_string());
-    Ok(Both { source: (source, from), destination: (destination, to), withheld })
+    Ok(Both { source: (source, from), destination: (destination, to) })
 }
 
 impl Both {
-    /// Why the destination cannot be let read the source, if that takes a token: it would see it.
-    pub(crate) fn withheld(&self) -> Option<&str> {
-        self.withheld.as_deref()
+    /// The ends of a job that goes this way.
+    pub(crate) fn locations(self, route: RouteChoice) -> [Location; 2] {
+        let ((source, reads), (destination, writes)) = (self.source, self.destination);
+        let to = destination.clone();
+        let source = reads.at(source, move |credential| lend(credential, &to, route));
+        [source, writes.at(destination, |_| Ok(()))]
     }
+}
 
-    /// The ends of a job.
-    pub(crate) fn locations(self) -> [Location; 2] {
-        [self.source, self.destination].map(|(url, access)| access.at(url))
+/// Says what becomes of the way where the destination would see tokens that its host must not have.
+///
+/// # Errors
+/// There is no other way.
+fn lend(credential: &Credential, to: &BlobUrl, route: RouteChoice) -> Result<(), Refused> {
+    match credential {
+        Credential::Token(token) if !token.may_be_lent_to(to) => {}
+        _ => return Ok(()),
+    }
+    let why = format!(
+        "{} is not given tokens for the source: it is no host of the storage service",
+        to.container_url()
+    );
+    match route {
+        RouteChoice::Direct => Err(super::refused(format!(
+            "{SOURCE}{why}; give the source a SAS, name the host with --trusted-microsoft-suffixes, or let the bytes go \
+             through this host"
+        ))),
+        RouteChoice::Auto => {
+            notice(&format!("all goes through this host, because {why}"));
+            Ok(())
+        }
+        RouteChoice::Relay => Ok(()),
     }
 }

@@ -221,8 +221,7 @@ pub(crate) struct UploadArgs {
     #[arg(long, value_enum, ignore_case = true, default_value_t = PosixStyleArg::Standard, value_name = "STYLE")]
     pub(crate) posix_properties_style: PosixStyleArg,
 
-    /// Check the length of each blob after its upload [default: only if no checksum was compared; of what the service
-    /// copies, the first blob and those in blocks]
+    /// Check the length of each blob after its upload [default: only if no checksum was compared]
     #[arg(long)]
     pub(crate) check_length: Option<Switch>,
 

@@ -99,10 +99,11 @@ fn sign(mut cli: Cli, args: &ResumeArgs, description: &Description, id: JobId) -
     let is_url = |place: &str| BlobUrl::looks_like(place).then(|| bare(place)).transpose();
     let (from, to) = (is_url(&description.source)?, is_url(&description.destination)?);
     let (flag, had) = ("source-sas", description.source_sas);
-    let source = End { name: "source", flag, sas: source, had, id, engine, other: to.as_ref() };
+    let (url, other) = (from.as_ref(), to.as_ref());
+    let source = End { name: "source", flag, sas: source, had, url, other, engine };
     let (flag, had) = ("destination-sas", description.destination_sas);
     let destination =
-        End { name: "destination", flag, sas: destination, had, id, engine, other: from.as_ref() };
+        End { name: "destination", flag, sas: destination, had, url: other, other: url, engine };
     match &mut cli.command {
         Command::Copy(copy) => {
             source.sign_path(&mut copy.source)?;
@@ -112,14 +113,25 @@ fn sign(mut cli: Cli, args: &ResumeArgs, description: &Description, id: JobId) -
             }
         }
         Command::Remove(remove) => {
-            source.sign(&mut remove.target)?;
+            source.sign(&mut remove.target);
             destination.none()?;
         }
         Command::SetProperties(set) => {
-            source.sign(&mut set.target)?;
+            source.sign(&mut set.target);
             destination.none()?;
         }
         _ => {}
+    }
+    let mut missing = Vec::new();
+    for end in [&source, &destination] {
+        missing.extend(end.is_missing()?.then_some(end));
+    }
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|end| format!("of the {}", end.name)).collect();
+        let flags: Vec<_> = missing.iter().map(|end| format!("--{}='SAS'", end.flag)).collect();
+        let (names, flags) = (names.join(" and "), flags.join(" "));
+        let text = format!("the SAS {names} is not kept: give one with azuring jobs resume {id} {flags}");
+        return Err(Refused { text, exit: Exit::Authentication });
     }
     Ok(cli)
 }
@@ -132,10 +144,11 @@ struct End<'a> {
     sas: Option<&'a str>,
     /// Whether one was given then.
     had: bool,
-    id: JobId,
-    engine: &'a EngineArgs,
+    /// The end, if it is a URL: without its query.
+    url: Option<&'a BlobUrl>,
     /// The other end, if that is a URL too.
     other: Option<&'a BlobUrl>,
+    engine: &'a EngineArgs,
 }
 
 /// A URL without its query.
@@ -157,28 +170,25 @@ impl End<'_> {
             Some(text) if BlobUrl::looks_like(text) => text.to_owned(),
             _ => return self.none(),
         };
-        self.sign(&mut text)?;
+        self.sign(&mut text);
         *place = Path::new(&text).to_owned();
         Ok(())
     }
 
-    fn sign(&self, url: &mut String) -> Result<(), Refused> {
+    fn sign(&self, url: &mut String) {
         if let Some(sas) = self.sas {
             *url = with_sas(url, sas);
-            return Ok(());
         }
-        if !self.had {
-            return Ok(());
+    }
+
+    /// Whether it had a SAS, and now has neither that nor another credential, which does as well.
+    fn is_missing(&self) -> Result<bool, Refused> {
+        match self.url {
+            Some(url) if self.had && self.sas.is_none() => {
+                Ok(!access::is_there(url, self.other, self.engine)?)
+            }
+            _ => Ok(false),
         }
-        // Another credential does as well.
-        if !access::is_there(&bare(url)?, self.other, self.engine)? {
-            let Self { name, flag, id, .. } = self;
-            let text = format!(
-                "the SAS of the {name} is not kept: give one with azuring jobs resume {id} --{flag}='SAS'"
-            );
-            return Err(Refused { text, exit: Exit::Authentication });
-        }
-        Ok(())
     }
 }
 
