@@ -475,13 +475,16 @@ fn a_snapshot_is_copied_over_its_own_blob_and_nothing_else_over_itself() {
 }
 
 #[test]
-fn a_cap_that_the_service_does_not_keep_is_told() {
-    for (route, told) in [("--route=auto", true), ("--route=direct", true), ("--route=relay", false)] {
-        let accounts = Accounts::new();
-        accounts.plant(FROM, [seed("a", b"1")]);
-        let outcome = accounts.copy(&["--cap-mbps=100", route]);
-        let is_told = outcome.expect_code(0).stderr.contains("--cap-mbps limits what passes this host");
-        assert_eq!(is_told, told, "{route}: {}", outcome.stderr);
+fn tags_go_along_if_that_is_wanted() {
+    for (flag, go) in [("--s2s-preserve-blob-tags=true", true), ("--s2s-preserve-blob-tags=false", false)] {
+        for route in ["--route=direct", "--route=relay"] {
+            let accounts = Accounts::new();
+            let tags = vec![("k".to_owned(), "v".to_owned())];
+            accounts.plant(FROM, [Seed { tags: tags.clone(), ..seed("a", b"1") }]);
+            accounts.copy(&[flag, route]).expect_code(0);
+            let there = &accounts.blobs(TO)[0];
+            assert_eq!(there.tags, if go { tags } else { Vec::new() }, "{flag} {route}");
+        }
     }
 }
 

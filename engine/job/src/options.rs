@@ -137,6 +137,9 @@ azuring_plan::growing! {
         /// Whether a blob that is copied keeps its tier, where the job gives none to all and the account of the
         /// destination has tiers.
         pub preserve_tier: bool,
+        /// Whether a blob that is copied keeps its index tags, where the job gives none to all. Listing them needs the
+        /// permission `t` of the source, writing them that of the destination.
+        pub preserve_tags: bool,
         /// When to compare lengths after the transfer, which costs a request.
         pub check_length: CheckLength,
         /// Whether existing page and append blobs may be replaced. They are written in place: the earlier blob is lost
@@ -233,6 +236,7 @@ impl JobOptions {
             check_md5: CheckMd5::default(),
             route: RouteChoice::default(),
             preserve_tier: true,
+            preserve_tags: false,
             check_length: CheckLength::default(),
             overwrite_in_place: false,
             delete_destination: false,

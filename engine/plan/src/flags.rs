@@ -36,8 +36,6 @@ pub enum Group {
     Services,
     /// Blobs stand at both ends.
     Blobs,
-    /// What goes along with a blob in later versions only.
-    Kept,
     /// Azure Files.
     Shares,
     /// Data Lake Storage by its own endpoint.
@@ -101,7 +99,7 @@ const fn flag(name: &'static str, groups: &'static [Group], says: &'static [(Whe
 /// Every flag that belongs to pairs; those of all commands and of the engine mean the same everywhere.
 pub const FLAGS: &[Flag] = {
     use Group::{
-        Accounts, Any, Blobs, DataLake, Files, FromFiles, Gone, Kept, Listing, NewBlobs, Properties, Reads,
+        Accounts, Any, Blobs, DataLake, Files, FromFiles, Gone, Listing, NewBlobs, Properties, Reads,
         Removals, Replaces, Services, Shares, ToFiles, Tree, Versions, Windows,
     };
     use Where::{Copy, Everywhere, FromPipe, Get, Pipe, Put, ToNull, ToPipe};
@@ -167,13 +165,9 @@ pub const FLAGS: &[Flag] = {
         // Between services. To say `false` asks for nothing anywhere, as in AzCopy.
         Flag {
             name: "s2s-preserve-blob-tags",
-            groups: &[Kept],
+            groups: &[Blobs],
             default: "false",
-            says: &[(
-                Copy,
-                "--{flag}={value}: tags do not go along in this version: leave it out; --blob-tags gives all blobs \
-                 the same",
-            )],
+            says: &[(Copy, "--{flag}={value}: only blobs have tags")],
         },
         Flag { name: "s2s-preserve-access-tier", groups: &[Services], default: "false", says: &[] },
         Flag { name: "s2s-preserve-properties", groups: &[Services], default: "false", says: &[] },
@@ -424,9 +418,10 @@ mod tests {
             "follow-symlinks flag is not supported while copying from service to service"
         );
         assert!(
-            said("BlobBlob", "s2s-preserve-blob-tags")
-                .starts_with("--s2s-preserve-blob-tags=v: tags do not go")
+            said("FileBlob", "s2s-preserve-blob-tags")
+                .starts_with("--s2s-preserve-blob-tags=v: only blobs have tags")
         );
+        assert_eq!(said("BlobBlob", "s2s-preserve-blob-tags"), "");
         assert!(said("LocalBlob", "route").contains("from service to service"));
         assert_eq!(said("LocalBlob", "include-path"), "");
         assert_eq!(said("LocalFile", "trailing-dot"), "");

@@ -110,7 +110,7 @@ impl At {
                 "page and append blobs",
             ),
             (options.encryption.is_some(), "encryption with customers' keys"),
-            (options.properties.tags.is_some(), "index tags"),
+            (options.properties.tags.is_some() || options.preserve_tags, "index tags"),
             (options.properties.tier.is_some() || options.page_blob_tier.is_some(), "access tiers"),
             (
                 options.permanent_delete.is_some() || options.delete_snapshots.is_some(),

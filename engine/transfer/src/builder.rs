@@ -529,6 +529,7 @@ impl JobBuilder {
                 _ if self.options.dry_run && self.options.plan_facts => Wanted::ALL,
                 _ => Wanted::default(),
             },
+            tags: matches!(self.what, What::Copy(_)) && self.options.preserve_tags,
             at_once: split.lines,
         })))
     }

@@ -56,7 +56,7 @@ pub(crate) fn hold(task: &mut Task, shares: &[LaneShare]) {
 
 /// What the task's requests do to the objects of an end.
 pub(crate) fn access(task: &Task, side: Side, options: &JobOptions) -> Access {
-    task.access(side, options.properties.tags.is_some())
+    task.access(side, options.properties.tags.is_some() || options.preserve_tags)
 }
 
 /// What may wait to be summed: a quarter of the smallest lane's buffers, so that no lane is ever without.

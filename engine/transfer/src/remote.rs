@@ -53,6 +53,8 @@ pub(crate) struct RemoteSource {
     pub(crate) links: bool,
     pub(crate) permanent: Option<PermanentDelete>,
     pub(crate) wanted: Wanted,
+    /// Whether listings have the index tags.
+    pub(crate) tags: bool,
     /// Requests of the planner at a time, at most.
     pub(crate) at_once: usize,
 }
@@ -485,6 +487,7 @@ impl<'a> Remote<'a> {
             snapshots: permanent.is_some_and(|what| what != PermanentDelete::Versions),
             versions: permanent.is_some_and(|what| what != PermanentDelete::Snapshots),
             deleted: permanent.is_some(),
+            tags: self.source.tags,
             ..ListInclude::default()
         };
         PageOptions { include, wanted: self.source.wanted, entries: self.page_entries }

@@ -545,3 +545,39 @@ fn a_host_that_may_have_no_tokens_is_not_lent_those_for_the_source() {
     assert!(source.contents("from") == other.contents("to"), "names or bytes differ");
     assert_eq!(other.count(Operation::PutBlobFromUrl), 0);
 }
+
+#[test]
+fn tags_go_along_if_that_is_wanted() {
+    let tags =
+        |value: &str| vec![("a b".to_owned(), value.to_owned()), ("k=1".to_owned(), "x+y/z".to_owned())];
+    for (route, path) in
+        [(RouteChoice::Direct, ""), (RouteChoice::Relay, ""), (RouteChoice::Direct, "/large")]
+    {
+        for preserve in [true, false] {
+            let accounts = Accounts::new();
+            for (name, len) in [("a", 10), ("large", 3 * PIECE)] {
+                accounts.server.plant("from", "cont", [Seed { tags: tags(name), ..seed(name, &bytes(len)) }]);
+            }
+            accounts.server.plant("from", "cont", [text("none", "no tags")]);
+            let options = options().route(route).preserve_tags(preserve);
+            let (report, failed) = run(accounts.sas("from", path), accounts.sas("to", ""), options);
+            assert_eq!(report.counts.failed, 0, "{failed:?}");
+            for blob in accounts.blobs("to") {
+                let want = if preserve && blob.name != "none" { tags(&blob.name) } else { Vec::new() };
+                assert_eq!(blob.tags, want, "{}", blob.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_per_second_count_for_what_the_service_moves() {
+    let accounts = Accounts::new();
+    accounts.server.plant("from", "cont", [seed("a", &bytes(60_000)), seed("b", &bytes(60_000))]);
+    let begun = std::time::Instant::now();
+    let options = options().cap_bytes_per_second(Some(100_000.0));
+    let (report, failed) = run(accounts.sas("from", ""), accounts.sas("to", ""), options);
+    assert_eq!((report.counts.done, report.counts.bytes_by_service), (2, 120_000), "{failed:?}");
+    // Never sooner, however fast the machine is: the second waits for the first one's bytes.
+    assert!(begun.elapsed().as_millis() >= 1100, "{:?}", begun.elapsed());
+}

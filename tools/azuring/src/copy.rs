@@ -156,11 +156,7 @@ fn prepare(
         let both = ends::open((&texts[0], &reads), (&texts[1], &writes), global, &args.engine)?;
         options.route = route(args);
         options.preserve_tier = args.between.s2s_preserve_access_tier.is_none_or(|keep| keep.0);
-        if global.cap_mbps > 0.0 && options.route != RouteChoice::Relay {
-            notice(
-                "--cap-mbps limits what passes this host: what the service moves by itself it does not (--route=relay)",
-            );
-        }
+        options.preserve_tags = args.between.s2s_preserve_blob_tags.is_some_and(|keep| keep.0);
         let [source, destination] = both.locations(options.route);
         Job::copy(source, destination)
     } else {
@@ -235,7 +231,8 @@ fn writing(args: &CopyArgs) -> Vec<SasOperation> {
     if args.upload.delete_destination_file.0 {
         operations.push(SasOperation::Delete);
     }
-    if args.blob.blob_tags.is_some() {
+    let keeps_tags = args.between.s2s_preserve_blob_tags.is_some_and(|keep| keep.0);
+    if args.blob.blob_tags.is_some() || keeps_tags {
         operations.push(SasOperation::Tags);
     }
     operations

@@ -17,6 +17,7 @@ use crate::exchange::properties::{PropertyError, add_content, add_metadata, valu
 
 pub(crate) const X_MS_BLOB_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-type");
 const X_MS_ACCESS_TIER: HeaderName = HeaderName::from_static("x-ms-access-tier");
+const X_MS_TAGS: HeaderName = HeaderName::from_static("x-ms-tags");
 const X_MS_BLOB_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-content-type");
 const X_MS_BLOB_CONTENT_MD5: HeaderName = HeaderName::from_static("x-ms-blob-content-md5");
 
@@ -37,6 +38,8 @@ pub struct Body<'a> {
     pub metadata: &'a [(String, String)],
     /// The tier of this blob, unless the job has one for all.
     pub tier: Option<&'a str>,
+    /// The index tags of this blob, unless the job has some for all.
+    pub tags: &'a [(String, String)],
     /// Only make a blob that is not there yet; otherwise the answer is an error that
     /// [`already_exists`](crate::ServiceError::already_exists).
     pub if_none_match_any: bool,
@@ -45,6 +48,16 @@ pub struct Body<'a> {
     pub if_match: Option<&'a str>,
     /// The lease under which the blob is written to.
     pub lease: Option<&'a str>,
+}
+
+/// `key=value&key2=value2`, each part percent-encoded.
+fn tags_header(tags: &[(String, String)]) -> String {
+    let encode = |text: &str| {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    let pairs: Vec<String> =
+        tags.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
+    pairs.join("&")
 }
 
 /// What the service says of a blob that it has written.
@@ -200,6 +213,11 @@ impl BlobClient {
         }
         if let (Some(tier), Entry::Vacant(vacant)) = (body.tier, headers.entry(X_MS_ACCESS_TIER)) {
             vacant.insert(value("x-ms-access-tier", tier)?);
+        }
+        if !body.tags.is_empty()
+            && let Entry::Vacant(vacant) = headers.entry(X_MS_TAGS)
+        {
+            vacant.insert(value("x-ms-tags", &tags_header(body.tags))?);
         }
         add_metadata(&mut headers, body.metadata)?;
         if body.if_none_match_any {

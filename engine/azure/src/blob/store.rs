@@ -74,6 +74,7 @@ fn body<'a>(put: &'a Put<'a>) -> Body<'a> {
         content_md5: put.md5,
         metadata: put.metadata,
         tier: None,
+        tags: &[],
         if_none_match_any: put.condition == Condition::New,
         if_match: match put.condition {
             Condition::Tag(tag) => Some(tag),

@@ -187,6 +187,7 @@ impl Options {
             // Of copies from store to store, which are not cut into parts.
             route: _,
             preserve_tier: _,
+            preserve_tags: _,
         } = options;
         let (block_size, put_blob_size) = blocks.into_fields();
         Self {

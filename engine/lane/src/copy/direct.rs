@@ -36,7 +36,7 @@ pub(super) async fn whole<R: FileRing>(
     only_new: bool,
 ) -> Result<Whole, NotCopied> {
     let (session, facts) = (lane.session(), &item.entry.facts);
-    let mut body = body_of(session, facts, only_new);
+    let mut body = body_of(session, &item.entry, only_new);
     let md5 = facts.content_md5.filter(|_| session.options.check_md5 > CheckMd5::LogOnly);
     let mut differed = 0;
     let _probe = session.route.probe().await;
@@ -94,6 +94,7 @@ async fn copy<R: FileRing>(
     differed: &mut u32,
 ) -> Result<Copied, GaveUp> {
     request(&lane.writing(), 0, Begin::UnlessStopping, async |_| {
+        lane.session().pace(item.entry.facts.len).await;
         let source = lane.from().blob()?;
         let granted = source.grant(from, item.which()).await?;
         let grant = Grant { md5, ..granted.to(item.entry.facts.etag.as_deref(), None) };
@@ -138,6 +139,7 @@ pub(super) async fn piece<R: FileRing>(
     let range = Some((at.offset, at.offset + len - 1));
     let mut is_proven = false;
     let sent = assembly::put_from(lane, assembly, blob, at.piece, async |id| {
+        lane.session().pace(len).await;
         let source = lane.from().blob()?;
         let granted = source.grant(from, item.which()).await?;
         let grant = granted.to(item.entry.facts.etag.as_deref(), range);

@@ -59,7 +59,7 @@ pub(super) async fn object<R: FileRing>(
         }
     };
     let (pieces, assembly) =
-        assembly::begin(lane, place, state(), pieces, body_of(lane.session(), facts, only_new)).await?;
+        assembly::begin(lane, place, state(), pieces, body_of(lane.session(), &item.entry, only_new)).await?;
     let large = Arc::new(LargeCopy {
         id: place.id,
         item: item.clone(),
@@ -165,8 +165,7 @@ async fn commit<R: FileRing>(
     large: &LargeCopy,
     place: &Place<'_>,
 ) -> Result<Ended, Box<Failure>> {
-    let facts = &large.item.entry.facts;
-    let mut body = body_of(lane.session(), facts, large.only_new);
+    let mut body = body_of(lane.session(), &large.item.entry, large.only_new);
     let size = (large.pieces.count, large.pieces.len);
     let is_same = async || {
         let same = is_same(lane, &large.item, &large.from, &place.blob, &large.pieces).await;

@@ -21,7 +21,7 @@ use crate::put::whole::{self, Verdict, Whole};
 use crate::requests::request::Begin;
 use crate::task::copy::Copying;
 
-use super::source::{NotCopied, changed, goes_without_tier, tier_of};
+use super::source::{NotCopied, changed, goes_without_tier, tier_of, with_tags};
 use super::{direct, large, relay};
 
 /// Copies one object.
@@ -39,7 +39,9 @@ pub(crate) async fn object<R: FileRing>(
             asked = ask(lane, item).await?;
             item = &asked;
         }
-        match as_known(lane, task, id, item).await {
+        let tagged = with_tags(lane, item).await?;
+        let item_now = tagged.as_ref().unwrap_or(item);
+        match as_known(lane, task, id, item_now).await {
             Ok(ended) => return Ok(ended),
             Err(NotCopied::Changed) => {}
             Err(NotCopied::Rerouted) => continue,
@@ -108,7 +110,16 @@ async fn as_known<R: FileRing>(
             let (metadata, md5) = (facts.metadata.clone(), facts.content_md5);
             let none = ContentFacts::default();
             let content = Some(facts.content.as_deref().unwrap_or(&none));
-            let mut whole = Whole { payload, crc64, mtime_ns, content, metadata, md5, tier: None };
+            let mut whole = Whole {
+                payload,
+                crc64,
+                mtime_ns,
+                content,
+                metadata,
+                md5,
+                tier: None,
+                tags: &item.entry.tags,
+            };
             let only_new = match verdict {
                 Verdict::Write { only_new } => only_new,
                 Verdict::Keep { kind, there } => {

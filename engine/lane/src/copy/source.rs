@@ -1,12 +1,16 @@
 //! The object at the source: why its bytes did not come, and what goes with them.
 
-use azuring_azure::{AccessTier, BlobFacts, Body};
+use azuring_azure::{AccessTier, BlobEntry, BlobFacts, Body};
+use azuring_job::end_error::EndError;
+use azuring_job::entry::BlobItem;
 use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::options::ContentTypePolicy;
 
+use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
 
 use crate::lane::context::Lane;
+use crate::requests::request::{Begin, request};
 use crate::requests::session::Session;
 
 /// Why nothing was copied.
@@ -37,6 +41,29 @@ pub(super) fn changed(object: &str) -> Box<Failure> {
     Box::new(failure.advise("run the job again when nobody writes to it"))
 }
 
+/// The object with its tags, where it keeps them and only their number is known. `None`: as it is.
+///
+/// # Errors
+/// Why they cannot be read.
+pub(super) async fn with_tags<R: FileRing>(
+    lane: &Lane<R>,
+    item: &BlobItem,
+) -> Result<Option<BlobItem>, Box<Failure>> {
+    let (options, entry) = (&lane.session().options, &item.entry);
+    let count = entry.facts.state.as_ref().map_or(0, |state| state.tag_count);
+    let keeps = options.preserve_tags && options.properties.tags.is_none();
+    if !keeps || count == 0 || !entry.tags.is_empty() {
+        return Ok(None);
+    }
+    let name = encode_path(&entry.name);
+    let ask = async |_| Ok::<_, EndError>(lane.from().blob()?.get_tags(&name, item.which()).await?);
+    let tags = request(&lane.reading(), 0, Begin::UnlessStopping, ask).await;
+    let tags = tags.map_err(|gave_up| gave_up.for_object(lane.session(), &item.object()))?;
+    let mut item = item.clone();
+    item.entry.tags = tags;
+    Ok(Some(item))
+}
+
 /// The tier that the object keeps: not where the account of the destination has none.
 pub(super) fn tier_of<'a>(session: &Session, facts: &'a BlobFacts) -> Option<&'a str> {
     let keeps = session.options.preserve_tier && session.ends.to().has_tiers();
@@ -58,7 +85,8 @@ pub(super) fn goes_without_tier<R: FileRing>(lane: &Lane<R>, tier: Option<&str>,
 }
 
 /// What the object is given at the destination: what it has at the source, but for a type that the job gives to all.
-pub(super) fn body_of<'a>(session: &'a Session, facts: &'a BlobFacts, only_new: bool) -> Body<'a> {
+pub(super) fn body_of<'a>(session: &'a Session, entry: &'a BlobEntry, only_new: bool) -> Body<'a> {
+    let facts = &entry.facts;
     let content = facts.content.as_deref();
     let own = content.and_then(|content| content.content_type.as_deref());
     Body {
@@ -70,6 +98,7 @@ pub(super) fn body_of<'a>(session: &'a Session, facts: &'a BlobFacts, only_new: 
         content_md5: facts.content_md5,
         metadata: &facts.metadata,
         tier: tier_of(session, facts),
+        tags: &entry.tags,
         if_none_match_any: only_new,
         ..Body::default()
     }

@@ -59,7 +59,7 @@ async fn marked<R: FileRing>(
     let payload = Payload::from(content);
     let crc64 = lane.session().options.crc64.then(|| Crc64::of(&payload));
     let mtime_ns = found.mtime_ns.unwrap_or_default();
-    whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None, tier: None }
+    whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None, tier: None, tags: &[] }
         .send(lane, place)
         .await
 }

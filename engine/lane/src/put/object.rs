@@ -87,6 +87,7 @@ async fn file<R: FileRing>(
                 metadata,
                 md5: None,
                 tier: None,
+                tags: &[],
             }
             .send(lane, &place)
             .await
@@ -120,8 +121,16 @@ async fn larger<R: FileRing>(
             let metadata = metadata_of(lane, &place, &file)?;
             let (payload, crc64) = read::read_range(lane, &file, 0, len).await.map_err(not_read)?;
             file.check_unchanged().map_err(not_read)?;
-            let whole =
-                whole::Whole { payload, crc64, mtime_ns, content: None, metadata, md5: None, tier: None };
+            let whole = whole::Whole {
+                payload,
+                crc64,
+                mtime_ns,
+                content: None,
+                metadata,
+                md5: None,
+                tier: None,
+                tags: &[],
+            };
             match verdict {
                 Verdict::Write { only_new } => whole.put(lane, &place, only_new).await,
                 Verdict::Keep { kind, there } => whole.kept(lane, &place, kind, &there).await,

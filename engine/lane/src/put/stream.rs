@@ -160,8 +160,16 @@ impl<R: FileRing> Input<'_, R> {
         } else if first.is_last && first.payload.len() <= self.sizes.whole {
             let Block { payload, crc64, .. } = first;
             let md5 = self.reader.md5();
-            let whole =
-                Whole { payload, crc64, mtime_ns: 0, content: None, metadata: Vec::new(), md5, tier: None };
+            let whole = Whole {
+                payload,
+                crc64,
+                mtime_ns: 0,
+                content: None,
+                metadata: Vec::new(),
+                md5,
+                tier: None,
+                tags: &[],
+            };
             whole.put(self.lane, &self.place, only_new).await
         } else {
             // Freed with its block: the pool may hold no more than two.

@@ -161,6 +161,8 @@ pub(crate) struct Whole<'a> {
     pub(crate) md5: Option<[u8; 16]>,
     /// Its tier, where it has one of its own.
     pub(crate) tier: Option<&'a str>,
+    /// Its index tags, where it has some of its own.
+    pub(crate) tags: &'a [(String, String)],
 }
 
 impl Whole<'_> {
@@ -231,6 +233,7 @@ impl Whole<'_> {
             content_md5,
             metadata,
             tier: self.tier,
+            tags: self.tags,
             if_none_match_any: only_new,
             ..Body::default()
         };

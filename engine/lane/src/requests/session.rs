@@ -90,6 +90,13 @@ impl Session {
         remote.end.client(|target| Links::new(target.url().endpoint(), settings), bounds)
     }
 
+    /// Waits until so many bytes may have moved that do not pass the links here.
+    pub(crate) async fn pace(&self, bytes: u64) {
+        if let Some(pacer) = &self.pacer {
+            pacer.pass(bytes).await;
+        }
+    }
+
     /// Which end a message is about; `None`: there is but one.
     pub(crate) fn named(&self, side: Side) -> Option<Side> {
         self.ends.are_two().then_some(side)

@@ -205,6 +205,7 @@ fn source(recursive: bool, filter: Filter) -> RemoteSource {
         stubs: true,
         links: true,
         permanent: None,
+        tags: false,
         wanted: Wanted::default(),
         at_once: 4,
     }
