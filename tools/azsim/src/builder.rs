@@ -242,8 +242,8 @@ impl ServerBuilder {
         self
     }
 
-    /// The newest `x-ms-version` that requests may name, in the form `2025-07-05`: a gateway, or the service of that time.
-    /// Newer ones get 400 `InvalidHeaderValue`. A SAS may be newer. Default: the newest that is known here.
+    /// The newest `x-ms-version` that requests may name, in the form `2025-07-05`: a gateway, or the service of that
+    /// time. Newer ones get 400 `InvalidHeaderValue`. A SAS may be newer. Default: the newest that is known here.
     pub fn newest_version(mut self, version: &str) -> Self {
         version.clone_into(&mut self.newest);
         self
