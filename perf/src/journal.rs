@@ -71,7 +71,7 @@ fn upload(
             let has_journal = (round + turn) % 2 == 0;
             let manifest = workload.begin()?;
             files = Workload::totals(&manifest).0;
-            let mut sink = Sink::start(Transport::Http, Planted::default(), scratch)?;
+            let mut sink = Sink::start(Transport::Http, Planted::default(), false, scratch)?;
             let mut prepared = tools.command(Tool::Azuring, workload, Transport::Http, &sink)?;
             if !has_journal {
                 prepared.command.arg("--no-journal");

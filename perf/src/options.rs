@@ -71,6 +71,9 @@ pub(crate) struct Serve {
     /// Where to put the certificate clients have to trust
     #[arg(long)]
     pub(crate) ca_out: PathBuf,
+    /// Tell of the account that blobs are copied to
+    #[arg(long)]
+    pub(crate) copies: bool,
     #[command(flatten)]
     pub(crate) planted: Planted,
 }

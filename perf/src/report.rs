@@ -27,11 +27,23 @@ pub enum Case {
     List,
     /// Many blobs, removed.
     Remove,
+    /// Many blobs of 4 KiB, copied from account to account by the service.
+    Copy,
+    /// The same, through the client's memory.
+    RelaySmall,
+    /// One blob of 4 GiB, copied from account to account through the client's memory.
+    RelayLarge,
     /// A dry run over many empty files.
     DryRun,
 }
 
 impl Case {
+    /// True when blobs go from account to account.
+    #[must_use]
+    pub fn is_copy(self) -> bool {
+        matches!(self, Self::Copy | Self::RelaySmall | Self::RelayLarge)
+    }
+
     /// True when a source is uploaded; the other cases are for azuring and AzCopy over https.
     #[must_use]
     pub fn is_upload(self) -> bool {
@@ -322,6 +334,11 @@ impl Report {
             }
             Case::List => writeln!(out, "### {} blobs, listed\n", first.files),
             Case::Remove => writeln!(out, "### {} blobs, removed\n", first.files),
+            Case::Copy => writeln!(out, "### {} blobs, copied by the service\n", first.files),
+            Case::RelaySmall => writeln!(out, "### {} blobs, copied through memory\n", first.files),
+            Case::RelayLarge => {
+                writeln!(out, "### One blob of {:.2} GiB, copied through memory\n", first.bytes as f64 / GIB)
+            }
             Case::DryRun => writeln!(out, "### Dry run over {} files\n", first.files),
         };
         let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
@@ -347,11 +364,17 @@ type Column = (&'static str, fn(&Row) -> String);
 
 fn columns(case: Case) -> Vec<Column> {
     let mut columns: Vec<Column> = match case {
-        Case::Small | Case::DownSmall | Case::List | Case::Remove | Case::DryRun => vec![
+        Case::Small
+        | Case::DownSmall
+        | Case::List
+        | Case::Remove
+        | Case::Copy
+        | Case::RelaySmall
+        | Case::DryRun => vec![
             ("CPU us/file", |row| format!("{:.1}", row.cpu_s * 1e6 / row.files as f64)),
             ("files/s", |row| format!("{:.0}", row.files as f64 / row.wall_s)),
         ],
-        Case::Large | Case::DownLarge => vec![
+        Case::Large | Case::DownLarge | Case::RelayLarge => vec![
             ("CPU s/GiB", |row| format!("{:.3}", row.cpu_s * GIB / row.bytes as f64)),
             ("MiB/s", |row| format!("{:.0}", row.bytes as f64 / MIB / row.wall_s)),
         ],

@@ -98,7 +98,7 @@ fn one_run(
 ) -> Result<Run, Error> {
     let manifest = workload.begin()?;
     let (files, bytes) = Workload::totals(&manifest);
-    let mut sink = Sink::start(transport, workload.planted, scratch)?;
+    let mut sink = Sink::start(transport, workload.planted, workload.case.is_copy(), scratch)?;
     let mut prepared = tools.command(tool, workload, transport, &sink)?;
     let sink_before = sink.cpu_s();
     let outcome = run(&mut prepared.command, Stdin::Blocking, DEADLINE)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use azuring_tests::DEVSTORE_ACCOUNT;
+use azuring_tests::{DEVSTORE_ACCOUNT, DEVSTORE_KEY};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -22,6 +22,9 @@ use crate::workload::Tally;
 /// Where every client uploads to. Each run has a sink, and so a container, of its own.
 const CONTAINER: &str = "perf";
 
+/// The account that blobs are copied to.
+const TARGET: &str = "target";
+
 /// Longer than any run.
 const SAS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -30,6 +33,8 @@ const SAS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 struct Ready {
     url: String,
     sas: String,
+    /// URL of the account that blobs are copied to, and its SAS.
+    target: (String, String),
 }
 
 /// The child's answer to a line.
@@ -49,20 +54,28 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Error> {
         Transport::H2 => (azsim::Tls::SelfSigned, azsim::Alpn::H2AndHttp11),
     };
     let store = if options.planted.readable { azsim::Store::Memory } else { azsim::Store::Discard };
-    let server = azsim::Server::builder().store(store).tls(tls).alpn(alpn).start()?;
-    server.create_container(DEVSTORE_ACCOUNT, CONTAINER);
+    let server = azsim::Server::builder().store(store).tls(tls).alpn(alpn);
+    let server = server.account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).account(TARGET, DEVSTORE_KEY).start()?;
+    for account in [DEVSTORE_ACCOUNT, TARGET] {
+        server.create_container(account, CONTAINER);
+    }
     server.plant(DEVSTORE_ACCOUNT, CONTAINER, options.planted.seeds());
     if let Some(pem) = server.ca_pem() {
         fs::write(&options.ca_out, pem)?;
     }
     let sas = server.account_sas(DEVSTORE_ACCOUNT, "rwdlac", SAS_LIFETIME);
+    let target = (server.url(TARGET), server.account_sas(TARGET, "rwdlac", SAS_LIFETIME));
+    let ready = Ready { url: server.url(DEVSTORE_ACCOUNT), sas, target };
+    let held = if options.copies { TARGET } else { DEVSTORE_ACCOUNT };
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", serde_json::to_string(&Ready { url: server.url(DEVSTORE_ACCOUNT), sas })?)?;
+    writeln!(out, "{}", serde_json::to_string(&ready)?)?;
     for line in io::stdin().lock().lines() {
         line?;
-        let blobs = server.blobs(DEVSTORE_ACCOUNT, CONTAINER);
+        let blobs = server.blobs(held, CONTAINER);
         let tally = Tally::of(blobs.iter().map(|blob| (blob.name.as_str(), blob.len, blob.crc64)));
-        let answer = Holds { tally, requests: server.stats().requests };
+        // Those that the service itself has sent are nobody's cost here.
+        let stats = server.stats();
+        let answer = Holds { tally, requests: stats.requests - stats.of_services.values().sum::<u64>() };
         writeln!(out, "{}", serde_json::to_string(&answer)?)?;
     }
     Ok(())
@@ -78,7 +91,13 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn start(transport: Transport, planted: Planted, scratch: &Path) -> Result<Self, Error> {
+    /// `copies`: what is told of is the account that blobs are copied to.
+    pub(crate) fn start(
+        transport: Transport,
+        planted: Planted,
+        copies: bool,
+        scratch: &Path,
+    ) -> Result<Self, Error> {
         let ca = scratch.join("sink-ca.pem");
         let transport_name = match transport {
             Transport::Http => "http",
@@ -92,12 +111,13 @@ impl Sink {
             .args(["--plant-dirs", &planted.dirs.to_string()])
             .args(["--plant-bytes", &planted.file_bytes.to_string()])
             .args(planted.readable.then_some("--plant-readable"))
+            .args(copies.then_some("--copies"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let stdin = child.stdin.take().ok_or("the sink has no standard input")?;
         let stdout = BufReader::new(child.stdout.take().ok_or("the sink has no standard output")?);
-        let ready = Ready { url: String::new(), sas: String::new() };
+        let ready = Ready { url: String::new(), sas: String::new(), target: Default::default() };
         let mut sink = Self { child, stdin, stdout, ready, ca: (transport != Transport::Http).then_some(ca) };
         sink.ready = sink.read_line()?;
         Ok(sink)
@@ -107,6 +127,13 @@ impl Sink {
     pub(crate) fn url(&self, name: &str) -> String {
         let slash = if name.is_empty() { "" } else { "/" };
         format!("{}/{CONTAINER}{slash}{name}?{}", self.ready.url, self.ready.sas)
+    }
+
+    /// The same in the account that blobs are copied to.
+    pub(crate) fn target_url(&self, name: &str) -> String {
+        let slash = if name.is_empty() { "" } else { "/" };
+        let (url, sas) = &self.ready.target;
+        format!("{url}/{CONTAINER}{slash}{name}?{sas}")
     }
 
     /// URL of the account with a SAS, and the container's name: what rclone wants.

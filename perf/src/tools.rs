@@ -74,6 +74,11 @@ impl Tools {
     /// True for the combinations that exist: HTTP/2 is for azuring (and the one before), curl for the large file; what
     /// is no upload is measured as Azure's endpoints speak, and against AzCopy.
     pub(crate) fn fits(tool: Tool, case: Case, transport: Transport) -> bool {
+        if case.is_copy() {
+            // The older ones do not copy, and AzCopy does not relay.
+            let fits = tool == Tool::Azuring || (tool == Tool::AzCopy && case == Case::Copy);
+            return fits && transport == Transport::Https;
+        }
         if !case.is_upload() {
             return matches!(tool, Tool::Azuring | Tool::Before | Tool::AzCopy)
                 && transport == Transport::Https;
@@ -217,6 +222,7 @@ fn azcopy(workload: &Workload, sink: &Sink) -> Prepared {
         Case::DownSmall | Case::DownLarge => &["--from-to=BlobLocal"],
         Case::List => &["--location=Blob"],
         Case::Remove => &["--from-to=BlobTrash"],
+        Case::Copy | Case::RelaySmall | Case::RelayLarge => &["--from-to=BlobBlob"],
     };
     args.extend(more.iter().chain(&["--log-level=ERROR"]).map(|flag| OsString::from(*flag)));
     Prepared { command: azcopy.command(args), _azcopy: Some(azcopy) }
@@ -227,6 +233,7 @@ fn azcopy(workload: &Workload, sink: &Sink) -> Prepared {
 fn arguments(workload: &Workload, sink: &Sink) -> Vec<OsString> {
     let local = workload.local.as_os_str();
     let url = |name: &str| OsString::from(sink.url(name));
+    let target = |name: &str| OsString::from(sink.target_url(name));
     let (words, flags): (Vec<OsString>, &[&str]) = match workload.case {
         Case::Small => (vec!["copy".into(), local.into(), url("")], &["--recursive"]),
         Case::Large => (vec!["copy".into(), local.into(), url("large.bin")], &[]),
@@ -236,6 +243,9 @@ fn arguments(workload: &Workload, sink: &Sink) -> Vec<OsString> {
         Case::DownLarge => (vec!["copy".into(), url(ALONE), local.into()], &[]),
         Case::List => (vec!["list".into(), url("")], &[]),
         Case::Remove => (vec!["remove".into(), url("")], &["--recursive"]),
+        Case::Copy => (vec!["copy".into(), url(TREE), target("")], &["--recursive"]),
+        Case::RelaySmall => (vec!["copy".into(), url(TREE), target("")], &["--recursive", "--route=relay"]),
+        Case::RelayLarge => (vec!["copy".into(), url(ALONE), target(ALONE)], &["--route=relay"]),
     };
     words.into_iter().chain(flags.iter().map(OsString::from)).collect()
 }

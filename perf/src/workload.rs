@@ -30,6 +30,8 @@ pub(crate) struct Size {
     pub(crate) large_bytes: u64,
     /// Blobs to list.
     pub(crate) listed: usize,
+    /// Blobs to copy.
+    pub(crate) copied: usize,
     /// Blobs to remove.
     pub(crate) removed: usize,
     /// Files of the dry run.
@@ -42,6 +44,7 @@ impl Size {
         dirs: 200,
         large_bytes: 4 << 30,
         listed: 1_000_000,
+        copied: 50_000,
         removed: 50_000,
         dry: 300_000,
     };
@@ -50,6 +53,7 @@ impl Size {
         dirs: 20,
         large_bytes: 512 << 20,
         listed: 100_000,
+        copied: 5_000,
         removed: 5_000,
         dry: 30_000,
     };
@@ -135,6 +139,10 @@ impl Workload {
         let readable = true;
         let planted = match case {
             Case::Small | Case::Large | Case::One | Case::DryRun => Planted::default(),
+            Case::Copy | Case::RelaySmall => {
+                Planted { files: size.copied, dirs: size.copied / 500, file_bytes: 4096, readable }
+            }
+            Case::RelayLarge => Planted { files: 1, dirs: 0, file_bytes: size.large_bytes, readable },
             Case::DownSmall => Planted { files: size.files, dirs: size.dirs, file_bytes: 4096, readable },
             Case::DownLarge => Planted { files: 1, dirs: 0, file_bytes: size.large_bytes, readable },
             // As many in a directory as in the small case.
@@ -151,7 +159,13 @@ impl Workload {
             Case::Large => (format!("large-{}", size.large_bytes), "large.bin"),
             Case::One => ("one".to_owned(), "one.bin"),
             Case::DryRun => (format!("dry-{}", size.dry), "dry"),
-            Case::DownSmall | Case::DownLarge | Case::List | Case::Remove => {
+            Case::DownSmall
+            | Case::DownLarge
+            | Case::List
+            | Case::Remove
+            | Case::Copy
+            | Case::RelaySmall
+            | Case::RelayLarge => {
                 return Ok(Self { case, local: work.join("down"), names: Vec::new(), planted });
             }
         };
@@ -203,7 +217,9 @@ impl Workload {
         };
         let sink = |wanted: &Tally| holds.tally.difference(wanted).map(|text| format!("the sink: {text}"));
         Ok(match self.case {
-            Case::Small | Case::Large | Case::One => sink(&expected),
+            Case::Small | Case::Large | Case::One | Case::Copy | Case::RelaySmall | Case::RelayLarge => {
+                sink(&expected)
+            }
             Case::DownSmall | Case::DownLarge => {
                 let there = self.downloaded(worked_on)?;
                 match self.case {
