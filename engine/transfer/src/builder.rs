@@ -152,8 +152,8 @@ impl Job {
     /// stores, they go through this host's memory (see [`RouteChoice`](azuring_job::choices::RouteChoice)), and never
     /// to its disk. All of an object is of the state that was found.
     ///
-    /// Content type and its kin, MD5, metadata and tiers go with the bytes; tags do not yet, nor blobs of other types
-    /// than block blobs. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are given
+    /// Content type and its kin, MD5, metadata and tiers go with the bytes, and tags if that is wanted
+    /// ([`JobOptions::preserve_tags`]); blobs of other types than block blobs are not copied yet. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are given
     /// the options' customer-provided keys.
     pub fn copy(source: Location, destination: Location) -> JobBuilder {
         let mut job = JobBuilder::of(What::Copy(Some(Box::new(destination))), source.at, source.credential);
