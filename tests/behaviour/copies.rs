@@ -447,7 +447,7 @@ fn blobs_of_other_types_fail_alone_or_are_left_out() {
     let outcome = accounts.copy(&[]);
     assert_ne!(outcome.code, Some(0));
     assert_eq!(accounts.names(TO), ["a", "z"]);
-    assert!(outcome.stderr.contains("disk.vhd: only block blobs are copied"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("disk.vhd: page blobs are not copied"), "{}", outcome.stderr);
     accounts.copy(&["--exclude-blob-type=PageBlob"]).expect_code(0);
 }
 

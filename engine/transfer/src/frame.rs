@@ -1,8 +1,7 @@
 //! What every job is made of, whether it finds its objects itself or is given them.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use azuring_azure::{Access, BlobUrl, Credential, Target};
 use azuring_job::choices::PropertyChange;
@@ -13,6 +12,7 @@ use azuring_lane::budget::LaneShare;
 use azuring_lane::descriptors::Split;
 use azuring_lane::in_order::Held;
 use azuring_lane::task::download::Download;
+use azuring_lane::task::in_place::InPlace;
 use azuring_lane::task::upload::{Origin, Upload};
 use azuring_lane::task::verb::Task;
 use azuring_link::TlsSetup;
@@ -21,12 +21,7 @@ use azuring_plan::destination::NamingOptions;
 
 /// Files, or a stream, become blobs.
 pub(crate) fn upload(origin: Origin, shares: &[LaneShare]) -> Task {
-    Task::Upload(Upload {
-        origin,
-        held: held(shares),
-        visible: Mutex::default(),
-        no_leases: AtomicBool::new(false),
-    })
+    Task::Upload(Upload { origin, held: held(shares), in_place: InPlace::default() })
 }
 
 /// Blobs become files at `place`, to which `destination` leads.

@@ -13,7 +13,8 @@ use crate::exchange::operation::Operation;
 /// The largest body of Append Block.
 pub const MAX_APPEND_BYTES: u64 = 100 << 20;
 
-const X_MS_CONDITION_APPENDPOS: HeaderName = HeaderName::from_static("x-ms-blob-condition-appendpos");
+pub(crate) const X_MS_CONDITION_APPENDPOS: HeaderName =
+    HeaderName::from_static("x-ms-blob-condition-appendpos");
 
 impl BlobClient {
     /// Put Blob for an append blob: makes an empty one, in the place of what was there. The job's tier is left out:

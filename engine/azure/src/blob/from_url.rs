@@ -1,6 +1,6 @@
-//! Writing block blobs from bytes that the service reads elsewhere by itself.
+//! Writing blobs from bytes that the service reads elsewhere by itself.
 //!
-//! Source: "Put Blob From URL", "Put Block From URL".
+//! Source: "Put Blob From URL", "Put Block From URL", "Append Block From URL", "Put Page From URL".
 
 use azuring_link::{Answer, Payload};
 use azuring_store::{Crc64, Grant};
@@ -11,6 +11,8 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
 use crate::account::version::COPY_VERSION;
+use crate::blob::append_blob::X_MS_CONDITION_APPENDPOS;
+use crate::blob::page_blob::{X_MS_PAGE_WRITE, X_MS_RANGE};
 use crate::blob::put_blob::{Body, Written, X_MS_BLOB_TYPE};
 use crate::exchange::checksum::X_MS_CONTENT_CRC64;
 use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
@@ -30,7 +32,7 @@ const X_MS_COPY_SOURCE_BLOB_PROPERTIES: HeaderName =
 /// What the service says of what it has read elsewhere and written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// The ETag of the blob, without quotes; `None` of a block.
+    /// The ETag of the blob, without quotes; `None` of a block of a block blob.
     pub etag: Option<Box<str>>,
     /// The CRC64 of the bytes that it has read.
     pub crc64: Option<Crc64>,
@@ -83,6 +85,44 @@ impl BlobClient {
         let query = || vec![("comp", "block"), ("blockid", block_id)];
         let operation = Operation::PutBlockFromUrl;
         let headers = self.write_headers();
+        self.copy(from, headers, |headers| Head::put(operation, name, query(), headers)).await
+    }
+
+    /// Append Block From URL: a range of the source is appended, as long as the blob is `position` bytes long, and under
+    /// the conditions that `body` names: see [`Self::append_block`], whose limits are those of the range.
+    ///
+    /// # Errors
+    /// As for [`Self::put_blob_from_url`].
+    pub async fn append_block_from_url(
+        &self,
+        name: &str,
+        position: u64,
+        from: &Grant<'_>,
+        body: Body<'_>,
+    ) -> Result<Copied, RequestError> {
+        let mut headers = self.data_headers(&Body { crc64: None, ..body })?;
+        headers.insert(X_MS_CONDITION_APPENDPOS, HeaderValue::from(position));
+        let (operation, query) = (Operation::AppendBlockFromUrl, || vec![("comp", "appendblock")]);
+        self.copy(from, headers, |headers| Head::put(operation, name, query(), headers)).await
+    }
+
+    /// Put Page From URL: a range of the source becomes the pages at the same place. Its bounds are those of
+    /// [`Self::put_page`], whose conditions `body` names.
+    ///
+    /// # Errors
+    /// As for [`Self::put_blob_from_url`].
+    pub async fn put_page_from_url(
+        &self,
+        name: &str,
+        (first, last): (u64, u64),
+        from: &Grant<'_>,
+        body: Body<'_>,
+    ) -> Result<Copied, RequestError> {
+        let mut headers = self.data_headers(&Body { crc64: None, ..body })?;
+        let range = format!("bytes={first}-{last}");
+        headers.insert(X_MS_RANGE, HeaderValue::try_from(range).expect("digits make a valid header"));
+        headers.insert(X_MS_PAGE_WRITE, HeaderValue::from_static("update"));
+        let (operation, query) = (Operation::PutPageFromUrl, || vec![("comp", "page")]);
         self.copy(from, headers, |headers| Head::put(operation, name, query(), headers)).await
     }
 

@@ -25,8 +25,8 @@ pub const MAX_PUT_PAGE_BYTES: u64 = 4 << 20;
 const RANGES_LIMIT_BYTES: usize = 10_000 * 128 + ANSWER_LIMIT_BYTES;
 
 const X_MS_BLOB_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-ms-blob-content-length");
-const X_MS_PAGE_WRITE: HeaderName = HeaderName::from_static("x-ms-page-write");
-const X_MS_RANGE: HeaderName = HeaderName::from_static("x-ms-range");
+pub(crate) const X_MS_PAGE_WRITE: HeaderName = HeaderName::from_static("x-ms-page-write");
+pub(crate) const X_MS_RANGE: HeaderName = HeaderName::from_static("x-ms-range");
 
 /// Some of the ranges of a page blob that were written to; the rest are zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

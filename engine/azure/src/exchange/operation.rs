@@ -17,6 +17,7 @@ use crate::exchange::header::{X_MS_REQUEST_ID, X_MS_VERSION};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     AppendBlock,
+    AppendBlockFromUrl,
     BlobBatch,
     CreateContainer,
     DeleteBlob,
@@ -34,6 +35,7 @@ pub(crate) enum Operation {
     PutBlockFromUrl,
     PutBlockList,
     PutPage,
+    PutPageFromUrl,
     SetBlobMetadata,
     SetBlobProperties,
     SetBlobTags,
@@ -55,6 +57,7 @@ impl Operation {
     fn documented(self) -> (&'static str, &'static [u16]) {
         match self {
             Self::AppendBlock => ("Append Block", &[201]),
+            Self::AppendBlockFromUrl => ("Append Block From URL", &[201]),
             Self::BlobBatch => ("Blob Batch", &[202]),
             Self::CreateContainer => ("Create Container", &[201]),
             Self::DeleteBlob => ("Delete Blob", &[202]),
@@ -73,6 +76,7 @@ impl Operation {
             Self::PutBlockFromUrl => ("Put Block From URL", &[201]),
             Self::PutBlockList => ("Put Block List", &[201]),
             Self::PutPage => ("Put Page", &[201]),
+            Self::PutPageFromUrl => ("Put Page From URL", &[201]),
             Self::SetBlobMetadata => ("Set Blob Metadata", &[200]),
             Self::SetBlobProperties => ("Set Blob Properties", &[200]),
             Self::SetBlobTags => ("Set Blob Tags", &[204]),

@@ -3,7 +3,9 @@
 //! Every request names the state of the source that was listed, and the MD5 of the source where that is known: what is
 //! not these bytes is not written. What the service says that it has read is compared too.
 
-use azuring_azure::{Body, Copied, Crc64, RequestError};
+use std::cell::Cell;
+
+use azuring_azure::{BlobClient, Body, Copied, Crc64, RequestError};
 use azuring_job::choices::{CheckLength, CheckMd5};
 use azuring_job::end_error::EndError;
 use azuring_job::entry::BlobItem;
@@ -67,7 +69,7 @@ pub(super) async fn whole<R: FileRing>(
     if only_new && gave_up.already_exists() {
         return Ok(Whole::Exists { maybe_ours: gave_up.maybe_done() });
     }
-    let mut not_copied = not_copied(lane, gave_up, item);
+    let mut not_copied = not_copied(lane, gave_up, item, failed(lane, item));
     if differed >= MD5_TRIES
         && let NotCopied::Failed(failure) = &mut not_copied
     {
@@ -124,44 +126,87 @@ fn other_bytes() -> RequestError {
     }
 }
 
-/// Has the destination read a piece. `Ok(false)`: it has told no checksum of that.
-pub(super) async fn piece<R: FileRing>(
-    lane: &Lane<R>,
-    (item, from): (&BlobItem, &str),
-    (assembly, blob): (&Assembly, &str),
-    at: At,
-    len: u64,
+/// A range of the source that the destination is to read.
+pub(super) struct Reading<'a, R> {
+    lane: &'a Lane<R>,
+    object: (&'a BlobItem, &'a str),
+    /// Its first and its last byte.
+    range: (u64, u64),
+    is_proven: Cell<bool>,
+}
+
+impl<R: FileRing> Reading<'_, R> {
+    /// Grants access to it for one request, which is made by `send`.
+    pub(super) async fn read(
+        &self,
+        send: impl AsyncFnOnce(&BlobClient, &Grant<'_>) -> Result<Copied, RequestError>,
+    ) -> Result<Copied, EndError> {
+        let (first, last) = self.range;
+        self.lane.session().pace(last + 1 - first).await;
+        let (source, (item, from)) = (self.lane.from().blob()?, self.object);
+        let granted = source.grant(from, item.which()).await?;
+        let grant = granted.to(item.entry.facts.etag.as_deref(), Some(self.range));
+        match send(self.lane.to().blob()?, &grant).await {
+            Ok(copied) => {
+                self.is_proven.set(proves(&copied, last + 1 - first));
+                Ok(copied)
+            }
+            Err(error) => Err(source.grant_refused(&granted, error).await.into()),
+        }
+    }
+}
+
+/// Has the destination read `len` bytes at an offset, and write them by `write`. `Ok(false)`: it has told no checksum
+/// of that. `failed` tells what a refusal means that is neither the source's nor says anything of the way.
+pub(super) async fn range<'a, R: FileRing>(
+    lane: &'a Lane<R>,
+    object: (&'a BlobItem, &'a str),
+    (at, len): (u64, u64),
+    failed: impl FnOnce(GaveUp) -> Box<Failure>,
+    write: impl AsyncFnOnce(&Reading<'a, R>) -> Result<(), GaveUp>,
 ) -> Result<bool, NotCopied> {
     let _probe = lane.session().route.probe().await;
     if !lane.session().route.is_direct() {
         return Err(NotCopied::Rerouted);
     }
-    let range = Some((at.offset, at.offset + len - 1));
-    let mut is_proven = false;
-    let sent = assembly::put_from(lane, assembly, blob, at.piece, async |id| {
-        lane.session().pace(len).await;
-        let source = lane.from().blob()?;
-        let granted = source.grant(from, item.which()).await?;
-        let grant = granted.to(item.entry.facts.etag.as_deref(), range);
-        match lane.to().blob()?.put_block_from_url(blob, id, &grant).await {
-            Ok(copied) => {
-                is_proven = proves(&copied, len);
-                Ok(())
-            }
-            Err(error) => Err(source.grant_refused(&granted, error).await.into()),
-        }
-    });
-    sent.await.map_err(|gave_up| not_copied(lane, gave_up, item))?;
+    let reading = Reading { lane, object, range: (at, at + len - 1), is_proven: Cell::new(false) };
+    write(&reading).await.map_err(|gave_up| not_copied(lane, gave_up, object.0, failed))?;
     lane.session().route.works();
     add(&lane.counters().bytes_by_service, len);
-    Ok(is_proven)
+    Ok(reading.is_proven.get())
+}
+
+/// Has the destination read a piece. `Ok(false)`: it has told no checksum of that.
+pub(super) async fn piece<R: FileRing>(
+    lane: &Lane<R>,
+    object: (&BlobItem, &str),
+    (assembly, blob): (&Assembly, &str),
+    at: At,
+    len: u64,
+) -> Result<bool, NotCopied> {
+    range(lane, object, (at.offset, len), failed(lane, object.0), async |source| {
+        let put = async |id: &str| {
+            source.read(async |to, grant| to.put_block_from_url(blob, id, grant).await).await.map(drop)
+        };
+        assembly::put_from(lane, assembly, blob, at.piece, put).await
+    })
+    .await
+}
+
+fn failed<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> impl FnOnce(GaveUp) -> Box<Failure> {
+    |gave_up| gave_up.for_object(lane.session(), &item.object())
 }
 
 /// Why nothing was copied, and what that means for the way of all others.
-fn not_copied<R: FileRing>(lane: &Lane<R>, gave_up: GaveUp, item: &BlobItem) -> NotCopied {
+fn not_copied<R: FileRing>(
+    lane: &Lane<R>,
+    gave_up: GaveUp,
+    item: &BlobItem,
+    failed: impl FnOnce(GaveUp) -> Box<Failure>,
+) -> NotCopied {
     let (session, object) = (lane.session(), item.object());
     let Some(refusal) = gave_up.service() else {
-        return NotCopied::Failed(gave_up.for_object(session, &object));
+        return NotCopied::Failed(failed(gave_up));
     };
     let closed = match refusal {
         refusal if refusal.is_not_implemented() => "has no operation that copies from",
@@ -173,7 +218,7 @@ fn not_copied<R: FileRing>(lane: &Lane<R>, gave_up: GaveUp, item: &BlobItem) -> 
             }
             return match refusal.is_copy_source_changed() {
                 true => NotCopied::Changed,
-                false => NotCopied::Failed(gave_up.for_object(session, &object)),
+                false => NotCopied::Failed(failed(gave_up)),
             };
         }
     };

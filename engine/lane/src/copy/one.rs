@@ -22,7 +22,7 @@ use crate::requests::request::Begin;
 use crate::task::copy::Copying;
 
 use super::source::{NotCopied, changed, goes_without_tier, tier_of, with_tags};
-use super::{direct, large, relay};
+use super::{append, direct, large, relay};
 
 /// Copies one object.
 pub(crate) async fn object<R: FileRing>(
@@ -71,8 +71,8 @@ async fn as_known<R: FileRing>(
     }
     // Of another store everything is of one kind.
     let is_of_blobs = lane.from().own().is_none() && lane.to().own().is_none();
-    if is_of_blobs && facts.blob_type != BlobType::Block {
-        return Err(refused(FailureKind::Usage, "only block blobs are copied, and this is of another type"));
+    if is_of_blobs && !matches!(facts.blob_type, BlobType::Block | BlobType::Append) {
+        return Err(refused(FailureKind::Usage, "page blobs are not copied, and this is one"));
     }
     if is_of_blobs && facts.tier == Some(AccessTier::Archive) {
         let text = "the source is in the archive, where nobody can read it: set its tier to Hot, Cool or Cold and wait some hours";
@@ -85,6 +85,9 @@ async fn as_known<R: FileRing>(
         return Err(NotCopied::Failed(Box::new(failure)));
     }
     let place = Place::of_object(id, item.relative(), name);
+    if is_of_blobs && facts.blob_type == BlobType::Append {
+        return append::object(lane, task, item, &place).await;
+    }
     let (len, mtime_ns) = (facts.len, i128::from(facts.last_modified) * 1_000_000_000);
     // What is cut for one way is not sent whole on the other.
     let is_direct = lane.session().route.is_direct();

@@ -19,52 +19,74 @@ use crate::requests::request::{Begin, GaveUp, request};
 use crate::task::upload::Upload;
 
 use super::place::{Place, content_type, metadata_of};
-use super::visible::{Made, Over, Visible, another};
+use super::visible::{Made, OfFile, Over, Visible, not_written};
 use super::{resume, sums, whole};
 
 /// An append blob that this job has made, as far as it is known.
-pub(super) struct Appended {
+pub(crate) struct Appended {
     /// Its ETag after the last block that the service has confirmed.
     etag: Option<Box<str>>,
     /// Its length then.
-    pub(super) len: u64,
+    pub(crate) len: u64,
     /// A block that may have been appended after that.
     open: Option<Payload>,
 }
 
 impl Appended {
-    pub(super) fn new(etag: Option<Box<str>>) -> Self {
-        Self { etag, len: 0, open: None }
+    pub(crate) fn new(etag: Option<Box<str>>) -> Self {
+        Self::of(etag, 0)
+    }
+
+    /// One that has `len` bytes already.
+    pub(crate) fn of(etag: Option<Box<str>>, len: u64) -> Self {
+        Self { etag, len, open: None }
     }
 
     /// The ETag as far as it is known.
-    pub(super) fn etag(&self) -> Option<&str> {
+    pub(crate) fn etag(&self) -> Option<&str> {
         self.etag.as_deref()
     }
 
     /// Appends a block, once, whatever becomes of the answers.
-    pub(super) async fn append(
+    pub(crate) async fn append(
         &mut self,
         look: &Look<'_>,
         payload: Payload,
         crc64: Option<Crc64>,
     ) -> Result<(), GaveUp> {
-        let len = payload.len();
-        let sent = request(&look.sender, len, Begin::UnlessStopping, async |with_crc64| {
-            let (crc64, if_match) = (crc64.filter(|_| with_crc64), self.etag.as_deref());
-            let body = Body { crc64, if_match, ..Body::default() };
-            Ok::<_, EndError>(
-                look.client.blob()?.append_block(look.blob, payload.clone(), self.len, body).await?,
-            )
+        let bytes = (payload.len(), payload.len());
+        let send = async |with_crc64, position, body: Body<'_>| {
+            let body = Body { crc64: crc64.filter(|_| with_crc64), ..body };
+            let blob = look.client.blob()?;
+            Ok(blob.append_block(look.blob, payload.clone(), position, body).await?.etag)
+        };
+        self.append_by(look, bytes, send, async || Some(payload.clone())).await
+    }
+
+    /// Appends a block of so many bytes, of which so many are sent, by `send`, which is told whether to send checksums,
+    /// where the block begins and what the blob has to be, and tells its ETag. `read` tells what the block holds if
+    /// the answer was lost.
+    pub(crate) async fn append_by(
+        &mut self,
+        look: &Look<'_>,
+        (len, sent): (u64, u64),
+        mut send: impl AsyncFnMut(bool, u64, Body<'_>) -> Result<Option<Box<str>>, EndError>,
+        read: impl AsyncFnOnce() -> Option<Payload>,
+    ) -> Result<(), GaveUp> {
+        let sent = request(&look.sender, sent, Begin::UnlessStopping, async |with_crc64| {
+            let body = Body { if_match: self.etag.as_deref(), ..Body::default() };
+            send(with_crc64, self.len, body).await
         })
         .await;
         match sent {
-            Ok(written) => {
-                (self.etag, self.len) = (written.etag, self.len + len);
+            Ok(etag) => {
+                (self.etag, self.len, self.open) = (etag, self.len + len, None);
                 Ok(())
             }
             Err(gave_up) => {
-                self.open = gave_up.maybe_done().then_some(payload);
+                if gave_up.maybe_done() {
+                    self.open = read().await;
+                }
                 // An earlier attempt has done it, or somebody else has written.
                 match gave_up.is_of_another() && self.settle(look).await {
                     true => Ok(()),
@@ -90,8 +112,37 @@ impl Appended {
         true
     }
 
+    /// Stores the MD5 that `body` names, if it names one, with all else of it.
+    pub(crate) async fn sum_up<R: FileRing>(
+        &mut self,
+        lane: &Lane<R>,
+        place: &Place<'_>,
+        body: Body<'_>,
+    ) -> Result<(), GaveUp> {
+        if body.content_md5.is_none() {
+            return Ok(());
+        }
+        let set = Body { if_match: self.etag(), if_none_match_any: false, ..body };
+        let Err(gave_up) = sums::set(lane, &place.blob, set).await else { return Ok(()) };
+        if !(gave_up.maybe_done() && gave_up.is_of_another()) {
+            return Err(gave_up);
+        }
+        // An earlier attempt may have done it, its answer having been lost: then the sum is that of this content.
+        match lane.look(&place.blob).facts().await {
+            Ok(there)
+                if there.blob_type == Kind::Append
+                    && there.len == self.len
+                    && there.content_md5 == body.content_md5 =>
+            {
+                self.etag = there.etag;
+                Ok(())
+            }
+            _ => Err(gave_up),
+        }
+    }
+
     /// Removes the blob if it is still as this job has left it.
-    pub(super) async fn take_back(&mut self, look: &Look<'_>) -> Result<(), Left> {
+    pub(crate) async fn take_back(&mut self, look: &Look<'_>) -> Result<(), Left> {
         let known = Delete { if_match: self.etag(), ..Delete::default() };
         let removed = look.remove(&known).await;
         if removed == Err(Left::Another) && self.settle(look).await {
@@ -112,7 +163,8 @@ pub(super) async fn file<R: FileRing>(
     let size = block_size(&lane.session().options.blocks, len).map_err(|(text, advice)| {
         Failure::new(FailureKind::Limit, &place.object(), text).advise_anew(advice)
     })?;
-    let visible = Visible { lane, task, place, file: Some(&file), kind: Kind::Append, hold: None };
+    let (in_place, content) = (&task.in_place, OfFile(place, &file));
+    let visible = Visible { lane, in_place, place, content, kind: Kind::Append, hold: None };
     let over = match visible.over().await? {
         Ok(over) => over,
         Err(kind) => return Ok(Ended::Skipped(kind)),
@@ -127,7 +179,7 @@ pub(super) async fn file<R: FileRing>(
     let mut appended = match over {
         // It is a beginning of the file, byte for byte: what is missing is appended. An empty one may have been made
         // for anything, and costs nothing to make anew.
-        Over::This { etag, len } if len > 0 => Appended { etag, len, open: None },
+        Over::This { etag, len } if len > 0 => Appended::of(etag, len),
         over => match visible.make(&over, body, create).await? {
             Made::There(etag) => Appended::new(etag),
             Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),
@@ -164,7 +216,7 @@ pub(super) async fn file<R: FileRing>(
     let result = append_all(lane, place, body, &mut appended, next, end).await;
     add(&counters.large_ended, len - ended);
     let Err(mut failure) = result else {
-        resume::is_complete(lane, id);
+        resume::is_complete(in_place, id);
         whole::check_length(lane, place, len).await?;
         if lane.session().options.verify {
             verify::open_file(lane, &visible.look(), &file, &place.object()).await?;
@@ -191,21 +243,15 @@ pub(super) async fn append_all<R: FileRing>(
     mut next: impl AsyncFnMut(u64) -> Result<Option<Block>, Box<Failure>>,
     end: impl AsyncFnOnce() -> Result<Option<[u8; 16]>, Box<Failure>>,
 ) -> Result<(), Box<Failure>> {
-    let failed = |gave_up: GaveUp| match gave_up.is_of_another() {
-        true => another(gave_up, lane, &place.object()),
-        false => gave_up.for_object(lane.session(), &place.object()),
-    };
+    let failed = |gave_up| not_written(gave_up, lane, &place.object());
     let all = async {
         while let Some((payload, crc64)) = next(appended.len).await? {
             let len = payload.len();
             appended.append(&lane.look(&place.blob), payload, crc64).await.map_err(failed)?;
             add(&lane.counters().bytes, len);
         }
-        if let content_md5 @ Some(_) = end().await? {
-            let body = Body { content_md5, if_match: appended.etag(), if_none_match_any: false, ..body };
-            sums::set(lane, &place.blob, body).await.map_err(failed)?;
-        }
-        Ok(())
+        let content_md5 = end().await?;
+        appended.sum_up(lane, place, Body { content_md5, ..body }).await.map_err(failed)
     };
     let mut result: Result<(), Box<Failure>> = all.await;
     if let Err(failure) = &mut result
@@ -220,7 +266,7 @@ pub(super) async fn append_all<R: FileRing>(
 ///
 /// # Errors
 /// What is wrong with the size, and what to do about it.
-fn block_size(rules: &BlockRules, len: u64) -> Result<u64, (String, String)> {
+pub(crate) fn block_size(rules: &BlockRules, len: u64) -> Result<u64, (String, String)> {
     let mut size = rules.block_size.unwrap_or(DEFAULT_BLOCK_SIZE);
     if size > MAX_APPEND_BYTES {
         let text = format!("the blocks of append blobs have at most {} MiB", MAX_APPEND_BYTES >> 20);

@@ -18,7 +18,7 @@ use crate::task::upload::Upload;
 
 use super::place::{Place, content_type, metadata_of};
 use super::state::State;
-use super::visible::{Made, Visible, another};
+use super::visible::{Made, OfFile, Visible, another};
 use super::whole::{self, Verdict};
 use super::{assembly, large, sums};
 
@@ -104,8 +104,8 @@ pub(super) async fn pages<R: FileRing>(
         )
     })?;
     let hold = Hold::new(lane.shared.id, id, options.clock.clone());
-    let visible =
-        Visible { lane, task, place: &place, file: Some(&file), kind: Kind::Page, hold: Some(&hold) };
+    let (in_place, content) = (&task.in_place, OfFile(&place, &file));
+    let visible = Visible { lane, in_place, place: &place, content, kind: Kind::Page, hold: Some(&hold) };
     let over = match visible.over().await? {
         Ok(over) => over,
         Err(kind) => return Ok(Ended::Skipped(kind)),
@@ -127,7 +127,7 @@ pub(super) async fn pages<R: FileRing>(
         Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),
     };
     if hold.lease().is_none()
-        && let Err(gave_up) = hold.acquire(&visible.look(), &task.no_leases, etag.as_deref()).await
+        && let Err(gave_up) = hold.acquire(&visible.look(), &in_place.no_leases, etag.as_deref()).await
     {
         if gave_up.is_of_another() {
             return Err(another(gave_up, lane, &place.object()));

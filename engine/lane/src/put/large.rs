@@ -19,6 +19,7 @@ use crate::object::file::{LargeFile, Parts};
 use crate::object::large::Large;
 use crate::object::pieces::Pieces;
 use crate::task::upload::Upload;
+use crate::task::verb::Task;
 
 use super::place::{Place, content_type, first_of};
 use super::{assembly, pages, resume, sums};
@@ -125,7 +126,11 @@ pub(super) async fn complete<R: FileRing>(
         (Parts::Unseen { assembly, .. }, ended) => {
             assembly::release(lane, assembly, &large.blob, ended).await;
         }
-        (Parts::Pages, Ok(_)) => resume::is_complete(lane, large.id),
+        (Parts::Pages, Ok(_)) => {
+            if let Task::Upload(task) = &lane.shared.task {
+                resume::is_complete(&task.in_place, large.id);
+            }
+        }
         (Parts::Pages, Err(failure)) => pages::take_back(lane, large, file, failure).await,
     }
     result

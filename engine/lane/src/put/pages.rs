@@ -16,7 +16,7 @@ use crate::requests::request::{Begin, GaveUp, request};
 use crate::task::verb::Task;
 
 use super::place::Place;
-use super::visible::{Visible, another};
+use super::visible::{OfFile, Visible, another};
 use super::{sums, whole};
 
 /// Writes pages, under the lease.
@@ -86,12 +86,13 @@ pub(super) async fn take_back<R: FileRing>(
     let result = if let Some(lease) = hold.lease() {
         look.remove(&Delete { lease: Some(lease), ..Delete::default() }).await
     } else if let Task::Upload(task) = &lane.shared.task
-        && task.no_leases.load(Ordering::Relaxed)
+        && task.in_place.no_leases.load(Ordering::Relaxed)
         && let Ok(there) = look.facts().await
     {
         // A server without leases: what is not this file's alone is left.
-        let visible = Visible { lane, task, place: &place, file: Some(file), kind: Kind::Page, hold: None };
-        match visible.is_of_file(&there).await {
+        let (in_place, content) = (&task.in_place, OfFile(&place, file));
+        let visible = Visible { lane, in_place, place: &place, content, kind: Kind::Page, hold: None };
+        match visible.is_of_content(&there).await {
             Ok(true) => look.remove(&Delete { if_match: there.etag.as_deref(), ..Delete::default() }).await,
             _ => Err(Left::Unknown),
         }

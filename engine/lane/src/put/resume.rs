@@ -6,8 +6,7 @@ use azuring_job::outcome::TransferId;
 use azuring_ring::FileRing;
 
 use crate::lane::context::Lane;
-use crate::task::upload::Upload;
-use crate::task::verb::Task;
+use crate::task::in_place::InPlace;
 
 use super::place::Place;
 
@@ -15,8 +14,8 @@ use super::place::Place;
 const VISIBLE: u8 = b'V';
 
 /// Whether this job, in this run or an earlier one, may have made the blob that is there, which is not complete.
-pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, task: &Upload, id: TransferId) -> bool {
-    if task.visible.lock().expect("nothing panics while the lock is held").contains(&id) {
+pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, in_place: &InPlace, id: TransferId) -> bool {
+    if in_place.begun.lock().expect("nothing panics while the lock is held").contains(&id) {
         return true;
     }
     if lane.shared.earlier.tried {
@@ -33,11 +32,11 @@ pub(super) fn is_ours<R: FileRing>(lane: &Lane<R>, task: &Upload, id: TransferId
 /// has to be known for good before.
 pub(super) async fn visible<R: FileRing>(
     lane: &Lane<R>,
-    task: &Upload,
+    in_place: &InPlace,
     place: &Place<'_>,
     only_new: bool,
 ) -> Result<(), Box<Failure>> {
-    task.visible.lock().expect("nothing panics while the lock is held").insert(place.id);
+    in_place.begun.lock().expect("nothing panics while the lock is held").insert(place.id);
     let Some(durable) = &lane.shared.durable else { return Ok(()) };
     let recorded = durable.begin_large(place.id, &[VISIBLE]);
     let recorded = match recorded {
@@ -48,8 +47,6 @@ pub(super) async fn visible<R: FileRing>(
 }
 
 /// A blob that was visible before is complete now.
-pub(super) fn is_complete<R: FileRing>(lane: &Lane<R>, id: TransferId) {
-    if let Task::Upload(task) = &lane.shared.task {
-        task.visible.lock().expect("nothing panics while the lock is held").remove(&id);
-    }
+pub(crate) fn is_complete(in_place: &InPlace, id: TransferId) {
+    in_place.begun.lock().expect("nothing panics while the lock is held").remove(&id);
 }

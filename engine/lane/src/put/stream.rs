@@ -32,7 +32,7 @@ use crate::task::upload::{Stream, Upload};
 use super::append::{Appended, append_all};
 use super::assembly;
 use super::place::Place;
-use super::visible::{Made, Over, Visible};
+use super::visible::{Made, Once, Over, Visible};
 use super::whole::{self, Verdict, Whole};
 use reader::{Filled, Reader};
 
@@ -292,8 +292,8 @@ impl<R: FileRing> Input<'_, R> {
         let (lane, place, options) = (self.lane, &self.place, &self.lane.session().options);
         let replaces = !matches!(options.overwrite, Overwrite::Always) || options.overwrite_in_place;
         let over = if only_new || !replaces { Over::Nothing } else { Over::Any };
-        let visible =
-            Visible { lane, task: self.task, place, file: None, kind: BlobType::Append, hold: None };
+        let (in_place, kind) = (&self.task.in_place, BlobType::Append);
+        let visible = Visible { lane, in_place, place, content: Once, kind, hold: None };
         let create = async |body: Body<'_>| {
             Ok::<_, EndError>(lane.to().blob()?.create_append_blob(&place.blob, body).await?)
         };

@@ -8,6 +8,7 @@ use azuring_job::choices::Overwrite;
 use azuring_job::end_error::EndError;
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::SkippedKind;
+use azuring_link::Payload;
 use azuring_ring::{FileRing, OpenFile};
 
 use crate::lane::context::Lane;
@@ -15,7 +16,7 @@ use crate::lane::read;
 use crate::object::hold::Hold;
 use crate::requests::look::{Agree, Look};
 use crate::requests::request::{Begin, GaveUp, request};
-use crate::task::upload::Upload;
+use crate::task::in_place::InPlace;
 
 use super::place::Place;
 use super::resume;
@@ -26,12 +27,12 @@ const COMPARED_BYTES: u64 = 4 << 20;
 
 /// Which blob a new one may take the place of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(crate) enum Over {
     /// None.
     Nothing,
     /// Any: it is to be replaced.
     Any,
-    /// The one with this ETag and length, whose content is the file's: an attempt of this job has left it.
+    /// The one with this ETag and length, whose content is the one that is meant: an attempt of this job has left it.
     This {
         /// Its ETag.
         etag: Option<Box<str>>,
@@ -43,7 +44,7 @@ pub(super) enum Over {
 }
 
 /// What came of making a blob.
-pub(super) enum Made {
+pub(crate) enum Made {
     /// It is there, with this ETag, and has no content yet.
     There(Option<Box<str>>),
     /// It stays as it is.
@@ -51,20 +52,66 @@ pub(super) enum Made {
 }
 
 /// A blob that is about to be made.
-pub(super) struct Visible<'a, R> {
-    pub(super) lane: &'a Rc<Lane<R>>,
-    pub(super) task: &'a Upload,
-    pub(super) place: &'a Place<'a>,
-    /// Its content; `None`: a stream, which is read once.
-    pub(super) file: Option<&'a OpenFile>,
-    pub(super) kind: Kind,
+pub(crate) struct Visible<'a, R, C> {
+    pub(crate) lane: &'a Rc<Lane<R>>,
+    pub(crate) in_place: &'a InPlace,
+    pub(crate) place: &'a Place<'a>,
+    pub(crate) content: C,
+    pub(crate) kind: Kind,
     /// The lease, of a page blob.
-    pub(super) hold: Option<&'a Hold>,
+    pub(crate) hold: Option<&'a Hold>,
 }
 
-impl<R: FileRing> Visible<'_, R> {
+/// What a blob is to hold.
+pub(crate) trait Content<R> {
+    /// Its length; `None`: it is a stream, which is read once.
+    fn len(&self) -> Option<u64>;
+
+    /// When it was written, nanoseconds since 1970.
+    fn mtime_ns(&self) -> i128;
+
+    /// Reads some of it once more, in the state that is meant.
+    async fn read(&self, lane: &Lane<R>, at: u64, len: u64) -> Result<Payload, Box<Failure>>;
+}
+
+/// That of a stream.
+pub(super) struct Once;
+
+impl<R: FileRing> Content<R> for Once {
+    fn len(&self) -> Option<u64> {
+        None
+    }
+
+    fn mtime_ns(&self) -> i128 {
+        0
+    }
+
+    async fn read(&self, _: &Lane<R>, _: u64, _: u64) -> Result<Payload, Box<Failure>> {
+        unreachable!("a stream has no length that anything could be compared with")
+    }
+}
+
+/// That of an open file.
+pub(super) struct OfFile<'a>(pub(super) &'a Place<'a>, pub(super) &'a OpenFile);
+
+impl<R: FileRing> Content<R> for OfFile<'_> {
+    fn len(&self) -> Option<u64> {
+        Some(self.1.meta.len)
+    }
+
+    fn mtime_ns(&self) -> i128 {
+        self.1.meta.mtime_ns
+    }
+
+    async fn read(&self, lane: &Lane<R>, at: u64, len: u64) -> Result<Payload, Box<Failure>> {
+        let read = read::read_range(lane, self.1, at, len).await;
+        Ok(read.map_err(|error| self.0.not_read(&error))?.0)
+    }
+}
+
+impl<R: FileRing, C: Content<R>> Visible<'_, R, C> {
     /// Asks about the blob.
-    pub(super) fn look(&self) -> Look<'_> {
+    pub(crate) fn look(&self) -> Look<'_> {
         self.lane.look(&self.place.blob)
     }
 
@@ -74,17 +121,15 @@ impl<R: FileRing> Visible<'_, R> {
 
     /// Decides whether the blob is written, and over what. One that an earlier attempt of this job has begun is written
     /// again; that this one begins it is recorded.
-    pub(super) async fn over(&self) -> Result<Result<Over, SkippedKind>, Box<Failure>> {
-        let Self { lane, task, place, .. } = self;
-        if resume::is_ours(lane, task, place.id)
+    pub(crate) async fn over(&self) -> Result<Result<Over, SkippedKind>, Box<Failure>> {
+        let Self { lane, in_place, place, .. } = self;
+        if resume::is_ours(lane, in_place, place.id)
             && let Some(ours) = self.left_before().await?
         {
             return Ok(Ok(ours));
         }
         let options = &lane.session().options;
-        let over = match whole::verdict(lane, place, self.file.map_or(0, |file| file.meta.mtime_ns), u64::MAX)
-            .await?
-        {
+        let over = match whole::verdict(lane, place, self.content.mtime_ns(), u64::MAX).await? {
             Verdict::Keep { kind, .. } => return Ok(Err(kind)),
             Verdict::Write { only_new: true } => Over::Nothing,
             Verdict::Write { only_new: false } => match options.overwrite {
@@ -92,7 +137,7 @@ impl<R: FileRing> Visible<'_, R> {
                 _ => Over::Any,
             },
         };
-        resume::visible(lane, task, place, over == Over::Nothing).await?;
+        resume::visible(lane, in_place, place, over == Over::Nothing).await?;
         Ok(Ok(over))
     }
 
@@ -109,15 +154,14 @@ impl<R: FileRing> Visible<'_, R> {
             Err(gave_up) if gave_up.not_found() || gave_up.forbidden() => return Ok(None),
             Err(gave_up) => return Err(self.failed(gave_up)),
         };
-        let is_of_file = self.is_of_file(&there).await?;
-        Ok(is_of_file.then_some(Over::This { etag: there.etag, len: there.len }))
+        let is_of_content = self.is_of_content(&there).await?;
+        Ok(is_of_content.then_some(Over::This { etag: there.etag, len: there.len }))
     }
 
-    /// Whether a blob holds nothing but what this file would put there: it is a beginning of it, or pages of it. What
+    /// Whether a blob holds nothing but what is to be put there: it is a beginning of it, or pages of it. What
     /// goes on with it, or replaces it, loses nothing.
-    pub(super) async fn is_of_file(&self, there: &BlobFacts) -> Result<bool, Box<Failure>> {
-        let Some(file) = self.file else { return Ok(false) };
-        let len = file.meta.len;
+    pub(crate) async fn is_of_content(&self, there: &BlobFacts) -> Result<bool, Box<Failure>> {
+        let Some(len) = self.content.len() else { return Ok(false) };
         let agree = match self.kind {
             _ if there.blob_type != self.kind || there.etag.is_none() => return Ok(false),
             Kind::Append if there.len <= len => Agree::Whole,
@@ -127,9 +171,7 @@ impl<R: FileRing> Visible<'_, R> {
         let mut at = 0;
         while at < there.len {
             let some = COMPARED_BYTES.min(there.len - at);
-            let (payload, _) = read::read_range(self.lane, file, at, some)
-                .await
-                .map_err(|error| self.place.not_read(&error))?;
+            let payload = self.content.read(self.lane, at, some).await?;
             match self.look().has(at, &payload, there.etag.as_deref(), agree).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
@@ -143,7 +185,7 @@ impl<R: FileRing> Visible<'_, R> {
     }
 
     /// Makes the blob, without content.
-    pub(super) async fn make(
+    pub(crate) async fn make(
         &self,
         over: &Over,
         body: Body<'_>,
@@ -219,7 +261,7 @@ impl<R: FileRing> Visible<'_, R> {
             let blob = self.lane.to().blob()?;
             Ok::<_, EndError>(blob.get_page_ranges(&self.place.blob, Which::default(), None, None).await?)
         };
-        self.file.is_some_and(|file| there.len == file.meta.len)
+        self.content.len() == Some(there.len)
             && request(&self.lane.writing(), 0, Begin::Always, ask)
                 .await
                 .is_ok_and(|pages| pages.ranges.is_empty())
@@ -229,16 +271,25 @@ impl<R: FileRing> Visible<'_, R> {
 /// The failure of a page or append blob that is there and would be gone as soon as the upload begins.
 fn would_be_gone(failure: Failure) -> Box<Failure> {
     let reason = "there is a blob of this name; page and append blobs are written in place, so it would be gone even if \
-                  the upload fails"
+                  the new one fails"
         .to_owned();
     let failure = failure.kind(FailureKind::Service).reason(reason);
     Box::new(failure.advise_anew("give --overwrite=true to replace it all the same"))
 }
 
+/// The failure of what was to be written to a blob that this job has begun.
+pub(crate) fn not_written<R: FileRing>(gave_up: GaveUp, lane: &Lane<R>, object: &str) -> Box<Failure> {
+    match gave_up.is_of_another() {
+        true => another(gave_up, lane, object),
+        false => gave_up.for_object(lane.session(), object),
+    }
+}
+
 /// The failure of a blob that this job has begun and somebody else has written to.
-pub(super) fn another<R: FileRing>(gave_up: GaveUp, lane: &Lane<R>, object: &str) -> Box<Failure> {
+pub(crate) fn another<R: FileRing>(gave_up: GaveUp, lane: &Lane<R>, object: &str) -> Box<Failure> {
     let failure = *gave_up.for_object(lane.session(), object);
-    let reason = "another writer has written to the blob, or removed it, since this upload began".to_owned();
+    let reason =
+        "another writer has written to the blob, or removed it, since this job began to write it".to_owned();
     let failure = failure.kind(FailureKind::Service).reason(reason);
     let advice = "the existing blob was not changed: let only one writer at a time write to a blob, then run the job again";
     Box::new(failure.advise(advice))

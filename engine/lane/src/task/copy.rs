@@ -10,6 +10,8 @@ use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
 use azuring_plan::download::RemoteShape;
 use azuring_plan::name::directory_prefix;
 
+use super::in_place::InPlace;
+
 /// Bytes of a piece: the largest range of which Blob storage tells the checksum.
 const PIECE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
 
@@ -26,12 +28,20 @@ pub struct Copying {
     is_one_place: bool,
     /// Known when the planner has seen what the source is.
     naming: OnceLock<Naming>,
+    /// Blobs that are visible before they are complete.
+    pub(crate) in_place: InPlace,
 }
 
 impl Copying {
     /// To this path of the destination: an object's name, or what the names of all begin with.
     pub fn new(path: String, options: NamingOptions, is_one_place: bool) -> Self {
-        Self { path, as_subdir: options.as_subdir, is_one_place, naming: OnceLock::new() }
+        Self {
+            path,
+            as_subdir: options.as_subdir,
+            is_one_place,
+            naming: OnceLock::new(),
+            in_place: InPlace::default(),
+        }
     }
 
     /// Decides names, now that it is known what the source is. A container is copied as what it holds.

@@ -4,6 +4,7 @@ pub mod change;
 pub mod copy;
 pub(crate) mod directories;
 pub mod download;
+pub mod in_place;
 pub mod leftovers;
 pub mod names;
 pub mod upload;

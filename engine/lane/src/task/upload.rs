@@ -1,14 +1,12 @@
 //! Local files, or a stream, become blobs: where they are, and what their blobs are called.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use azuring_job::outcome::{Transfer, TransferId};
+use azuring_job::outcome::Transfer;
 use azuring_plan::destination::Naming;
 use azuring_plan::name::escape;
 use azuring_ring::SourceDir;
@@ -16,16 +14,16 @@ use azuring_ring::SourceDir;
 use crate::object::in_order::Held;
 use crate::requests::session::Session;
 
+use super::in_place::InPlace;
+
 /// Local files, or a stream, become blobs.
 pub struct Upload {
     /// Where the bytes come from.
     pub origin: Origin,
     /// Bytes that wait for their turn to be summed.
     pub held: Arc<Held>,
-    /// Transfers whose blobs this run has begun to make, and that are visible before they are complete.
-    pub visible: Mutex<HashSet<TransferId>>,
-    /// Set when the server turns out not to know leases.
-    pub no_leases: AtomicBool,
+    /// Blobs that are visible before they are complete.
+    pub in_place: InPlace,
 }
 
 /// Where an upload has its bytes from.
