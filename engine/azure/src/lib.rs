@@ -56,6 +56,7 @@ pub use azuring_store::{
     Facts as BlobFacts, Include as ListInclude, Item as ListItem, List as ListRequest, MAX_EMPTY_PAGES,
     MAX_PAGE_ENTRIES, Page as ListPage, State as BlobState, Wanted, Which,
 };
+pub use blob::account::AccountFacts;
 pub use blob::append_blob::MAX_APPEND_BYTES;
 pub use blob::block_list::{BlockLists, ListedBlock};
 pub use blob::change::{RehydratePriority, SetTier};

@@ -29,7 +29,7 @@
 //!
 //! **Does not know** Azure, HTTP, jobs, retries, or what the bytes mean.
 //!
-//! This is the only crate with `unsafe` code: memory mapping and io_uring submission.
+//! This is the only crate with `unsafe` code: memory mapping, io_uring submission, and `getaddrinfo`.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod descriptors;
@@ -38,6 +38,7 @@ mod dress;
 mod file;
 mod memory;
 mod pool;
+mod resolver;
 mod runtime;
 mod store;
 mod threads;
@@ -51,6 +52,7 @@ pub use dir::{Names, SourceDir};
 pub use dress::{Finish, Permissions, check_close};
 pub use file::{FileMeta, FileRing, HasContent, Loaded, OpenFile};
 pub use pool::{BLOCK_SLOT_BYTES, CHUNK_BYTES, Lease, Pool, SMALL_SLOT_BYTES, SlotClass};
+pub use resolver::canonical_name;
 pub use runtime::{IoChoice, IoPath, LaneRuntime, probe};
 pub use store::{InTheWay, NewFile, Room};
 pub use threads::ThreadFiles;

@@ -176,6 +176,7 @@ mod command;
 mod crew;
 mod delegate;
 mod engine;
+mod examine;
 mod finding;
 mod frame;
 mod job;
@@ -198,11 +199,11 @@ pub use at::Location;
 #[doc(hidden)]
 pub use azuring_azure::Clock;
 pub use azuring_azure::{
-    AccessTier, AccountKey, Bearer, BlobEntry, BlobFacts, BlobProperties, BlobState, BlobUrl, ContentFacts,
-    Cpk, Credential, CredentialError, DEVSTORE_ACCOUNT, EncryptionError, HostToken, PropertyError, Sas,
-    SasBuildError, SasBuilder, SasFacts, SasFault, SasKind, SasNeeds, SasOperation, SasOverrides,
-    SasResource, Secret, TargetError, TokenError, TokenFeed, TrustedSuffixes, UrlError, UserDelegationKey,
-    Wanted, bearer,
+    AccessTier, AccountFacts, AccountKey, Bearer, BlobEntry, BlobFacts, BlobProperties, BlobState, BlobUrl,
+    ContentFacts, Cpk, Credential, CredentialError, DEVSTORE_ACCOUNT, EncryptionError, HostToken,
+    PropertyError, Sas, SasBuildError, SasBuilder, SasFacts, SasFault, SasKind, SasNeeds, SasOperation,
+    SasOverrides, SasResource, Secret, TargetError, TokenError, TokenFeed, TrustedSuffixes, UrlError,
+    UserDelegationKey, Wanted, bearer,
 };
 pub use azuring_job::choices::{
     BlobTypeChoice, CheckLength, CheckMd5, DeleteSnapshots, Encryption, ListOfFiles, Overwrite,
@@ -224,7 +225,9 @@ pub use azuring_job::spec::{Spec, SpecError};
 pub use azuring_job::verdict::StopHandle;
 pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
 pub use azuring_lane::task::leftovers::remove_unfinished;
-pub use azuring_link::{Endpoint, HttpChoice, LinkSettings, Proxies, ProxyError, TlsError, TlsSetup};
+pub use azuring_link::{
+    Endpoint, HttpChoice, LinkError, LinkSettings, Probe, Proxies, ProxyError, TlsError, TlsSetup,
+};
 pub use azuring_local::LocalError;
 pub use azuring_plan::PlanError;
 pub use azuring_plan::blocks::{BlockRules, mib_to_bytes};
@@ -236,6 +239,7 @@ pub use command::CommandError;
 pub use crew::{Crew, PartRun, run_part};
 pub use delegate::user_delegation_key;
 pub use engine::{Engine, EngineLimits};
+pub use examine::{Examined, Sample, Tried, examine, try_copy};
 pub use hdrhistogram::Histogram;
 pub use job::{Job, JobPlan, Verb};
 pub use list::{ListOptions, ListTotals, ListedBlob, Listing, list};

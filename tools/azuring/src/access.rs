@@ -39,6 +39,8 @@ pub(crate) struct Purpose<'a> {
 }
 
 impl Purpose<'static> {
+    /// Something is found out: nothing is demanded of a SAS but that it can be sent.
+    pub(crate) const EXAMINE: Self = Self { operations: &[], lists: false, reads: true };
     /// Blobs are listed, or one of them is shown.
     pub(crate) const LIST: Self = Self { operations: &[], lists: true, reads: true };
     /// The container is made.
@@ -148,6 +150,14 @@ pub(crate) fn open(
     let url = BlobUrl::parse(url)?;
     let keys = Keys::of(engine);
     let access = find(&url, ("", Who::default()), &keys, purpose, (global, engine))?;
+    Ok((url, access))
+}
+
+/// The same, to be examined: why there is no credential is one of the things that are told.
+pub(crate) fn one(url: &str, global: &GlobalArgs, engine: &EngineArgs) -> Result<ends::Each, Refused> {
+    let url = BlobUrl::parse(url)?;
+    let keys = Keys::of(engine);
+    let access = find(&url, ("", Who::default()), &keys, &Purpose::EXAMINE, (global, engine));
     Ok((url, access))
 }
 

@@ -23,7 +23,7 @@ use copy::CopyArgs;
 use global::GlobalArgs;
 use jobs::JobsArgs;
 use login::{LoginArgs, LogoutArgs};
-use other::{CompletionArgs, DocArgs, EnvArgs, LaterArgs, ListArgs, MakeArgs, ManArgs};
+use other::{CompletionArgs, DocArgs, DoctorArgs, EnvArgs, LaterArgs, ListArgs, MakeArgs, ManArgs};
 #[cfg(feature = "demo")]
 use other::{DemoArgs, DemoServerArgs};
 use pairs::Given;
@@ -104,6 +104,12 @@ pub(crate) enum Command {
     /// Nothing is stored.
     #[command(after_long_help = examples::SAS)]
     Sas(Box<SasArgs>),
+    /// Find out what is wrong between this machine and a container, or between two accounts
+    ///
+    /// Name, proxy, connection, TLS, credential, clock, version, account, listing and reading, each with a line. With
+    /// two URLs also whether a copy can be made by the service itself. Nothing is written without --write-test.
+    #[command(after_long_help = examples::DOCTOR)]
+    Doctor(Box<DoctorArgs>),
     /// Show the environment variables: value, meaning and effect
     Env(EnvArgs),
     /// Print the completion script for a shell

@@ -90,7 +90,8 @@ pub(crate) fn of_report(report: &Report) -> Exit {
     }
 }
 
-fn of_kind(kind: FailureKind) -> Exit {
+/// The code of what went wrong.
+pub(crate) fn of_kind(kind: FailureKind) -> Exit {
     match kind {
         FailureKind::Authentication => Exit::Authentication,
         FailureKind::Throttled | FailureKind::Network => Exit::GaveUp,

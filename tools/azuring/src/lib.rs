@@ -33,6 +33,7 @@ mod compatibility;
 mod copy;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod environment;
 mod exit;
 mod failures;
@@ -138,6 +139,7 @@ fn dispatch(global: &GlobalArgs, given: &Given, command: Command, origin: &Origi
         Command::Make(args) => make::run(global, given, &args),
         Command::Remove(args) => remove::run(global, given, &args, origin),
         Command::SetProperties(args) => set_properties::run(global, given, &args, origin),
+        Command::Doctor(args) => output::complete(doctor::run(global, &args)),
         Command::Sas(args) => output::complete(sas::run(global, &args)),
         Command::Env(args) => output::complete(environment::run(&args)),
         Command::Completion(args) => output::complete(pages::completion(&args)),

@@ -1,5 +1,6 @@
 //! The operations of the Blob service: a file for what each of them asks and is answered.
 
+pub(crate) mod account;
 pub(crate) mod append_blob;
 pub(crate) mod block_list;
 pub(crate) mod change;

@@ -10,7 +10,7 @@ use crate::exchange::properties::PropertyError;
 
 mod read;
 
-pub(crate) use read::first_line_of;
+pub(crate) use read::{first_line_of, skew_s};
 
 /// An error that the service itself answered with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

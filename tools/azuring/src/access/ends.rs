@@ -42,6 +42,29 @@ pub(crate) fn open(
     Ok(Both { source: (source, from), destination: (destination, to) })
 }
 
+/// A URL, and what authorizes requests to it or why nothing does.
+pub(crate) type Each = (BlobUrl, Result<Access, Refused>);
+
+/// As [`open`], of ends that are examined: each is told of by itself.
+pub(crate) fn each(
+    source: &str,
+    destination: &str,
+    global: &GlobalArgs,
+    engine: &EngineArgs,
+) -> Result<[Each; 2], Refused> {
+    let parsed = |text: &str, end| BlobUrl::parse(text).map_err(|error| Refused::from(error).of_end(end));
+    let (source, destination) = (parsed(source, SOURCE)?, parsed(destination, DESTINATION)?);
+    let who = Who::default();
+    let found = |url: &BlobUrl, other: &BlobUrl, reads, end: &'static str| {
+        let keys = Keys::beside(url, other, engine)?;
+        let purpose = Purpose { reads, ..Purpose::EXAMINE };
+        find(url, (end, who.clone()), &keys, &purpose, (global, engine))
+    };
+    let from = found(&source, &destination, true, SOURCE);
+    let to = found(&destination, &source, false, DESTINATION);
+    Ok([(source, from), (destination, to)])
+}
+
 impl Both {
     /// The ends of a job that goes this way.
     pub(crate) fn locations(self, route: RouteChoice) -> [Location; 2] {

@@ -62,6 +62,17 @@ Examples:
   For the whole account
     azuring sas https://ACCOUNT.blob.core.windows.net --account --permissions=rl --expiry=8h";
 
+pub(crate) const DOCTOR: &str = "\
+Examples:
+  Why can a container not be read from here?
+    azuring doctor 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS'
+
+  Will a copy between two accounts work, and by which way?
+    azuring doctor 'https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS' \\
+      'https://OTHER.blob.core.windows.net/CONTAINER?SAS' --write-test
+
+Exit codes: that of the first line that is wrong.";
+
 pub(crate) const COPY: &str = "\
 Examples:
   Upload a directory; it becomes CONTAINER/photos/...

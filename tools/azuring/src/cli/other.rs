@@ -58,6 +58,24 @@ pub(crate) struct MakeArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// A container, a virtual directory or a blob:
+    /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS
+    pub(crate) target: String,
+
+    /// Where it would be copied to
+    pub(crate) destination: Option<String>,
+
+    /// Have the destination copy one small blob of the source under a name of its own, and remove it again. The
+    /// destination's SAS needs `d` in sp
+    #[arg(long, default_value = "false")]
+    pub(crate) write_test: Switch,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct EnvArgs {
     /// Also show the values of secrets
     #[arg(long, default_value = "false")]

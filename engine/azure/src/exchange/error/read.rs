@@ -56,7 +56,7 @@ impl ServiceError {
 }
 
 /// Seconds from `now` to the date of an answer.
-pub(super) fn skew_s(date: &str, now: SystemTime) -> Option<i32> {
+pub(crate) fn skew_s(date: &str, now: SystemTime) -> Option<i32> {
     let date = httpdate::parse_http_date(date).ok()?;
     let seconds = |since: Duration| i32::try_from(since.as_secs()).ok();
     match date.duration_since(now) {

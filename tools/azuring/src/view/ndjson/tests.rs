@@ -73,6 +73,7 @@ fn the_schema_knows_no_type_that_is_never_written() {
         .collect();
     let sources = [
         include_str!("../ndjson.rs"),
+        include_str!("../../doctor/finding.rs"),
         include_str!("../../environment.rs"),
         include_str!("../../listing.rs"),
         include_str!("../../make.rs"),
