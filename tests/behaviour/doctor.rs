@@ -6,7 +6,7 @@ use std::time::Duration;
 use azsim::{Network, Operation, Seed, Tls};
 use azuring_tests::hostile::{Answer, Hostile, Rule};
 use azuring_tests::{
-    Azuring, CONTAINER, ClosedPort, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, Outcome, azuring,
+    Azuring, CONTAINER, ClosedPort, ConnectProxy, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, Outcome, azuring,
 };
 use serde_json::Value;
 
@@ -281,6 +281,30 @@ fn a_clock_that_is_wrong_is_found() {
 }
 
 #[test]
+fn a_proxy_is_told_without_its_password() {
+    let accounts = Accounts::new(Tls::SelfSigned);
+    let fixture = &accounts.fixture;
+    let proxy = ConnectProxy::with_login(fixture.server().addr(), "me", "CanaryPassword");
+    // Under its real name the account is found by the proxy alone.
+    let (_, sas) =
+        accounts.from().split_once('?').map(|(url, sas)| (url.to_owned(), sas.to_owned())).unwrap();
+    let url = format!("https://{FROM}.blob.core.windows.net/{CONTAINER}?{sas}");
+    let ask = |variable: String, code| {
+        let azuring = azuring!().trust(&fixture.ca_file()).env("HTTPS_PROXY", variable);
+        let outcome = azuring.run(["doctor", &url, "--output-type=ndjson"]);
+        no_secret(&outcome, &[&url]);
+        assert!(!outcome.stdout.contains("Canary") && !outcome.stderr.contains("Canary"));
+        findings(&outcome, code)
+    };
+    let found = ask(proxy.url(), 0);
+    assert!(of(&found, "proxy")["text"].as_str().unwrap().ends_with("(from HTTPS_PROXY)"));
+    assert_ne!(of(&found, "name")["result"], "wrong", "the proxy looks it up itself");
+    assert_eq!(of(&found, "read")["result"], "ok");
+    let found = ask(proxy.url().replace("CanaryPassword", "CanaryPassw0rd"), 5);
+    assert_eq!(of(&found, "connection")["result"], "wrong");
+}
+
+#[test]
 fn one_blob_is_read_without_a_listing() {
     let accounts = Accounts::new(Tls::Off);
     let found = accounts.findings(&[&accounts.url_for(FROM, "dir/large", "r")], 0);
@@ -389,6 +413,7 @@ fn a_source_that_is_closed_to_the_destination_is_told_with_what_opens_it() {
     assert!(advice(0).contains("az storage account network-rule add --account-name from --ip-address"));
     assert!(advice(0).contains("--account-name to "));
     assert!(advice(1).contains("az network private-endpoint create --name from-blob"));
+    assert!(advice(1).contains("--private-dns-zone privatelink.blob.core.windows.net"));
     assert!(advice(2).contains("--group-id blob") && advice(2).contains("--name to "));
     assert!(advice(3).contains("az network vnet peering create"));
     assert!(advice(4).contains("az storage account create --name STAGING"));

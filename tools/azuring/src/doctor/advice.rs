@@ -82,7 +82,9 @@ fn endpoint(account: &str, network: &str) -> String {
     format!(
         "az network private-endpoint create --name {account}-blob --resource-group GROUP --vnet-name {network} \
          --subnet SUBNET --connection-name {account}-blob --group-id blob --private-connection-resource-id \
-         $(az storage account show --name {account} --query id --output tsv)"
+         $(az storage account show --name {account} --query id --output tsv); az network private-endpoint \
+         dns-zone-group create --endpoint-name {account}-blob --resource-group GROUP --name default --zone-name blob \
+         --private-dns-zone privatelink.blob.core.windows.net"
     )
 }
 
