@@ -210,6 +210,7 @@ fn what_is_wrong_with_the_way_is_told() {
     assert_eq!(tls["result"], "wrong");
     assert!(tls["text"].as_str().unwrap().contains("does not verify"), "{tls}");
     assert!(tls["advice"].as_str().unwrap().contains("--ca-file"), "{tls}");
+    assert!(!found.iter().any(|finding| finding["check"] == "account"), "{found:#?}");
     assert_eq!(accounts.fixture.server().stats().requests, 0);
 }
 
@@ -227,10 +228,13 @@ fn what_is_wrong_with_the_credential_is_told() {
     // One that has expired is not sent; the clock is told all the same.
     let expired = format!("sv=2025-07-05&sr=c&sp=rl&se=2020-01-01T00%3A00%3A00Z&{FORGED}");
     let url = format!("{}/{CONTAINER}?{expired}", accounts.fixture.server().url(FROM));
-    let found = accounts.findings(&[&url], 3);
+    let hostile = Hostile::before(accounts.fixture.server().addr(), vec![]);
+    let found = accounts.findings(&[&hostile.via(&url)], 3);
+    let sent = hostile.requests();
+    assert!(!sent.is_empty() && sent.iter().all(|request| !request.query().contains("sig=")), "{sent:?}");
     assert!(of(&found, "credential")["text"].as_str().unwrap().contains("the SAS has expired"));
     assert_eq!(of(&found, "clock")["result"], "ok");
-    assert!(!found.iter().any(|finding| finding["check"] == "read"), "{found:#?}");
+    assert!(!found.iter().any(|finding| finding["check"] == "list"), "{found:#?}");
 
     // A signature that is wrong.
     let forged = format!("sv=2025-07-05&sr=c&sp=rl&se=2099-01-01T00%3A00%3A00Z&{FORGED}");
@@ -310,6 +314,25 @@ fn one_blob_is_read_without_a_listing() {
     let found = accounts.findings(&[&accounts.url_for(FROM, "dir/large", "r")], 0);
     assert_eq!(of(&found, "read")["object"], "dir/large");
     assert_eq!(accounts.count(Operation::ListBlobs), 0);
+    // A SAS for one blob asks of that blob what the account is.
+    let accounts = Accounts::new(Tls::SelfSigned);
+    let bare = format!("{}/{CONTAINER}/dir/large", accounts.fixture.server().url(FROM));
+    let signer = azuring!().env("AZURE_STORAGE_KEY", KEYS[0].1).env("AZURE_STORAGE_ACCOUNT", FROM);
+    let made = signer.run(["sas", &bare, "--permissions=r", "--expiry=1h"]);
+    let found = accounts.findings(&[made.expect_code(0).stdout.trim()], 0);
+    let text = of(&found, "credential")["text"].as_str().unwrap();
+    assert!(text.starts_with("a service SAS for one blob (sr=b); sp=r; it ends "), "{text}");
+    assert_eq!(
+        (&of(&found, "account")["result"], &of(&found, "read")["result"]),
+        (&"ok".into(), &"ok".into())
+    );
+    // It is no place for a test of its own.
+    let made = signer.run(["sas", &bare, "--permissions=rwd", "--expiry=1h"]);
+    let to = made.expect_code(0).stdout.trim().to_owned();
+    let found = accounts.findings(&[&accounts.from(), &to, "--write-test"], 0);
+    let test = of_end(&found, "copy", "write test")["text"].as_str().unwrap();
+    assert!(test.contains("for one blob or directory"), "{test}");
+    assert_eq!(accounts.writes(), 0);
 }
 
 #[test]
