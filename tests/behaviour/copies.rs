@@ -438,17 +438,19 @@ fn a_source_that_changes_is_never_mixed() {
 }
 
 #[test]
-fn blobs_of_other_types_fail_alone_or_are_left_out() {
+fn blobs_of_other_types_stay_what_they_are() {
     let accounts = Accounts::new();
     accounts.plant(FROM, [seed("a", b"1"), seed("z", b"2")]);
     let disk = accounts.fixture.file("disk.vhd", &[7; 1024]);
     let up = ["copy", disk.to_str().unwrap(), &accounts.url(FROM, ""), "--blob-type=PageBlob"];
     accounts.fixture.run(up).expect_code(0);
-    let outcome = accounts.copy(&[]);
-    assert_ne!(outcome.code, Some(0));
-    assert_eq!(accounts.names(TO), ["a", "z"]);
-    assert!(outcome.stderr.contains("disk.vhd: page blobs are not copied"), "{}", outcome.stderr);
     accounts.copy(&["--exclude-blob-type=PageBlob"]).expect_code(0);
+    assert_eq!(accounts.names(TO), ["a", "z"]);
+    accounts.copy(&[]).expect_code(0);
+    assert_eq!(accounts.names(TO), ["a", "disk.vhd", "z"]);
+    assert_eq!(accounts.content(TO, "disk.vhd"), [7; 1024]);
+    let kinds = accounts.fixture.server().blobs(TO, CONTAINER).into_iter().map(|blob| blob.blob_type);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["BlockBlob", "PageBlob", "BlockBlob"]);
 }
 
 #[test]

@@ -42,7 +42,10 @@ impl Lanes {
             let (turns, receive) = mpsc::unbounded_channel();
             let (io, ready) = (io.clone(), ready.clone());
             let lane = move || azuring_lane::run(index, share, &io, receive, ready);
-            match std::thread::Builder::new().name(format!("lane-{index}")).spawn(lane) {
+            let thread = std::thread::Builder::new().name(format!("lane-{index}"));
+            // Not optimised, a mover lies on the stack many times over.
+            let thread = if cfg!(debug_assertions) { thread.stack_size(8 << 20) } else { thread };
+            match thread.spawn(lane) {
                 Ok(thread) => lanes.push(LaneThread { turns, thread }),
                 Err(error) => refused(&error),
             }

@@ -16,7 +16,7 @@ use kit::{bytes, text};
 
 /// Whole pages.
 const PIECE: usize = 100 << 10;
-const KINDS: [BlobTypeChoice; 1] = [BlobTypeChoice::Append];
+const KINDS: [BlobTypeChoice; 2] = [BlobTypeChoice::Append, BlobTypeChoice::Page];
 const ROUTES: [RouteChoice; 2] = [RouteChoice::Direct, RouteChoice::Relay];
 
 /// Two accounts of one server.
@@ -104,15 +104,34 @@ impl Accounts {
         }
     }
 
-    /// The written ranges of a page blob, as the service tells them.
-    fn ranges(&self, account: &str, name: &str) -> String {
+    /// A request about a blob, and its answer.
+    fn ask(&self, method: &str, account: &str, name: &str, (query, headers): (&str, &str)) -> String {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.server.addr().port())).unwrap();
         let sas = self.sas(account);
-        let head = format!("GET /{account}/cont/{name}?comp=pagelist&{sas} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
-        write!(stream, "{head}x-ms-version: 2025-07-05\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "{method} /{account}/cont/{name}?{query}{sas} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-ms-version: 2025-07-05\r\n\
+             {headers}content-length: 0\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// The written ranges of a page blob, as the service tells them.
+    fn ranges(&self, account: &str, name: &str) -> String {
+        let answer = self.ask("GET", account, name, ("comp=pagelist&", ""));
         answer.split_once("<PageList>").unwrap_or_else(|| panic!("{answer}")).1.to_owned()
+    }
+
+    /// Another writer puts a block blob in the place of a blob, whoever holds that.
+    fn replace(&self, name: &str) {
+        let leased = ("comp=lease&", "x-ms-lease-action: break\r\nx-ms-lease-break-period: 0\r\n");
+        self.ask("PUT", "to", name, leased);
+        let gone = self.ask("DELETE", "to", name, ("", ""));
+        assert!(gone.starts_with("HTTP/1.1 202"), "{gone}");
+        self.server.plant("to", "cont", [text(name, "another's")]);
     }
 
     /// Compares a blob with its copy.
@@ -311,7 +330,7 @@ fn another_writer_is_never_mixed_in() {
         let (report, failed) = std::thread::scope(|scope| {
             let running = scope.spawn(|| run(accounts.from(), accounts.to(), few()));
             accounts.wait_for("hold");
-            accounts.server.plant("to", "cont", [text("large", "another's")]);
+            accounts.replace("large");
             accounts.server.set_faults(Faults::default());
             running.join().unwrap()
         });
@@ -345,4 +364,92 @@ fn a_job_that_was_stopped_is_gone_on_with() {
         assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 1), "{failed:?}");
         accounts.assert_same("large", "large");
     }
+}
+
+/// The last run could not remove what it had begun, as one that was killed.
+#[test]
+fn what_an_earlier_run_has_left_is_taken_up() {
+    for kind in KINDS {
+        let accounts = Accounts::new();
+        accounts.make("from", "large", kind, &bytes(8 * PIECE));
+        let state = tempfile::tempdir().unwrap();
+        let jobs = || Jobs::new(state.path());
+        let copy = || Job::copy(accounts.from(), accounts.to()).recursive(true).options(few());
+        accounts.strike("large", writes(kind).0, Fault::Hold, 4, u64::MAX);
+        let job = copy().journal(jobs(), b"it".to_vec()).build().unwrap();
+        let id = job.plan().id.parse().unwrap();
+        let stop = StopHandle::new();
+        let report = std::thread::scope(|scope| {
+            let running = scope.spawn(|| job.run(&stop, |_| {}));
+            accounts.wait_for("hold");
+            stop.stop();
+            let refused = Fault::error(403, "AuthorizationPermissionMismatch");
+            accounts.strike("large", Operation::DeleteBlob, refused, 0, u64::MAX);
+            running.join().unwrap()
+        });
+        assert!(report.interrupted && accounts.blob("to", "large").is_some());
+        accounts.server.set_faults(Faults::default());
+        let before = accounts.count(writes(kind).0);
+        let (report, failed) = run_job(copy().resume(jobs(), id).build().unwrap());
+        assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 1), "{failed:?}");
+        accounts.assert_same("large", "large");
+        // A beginning of the source is gone on with; of pages nobody knows which ones are there.
+        let again = accounts.count(writes(kind).0) - before;
+        assert!(
+            if kind == BlobTypeChoice::Page { again == 8 } else { again < 8 },
+            "{again} in the second run"
+        );
+    }
+}
+
+/// A page blob of 64 pieces, three of which were written to.
+fn sparse(accounts: &Accounts) {
+    let mut content = vec![0; 64 * PIECE];
+    for piece in [3, 4, 10] {
+        content[piece * PIECE..(piece + 1) * PIECE].copy_from_slice(&bytes(PIECE));
+    }
+    accounts.make("from", "disk", BlobTypeChoice::Page, &content);
+}
+
+#[test]
+fn only_what_was_written_of_a_page_blob_is_copied() {
+    for route in ROUTES {
+        // Of 100 KiB, and the largest.
+        for (size, requests) in [(Some(PIECE as u64), 3), (None, 2)] {
+            let accounts = Accounts::new();
+            sparse(&accounts);
+            let made = accounts.count(Operation::PutPage);
+            let options = options().blocks(BlockRules::default().block_size(size)).route(route);
+            let (report, failed) = run(accounts.from(), accounts.to(), options);
+            assert_eq!((report.counts.done, report.counts.bytes), (1, 64 * PIECE as u64), "{failed:?}");
+            accounts.assert_same("disk", "disk");
+            let written = 3 * PIECE as u64;
+            let asked =
+                (accounts.count(Operation::PutPageFromUrl), accounts.count(Operation::PutPage) - made);
+            let moved = (report.counts.bytes_by_service, report.counts.bytes_sent);
+            match route {
+                RouteChoice::Relay => assert_eq!((asked, moved), ((0, requests), (0, written))),
+                _ => assert_eq!((asked, moved), ((requests, 0), (written, 0))),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_blob_stays_until_it_is_known_what_comes() {
+    let accounts = Accounts::new();
+    sparse(&accounts);
+    accounts.make("to", "disk", BlobTypeChoice::Page, &[7; 512]);
+    let before = accounts.blob("to", "disk").unwrap().etag;
+    let in_place = || options().overwrite_in_place(true);
+    let refused = Fault::error(403, "AuthorizationPermissionMismatch");
+    accounts.strike("disk", Operation::GetPageRanges, refused, 0, u64::MAX);
+    let (report, failed) = run(accounts.from(), accounts.to(), in_place());
+    assert_eq!((report.counts.done, report.counts.failed), (0, 1), "{failed:?}");
+    assert_eq!(failed[0].side, Some(Side::Source));
+    assert_eq!(accounts.blob("to", "disk").unwrap().etag, before);
+    accounts.strike("disk", Operation::GetPageRanges, Fault::error(503, "ServerBusy"), 0, 3);
+    let (report, failed) = run(accounts.from(), accounts.to(), in_place());
+    assert_eq!(report.counts.done, 1, "{failed:?}");
+    accounts.assert_same("disk", "disk");
 }

@@ -6,5 +6,6 @@ mod content;
 mod direct;
 pub(crate) mod large;
 pub(crate) mod one;
+pub(crate) mod pages;
 mod relay;
 mod source;

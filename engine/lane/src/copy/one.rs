@@ -1,5 +1,6 @@
 //! One object: what it is, what it is called at the destination, and whether it is wanted there.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use azuring_azure::{AccessTier, BlobType, MAX_CRC64_RANGE_BYTES};
@@ -22,7 +23,7 @@ use crate::requests::request::Begin;
 use crate::task::copy::Copying;
 
 use super::source::{NotCopied, changed, goes_without_tier, tier_of, with_tags};
-use super::{append, direct, large, relay};
+use super::{append, direct, large, pages, relay};
 
 /// Copies one object.
 pub(crate) async fn object<R: FileRing>(
@@ -71,9 +72,6 @@ async fn as_known<R: FileRing>(
     }
     // Of another store everything is of one kind.
     let is_of_blobs = lane.from().own().is_none() && lane.to().own().is_none();
-    if is_of_blobs && !matches!(facts.blob_type, BlobType::Block | BlobType::Append) {
-        return Err(refused(FailureKind::Usage, "page blobs are not copied, and this is one"));
-    }
     if is_of_blobs && facts.tier == Some(AccessTier::Archive) {
         let text = "the source is in the archive, where nobody can read it: set its tier to Hot, Cool or Cold and wait some hours";
         return Err(refused(FailureKind::Source, text));
@@ -85,8 +83,8 @@ async fn as_known<R: FileRing>(
         return Err(NotCopied::Failed(Box::new(failure)));
     }
     let place = Place::of_object(id, item.relative(), name);
-    if is_of_blobs && facts.blob_type == BlobType::Append {
-        return append::object(lane, task, item, &place).await;
+    if is_of_blobs && facts.blob_type != BlobType::Block {
+        return in_place(lane, task, item, place).await;
     }
     let (len, mtime_ns) = (facts.len, i128::from(facts.last_modified) * 1_000_000_000);
     // What is cut for one way is not sent whole on the other.
@@ -140,6 +138,27 @@ async fn as_known<R: FileRing>(
             ended.map_err(NotCopied::Failed)
         }
     }
+}
+
+/// Copies a page or append blob. That takes a lot of memory, and is seldom: no part of what each small object has.
+fn in_place<'a, R: FileRing>(
+    lane: &'a Rc<Lane<R>>,
+    task: &'a Copying,
+    item: &'a BlobItem,
+    place: Place<'a>,
+) -> Pin<Box<dyn Future<Output = Result<Ended, NotCopied>> + 'a>> {
+    Box::pin(async move {
+        match item.entry.facts.blob_type {
+            BlobType::Append => append::object(lane, task, item, &place).await,
+            _ => match pages::begin(lane, task, item, place).await? {
+                Ok(begun) => {
+                    pages::share(lane, task, begun).await;
+                    Ok(Ended::Elsewhere)
+                }
+                Err(ended) => Ok(ended),
+            },
+        }
+    })
 }
 
 /// Has the destination copy a whole object.

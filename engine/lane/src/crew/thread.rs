@@ -68,6 +68,9 @@ async fn perform<R: FileRing>(lane: &Rc<Lane<R>>, item: Item) {
             one::help(lane, task, blob).await;
         }
         (Task::Copy(_), Item::Help(Large::Across(large), _busy)) => copy::large::help(lane, large).await,
+        (Task::Copy(task), Item::Help(Large::Pages(pages), _busy)) => {
+            copy::pages::help(lane, task, pages).await;
+        }
         (Task::Remove(_) | Task::SetProperties(_), Item::Batch(entries, _busy)) => {
             blobs::blobs(lane, entries).await;
         }

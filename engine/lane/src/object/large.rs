@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::blob::LargeBlob;
-use super::copy::LargeCopy;
+use super::copy::{LargeCopy, PagesCopy};
 use super::file::LargeFile;
 
 /// A large object that lanes do together.
@@ -15,4 +15,6 @@ pub enum Large {
     Down(Arc<LargeBlob>),
     /// An object of another store, read in ranges and sent in pieces.
     Across(Arc<LargeCopy>),
+    /// A page blob that becomes one.
+    Pages(Arc<PagesCopy>),
 }

@@ -3,8 +3,7 @@
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use azuring_azure::{BlobType as Kind, Body, Delete, MAX_PUT_PAGE_BYTES, PAGE_BYTES};
-use azuring_job::end_error::EndError;
+use azuring_azure::{BlobType as Kind, Body, PAGE_BYTES};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::TransferId;
 use azuring_ring::{FileRing, OpenFile};
@@ -18,9 +17,9 @@ use crate::task::upload::Upload;
 
 use super::place::{Place, content_type, metadata_of};
 use super::state::State;
-use super::visible::{Made, OfFile, Visible, another};
+use super::visible::{OfFile, Visible};
 use super::whole::{self, Verdict};
-use super::{assembly, large, sums};
+use super::{assembly, large, pages, sums};
 
 /// Sends a file as blocks.
 pub(super) async fn blocks<R: FileRing>(
@@ -96,13 +95,8 @@ pub(super) async fn pages<R: FileRing>(
         return Err(Box::new(limit(text).advise_anew("use --blob-type=BlockBlob")));
     }
     let options = &lane.session().options;
-    let size = options.blocks.block_size.unwrap_or(MAX_PUT_PAGE_BYTES).min(MAX_PUT_PAGE_BYTES);
-    let size = (size / PAGE_BYTES).max(1) * PAGE_BYTES;
-    let count = u32::try_from(len.div_ceil(size)).map_err(|_| {
-        Box::new(
-            limit(format!("{len} bytes are too many pieces of {size}")).advise_anew("raise --block-size-mb"),
-        )
-    })?;
+    let (size, count) = pages::shape(&options.blocks, len)
+        .map_err(|(text, advice)| Box::new(limit(text).advise_anew(advice)))?;
     let hold = Hold::new(lane.shared.id, id, options.clock.clone());
     let (in_place, content) = (&task.in_place, OfFile(&place, &file));
     let visible = Visible { lane, in_place, place: &place, content, kind: Kind::Page, hold: Some(&hold) };
@@ -117,27 +111,9 @@ pub(super) async fn pages<R: FileRing>(
     let mut large = new(lane, task, id, &place, &file, Parts::Pages, pieces).await?;
     large.content_type.get_or_init(|| found);
     let tier = options.page_blob_tier.as_deref();
-    let made = visible
-        .make(&over, large.body(false), async |body| {
-            Ok::<_, EndError>(lane.to().blob()?.create_page_blob(&place.blob, len, tier, body).await?)
-        })
-        .await?;
-    let etag = match made {
-        Made::There(etag) => etag,
-        Made::Skipped(kind) => return Ok(Ended::Skipped(kind)),
-    };
-    if hold.lease().is_none()
-        && let Err(gave_up) = hold.acquire(&visible.look(), &in_place.no_leases, etag.as_deref()).await
-    {
-        if gave_up.is_of_another() {
-            return Err(another(gave_up, lane, &place.object()));
-        }
-        let mut failure = gave_up.for_object(lane.session(), &place.object());
-        let only = Delete { if_match: etag.as_deref(), ..Delete::default() };
-        if let Err(left) = visible.look().remove(&only).await {
-            left.tell(&mut failure);
-        }
-        return Err(failure);
+    let body = large.body(false);
+    if let Some(kind) = pages::make(&visible, &hold, &over, (len, tier), body).await? {
+        return Ok(Ended::Skipped(kind));
     }
     large.hold = Some(hold);
     large.pieces.begin();

@@ -22,6 +22,7 @@ use crate::task::upload::Upload;
 use crate::task::verb::Task;
 
 use super::place::{Place, content_type, first_of};
+use super::visible::not_written;
 use super::{assembly, pages, resume, sums};
 
 /// A large file as one lane sends it.
@@ -147,7 +148,7 @@ async fn commit<R: FileRing>(
         (Some(md5), None) => Some(md5.finish().await),
         (Some(md5), Some(hold)) => {
             let finished = hold.beside(&lane.look(&large.blob), md5.finish()).await;
-            Some(finished.map_err(|gave_up| pages::failed(lane, large, gave_up))?)
+            Some(finished.map_err(|gave_up| not_written(gave_up, lane, &large.object()))?)
         }
     };
     let content_md5 = content_md5.transpose().map_err(|error| large.not_read(&error))?;

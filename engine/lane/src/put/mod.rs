@@ -6,7 +6,7 @@ mod begin;
 pub(crate) mod large;
 mod marks;
 pub(crate) mod object;
-mod pages;
+pub(crate) mod pages;
 pub(crate) mod place;
 pub(crate) mod resume;
 pub(crate) mod shape;

@@ -5,6 +5,7 @@
 //! removed again, as long as it is this job's alone.
 
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use azuring_azure::Crc64;
@@ -43,6 +44,22 @@ pub(crate) async fn object<R: FileRing>(
     }
 }
 
+/// Writes a page or append blob. That takes a lot of memory, and is seldom: no part of what each small file has.
+fn in_place<'a, R: FileRing>(
+    lane: &'a Rc<Lane<R>>,
+    task: &'a Upload,
+    kind: BlobType,
+    place: Place<'a>,
+    file: OpenFile,
+) -> Pin<Box<dyn Future<Output = Result<Ended, Box<Failure>>> + 'a>> {
+    Box::pin(async move {
+        match kind {
+            BlobType::Append => append::file(lane, task, place.id, &place, file).await,
+            _ => begin::pages(lane, task, place.id, place, file).await,
+        }
+    })
+}
+
 async fn file<R: FileRing>(
     lane: &Rc<Lane<R>>,
     task: &Upload,
@@ -62,10 +79,7 @@ async fn file<R: FileRing>(
             patiently(lane.links(), async || lane.ring.open(&task.origin.tree().root, &place.c_path).await)
                 .await;
         let file = opened.map_err(|error| place.not_read(&error))?;
-        return match kind {
-            BlobType::Append => append::file(lane, task, id, &place, file).await,
-            _ => begin::pages(lane, task, id, place, file).await,
-        };
+        return in_place(lane, task, kind, place, file).await;
     }
     let loaded = patiently(lane.links(), async || {
         let lease = lane.pool.acquire_one(SlotClass::Small).await?;
