@@ -278,13 +278,12 @@ pub const FLAGS: &[Flag] = {
         ),
         flag(
             "page-blob-tier",
-            &[FromFiles, Properties],
+            &[FromFiles, Services, Properties],
             &[
                 (
                     FromPipe,
                     "--{flag}: a page blob is made with its length, which a pipe does not tell: use a file",
                 ),
-                (Copy, "--{flag}: page blobs are not copied in this version"),
                 (Everywhere, "blob-tier is not supported while {doing}"),
             ],
         ),

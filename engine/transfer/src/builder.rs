@@ -153,8 +153,9 @@ impl Job {
     /// to its disk. All of an object is of the state that was found.
     ///
     /// Content type and its kin, MD5, metadata and tiers go with the bytes, and tags if that is wanted
-    /// ([`JobOptions::preserve_tags`]); blobs of other types than block blobs are not copied yet. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are given
-    /// the options' customer-provided keys.
+    /// ([`JobOptions::preserve_tags`]); page and append blobs stay what they are, and are written as
+    /// uploads write them. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are
+    /// given the options' customer-provided keys.
     pub fn copy(source: Location, destination: Location) -> JobBuilder {
         let mut job = JobBuilder::of(What::Copy(Some(Box::new(destination))), source.at, source.credential);
         job.find = source.find;

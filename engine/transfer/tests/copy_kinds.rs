@@ -453,3 +453,38 @@ fn a_page_blob_stays_until_it_is_known_what_comes() {
     assert_eq!(report.counts.done, 1, "{failed:?}");
     accounts.assert_same("disk", "disk");
 }
+
+#[test]
+fn a_blob_keeps_its_type_or_fails() {
+    for kind in KINDS {
+        let accounts = Accounts::new();
+        accounts.make("from", "large", kind, &bytes(PIECE));
+        let (report, failed) =
+            run(accounts.from(), accounts.to(), options().blob_type(BlobTypeChoice::Block));
+        assert_eq!((report.counts.done, report.counts.failed), (0, 1));
+        assert!(failed[0].reason.contains("each blob keeps its type"), "{failed:?}");
+    }
+}
+
+#[test]
+fn the_tier_of_a_premium_page_blob_is_kept_where_there_are_some() {
+    let tier = |accounts: &Accounts| {
+        let head = accounts.ask("HEAD", "to", "disk", ("", "")).to_ascii_lowercase();
+        head.lines().find_map(|line| line.strip_prefix("x-ms-access-tier: ").map(str::to_owned))
+    };
+    let premium = || Accounts::with(|server| server.premium_page_blobs(true));
+    let from = premium();
+    sparse(&from);
+    let set = ("comp=tier&", "x-ms-access-tier: P20\r\n");
+    assert!(from.ask("PUT", "from", "disk", set).starts_with("HTTP/1.1 20"));
+    for (to, given, want) in [
+        (premium(), None, Some("p20")),
+        (premium(), Some("P30".to_owned()), Some("p30")),
+        (Accounts::new(), None, None),
+    ] {
+        let (report, failed) = run(from.from(), to.to(), options().page_blob_tier(given));
+        assert_eq!(report.counts.done, 1, "{failed:?}");
+        assert_eq!(tier(&to).as_deref(), want);
+        assert!(to.content("to", "disk") == from.content("from", "disk"));
+    }
+}

@@ -157,9 +157,7 @@ fn check_between(args: &CopyArgs) -> Result<Vec<String>, Refused> {
         ));
     }
     if matches!(args.blob.blob_type, BlobTypeArg::Page | BlobTypeArg::Append) {
-        return Err(usage(
-            "--blob-type: a copy makes block blobs of block blobs, and no others in this version",
-        ));
+        return Err(usage("--blob-type: from service to service each blob keeps its type in this version"));
     }
     if matches!(args.download.check_md5, Some(CheckMd5Arg::LogOnly | CheckMd5Arg::FailIfDifferentOrMissing)) {
         return Err(usage("--check-md5: from service to service it is FailIfDifferent or NoCheck"));

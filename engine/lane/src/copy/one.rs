@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use azuring_azure::{AccessTier, BlobType, MAX_CRC64_RANGE_BYTES};
+use azuring_job::choices::BlobTypeChoice;
 use azuring_job::entry::{BlobItem, Known};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::{SkippedKind, TransferId};
@@ -72,6 +73,11 @@ async fn as_known<R: FileRing>(
     }
     // Of another store everything is of one kind.
     let is_of_blobs = lane.from().own().is_none() && lane.to().own().is_none();
+    let is_in_place = is_of_blobs && facts.blob_type != BlobType::Block;
+    if is_in_place && lane.session().options.blob_type == BlobTypeChoice::Block {
+        let text = "it is no block blob, and a copy makes none of it: each blob keeps its type";
+        return Err(refused(FailureKind::Usage, text));
+    }
     if is_of_blobs && facts.tier == Some(AccessTier::Archive) {
         let text = "the source is in the archive, where nobody can read it: set its tier to Hot, Cool or Cold and wait some hours";
         return Err(refused(FailureKind::Source, text));
@@ -83,7 +89,7 @@ async fn as_known<R: FileRing>(
         return Err(NotCopied::Failed(Box::new(failure)));
     }
     let place = Place::of_object(id, item.relative(), name);
-    if is_of_blobs && facts.blob_type != BlobType::Block {
+    if is_in_place {
         return in_place(lane, task, item, place).await;
     }
     let (len, mtime_ns) = (facts.len, i128::from(facts.last_modified) * 1_000_000_000);
