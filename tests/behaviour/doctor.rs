@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use azsim::{Network, Operation, Seed, Tls};
+use azsim::{Network, Operation, PublicAccess, Role, Seed, Tls};
+use azuring_tests::entra::{ACCOUNT, APPLICATION, CLIENT_SECRET, Entra};
 use azuring_tests::hostile::{Answer, Hostile, Rule};
 use azuring_tests::{
     Azuring, CONTAINER, ClosedPort, ConnectProxy, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, Outcome, azuring,
@@ -448,4 +449,63 @@ fn a_source_that_is_closed_to_the_destination_is_told_with_what_opens_it() {
     let found = accounts.findings(&args, 0);
     assert_eq!(of_end(&found, "copy", "direct")["result"], "ok");
     assert_eq!(accounts.state(), before);
+}
+
+#[test]
+fn tokens_are_told_by_whose_they_are_and_lent_to_nobody_who_may_have_none() {
+    let entra = Entra::service_principal(azuring!(), Role::Reader);
+    let server = entra.fixture.server();
+    let blob = Seed { name: "a".to_owned(), content: vec![b"1".to_vec().into()], ..Seed::default() };
+    server.plant(ACCOUNT, CONTAINER, [blob]);
+    let run = |args: &[&str], code| {
+        let trusted = entra.trusted();
+        let args: Vec<_> =
+            ["doctor"].iter().chain(args).copied().chain([&*trusted, "--output-type=ndjson"]).collect();
+        let outcome = entra.fixture.run(&args);
+        no_secret(&outcome, &args);
+        assert!(!outcome.stdout.contains(CLIENT_SECRET) && !outcome.stderr.contains(CLIENT_SECRET));
+        findings(&outcome, code)
+    };
+    let from = entra.url("");
+    let found = run(&[&from], 0);
+    let credential = of(&found, "credential");
+    assert_eq!(credential["credential"], "token");
+    assert!(credential["identity"].as_str().unwrap().contains(APPLICATION), "{credential}");
+    assert_eq!(of(&found, "read")["object"], "a");
+
+    // What a role allows is known by writing alone.
+    assert!(server.create_container(ACCOUNT, "other"));
+    let other = from.replacen(CONTAINER, "other", 1);
+    assert_eq!(of_end(&run(&[&from, &other], 0), "copy", "direct")["result"], "unknown");
+    let found = run(&[&from, &other, "--write-test"], 3);
+    let direct = of_end(&found, "copy", "direct");
+    assert_eq!(
+        (&direct["result"], &direct["code"]),
+        (&"wrong".into(), &"AuthorizationPermissionMismatch".into())
+    );
+    assert!(direct["text"].as_str().unwrap().starts_with("no: the destination refused: "), "{direct}");
+    assert!(server.blobs(ACCOUNT, "other").is_empty());
+
+    // A host that is trusted with no tokens.
+    let third = Fixture::with(azuring!(), |third| third.trust(server.ca_pem().unwrap()));
+    let found = run(&[&from, &third.url(), "--write-test"], 1);
+    let direct = of_end(&found, "copy", "direct")["text"].as_str().unwrap();
+    assert!(direct.contains("which the destination's host must not see"), "{direct}");
+    assert_eq!(of_end(&found, "copy", "relay")["result"], "ok");
+    let stats = third.server().stats();
+    assert!(!stats.by_operation.keys().any(|operation| operation.is_write()), "{stats:?}");
+}
+
+#[test]
+fn a_public_source_is_read_without_a_credential() {
+    let accounts = Accounts::new(Tls::Off);
+    accounts.fixture.server().set_acl(FROM, CONTAINER, PublicAccess::Container, "").unwrap();
+    let bare = |account| format!("{}/{CONTAINER}", accounts.fixture.server().url(account));
+    let found = accounts.findings(&[&bare(FROM), &accounts.to(), "--write-test"], 0);
+    assert_eq!(of_end(&found, "source", "credential")["credential"], "none");
+    assert_eq!(of_end(&found, "source", "read")["result"], "ok");
+    assert_eq!(of_end(&found, "copy", "direct")["result"], "ok");
+    // Nobody writes without one.
+    let found = accounts.findings(&[&accounts.from(), &bare(TO)], 3);
+    assert_eq!(of_end(&found, "destination", "credential")["result"], "wrong");
 }

@@ -85,6 +85,8 @@ pub fn examine(
     let may_ask = credential.is_some();
     let (credential, options) = (credential.unwrap_or(&Credential::Anonymous), few_tries(options));
     let command = Command::new(url, (credential, Access::Read), &options, stop, 1)?;
+    // Who may not ask what the account is may read all the same: a refusal there stops no other request.
+    let who = Command::new(url, (credential, Access::Read), &options, &StopHandle::new(), 1)?;
     let host = endpoint.host.clone();
     let url = url.clone();
     let work = async move |command: &Command, client: Client| {
@@ -101,7 +103,7 @@ pub fn examine(
         };
         let reaches = examined.probe.connected.is_ok() && !matches!(examined.probe.tls, Some(Err(_)));
         if reaches {
-            ask_who(command, &client, &url, &path, &mut examined).await;
+            ask_who(&who, &who.session.source_client(), &url, &path, &mut examined).await;
         }
         if reaches && may_ask {
             look(command, &client, &path, &mut examined).await;
