@@ -88,8 +88,8 @@ impl BlobClient {
         self.copy(from, headers, |headers| Head::put(operation, name, query(), headers)).await
     }
 
-    /// Append Block From URL: a range of the source is appended, as long as the blob is `position` bytes long, and under
-    /// the conditions that `body` names: see [`Self::append_block`], whose limits are those of the range.
+    /// Append Block From URL: a range of the source is appended, as long as the blob is `position` bytes long, and
+    /// under the conditions that `body` names: see [`Self::append_block`], whose limits are those of the range.
     ///
     /// # Errors
     /// As for [`Self::put_blob_from_url`].
