@@ -199,8 +199,10 @@ fn an_identity_makes_a_user_delegation_sas() {
     let remove = other.run(["remove", &url.replace("data?", "data/a%20b?")]);
     assert!(remove.expect_code(3).stderr.contains("deleting needs `d`"));
     let (before, signature) = url.split_once("sig=").unwrap();
+    // The first character may be an escape (`%2B`), which stands for one of base64 too.
+    let rest = if signature.starts_with('%') { &signature[3..] } else { &signature[1..] };
     let other_first = if signature.starts_with('A') { "B" } else { "A" };
-    let flipped = format!("{before}sig={other_first}{}", &signature[1..]);
+    let flipped = format!("{before}sig={other_first}{rest}");
     let refused = other.run(["list", &flipped]);
     assert!(refused.expect_code(3).stderr.contains("AuthenticationFailed"), "{}", refused.stderr);
     for expiry in ["--expiry=7d", "--expiry=167h"] {
