@@ -218,5 +218,7 @@ fn a_job_of_which_only_a_large_object_is_left_takes_up_its_ranges() {
         assert_eq!(report.interrupted, passed != u64::MAX);
     }
     assert!(files(&to) == want, "names or bytes differ: {:?}", files(&to).keys());
-    assert!(got[2] < 10 * PIECE as u64, "what was there was read again: {got:?}");
+    // Beside the listings, and what was in flight when the job was stopped.
+    let (read, all): (u64, usize) = (got.iter().sum(), want.values().map(Vec::len).sum());
+    assert!(read < (all + 9 * PIECE) as u64, "what was there was read again: {got:?} of {all}");
 }
