@@ -17,6 +17,7 @@ mod position;
 mod recorded;
 mod settling;
 
+use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use azuring_azure::Crc64Digest;
@@ -51,6 +52,7 @@ pub struct Durable {
     pub settling: Settling,
     /// How many runs, this one included, began in doubt of what an earlier one has written.
     doubts: u64,
+    over: Mutex<bool>,
 }
 
 /// What the planner saw beside the objects it hands over.
@@ -95,7 +97,14 @@ impl Durable {
     /// `settles`: files are written.
     pub fn new(jobs: Jobs, journal: Journal, before: Option<Before>, settles: bool) -> Self {
         let doubts = before.as_ref().map_or(0, Before::doubts);
-        Self { jobs, journal, before, settles, settling: Settling::default(), doubts }
+        let settling = Settling::default();
+        Self { jobs, journal, before, settles, settling, doubts, over: Mutex::new(false) }
+    }
+
+    /// Whether it is recorded how the job ended. A disk may answer later: what it says then would void that record, and
+    /// is not needed, because the journal says that nobody has heard the answer.
+    fn over(&self) -> MutexGuard<'_, bool> {
+        self.over.lock().expect("nothing panics while the lock is held")
     }
 
     /// Which run of the machine this is, and how often the job began in doubt of what it has written: what is not
@@ -181,8 +190,13 @@ impl Durable {
         Ok(())
     }
 
-    /// Records as done what was written, now that the file system has said that it is on the disk.
+    /// Records as done what was written, now that the file system has said that it is on the disk; not when the job has
+    /// ended meanwhile.
     pub fn settled(&self, written: &Written) -> Result<(), Box<Failure>> {
+        let over = self.over();
+        if *over {
+            return Ok(());
+        }
         let record = || {
             for some in written.numbers.chunks(SETTLED_AT_ONCE) {
                 let mut entry = self.journal.write()?;
@@ -357,6 +371,8 @@ impl Durable {
 
     /// Records how the job ended.
     pub fn end(&self, report: &Report) -> Result<(), Box<Failure>> {
+        let mut over = self.over();
+        *over = true;
         let record = || {
             // A summary while something is missing would be wrong.
             self.journal.commit()?;

@@ -145,6 +145,10 @@ impl Durable {
     /// Records what may be damaged, for good. That the question was put stays recorded: what is written until the job
     /// has stopped may be damaged too, and so may unfinished files.
     pub fn say_what_is_lost(&self) -> Result<(), Box<Failure>> {
+        let over = self.over();
+        if *over {
+            return Ok(());
+        }
         let Some((unsaid, why)) = self.settling.unsaid() else { return Ok(()) };
         self.settling.set_asking(true);
         self.lost(&unsaid, &why)?;
@@ -157,11 +161,12 @@ impl Durable {
 #[cfg(test)]
 mod tests {
     use azuring_journal::{JobId, Jobs, State};
+    use hdrhistogram::Histogram;
 
     use crate::durable::{Before, Durable, Notes, With};
     use crate::entry::Found;
     use crate::failure::{Failure, FailureKind};
-    use crate::outcome::{Done, Entity, Outcome, TransferId};
+    use crate::outcome::{Done, Entity, Outcome, Report, TransferId};
     use azuring_local::RelPath;
 
     use super::super::{codec, counters};
@@ -273,6 +278,31 @@ mod tests {
         }
         let counts = counters::counts(&jobs.read(ID).unwrap());
         assert_eq!((counts.done, counts.failed, counts.bytes), (1, 2, 10));
+    }
+
+    /// The job was interrupted and does not wait for the disk.
+    #[test]
+    fn what_the_disk_says_after_the_end_of_the_job_leaves_the_record_of_the_end_alone() {
+        for is_lost in [false, true] {
+            let (_state, jobs, durable) = job_of(2);
+            durable.ended(&[written(0), written(1)]).unwrap();
+            let asked_for = durable.settling.take_written();
+            durable.asks().unwrap();
+            durable.end(&Report::new(Histogram::new(3).unwrap())).unwrap();
+            if is_lost {
+                durable.settling.lose(asked_for, Failure::new(FailureKind::Destination, "", "no disk"));
+                durable.say_what_is_lost().unwrap();
+            } else {
+                durable.settled(&asked_for).unwrap();
+                durable.commit().unwrap();
+            }
+            drop(durable);
+            let recovered = jobs.read(ID).unwrap();
+            assert!(recovered.summary().is_some(), "how it ended is not recorded");
+            // Nobody has heard the answer.
+            let before = Before::new(recovered);
+            assert!(before.is_in_doubt() && before.is_lost(TransferId::nth(0)));
+        }
     }
 
     #[test]
