@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use azsim::{Network, Operation, PublicAccess, Role, Seed, Tls};
+use azsim::{Network, Operation, PublicAccess, Role, Seed, ServerBuilder, Tls};
 use azuring_tests::entra::{ACCOUNT, APPLICATION, CLIENT_SECRET, Entra};
 use azuring_tests::hostile::{Answer, Hostile, Rule};
 use azuring_tests::{
@@ -34,8 +34,12 @@ struct Accounts {
 impl Accounts {
     /// Two accounts: the source has a blob of three bytes and a larger one, the destination one of its own.
     fn new(tls: Tls) -> Self {
+        Self::with(tls, |server| server)
+    }
+
+    fn with(tls: Tls, more: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let fixture = Fixture::with(azuring!(), |server| {
-            let server = server.account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).also_listen(PRIVATE.into()).tls(tls);
+            let server = more(server).account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).also_listen(PRIVATE.into()).tls(tls);
             KEYS.into_iter().fold(server, |server, (account, key)| server.account(account, key))
         });
         for (account, _) in KEYS {
@@ -154,7 +158,7 @@ fn a_place_that_is_well_is_told_in_every_form() {
     assert!(found.iter().all(|finding| finding["result"] == "ok"), "{found:#?}");
     assert_eq!(of(&found, "name")["network"], "private");
     assert_eq!(of(&found, "tls")["tls"], "TLS 1.3");
-    assert_eq!(of(&found, "version")["version"], "2025-07-05");
+    assert_eq!(of(&found, "version")["version"], "2025-11-05");
     let account = of(&found, "account");
     assert_eq!((&account["kind"], &account["sku"]), (&"StorageV2".into(), &"Standard_LRS".into()));
     assert_eq!(account["hierarchical"], false);
@@ -179,6 +183,16 @@ fn a_place_that_is_well_is_told_in_every_form() {
     let content = messages[0]["MessageContent"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(content).unwrap()["check"], "name");
     assert_eq!(accounts.writes(), 0);
+}
+
+#[test]
+fn a_service_that_does_not_tell_what_a_source_answers_is_told() {
+    let accounts = Accounts::with(Tls::Off, |server| server.newest_version("2025-07-05"));
+    let found = accounts.findings(&[&accounts.from()], 0);
+    let version = of(&found, "version");
+    assert_eq!((&version["version"], &version["result"]), (&"2025-07-05".into(), &"note".into()));
+    assert_eq!(version["tells_of_sources"], false);
+    assert_eq!(of(&found, "account")["result"], "ok");
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use azuring_link::Payload;
 use http::Method;
 
-use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
+use crate::exchange::client::{BlobClient, Head};
 use crate::exchange::error::{RequestError, skew_s};
 use crate::exchange::header::X_MS_VERSION;
 use crate::exchange::operation::Operation;
@@ -22,6 +21,8 @@ pub struct AccountFacts {
     pub hierarchical: Option<bool>,
     /// The version of the protocol in which it answered.
     pub version: Option<String>,
+    /// Whether it tells, when a copy fails, what the source answered: from version 2025-11-05 on.
+    pub tells_of_sources: bool,
     /// Seconds that the service's clock is ahead of this machine's.
     pub clock_skew_s: Option<i32>,
 }
@@ -34,9 +35,9 @@ impl BlobClient {
     /// [`RequestError`].
     pub async fn account_information(&self, name: &str) -> Result<AccountFacts, RequestError> {
         let query = vec![("restype", "account"), ("comp", "properties")];
-        let (operation, headers) = (Operation::GetAccountInformation, self.target().common.clone());
-        let head = Head { operation, method: Method::GET, name, query, headers };
-        let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
+        let (operation, method) = (Operation::GetAccountInformation, Method::GET);
+        let head = |headers| Head { operation, method: method.clone(), name, query: query.clone(), headers };
+        let answer = self.exchange_newest(self.target().common.clone(), head).await?;
         let text = |name: &str| {
             let value = std::str::from_utf8(answer.header(name)?).ok()?.trim();
             (!value.is_empty()).then(|| value.to_owned())
@@ -46,6 +47,7 @@ impl BlobClient {
             kind: text("x-ms-account-kind"),
             hierarchical: text("x-ms-is-hns-enabled").map(|value| value.eq_ignore_ascii_case("true")),
             version: text(X_MS_VERSION),
+            tells_of_sources: !self.knows_no_newest.get(),
             clock_skew_s: text("date").and_then(|date| skew_s(&date, SystemTime::now())),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: "Put Blob From URL", "Put Block From URL", "Append Block From URL", "Put Page From URL".
 
-use azuring_link::{Answer, Payload};
+use azuring_link::Answer;
 use azuring_store::{Crc64, Grant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,14 +10,12 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
-use crate::account::version::COPY_VERSION;
 use crate::blob::append_blob::X_MS_CONDITION_APPENDPOS;
 use crate::blob::page_blob::{X_MS_PAGE_WRITE, X_MS_RANGE};
 use crate::blob::put_blob::{Body, Written, X_MS_BLOB_TYPE};
 use crate::exchange::checksum::X_MS_CONTENT_CRC64;
-use crate::exchange::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
+use crate::exchange::client::{BlobClient, Head};
 use crate::exchange::error::RequestError;
-use crate::exchange::header::X_MS_VERSION;
 use crate::exchange::operation::Operation;
 use crate::exchange::properties::value;
 
@@ -156,31 +154,6 @@ impl BlobClient {
             let range = HeaderValue::from_maybe_shared(range).expect("digits make a valid header");
             headers.insert(X_MS_SOURCE_RANGE, range);
         }
-        if self.copies_of_old.get() {
-            return Ok(Copied::of(
-                &self.exchange(head(headers), Payload::default(), ANSWER_LIMIT_BYTES).await?,
-            ));
-        }
-        let mut newest = headers.clone();
-        newest.insert(HeaderName::from_static(X_MS_VERSION), HeaderValue::from_static(COPY_VERSION));
-        let answer = match self.exchange(head(newest), Payload::default(), ANSWER_LIMIT_BYTES).await {
-            Err(error) if knows_no_such_version(&error) => {
-                let answer = self.exchange(head(headers), Payload::default(), ANSWER_LIMIT_BYTES).await?;
-                self.copies_of_old.set(true);
-                answer
-            }
-            answer => answer?,
-        };
-        Ok(Copied::of(&answer))
+        Ok(Copied::of(&self.exchange_newest(headers, head).await?))
     }
-}
-
-/// Whether a request was refused for the version of the protocol that it names.
-fn knows_no_such_version(error: &RequestError) -> bool {
-    error.service().is_some_and(|refusal| {
-        let text = refusal.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-        refusal.status == 400
-            && !refusal.is_of_copy_source()
-            && (refusal.code == "InvalidHeaderValue" || text.contains("version"))
-    })
 }

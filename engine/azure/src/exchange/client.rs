@@ -40,7 +40,7 @@ pub struct BlobClient {
     /// The SAS that others are given to read blobs here, where there is the account's key.
     pub(crate) lent: Rc<RefCell<Option<Lent>>>,
     /// Whether the service knows no version of the protocol that tells of a copy's source.
-    pub(crate) copies_of_old: Rc<Cell<bool>>,
+    pub(crate) knows_no_newest: Rc<Cell<bool>>,
 }
 
 /// The `x-ms-date` of this second.
@@ -106,7 +106,7 @@ impl BlobClient {
             clock: Rc::new(RefCell::new(clock)),
             token,
             lent: Rc::default(),
-            copies_of_old: Rc::default(),
+            knows_no_newest: Rc::default(),
         }
     }
 

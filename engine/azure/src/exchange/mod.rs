@@ -8,6 +8,7 @@ pub(crate) mod encryption;
 pub(crate) mod error;
 pub(crate) mod grant;
 pub(crate) mod header;
+mod newest;
 pub(crate) mod operation;
 pub(crate) mod properties;
 pub(crate) mod target;

@@ -260,9 +260,14 @@ fn service(examined: &Examined) -> Vec<Finding> {
         Some(Ok(account)) => {
             let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "not told".to_owned());
             let version = told(&account.version);
-            found.push(
-                Finding::new("version", Verdict::Ok, &version).facts(json!({ "version": account.version })),
-            );
+            let facts = json!({ "version": account.version, "tells_of_sources": account.tells_of_sources });
+            found.push(match account.tells_of_sources {
+                true => Finding::new("version", Verdict::Ok, version).facts(facts),
+                false => {
+                    let text = format!("{version}; a copy that its source refuses is told without the source's answer");
+                    Finding::new("version", Verdict::Note, text).facts(facts)
+                }
+            });
             let namespace = match account.hierarchical {
                 Some(true) => "hierarchical namespace",
                 Some(false) => "no hierarchical namespace",
