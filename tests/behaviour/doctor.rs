@@ -39,7 +39,8 @@ impl Accounts {
 
     fn with(tls: Tls, more: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let fixture = Fixture::with(azuring!(), |server| {
-            let server = more(server).account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).also_listen(PRIVATE.into()).tls(tls);
+            let server =
+                more(server).account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).also_listen(PRIVATE.into()).tls(tls);
             KEYS.into_iter().fold(server, |server, (account, key)| server.account(account, key))
         });
         for (account, _) in KEYS {

@@ -264,7 +264,9 @@ fn service(examined: &Examined) -> Vec<Finding> {
             found.push(match account.tells_of_sources {
                 true => Finding::new("version", Verdict::Ok, version).facts(facts),
                 false => {
-                    let text = format!("{version}; a copy that its source refuses is told without the source's answer");
+                    let text = format!(
+                        "{version}; a copy that its source refuses is told without the source's answer"
+                    );
                     Finding::new("version", Verdict::Note, text).facts(facts)
                 }
             });
