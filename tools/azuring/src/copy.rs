@@ -156,7 +156,7 @@ fn prepare(
         let both = ends::open((&texts[0], &reads), (&texts[1], &writes), global, &args.engine)?;
         options.route = route(args);
         options.preserve_tier = args.between.s2s_preserve_access_tier.is_none_or(|keep| keep.0);
-        options.preserve_tags = args.between.s2s_preserve_blob_tags.is_some_and(|keep| keep.0);
+        options.preserve_tags = keeps_tags(args);
         let [source, destination] = both.locations(options.route);
         Job::copy(source, destination)
     } else {
@@ -210,7 +210,19 @@ fn route(args: &CopyArgs) -> RouteChoice {
 
 /// What the SAS of a source has to allow.
 fn reading(args: &CopyArgs) -> Vec<SasOperation> {
-    if args.dry_run.0 { Vec::new() } else { vec![SasOperation::Read] }
+    if args.dry_run.0 {
+        return Vec::new();
+    }
+    let mut operations = vec![SasOperation::Read];
+    if keeps_tags(args) && args.blob.blob_tags.is_none() {
+        operations.push(SasOperation::Tags);
+    }
+    operations
+}
+
+/// Whether the tags of the source go along.
+fn keeps_tags(args: &CopyArgs) -> bool {
+    args.between.s2s_preserve_blob_tags.is_some_and(|keep| keep.0)
 }
 
 /// What the SAS of a destination has to allow.
@@ -231,8 +243,7 @@ fn writing(args: &CopyArgs) -> Vec<SasOperation> {
     if args.upload.delete_destination_file.0 {
         operations.push(SasOperation::Delete);
     }
-    let keeps_tags = args.between.s2s_preserve_blob_tags.is_some_and(|keep| keep.0);
-    if args.blob.blob_tags.is_some() || keeps_tags {
+    if args.blob.blob_tags.is_some() || keeps_tags(args) {
         operations.push(SasOperation::Tags);
     }
     operations

@@ -76,6 +76,10 @@ impl RequestError {
         };
         let at_source = self.service().and_then(ServiceError::at_copy_source);
         let told = at_source.as_ref().filter(|told| told.code != "CannotVerifyCopySource");
+        let is_read = matches!(access, Access::Read | Access::List);
+        if is_read && told.or(self.service()).is_some_and(|error| error.code == "ContainerNotFound") {
+            return "there is no such container: check the URL".to_owned();
+        }
         let Some(error) = told.or(self.service()).filter(refused) else { return self.advice().to_owned() };
         let skew =
             error.clock_skew_s.filter(|skew| skew.unsigned_abs() > SKEW_S).map(off).unwrap_or_default();
@@ -191,6 +195,18 @@ mod tests {
         );
         let tenant = error(401, "InvalidAuthenticationInfo", None).advice_for(&token(), Access::Read);
         assert!(tenant.contains("robot") && tenant.contains("which is t1"), "{tenant}");
+    }
+
+    #[test]
+    fn a_container_that_is_not_there_is_made_where_something_is_written_alone() {
+        let missing = error(404, "ContainerNotFound", None);
+        for (access, advice) in [
+            (Access::Write, "create the container first"),
+            (Access::Read, "there is no such container: check the URL"),
+            (Access::List, "there is no such container: check the URL"),
+        ] {
+            assert_eq!(missing.advice_for(&Credential::Anonymous, access), advice);
+        }
     }
 
     #[test]

@@ -263,6 +263,24 @@ impl ServiceError {
             "AuthorizationProtocolMismatch" => "the SAS allows https only",
             "AuthorizationSourceIPMismatch" => "the SAS does not admit this machine's address",
             "ContainerNotFound" => "create the container first",
+            "BlobNotFound" => {
+                "there is no such blob: was it removed after it was listed? If not, check the URL"
+            }
+            "Md5Mismatch" | "Crc64Mismatch" => {
+                "the bytes are not those that the checksum is of: the MD5 that is stored with them is wrong, or something on the way changes the data"
+            }
+            "InvalidSourceBlobUrl" | "InvalidSourceBlobType" | "CopyAcrossAccountsNotSupported" => {
+                "the service does not copy from this source: send the bytes through this host (--route=relay)"
+            }
+            "BlobOperationNotSupportedForBlobCreatedByNfsV3" => {
+                "the blob was written over NFS 3.0, and the service does not do this with such blobs: send the bytes through this host (--route=relay), or read it over NFS"
+            }
+            "InvalidHeaderValue" | "UnsupportedHeader" => {
+                "this service does not take a header of the request: leave out what it is for (a tier, tags, a customer's key); a gateway or an emulator may know earlier versions of the protocol alone"
+            }
+            "MissingRequiredHeader" => {
+                "this service wants a header that the request does not have: a gateway or an emulator may speak another version of the protocol"
+            }
             "ContainerBeingDeleted" => "the container is being deleted: wait, or use another name",
             "AccountIsDisabled" => "the account is disabled",
             "LeaseIdMissing" | "LeaseAlreadyPresent" | "LeaseIsBreakingAndCannotBeAcquired" => {
@@ -313,7 +331,7 @@ impl ServiceError {
                 "the blob of this name is of another type: remove it first, or use its own operations"
             }
             "InvalidBlobOrBlock" => {
-                "uncommitted blocks of another tool lie under this name: use --delete-destination-file, or wait: they vanish a week after the last of them was sent"
+                "uncommitted blocks of another tool lie under this name: send it in one request (--put-blob-size-mb), use --delete-destination-file (uploads), or wait: they vanish a week after the last of them was sent"
             }
             "BlockCountExceedsLimit" => {
                 "100,000 uncommitted blocks of earlier runs lie under this name: use --delete-destination-file, or wait: they vanish a week after the last of them was sent"

@@ -69,13 +69,10 @@ pub(super) async fn whole<R: FileRing>(
     if only_new && gave_up.already_exists() {
         return Ok(Whole::Exists { maybe_ours: gave_up.maybe_done() });
     }
-    let mut not_copied = not_copied(lane, gave_up, item, failed(lane, item));
-    if differed >= MD5_TRIES
-        && let NotCopied::Failed(failure) = &mut not_copied
-    {
-        (failure.kind, failure.side) = (FailureKind::Integrity, Some(Side::Source));
+    if differed >= tries_of_md5(lane) {
+        return Err(NotCopied::Failed(other_bytes(item, differed)));
     }
-    Err(not_copied)
+    Err(not_copied(lane, gave_up, item, failed(lane, item)))
 }
 
 /// How an object ended that was to be copied in one request.
@@ -109,21 +106,31 @@ async fn copy<R: FileRing>(
             _ => Ok(copied),
         });
         copied.map_err(|error| {
-            *differed += u32::from(error.is_integrity());
-            if *differed < MD5_TRIES { EndError::from(error) } else { other_bytes().into() }
+            *differed += u32::from(md5.is_some() && error.is_integrity());
+            // No further attempt is made after it.
+            if *differed < tries_of_md5(lane) { EndError::from(error) } else { others().into() }
         })
     })
     .await
 }
 
-fn other_bytes() -> RequestError {
-    RequestError::Answer {
-        request: "Put Blob From URL".to_owned(),
-        reason: "the source's bytes have another MD5 than the one that is stored with it (--check-md5=NoCheck copies \
-                 them all the same)"
-            .to_owned(),
-        passing: false,
-    }
+/// How often the bytes may be others than their MD5 says.
+fn tries_of_md5<R: FileRing>(lane: &Lane<R>) -> u32 {
+    MD5_TRIES.min(lane.session().options.retry.max_tries)
+}
+
+/// Ends the attempts: the bytes are others than their MD5 says.
+fn others() -> RequestError {
+    let (request, reason) = ("Put Blob From URL".to_owned(), "they are other bytes".to_owned());
+    RequestError::Answer { request, reason, passing: false }
+}
+
+/// The failure that comes of it.
+fn other_bytes(item: &BlobItem, tries: u32) -> Box<Failure> {
+    let text = "its bytes have another MD5 than the one that is stored with it";
+    let mut failure = Failure::new(FailureKind::Integrity, &item.object(), text).of_side(Side::Source);
+    failure.tries = tries;
+    Box::new(failure.advise("find out which of them is right; --check-md5=NoCheck copies it as it is"))
 }
 
 /// A range of the source that the destination is to read.
