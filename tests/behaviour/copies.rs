@@ -17,6 +17,8 @@ mod credentials;
 mod failures;
 #[path = "copies/jobs.rs"]
 mod jobs;
+#[path = "copies/whole.rs"]
+mod whole;
 
 /// The accounts, and their keys.
 const FROM: &str = "from";

@@ -154,7 +154,7 @@ async fn each_operation(client: &BlobClient) -> Vec<(&'static str, Result<(), Re
         ("Get Blob Tags", client.get_tags("b", Which::default()).await.map(drop)),
         ("Delete Blob", client.delete_blob("b", &Delete::default()).await),
         ("Blob Batch", client.delete_batch(&[("b", Delete::default())]).await.map(drop)),
-        ("Create Container", client.create_container().await),
+        ("Create Container", client.create_container("").await),
         ("Get Blob", client.get_blob("b", &Get::default()).await.map(drop)),
         ("Get Blob Properties", client.head_blob("b", Which::default()).await.map(drop)),
         ("Get Block List", client.get_block_list("b").await.map(drop)),

@@ -124,7 +124,10 @@ pub const FLAGS: &[Flag] = {
         flag(
             "exclude-container",
             &[Accounts],
-            &[(Everywhere, "--{flag}: accounts as a whole are not in this version; name a container")],
+            &[(
+                Everywhere,
+                "--{flag}: only a whole account has containers that can be left out; here a container is named",
+            )],
         ),
         flag(
             "force-if-read-only",
@@ -372,10 +375,7 @@ mod tests {
             assert!(FLAGS.iter().any(|flag| flag.groups.contains(group)), "{group:?}");
         }
         for flag in FLAGS {
-            let is_given_up = flag
-                .groups
-                .iter()
-                .all(|group| matches!(group, Group::Windows | Group::Gone | Group::Accounts));
+            let is_given_up = flag.groups.iter().all(|group| matches!(group, Group::Windows | Group::Gone));
             assert_eq!(all().any(|pair| flag.applies(pair)), !is_given_up, "{}", flag.name);
         }
     }

@@ -124,13 +124,13 @@ const fn alone(verb: Verb, from: Location, why: &'static str, flags: &'static [G
 /// The pairs of two places. Each is called by its two words put together.
 pub const PAIRS: &[Pair] = {
     use Group::{
-        Any, Blobs, DataLake, Files, FromFiles, NewBlobs, Properties, Reads, Removals, Replaces, Services,
-        Shares, ToFiles, Tree, Versions,
+        Accounts, Any, Blobs, DataLake, Files, FromFiles, NewBlobs, Properties, Reads, Removals, Replaces,
+        Services, Shares, ToFiles, Tree, Versions,
     };
     use Location::{Blob, BlobFs, File, FileNfs, Gcp, Local, None, Pipe, S3, Trash};
     use Verb::{Copy, Get, Put, Remove, SetProperties};
     const BETWEEN_SERVICES: &[Group] = &[Any, Tree, Replaces, Services];
-    const BLOB_TO_BLOB: &[Group] = &[Any, Tree, Replaces, Services, Blobs];
+    const BLOB_TO_BLOB: &[Group] = &[Any, Tree, Replaces, Services, Blobs, Accounts];
     const BETWEEN_BLOBS: &[Group] = &[Any, Tree, Versions, Replaces, Services, Blobs];
     const WITH_SHARES: &[Group] = &[Any, Tree, Replaces, Services, Shares];
     const FILES_TO_SHARE: &[Group] = &[Any, Tree, Files, Replaces, FromFiles, Shares];

@@ -87,9 +87,22 @@ impl At {
         }
     }
 
-    /// Whether both are in one container, or one store. Stores of one name are taken for the same.
-    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+    /// Whether it is a whole account.
+    pub(crate) fn is_account(&self) -> bool {
+        self.url().is_some_and(BlobUrl::is_account)
+    }
+
+    /// Whether what `self` means may be where `other` is: in one container, one account, or one store. Stores of one
+    /// name are taken for the same. `left_out`: containers of an account that are not meant.
+    pub(crate) fn is_beside(&self, other: &Self, left_out: &[String]) -> bool {
         match (self, other) {
+            (Self::Blob(here), Self::Blob(there)) if here.is_account() || there.is_account() => {
+                let container = there.container();
+                let is_meant = !here.is_account()
+                    || container.is_empty()
+                    || (here.means_container(container) && !left_out.iter().any(|name| name == container));
+                here.account_url() == there.account_url() && is_meant
+            }
             (Self::Blob(here), Self::Blob(there)) => here.container_url() == there.container_url(),
             (Self::Own(here, _), Self::Own(there, _)) => here.name() == there.name(),
             _ => false,

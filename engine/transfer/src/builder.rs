@@ -1,5 +1,7 @@
 //! Collects what a job needs and checks it.
 
+mod whole;
+
 use std::error::Error;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -39,7 +41,7 @@ use crate::engine::Engine;
 use crate::frame;
 use crate::job::{Job, JobPlan, Verb};
 use crate::list::check_state;
-use crate::remote::RemoteSource;
+use crate::remote::{Containers, Makes, RemoteSource};
 use crate::scan::LocalOptions;
 use crate::scan::local::LocalFinder;
 use crate::source::{Finder, Source};
@@ -55,6 +57,7 @@ pub struct JobBuilder {
     filter: Filter,
     list_of_files: Option<ListOfFiles>,
     list_of_versions: Option<PathBuf>,
+    left_out: Vec<String>,
     options: JobOptions,
     keep: Keep,
     engine: Option<Engine>,
@@ -203,6 +206,7 @@ impl JobBuilder {
             filter: Filter::default(),
             list_of_files: None,
             list_of_versions: None,
+            left_out: Vec::new(),
             options: JobOptions::default(),
             keep: Keep::Nothing,
             engine: None,
@@ -237,6 +241,12 @@ impl JobBuilder {
     /// Takes the versions of one blob whose ids stand in a file, one a line.
     pub fn list_of_versions(mut self, file: impl Into<PathBuf>) -> Self {
         self.list_of_versions = Some(file.into());
+        self
+    }
+
+    /// Leaves these containers of an account out.
+    pub fn exclude_containers(mut self, names: Vec<String>) -> Self {
+        self.left_out = names;
         self
     }
 
@@ -318,6 +328,7 @@ impl JobBuilder {
             What::Copy(to) => to.take().map(|to| *to),
             _ => None,
         };
+        let containers = self.containers(to.as_ref())?;
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
         if to.is_some() && self.list_of_versions.is_some() {
             return Err(JobError::Limit("versions are not copied: name the snapshot or version".to_owned()));
@@ -384,11 +395,17 @@ impl JobBuilder {
             What::Copy(_) => {
                 let to = to.as_ref().expect("it was just taken");
                 // A snapshot or version of a blob may take the blob's place.
-                let is_one_place =
-                    self.at.is_beside(&to.at) && !self.at.url().is_some_and(|url| url.names_state());
-                let task = Task::Copy(Copying::new(to.at.path().to_owned(), self.naming, is_one_place));
+                let is_one_place = self.at.is_beside(&to.at, &self.left_out)
+                    && !self.at.url().is_some_and(|url| url.names_state());
+                let mut path = to.at.path().to_owned();
+                if let Makes::One(container) = &containers.makes {
+                    path = format!("{container}/");
+                }
+                let copying = Copying::new(path, self.naming, is_one_place);
+                let task = Task::Copy(copying.into_account(to.at.is_account()));
                 let stubs = self.options.directory_stubs || self.options.preserve_posix.is_some();
-                (Verb::Copy, place, to.at.to_string(), false, task, self.remote(stubs, &split)?)
+                let finder = self.remote_of(stubs, &split, containers)?;
+                (Verb::Copy, place, to.at.to_string(), false, task, finder)
             }
             What::Remove => {
                 let task = Task::Remove(Remove::default());
@@ -515,6 +532,10 @@ impl JobBuilder {
     }
 
     fn remote(&self, stubs: bool, split: &Split) -> Result<Finder, JobError> {
+        self.remote_of(stubs, split, Containers::default())
+    }
+
+    fn remote_of(&self, stubs: bool, split: &Split, containers: Containers) -> Result<Finder, JobError> {
         Ok(Finder::Remote(Arc::new(RemoteSource {
             path: RemotePath::parse(&self.at.raw_path())?,
             recursive: self.naming.recursive,
@@ -532,6 +553,7 @@ impl JobBuilder {
             },
             tags: matches!(self.what, What::Copy(_)) && self.options.preserve_tags,
             at_once: split.lines,
+            containers,
         })))
     }
 }

@@ -77,6 +77,7 @@ impl Command {
         stop: &StopHandle,
         at_once: usize,
     ) -> Result<Self, CommandError> {
+        url.check_container().map_err(JobError::from)?;
         let at_once = descriptors::at_once(at_once, &url.endpoint())?;
         let (target, tls) = frame::target(url.clone(), || Ok(credential.clone()), options, None)?;
         let end = End::Blob(Box::new(target));

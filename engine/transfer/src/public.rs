@@ -26,6 +26,10 @@ pub(crate) fn begin(
     options: &JobOptions,
     stop: &StopHandle,
 ) -> Result<Option<Answer<bool>>, JobError> {
+    if url.is_account() {
+        // Nobody may list its containers without a credential.
+        return Ok(None);
+    }
     let path = RemotePath::parse(url.raw_path())?;
     let retry = options.retry.clone().max_tries(1);
     let options = options.clone().retry(retry);

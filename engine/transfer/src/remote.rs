@@ -1,6 +1,7 @@
 //! What a remote source holds, found by listing it.
 
 mod below;
+mod containers;
 mod lines;
 mod names;
 mod offer;
@@ -36,6 +37,7 @@ use crate::pages::{PageOptions, Pages};
 use crate::planner::Planner;
 use crate::scan::{Halt, Met, Outlet, Pulled};
 
+pub(crate) use containers::{Containers, Makes};
 use names::Names;
 use tree::Tree;
 
@@ -57,6 +59,8 @@ pub(crate) struct RemoteSource {
     pub(crate) tags: bool,
     /// Requests of the planner at a time, at most.
     pub(crate) at_once: usize,
+    /// Of whole accounts.
+    pub(crate) containers: Containers,
 }
 
 impl RemoteSource {
@@ -91,7 +95,7 @@ impl RemoteSource {
 
     fn passes(&self, item: &BlobItem) -> bool {
         let modified_ns = i128::from(item.entry.facts.last_modified) * 1_000_000_000;
-        self.filter.passes(item.relative().as_bytes(), Some(modified_ns))
+        self.filter.passes(self.inside(item.relative()).as_bytes(), Some(modified_ns))
             && self.filter.passes_type(plan_type(&item.entry))
     }
 }
@@ -199,6 +203,8 @@ struct Remote<'a> {
     knows_given: Cell<bool>,
     /// Entries of a page, where they are not as many as the service likes.
     page_entries: Option<u32>,
+    /// Containers are taken to be there that can neither be made nor looked at: that was told.
+    told_unseen: Cell<bool>,
     cut: Cut,
 }
 
@@ -221,6 +227,7 @@ impl<'a> Remote<'a> {
             listed: RefCell::default(),
             knows_given: Cell::new(false),
             page_entries: None,
+            told_unseen: Cell::new(false),
             cut: Cut::default(),
         }
     }
@@ -296,6 +303,7 @@ impl<'a> Remote<'a> {
             RemoteShape::Contents { prefix } => prefix.to_owned(),
             RemoteShape::Container { .. } | RemoteShape::Blob { .. } => String::new(),
         });
+        self.make_first().await?;
         let is_directory = matches!(shape, RemoteShape::Directory { .. });
         if self.resumed.is_some() && !went_on {
             self.begin(shape).await?;
@@ -470,12 +478,14 @@ impl<'a> Remote<'a> {
 
     /// Whether an excluded path lies below this prefix, so that listing all of it would list what nobody wants.
     fn excludes_below(&self, prefix: &str) -> bool {
-        let relative = prefix.strip_prefix(self.base()).unwrap_or(prefix).as_bytes();
+        let relative = prefix.strip_prefix(self.base()).unwrap_or(prefix);
+        let relative = self.source.inside(relative).as_bytes();
         self.source.filter.excluded_paths().iter().any(|path| path.starts_with(relative))
     }
 
     fn prunes(&self, prefix: &str) -> bool {
         let relative = prefix.strip_prefix(self.base()).unwrap_or(prefix);
+        let relative = self.source.inside(relative);
         self.source.filter.prunes(relative.strip_suffix('/').unwrap_or(relative).as_bytes())
     }
 
@@ -503,12 +513,16 @@ impl<'a> Remote<'a> {
     }
 
     fn sender(&self) -> Sender<'_> {
+        self.sender_to(Side::Source, &self.permits)
+    }
+
+    fn sender_to<'s>(&'s self, side: Side, permits: &'s Semaphore) -> Sender<'s> {
         let session = &self.shared.session;
         Sender {
             session,
-            side: Side::Source,
+            side,
             counters: session.progress.planner(),
-            permits: &self.permits,
+            permits,
             latency_us: &self.latency_us,
             notice: &|_| {},
             cut: &self.cut,

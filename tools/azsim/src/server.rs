@@ -231,6 +231,12 @@ impl Server {
         self.container(account, container).map(|c| inspect::deleted(&c)).unwrap_or_default()
     }
 
+    /// The names of an account's containers, sorted.
+    pub fn containers(&self, account: &str) -> Vec<String> {
+        let found = self.account(account).map(|account| account.containers_from("")).unwrap_or_default();
+        found.into_iter().map(|container| container.name.clone()).collect()
+    }
+
     /// The committed blobs of a container, sorted by name. Empty for a container that does not exist.
     pub fn blobs(&self, account: &str, container: &str) -> Vec<BlobInfo> {
         self.container(account, container).map(|c| inspect::blobs(&c)).unwrap_or_default()

@@ -14,7 +14,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use azuring_azure::{AccountKey, Sas, SasNeeds, SasOperation, Secret, TrustedSuffixes};
+use azuring_azure::{AccountKey, Sas, SasKind, SasNeeds, SasOperation, Secret, TrustedSuffixes};
 use azuring_transfer::{BlobUrl, Credential, JobBuilder, JobOptions, Location, is_public};
 
 use self::identity::{NoBearer, Who};
@@ -266,6 +266,12 @@ fn check_sas(sas: &Sas, url: &BlobUrl, end: &str, purpose: &Purpose<'_>) -> Resu
     let mut operations = purpose.operations.to_vec();
     if listed {
         operations.push(SasOperation::List);
+    }
+    if url.is_account() && listed {
+        operations.push(SasOperation::ListContainers);
+    } else if url.is_account() && !matches!(sas.facts().kind, SasKind::Account { .. }) {
+        // Containers may be there: a SAS of the account does that can write blobs alone.
+        operations.push(SasOperation::CreateContainer);
     }
     let needs = SasNeeds::new(url.endpoint().tls, &operations).one_blob(!listed);
     let now = SystemTime::now();

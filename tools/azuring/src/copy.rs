@@ -158,7 +158,8 @@ fn prepare(
         options.preserve_tier = args.between.s2s_preserve_access_tier.is_none_or(|keep| keep.0);
         options.preserve_tags = keeps_tags(args);
         let [source, destination] = both.locations(options.route);
-        Job::copy(source, destination)
+        let left_out = args.between.exclude_container.as_deref().unwrap_or_default();
+        Job::copy(source, destination).exclude_containers(options::words(left_out))
     } else {
         let purpose = if downloads { reads } else { writes };
         let (url, access) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;

@@ -28,6 +28,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// The words of a flag that takes several.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    text.split(';').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
 fn number(name: &str) -> Result<Option<f64>, Refused> {
     let Some(text) = variable(name) else { return Ok(None) };
     match text.trim().parse::<f64>() {

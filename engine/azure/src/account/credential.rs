@@ -205,7 +205,7 @@ fn from_connection_string(text: &str, url: &BlobUrl) -> Result<Credential, Crede
         let suffix = part("EndpointSuffix").unwrap_or(CLOUDS[0]);
         let of_name = part("AccountName").map(|name| format!("https://{name}.blob.{suffix}"));
         let endpoints = [part("BlobEndpoint").map(str::to_owned), of_name];
-        let place = url.to_string();
+        let place = format!("{url}/");
         let is_there = |endpoint: &String| {
             let endpoint = format!("{}/", endpoint.trim_end_matches('/'));
             place.get(..endpoint.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(&endpoint))

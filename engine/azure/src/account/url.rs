@@ -6,18 +6,22 @@ use azuring_link::Endpoint;
 use azuring_plan::location::Location;
 use azuring_plan::name::{encoded_stored_as, stored_as};
 use azuring_plan::place::{NameRules, Remote};
+use azuring_plan::source::Glob;
 use azuring_store::Which;
 use percent_encoding::percent_decode_str;
 
 use crate::account::error::UrlError;
 use crate::account::sas::Sas;
 
-/// A container of Blob storage, or a place in it: what the URL says, and the SAS in it.
+/// A container of Blob storage, or a place in it: what the URL says, and the SAS in it. Where that is asked for, it may
+/// be an account too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobUrl {
     place: Remote,
-    /// Decoded.
+    /// Decoded; empty where the URL is of an account.
     container: String,
+    /// Of an account: which containers are meant, a pattern; empty for all of them.
+    pattern: String,
     /// Decoded.
     path: String,
     sas: Option<Sas>,
@@ -42,6 +46,64 @@ impl BlobUrl {
         Self::of(place, &sas)
     }
 
+    /// The same, and also a URL of a whole account, or of those of its containers that a pattern matches
+    /// (`https://ACCOUNT.blob.core.windows.net/log*`).
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with_account(text: &str) -> Result<Self, UrlError> {
+        let (place, sas) = Remote::parse(text, Some(Location::Blob))?;
+        let pattern = place.bucket();
+        if !pattern.is_empty() && !pattern.contains('*') {
+            return Self::of(place, &sas);
+        }
+        let fault = |reason: &str| UrlError::Malformed { url: place.to_string(), reason: reason.to_owned() };
+        if !place.path().is_empty() {
+            return Err(fault(
+                "a wildcard in the name of the container stands for whole containers: leave out what follows it",
+            ));
+        }
+        if place.snapshot().is_some() || place.version().is_some() {
+            return Err(UrlError::State { reason: "is one of a blob" });
+        }
+        let pattern = percent_decode_str(pattern).decode_utf8_lossy().into_owned();
+        Glob::new(pattern.as_bytes()).map_err(|error| fault(&error.to_string()))?;
+        let sas = if sas.is_empty() { None } else { Some(Sas::parse(&sas)?) };
+        Ok(Self { place, container: String::new(), pattern, path: String::new(), sas })
+    }
+
+    /// Refuses a whole account, of which nothing is done but that it is copied.
+    ///
+    /// # Errors
+    /// [`UrlError::NoContainer`].
+    pub fn check_container(&self) -> Result<(), UrlError> {
+        if !self.is_account() {
+            return Ok(());
+        }
+        Err(UrlError::NoContainer { url: self.to_string(), shape: SHAPE })
+    }
+
+    /// Whether it is an account: names of blobs begin with those of their containers there.
+    pub fn is_account(&self) -> bool {
+        self.container.is_empty()
+    }
+
+    /// Of an account: whether a container of this name is meant.
+    pub fn means_container(&self, name: &str) -> bool {
+        self.pattern.is_empty()
+            || Glob::new(self.pattern.as_bytes()).is_ok_and(|glob| glob.matches(name.as_bytes()))
+    }
+
+    /// Of an account: whether not all of its containers are meant.
+    pub fn has_pattern(&self) -> bool {
+        !self.pattern.is_empty()
+    }
+
+    /// What the names of the containers that are meant begin with.
+    pub(crate) fn container_prefix(&self) -> &str {
+        self.pattern.split(['*', '?', '[', '\\']).next().unwrap_or_default()
+    }
+
     /// A place, and what the rest of the query was: a SAS, or nothing.
     ///
     /// # Errors
@@ -61,7 +123,7 @@ impl BlobUrl {
         check_container(&container).map_err(fault)?;
         let path = decode(place.path())?;
         let sas = if sas.is_empty() { None } else { Some(Sas::parse(sas)?) };
-        Ok(Self { place, container, path, sas })
+        Ok(Self { place, container, pattern: String::new(), path, sas })
     }
 
     /// The snapshot or version that the URL names; by default the blob as it is now.
@@ -140,17 +202,26 @@ impl BlobUrl {
         if self.place.tls() { "https" } else { "http" }
     }
 
-    /// The path of a request to the container: `/CONTAINER` or `/ACCOUNT/CONTAINER`.
+    /// The path of a request to the container: `/CONTAINER` or `/ACCOUNT/CONTAINER`; of an account what stands before
+    /// the names of its containers, nothing or `/ACCOUNT`.
     pub(crate) fn container_path(&self) -> String {
-        match self.place.account_in_path() {
-            Some(account) => format!("/{account}/{}", self.container),
-            None => format!("/{}", self.container),
-        }
+        let account = self.account_path();
+        if self.is_account() { account } else { format!("{account}/{}", self.container) }
+    }
+
+    /// What stands before the name of a container: nothing or `/ACCOUNT`.
+    pub(crate) fn account_path(&self) -> String {
+        self.place.account_in_path().map(|account| format!("/{account}")).unwrap_or_default()
     }
 }
 
 impl BlobUrl {
-    /// The container's URL, without a SAS.
+    /// The URL of the account that it is in, without a SAS.
+    pub fn account_url(&self) -> String {
+        format!("{}://{}{}", self.scheme(), self.authority(), self.account_path())
+    }
+
+    /// The container's URL, or the account's, without a SAS.
     pub fn container_url(&self) -> String {
         format!("{}://{}{}", self.scheme(), self.authority(), self.container_path())
     }
@@ -162,6 +233,9 @@ impl std::fmt::Display for BlobUrl {
         f.write_str(&self.container_url())?;
         if !self.path.is_empty() {
             write!(f, "/{}", self.path)?;
+        }
+        if !self.pattern.is_empty() {
+            write!(f, "/{}", self.pattern)?;
         }
         Ok(())
     }
@@ -252,6 +326,36 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_whole_account_is_a_url_where_one_is_asked_for() {
+        let parse = |text: &str| BlobUrl::parse_with_account(text).map_err(|error| error.to_string());
+        for (text, path, shown) in [
+            ("https://acc.blob.core.windows.net", "", "https://acc.blob.core.windows.net"),
+            ("https://acc.blob.core.windows.net/", "", "https://acc.blob.core.windows.net"),
+            ("https://acc.blob.core.windows.net/log*", "", "https://acc.blob.core.windows.net/log*"),
+            ("http://127.0.0.1:1/acc/", "/acc", "http://127.0.0.1:1/acc"),
+            (
+                "http://127.0.0.1:1/acc/l*g?sv=1&se=2&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D",
+                "/acc",
+                "http://127.0.0.1:1/acc/l*g",
+            ),
+        ] {
+            let url = parse(text).unwrap();
+            assert!(url.is_account());
+            assert_eq!((&*url.container_path(), &*url.to_string()), (path, shown), "{text}");
+            assert!(BlobUrl::parse(text).is_err(), "{text}");
+        }
+        let url = parse("https://acc.blob.core.windows.net/lo*[0-9]").unwrap();
+        assert_eq!(url.container_prefix(), "lo");
+        assert!(url.has_pattern() && url.means_container("logs-7") && !url.means_container("logs"));
+        assert!(!parse("https://acc.blob.core.windows.net/cont").unwrap().is_account());
+        let told = parse("https://acc.blob.core.windows.net/log*/x").unwrap_err();
+        assert!(told.contains("whole containers"), "{told}");
+        assert!(
+            parse("https://acc.blob.core.windows.net/?snapshot=x").unwrap_err().contains("one of a blob")
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use azuring_link::{LinkError, Payload};
 use azuring_store::{
-    Course, Include as ListInclude, List as ListRequest, MAX_PAGE_ENTRIES, Page as ListPage,
+    Course, Include as ListInclude, Item as ListItem, List as ListRequest, MAX_PAGE_ENTRIES, Page as ListPage,
 };
 use http::Method;
 
@@ -21,15 +21,32 @@ impl BlobClient {
     /// # Errors
     /// [`RequestError`]; [`RequestError::Answer`] names prefix and marker of a page that cannot be read, or that does
     /// not go on ([`Course`]).
+    ///
+    /// Of an account everything below no prefix is its containers, as prefixes: in pages of a hundred, whatever is
+    /// asked for. Below the name of one and a slash are its blobs.
     pub async fn list_blobs(
         &self,
         list: &ListRequest<'_>,
         course: &mut Course,
     ) -> Result<ListPage, RequestError> {
+        let account = self.target().url().is_account();
+        let (container, prefix) = match list.prefix.split_once('/') {
+            Some((container, prefix)) if account => (container, prefix),
+            None if account => {
+                let mut page = self.list_containers(list.marker).await?;
+                course.take(list, &mut page).map_err(|reason| RequestError::Answer {
+                    request: "List Containers".to_owned(),
+                    reason,
+                    passing: false,
+                })?;
+                return Ok(page);
+            }
+            _ => ("", list.prefix),
+        };
         let (include, max) = (include_text(list.include), list.max_results.map(|max| max.to_string()));
         let mut query = vec![("restype", "container"), ("comp", "list")];
         let optional = [
-            ("prefix", Some(list.prefix)),
+            ("prefix", Some(prefix)),
             ("delimiter", list.delimiter.then_some("/")),
             ("marker", list.marker),
             ("include", Some(include.as_str())),
@@ -39,7 +56,7 @@ impl BlobClient {
             optional.into_iter().filter_map(|(name, text)| Some((name, text.filter(|t| !t.is_empty())?))),
         );
         let (operation, headers) = (Operation::ListBlobs, self.target().common.clone());
-        let head = Head { operation, method: Method::GET, name: "", query, headers };
+        let head = Head { operation, method: Method::GET, name: container, query, headers };
         let entries = list.max_results.unwrap_or(MAX_PAGE_ENTRIES).clamp(1, MAX_PAGE_ENTRIES) as usize;
         let mut reply = self.send_for(head, Payload::default(), (entries * ENTRY_BYTES) as u64).await?;
         let wrong = |reason| RequestError::Answer {
@@ -66,8 +83,22 @@ impl BlobClient {
             reader.filled(got).map_err(wrong)?;
         }
         let mut page = reader.finish().map_err(wrong)?;
+        if account {
+            put_below(container, &mut page);
+        }
         course.take(list, &mut page).map_err(wrong)?;
         Ok(page)
+    }
+}
+
+/// Puts the name of its container before each name.
+fn put_below(container: &str, page: &mut ListPage) {
+    for item in &mut page.items {
+        let name = match item {
+            ListItem::Entry(entry) => &mut entry.name,
+            ListItem::Prefix(name) => name,
+        };
+        *name = [container, "/", name].concat();
     }
 }
 

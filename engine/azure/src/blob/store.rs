@@ -253,7 +253,7 @@ impl Store for BlobStore {
     }
 
     async fn make(&self) -> Result<(), StoreError> {
-        self.client.create_container().await.map_err(|error| {
+        self.client.create_container("").await.map_err(|error| {
             let is_there = error.service().is_some_and(|refusal| refusal.code == "ContainerAlreadyExists");
             let error = StoreError::from(error);
             if is_there { error.of_kind(ErrorKind::Exists) } else { error }

@@ -29,7 +29,8 @@ const FIRST_LINE_BYTES: usize = 4 << 10;
 
 const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 
-/// Sends requests of one lane to one container. The names of blobs are given percent-encoded, as they stand in URLs.
+/// Sends requests of one lane to one container, or to a whole account. The names of blobs are given percent-encoded, as
+/// they stand in URLs; in an account they begin with the name of the container.
 #[derive(Clone)]
 pub struct BlobClient {
     target: Rc<Target>,
@@ -54,7 +55,7 @@ pub(crate) struct Head<'a> {
     /// Decides which answers are a success.
     pub(crate) operation: Operation,
     pub(crate) method: Method,
-    /// Percent-encoded; empty for the container itself.
+    /// Percent-encoded; empty for the container or account itself.
     pub(crate) name: &'a str,
     /// Decoded.
     pub(crate) query: Vec<(&'a str, &'a str)>,
@@ -324,6 +325,9 @@ impl BlobClient {
         if !name.is_empty() {
             path.push('/');
             path.push_str(name);
+        }
+        if path.is_empty() {
+            path.push('/');
         }
         let path_end = path.len();
         let mut mark = '?';

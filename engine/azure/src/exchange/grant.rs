@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use azuring_store::{Grant, Which};
 use http::HeaderValue;
+use percent_encoding::percent_decode_str;
 
 use crate::account::credential::Credential;
 use crate::account::sas::{Sas, SasBuilder};
@@ -26,6 +27,8 @@ const SPARE: Duration = Duration::from_secs(3600);
 /// The SAS that was made last.
 pub(crate) struct Lent {
     sas: Sas,
+    /// The container it is for.
+    container: String,
     renew: SystemTime,
 }
 
@@ -78,14 +81,22 @@ impl BlobClient {
             Credential::SharedKey(key) => {
                 let now = SystemTime::now();
                 let mut lent = self.lent.borrow_mut();
-                if lent.as_ref().is_none_or(|lent| lent.renew <= now) {
+                let container = match target.url().container() {
+                    "" => name.split('/').next().unwrap_or_default(),
+                    container => container,
+                };
+                let container = percent_decode_str(container).decode_utf8_lossy();
+                // Blobs come container after container: the last one is mostly the one.
+                let fits = |lent: &Lent| lent.renew > now && lent.container == container;
+                if !lent.as_ref().is_some_and(fits) {
                     let mut builder = SasBuilder::new("r").starts_at(now - SKEW).expires_at(now + LENT);
                     if !target.url().endpoint().tls {
                         builder = builder.allow_http();
                     }
-                    let sas = builder.container(key, target.url().container());
+                    let sas = builder.container(key, &container);
                     let sas = sas.expect("reading, and an end after its beginning");
-                    *lent = Some(Lent { sas, renew: now + LENT - SPARE });
+                    let container = container.into_owned();
+                    *lent = Some(Lent { sas, container, renew: now + LENT - SPARE });
                 }
                 sign(&lent.as_ref().expect("it was just made").sas);
             }

@@ -104,8 +104,7 @@ impl Target {
 
     /// The path of a request to the service itself: `/` or `/ACCOUNT/`.
     pub(crate) fn service_path(&self) -> String {
-        let above = self.container_path.rsplit_once('/').map_or("", |(above, _)| above);
-        format!("{above}/")
+        self.url.account_path() + "/"
     }
 
     /// The URL the target was made from.

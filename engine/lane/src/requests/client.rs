@@ -429,7 +429,7 @@ impl Client {
     /// Makes the container.
     pub async fn make(&self) -> Result<(), EndError> {
         match self {
-            Self::Blob(client) => Ok(client.create_container().await?),
+            Self::Blob(client) => Ok(client.create_container("").await?),
             Self::Own(own) => Ok(within(own.stall, own.store.make()).await?),
         }
     }

@@ -78,6 +78,11 @@ impl Session {
         self.client_of(self.ends.from())
     }
 
+    /// The same for the end that objects are written at.
+    pub fn destination_client(&self) -> Client {
+        self.client_of(self.ends.to())
+    }
+
     fn client_of(&self, remote: &RemoteEnd) -> Client {
         let settings = LinkSettings::default()
             .http(self.options.http)

@@ -8,7 +8,7 @@ use azuring_plan::NameError;
 use azuring_plan::blocks::{BlockRules, MAX_BLOCKS};
 use azuring_plan::destination::{Naming, NamingOptions, SourceShape};
 use azuring_plan::download::RemoteShape;
-use azuring_plan::name::directory_prefix;
+use azuring_plan::name::{check, directory_prefix};
 
 use super::in_place::InPlace;
 
@@ -26,6 +26,8 @@ pub struct Copying {
     as_subdir: bool,
     /// Source and destination are one place: what is copied may be found again, or replace what is still to be copied.
     is_one_place: bool,
+    /// The destination is an account: names begin with those of containers, which do not count.
+    into_account: bool,
     /// Known when the planner has seen what the source is.
     naming: OnceLock<Naming>,
     /// Blobs that are visible before they are complete.
@@ -39,9 +41,16 @@ impl Copying {
             path,
             as_subdir: options.as_subdir,
             is_one_place,
+            into_account: false,
             naming: OnceLock::new(),
             in_place: InPlace::default(),
         }
+    }
+
+    /// Whether the destination is an account.
+    #[must_use]
+    pub fn into_account(self, into_account: bool) -> Self {
+        Self { into_account, ..self }
     }
 
     /// Decides names, now that it is known what the source is. A container is copied as what it holds.
@@ -85,7 +94,13 @@ impl Copying {
     /// The object's name at the destination.
     pub(crate) fn name_for(&self, item: &BlobItem) -> Result<String, NameError> {
         let naming = self.naming.get().expect("the planner begins before it hands anything over");
-        naming.blob_name_for(item.relative().as_bytes())
+        let Naming::Under(prefix) = naming else { return naming.blob_name_for(item.relative().as_bytes()) };
+        if !self.into_account {
+            return naming.blob_name_for(item.relative().as_bytes());
+        }
+        let name = [prefix, item.relative()].concat();
+        check(name.split_once('/').map_or("", |(_, inside)| inside))?;
+        Ok(name)
     }
 
     /// How an object of `len` bytes is cut. What the destination reads by itself is one request, if it is not so large

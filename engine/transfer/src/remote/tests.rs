@@ -207,6 +207,7 @@ fn source(recursive: bool, filter: Filter) -> RemoteSource {
         permanent: None,
         tags: false,
         wanted: Wanted::default(),
+        containers: super::Containers::default(),
         at_once: 4,
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Tree {
     path: Option<String>,
 }
 
+#[derive(Default)]
 pub(super) struct Page {
     pub(super) blobs: Vec<Listed>,
     /// What begins the names below the directories of its level; none where all that is below is listed.
@@ -75,12 +76,23 @@ impl Tree {
         // The service refuses a delimiter where snapshots are listed.
         let is_level =
             !recursive || (remote.source.permanent.is_none() && remote.excludes_below(listing.prefix()));
+        // Containers are a level, whatever is asked for.
+        let is_level = is_level || remote.lists_containers(listing.prefix());
         if is_level {
             listing = listing.level();
         }
         self.has_levels |= is_level || !self.stack.is_empty();
-        let page = remote.page(&mut listing, &remote.pages()).await?;
+        let mut page = match remote.page(&mut listing, &remote.pages()).await {
+            Ok(page) => page,
+            Err(halt) => {
+                remote.unless_alone(listing.prefix(), halt).await?;
+                return Ok(Some(Page { is_level, is_first, ..Page::default() }));
+            }
+        };
         self.seen |= !page.items.is_empty();
+        if remote.lists_containers(listing.prefix()) {
+            page.items = remote.containers(page.items).await?;
+        }
         if let Some(disorder) = listing.disorder() {
             self.disordered = true;
             remote.tell_disorder(disorder).await;

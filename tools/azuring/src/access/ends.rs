@@ -27,7 +27,8 @@ pub(crate) fn open(
     global: &GlobalArgs,
     engine: &EngineArgs,
 ) -> Result<Both, Refused> {
-    let parsed = |text: &str, end| BlobUrl::parse(text).map_err(|error| Refused::from(error).of_end(end));
+    let parsed =
+        |text: &str, end| BlobUrl::parse_with_account(text).map_err(|error| Refused::from(error).of_end(end));
     let (source, destination) = (parsed(source, SOURCE)?, parsed(destination, DESTINATION)?);
     let who = Who::default();
     let found = |url: &BlobUrl, other: &BlobUrl, purpose: &Purpose<'_>, end: &'static str| {

@@ -78,7 +78,7 @@ impl<'a> Keys<'a> {
         if let Some(text) = read(CONNECTION_STRING) {
             let fits = |url: &BlobUrl| {
                 let only = |name: &str| (name == CONNECTION_STRING).then(|| text.clone());
-                let bare = BlobUrl::parse(&url.container_url());
+                let bare = BlobUrl::parse_with_account(&url.container_url());
                 bare.is_ok_and(|bare| Credential::find(&bare, only).is_ok())
             };
             if !fits(url) && fits(other) {

@@ -11,7 +11,8 @@ use super::value::Switch;
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
     /// A local file, a directory, `dir/*` for its contents, a pattern, or `-` for stdin. Or a URL: of a blob, a virtual
-    /// directory or a container, or `URL/*` for its contents. Source and destination may both be URLs
+    /// directory or a container, or `URL/*` for its contents. Source and destination may both be URLs; then they may
+    /// also be accounts, the source with a pattern of containers (`https://ACCOUNT.blob.core.windows.net/log*`)
     pub(crate) source: PathBuf,
 
     /// A URL (https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH?SAS or http://HOST:PORT/ACCOUNT/CONTAINER/PATH), a
@@ -298,6 +299,10 @@ pub(crate) enum CheckMd5Arg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "From service to service")]
 pub(crate) struct BetweenArgs {
+    /// Leave out these containers of an account: `one;two`
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) exclude_container: Option<String>,
+
     /// Which way the bytes go
     #[arg(long, value_enum, ignore_case = true, default_value_t = RouteArg::Auto, value_name = "WAY")]
     pub(crate) route: RouteArg,
@@ -371,10 +376,6 @@ pub(crate) struct RefusedArgs {
     /// Not with these Windows attributes
     #[arg(long, value_name = "ATTRIBUTES", hide = true)]
     pub(crate) exclude_attributes: Option<String>,
-
-    /// Not these containers of an account
-    #[arg(long, value_name = "NAMES", hide = true)]
-    pub(crate) exclude_container: Option<String>,
 
     /// Old name of include-pattern and include-path
     #[arg(long, value_name = "PATTERNS", hide = true)]

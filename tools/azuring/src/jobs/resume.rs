@@ -153,7 +153,7 @@ struct End<'a> {
 
 /// A URL without its query.
 fn bare(url: &str) -> Result<BlobUrl, Refused> {
-    Ok(BlobUrl::parse(url.split('?').next().unwrap_or_default())?)
+    Ok(BlobUrl::parse_with_account(url.split('?').next().unwrap_or_default())?)
 }
 
 impl End<'_> {

@@ -199,7 +199,6 @@ fn flags_that_cannot_be_between_services_are_refused_in_azcopys_words() {
         ("--delete-destination-file", "--delete-destination-file is for uploads: not between services"),
         ("--s2s-preserve-properties=false", "--s2s-preserve-properties=false: not in this version"),
         ("--no-relay --route=relay", "--no-relay forbids the way that --route=relay asks for"),
-        ("--exclude-container=x", "--exclude-container: accounts as a whole are not in this version"),
         ("--preserve-owner=true", "flag --preserve-owner can only be used on downloads"),
     ] {
         let told = checked(&format!("{BETWEEN} {flag}")).unwrap_err();

@@ -40,6 +40,8 @@ pub enum SasOperation {
     SetProperties,
     /// Create Container.
     CreateContainer,
+    /// List Containers.
+    ListContainers,
     /// Blob Batch. Its parts need what they need by themselves.
     Batch,
 }
@@ -48,7 +50,7 @@ impl SasOperation {
     /// Letters of `sp` of which one is enough; none where the letters are not what decides.
     fn letters(self) -> &'static str {
         match self {
-            SasOperation::List => "l",
+            SasOperation::List | SasOperation::ListContainers => "l",
             SasOperation::Read => "r",
             SasOperation::WriteBlob | SasOperation::CreateContainer => "cw",
             SasOperation::WritePages => "w",
@@ -66,6 +68,7 @@ impl SasOperation {
     fn resource_type(self) -> Option<char> {
         match self {
             SasOperation::List | SasOperation::CreateContainer => Some('c'),
+            SasOperation::ListContainers => Some('s'),
             SasOperation::Batch => None,
             _ => Some('o'),
         }
@@ -73,7 +76,8 @@ impl SasOperation {
 
     /// Whether a SAS for this resource can never do it, whatever its permissions.
     fn is_beyond(self, resource: &SasResource) -> bool {
-        let of_container = matches!(self, SasOperation::List | SasOperation::Batch);
+        let of_account = matches!(self, SasOperation::CreateContainer | SasOperation::ListContainers);
+        let of_container = matches!(self, SasOperation::List | SasOperation::Batch) || of_account;
         let writes = !matches!(
             self,
             SasOperation::Read
@@ -82,8 +86,8 @@ impl SasOperation {
                 | SasOperation::DeletePermanently
         );
         match resource {
-            SasResource::Container | SasResource::Directory => self == SasOperation::CreateContainer,
-            SasResource::Blob => of_container || self == SasOperation::CreateContainer,
+            SasResource::Container | SasResource::Directory => of_account,
+            SasResource::Blob => of_container,
             SasResource::Snapshot => writes,
             SasResource::Version => {
                 writes && self != SasOperation::Tags && self != SasOperation::SetProperties
@@ -106,6 +110,7 @@ impl SasOperation {
             SasOperation::Tags => "reading and writing tags",
             SasOperation::SetProperties => "changing metadata, properties or tiers",
             SasOperation::CreateContainer => "creating the container",
+            SasOperation::ListContainers => "listing containers",
             SasOperation::Batch => "a batch of requests",
         }
     }
@@ -192,7 +197,7 @@ pub enum SasFault {
     },
     /// A SAS of this kind cannot do it.
     #[error("a SAS with sr={given} cannot be used for {}: it needs {}", .operation.name(), match .operation {
-        SasOperation::CreateContainer => "an account SAS, or the account's key",
+        SasOperation::CreateContainer | SasOperation::ListContainers => "an account SAS, or the account's key",
         _ => "one for the container (sr=c)",
     })]
     Resource {
