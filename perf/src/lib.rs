@@ -23,7 +23,6 @@ mod journal;
 mod machine;
 mod options;
 mod planted;
-mod rclone;
 pub mod report;
 mod runner;
 mod sink;

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use azuring_tests::{AzCopy, target_dir};
+use azuring_tests::{AzCopy, Pypi, target_dir};
 
 use crate::Error;
 use crate::planted::{ALONE, TREE};
@@ -130,7 +130,7 @@ impl Tools {
             }
             Tool::AzCopy => first_line(&mut AzCopy::new().command(["--version"])),
             Tool::Rclone => {
-                let program = crate::rclone::install()?;
+                let program = Pypi::install()?.rclone();
                 let version = first_line(Command::new(&program).arg("version"))?;
                 self.rclone = Some(program);
                 Ok(version)

