@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use azsim::{BlobInfo, Network, Operation, Seed};
+use azsim::{BlobInfo, Network, Operation, Seed, ServerBuilder};
 use azuring_tests::{AzCopy, Azuring, CONTAINER, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, Outcome, azuring};
 
 #[path = "../../tools/azuring/src/view/ndjson/schema.rs"]
@@ -19,6 +19,8 @@ mod failures;
 mod jobs;
 #[path = "copies/peers.rs"]
 mod peers;
+#[path = "copies/states.rs"]
+mod states;
 #[path = "copies/whole.rs"]
 mod whole;
 
@@ -51,7 +53,12 @@ impl Accounts {
     }
 
     fn of(azuring: Azuring) -> Self {
+        Self::with(azuring, |server| server)
+    }
+
+    fn with(azuring: Azuring, set: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let fixture = Fixture::with(azuring, |server| {
+            let server = set(server);
             let server = server.account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).also_listen(PRIVATE.into());
             KEYS.into_iter().fold(server, |server, (account, key)| server.account(account, key))
         });

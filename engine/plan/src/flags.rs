@@ -202,14 +202,7 @@ pub const FLAGS: &[Flag] = {
         flag("include-after", &[Tree], &[(Pipe, ONE)]),
         flag("include-before", &[Tree], &[(Pipe, ONE)]),
         flag("list-of-files", &[Tree], &[(Pipe, ONE)]),
-        flag(
-            "list-of-versions",
-            &[Versions],
-            &[
-                (Pipe, ONE),
-                (Copy, "--{flag}: versions are not copied by a list in this version: name one in the URL"),
-            ],
-        ),
+        flag("list-of-versions", &[Versions], &[(Pipe, ONE)]),
         flag("exclude-blob-type", &[Versions, Blobs], &[(Pipe, ONE)]),
         // Files, and what stands for them.
         flag("as-subdir", &[Files, Services], &[(Pipe, NO_DIRECTORIES), (ToNull, NOTHING_KEPT)]),

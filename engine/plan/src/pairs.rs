@@ -130,7 +130,7 @@ pub const PAIRS: &[Pair] = {
     use Location::{Blob, BlobFs, File, FileNfs, Gcp, Local, None, Pipe, S3, Trash};
     use Verb::{Copy, Get, Put, Remove, SetProperties};
     const BETWEEN_SERVICES: &[Group] = &[Any, Tree, Replaces, Services];
-    const BLOB_TO_BLOB: &[Group] = &[Any, Tree, Replaces, Services, Blobs, Accounts];
+    const BLOB_TO_BLOB: &[Group] = &[Any, Tree, Versions, Replaces, Services, Blobs, Accounts];
     const BETWEEN_BLOBS: &[Group] = &[Any, Tree, Versions, Replaces, Services, Blobs];
     const WITH_SHARES: &[Group] = &[Any, Tree, Replaces, Services, Shares];
     const FILES_TO_SHARE: &[Group] = &[Any, Tree, Files, Replaces, FromFiles, Shares];

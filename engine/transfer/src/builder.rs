@@ -330,9 +330,6 @@ impl JobBuilder {
         };
         let containers = self.containers(to.as_ref())?;
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
-        if to.is_some() && self.list_of_versions.is_some() {
-            return Err(JobError::Limit("versions are not copied: name the snapshot or version".to_owned()));
-        }
         if matches!(self.what, What::Stream(_)) {
             check(self.at.path()).map_err(PlanError::from)?;
             // One lane has all the memory: it reads the stream in order.

@@ -1,9 +1,12 @@
 //! Looking into the store without HTTP, for tests.
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::body::crc64;
 use crate::store::{Blob, Container, Content, Md5};
+use crate::time;
 
 /// A committed blob, as a test sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +134,14 @@ pub(crate) fn snapshots(container: &Container) -> Vec<(String, usize)> {
         .collect();
     counts.sort_unstable();
     counts
+}
+
+pub(crate) fn states(container: &Container, name: &str) -> [Vec<String>; 2] {
+    let shards = container.lock_all();
+    let mut past = shards.iter().flat_map(|shard| shard.past.iter());
+    let of = |states: &BTreeMap<u64, Box<Blob>>| states.keys().map(|tick| time::iso(*tick)).collect();
+    past.find(|(of, _)| of == name)
+        .map_or_else(Default::default, |(_, past)| [of(&past.snapshots), of(&past.versions)])
 }
 
 pub(crate) fn deleted(container: &Container) -> Vec<DeletedInfo> {

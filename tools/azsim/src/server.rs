@@ -226,6 +226,11 @@ impl Server {
         self.container(account, container).map(|c| inspect::snapshots(&c)).unwrap_or_default()
     }
 
+    /// The times of a blob's snapshots and the ids of its earlier versions, oldest first, as listings tell them.
+    pub fn states(&self, account: &str, container: &str, name: &str) -> [Vec<String>; 2] {
+        self.container(account, container).map(|c| inspect::states(&c, name)).unwrap_or_default()
+    }
+
     /// What was deleted softly and is still kept, sorted by name.
     pub fn deleted(&self, account: &str, container: &str) -> Vec<DeletedInfo> {
         self.container(account, container).map(|c| inspect::deleted(&c)).unwrap_or_default()

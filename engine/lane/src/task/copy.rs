@@ -11,6 +11,7 @@ use azuring_plan::download::RemoteShape;
 use azuring_plan::name::{check, directory_prefix};
 
 use super::in_place::InPlace;
+use super::names::version_name;
 
 /// Bytes of a piece: the largest range of which Blob storage tells the checksum.
 const PIECE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
@@ -18,6 +19,14 @@ const PIECE_BYTES: u64 = azuring_azure::MAX_CRC64_RANGE_BYTES;
 /// The largest object that a service is asked to read in one request; AzCopy's limit
 /// (`ste/sender-blockBlobFromURL.go`).
 const DIRECT_BYTES: u64 = 256 << 20;
+
+/// How names are made.
+#[derive(Debug)]
+enum Rule {
+    Names(Naming),
+    /// Versions of one blob, in this directory: each under its id and the blob's last name.
+    Versions(Naming),
+}
 
 /// Objects go from store to store.
 pub struct Copying {
@@ -29,7 +38,7 @@ pub struct Copying {
     /// The destination is an account: names begin with those of containers, which do not count.
     into_account: bool,
     /// Known when the planner has seen what the source is.
-    naming: OnceLock<Naming>,
+    naming: OnceLock<Rule>,
     /// Blobs that are visible before they are complete.
     pub(crate) in_place: InPlace,
 }
@@ -87,13 +96,24 @@ impl Copying {
             return Err(Box::new(failure.advise("choose another destination")));
         }
         // The planner begins once.
-        let _ = self.naming.set(naming);
+        let _ = self.naming.set(Rule::Names(naming));
+        Ok(())
+    }
+
+    /// The same for versions of one blob, which go into the destination as a directory.
+    pub fn begin_versions(&self) -> Result<(), Box<Failure>> {
+        let naming = Naming::new(SourceShape::Contents, &self.path, NamingOptions::default());
+        let naming = naming.map_err(|error| Failure::plan_of_source(&error))?;
+        let _ = self.naming.set(Rule::Versions(naming));
         Ok(())
     }
 
     /// The object's name at the destination.
     pub(crate) fn name_for(&self, item: &BlobItem) -> Result<String, NameError> {
-        let naming = self.naming.get().expect("the planner begins before it hands anything over");
+        let naming = match self.naming.get().expect("the planner begins before it hands anything over") {
+            Rule::Names(naming) => naming,
+            Rule::Versions(naming) => return naming.blob_name_for(version_name(item).as_bytes()),
+        };
         let Naming::Under(prefix) = naming else { return naming.blob_name_for(item.relative().as_bytes()) };
         if !self.into_account {
             return naming.blob_name_for(item.relative().as_bytes());

@@ -143,13 +143,15 @@ impl Download {
     pub(crate) fn local_name(&self, blob: &BlobItem) -> Result<LocalName, NameError> {
         match &self.begun().naming {
             Rule::Names(naming) => naming.local_name_for(&blob.entry.name),
-            Rule::Versions => {
-                // Colons are kept out of names, as AzCopy does it.
-                let version = blob.entry.facts.version_id.as_deref().unwrap_or_default().replace(':', "-");
-                LocalName::new(format!("{version}-{}", blob.relative()).as_bytes())
-            }
+            Rule::Versions => LocalName::new(version_name(blob).as_bytes()),
         }
     }
+}
+
+/// What a version of a blob is called where it stands beside others. Colons are kept out of names, as AzCopy does it.
+pub(super) fn version_name(blob: &BlobItem) -> String {
+    let version = blob.entry.facts.version_id.as_deref().unwrap_or_default().replace(':', "-");
+    format!("{version}-{}", blob.relative())
 }
 
 /// The blob's name without the empty segments that disappear, where it has some.

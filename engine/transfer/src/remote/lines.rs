@@ -259,8 +259,10 @@ impl Remote<'_> {
         };
         let list = ListOfFiles::File(self.source.versions.clone().expect("there is a list"));
         let mut lines = ListReader::open(&list)?;
-        if let Task::Download(task) = &self.shared.task {
-            task.begin_versions()?;
+        match &self.shared.task {
+            Task::Download(task) => task.begin_versions()?,
+            Task::Copy(task) => task.begin_versions()?,
+            _ => {}
         }
         let (mut entries, mut line) = (Vec::new(), 0);
         let mut more = self.first_lines(&mut lines, &mut entries)?;

@@ -193,7 +193,6 @@ fn flags_that_cannot_be_between_services_are_refused_in_azcopys_words() {
         ),
         ("--blob-type=PageBlob", "--blob-type: from service to service each blob keeps its type"),
         ("--blob-type=AppendBlob", "--blob-type: from service to service each blob keeps its type"),
-        ("--list-of-versions=l", "--list-of-versions: versions are not copied by a list"),
         ("--check-md5=LogOnly", "--check-md5: from service to service it is FailIfDifferent or NoCheck"),
         ("--check-md5=FailIfDifferentOrMissing", "--check-md5: from service to service it is"),
         ("--delete-destination-file", "--delete-destination-file is for uploads: not between services"),
