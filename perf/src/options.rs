@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// MiB of the large file and the large blob [default: 4096, with --quick 512]
     #[arg(long, value_name = "MIB")]
     large_mib: Option<u64>,
+    /// Blobs of 4 KiB that are copied [default: 50000, with --quick 5000]
+    #[arg(long, value_name = "BLOBS", value_parser = clap::value_parser!(u32).range(1_000..))]
+    copied: Option<u32>,
     /// Where the results are written, one JSON file a call
     #[arg(long, default_value = "perf/results")]
     pub(crate) out: PathBuf,
@@ -102,7 +105,8 @@ impl Options {
     pub(crate) fn size(&self) -> Size {
         let size = if self.quick { Size::QUICK } else { Size::FULL };
         let large_bytes = self.large_mib.map_or(size.large_bytes, |mib| mib << 20);
-        Size { large_bytes, ..size }
+        let copied = self.copied.map_or(size.copied, |copied| copied as usize);
+        Size { large_bytes, copied, ..size }
     }
 
     pub(crate) fn work(&self) -> PathBuf {
