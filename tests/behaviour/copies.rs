@@ -13,6 +13,8 @@ mod schema;
 
 #[path = "copies/credentials.rs"]
 mod credentials;
+#[path = "copies/encryption.rs"]
+mod encryption;
 #[path = "copies/failures.rs"]
 mod failures;
 #[path = "copies/jobs.rs"]

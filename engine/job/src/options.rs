@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use azuring_azure::{BlobProperties, Clock};
+use azuring_azure::{BlobProperties, Clock, Cpk};
 use azuring_link::{Endpoint, HttpChoice, Proxies, TlsError, TlsSetup};
 use azuring_plan::blocks::BlockRules;
 use azuring_plan::content_type::{self, ContentTypes};
@@ -134,6 +134,8 @@ azuring_plan::growing! {
         pub check_md5: CheckMd5,
         /// Which way bytes go from one store to another.
         pub route: RouteChoice,
+        /// The customer's key that the source of a copy is encrypted with. [`Self::encryption`] is the destination's.
+        pub source_key: Option<Cpk>,
         /// Whether a blob that is copied keeps its tier, where the job gives none to all and the account of the
         /// destination has tiers.
         pub preserve_tier: bool,
@@ -235,6 +237,7 @@ impl JobOptions {
             put_md5: false,
             check_md5: CheckMd5::default(),
             route: RouteChoice::default(),
+            source_key: None,
             preserve_tier: true,
             preserve_tags: false,
             check_length: CheckLength::default(),

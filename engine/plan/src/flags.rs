@@ -182,6 +182,14 @@ pub const FLAGS: &[Flag] = {
             default: "ExcludeIfInvalid",
             says: &[],
         },
+        flag(
+            "source-cpk-by-value",
+            &[Blobs],
+            &[(
+                Everywhere,
+                "--{flag}: only the source of a copy between blobs has a key of its own: use --cpk-by-value",
+            )],
+        ),
         // Which way their bytes go.
         Flag { name: "route", groups: &[Services], default: "auto", says: &[(Everywhere, NO_WAY)] },
         flag("no-relay", &[Services], &[(Everywhere, NO_WAY)]),

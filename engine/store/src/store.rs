@@ -263,6 +263,8 @@ pub struct Grant<'a> {
     pub range: Option<(u64, u64)>,
     /// The MD5 that these bytes must have.
     pub md5: Option<[u8; 16]>,
+    /// The customer's key that the source is encrypted with and its SHA-256, both in base64: the key is a secret.
+    pub key: Option<(&'a str, &'a str)>,
 }
 
 impl std::fmt::Debug for Grant<'_> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use azuring_azure::{BlobProperties, BlobUrl, Credential, UrlError, Wanted};
-use azuring_job::choices::{ListOfFiles, PropertyChange, RouteChoice, Symlinks};
+use azuring_job::choices::{Encryption, ListOfFiles, PropertyChange, RouteChoice, Symlinks};
 use azuring_job::durable::{Before, Durable};
 use azuring_job::failure::Side;
 use azuring_job::job_error::JobError;
@@ -157,8 +157,9 @@ impl Job {
     ///
     /// Content type and its kin, MD5, metadata and tiers go with the bytes, and tags if that is wanted
     /// ([`JobOptions::preserve_tags`]); page and append blobs stay what they are, and are written as
-    /// uploads write them. A container is copied as what it holds, a directory as in [`Job::upload`]. Both ends are
-    /// given the options' customer-provided keys.
+    /// uploads write them. A container is copied as what it holds, a directory as in [`Job::upload`]. Either end
+    /// may be an account ([`BlobUrl::parse_with_account`]). What the destination is encrypted with is
+    /// [`JobOptions::encryption`]; the key of the source, if it has one, is [`JobOptions::source_key`].
     pub fn copy(source: Location, destination: Location) -> JobBuilder {
         let mut job = JobBuilder::of(What::Copy(Some(Box::new(destination))), source.at, source.credential);
         job.find = source.find;
@@ -328,6 +329,10 @@ impl JobBuilder {
             What::Copy(to) => to.take().map(|to| *to),
             _ => None,
         };
+        if self.options.source_key.is_some() && (to.is_none() || self.at.url().is_none()) {
+            let text = "only the source of a copy from Blob storage has a key of its own";
+            return Err(JobError::Limit(text.to_owned()));
+        }
         let containers = self.containers(to.as_ref())?;
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
         if matches!(self.what, What::Stream(_)) {
@@ -429,8 +434,15 @@ impl JobBuilder {
             move || find.map_or(Ok(given), |find| find().map_err(JobError::Login))
         };
         let find = found(find, given);
-        let from =
-            self.at.open(find, &self.options, change, frame::access(&task, Side::Source, &self.options))?;
+        let access = frame::access(&task, Side::Source, &self.options);
+        let from = match &to {
+            None => self.at.open(find, &self.options, change, access)?,
+            Some(_) => {
+                // Each end of a copy has its own key.
+                let encryption = self.options.source_key.clone().map(Encryption::Key);
+                self.at.open(find, &self.options.clone().encryption(encryption), change, access)?
+            }
+        };
         let ends = match to {
             None => Ends::one(from),
             Some(Location { at, credential, find }) => {
@@ -440,7 +452,7 @@ impl JobBuilder {
         };
         if self.options.route == RouteChoice::Direct && ends.are_two() && !can_be_direct(&self.options, &ends)
         {
-            let text = "only Blob storage reads a source by itself, from Blob storage, and without a customer's key: leave out the route";
+            let text = "only Blob storage reads a source by itself, from Blob storage, and is told a customer's key over https alone: leave out the route";
             return Err(JobError::Limit(text.to_owned()));
         }
         let lanes = shares.len();

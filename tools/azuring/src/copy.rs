@@ -157,6 +157,10 @@ fn prepare(
         options.route = route(args);
         options.preserve_tier = args.between.s2s_preserve_access_tier.is_none_or(|keep| keep.0);
         options.preserve_tags = keeps_tags(args);
+        if args.between.source_cpk_by_value.0 {
+            let key = options::customer_key("source-cpk-by-value", "CPK_SOURCE_ENCRYPTION_KEY")?;
+            options.source_key = Some(key);
+        }
         let [source, destination] = both.locations(options.route);
         let left_out = args.between.exclude_container.as_deref().unwrap_or_default();
         Job::copy(source, destination).exclude_containers(options::words(left_out))

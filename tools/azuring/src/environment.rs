@@ -174,6 +174,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     secret("CPK_ENCRYPTION_KEY", "The key of --cpk-by-value: 32 bytes in base64."),
     honoured("CPK_ENCRYPTION_KEY_SHA256", "SHA-256 of that key in base64; computed where it is not given."),
+    secret("CPK_SOURCE_ENCRYPTION_KEY", "The key of --source-cpk-by-value: 32 bytes in base64."),
+    honoured(
+        "CPK_SOURCE_ENCRYPTION_KEY_SHA256",
+        "SHA-256 of that key in base64; computed where it is not given.",
+    ),
     ignored(
         "AZCOPY_DISABLE_SYSLOG",
         "nothing is sent to syslog",

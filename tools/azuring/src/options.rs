@@ -152,12 +152,16 @@ pub(crate) fn encryption(keys: &KeyArgs) -> Result<Option<Encryption>, Refused> 
     if !keys.cpk_by_value.0 {
         return Ok(None);
     }
-    let Some(key) = variable("CPK_ENCRYPTION_KEY") else {
-        return Err(usage("--cpk-by-value takes the key from CPK_ENCRYPTION_KEY, which is not set"));
+    customer_key("cpk-by-value", "CPK_ENCRYPTION_KEY").map(|key| Some(Encryption::Key(key)))
+}
+
+/// The key in a variable that a flag asks for.
+pub(crate) fn customer_key(flag: &str, name: &str) -> Result<Cpk, Refused> {
+    let Some(key) = variable(name) else {
+        return Err(usage(format!("--{flag} takes the key from {name}, which is not set")));
     };
-    let sha256 = variable("CPK_ENCRYPTION_KEY_SHA256");
-    let key = Cpk::new(Secret::new(key), sha256.as_deref()).map_err(|error| refused::key(&error))?;
-    Ok(Some(Encryption::Key(key)))
+    let sha256 = variable(&format!("{name}_SHA256"));
+    Cpk::new(Secret::new(key), sha256.as_deref()).map_err(|error| refused::key(&error))
 }
 
 /// The access tier by the name AzCopy and the service have for it; `None` for none.

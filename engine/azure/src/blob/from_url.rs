@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
+use crate::account::version::KEY_COPY_VERSION;
 use crate::blob::append_blob::X_MS_CONDITION_APPENDPOS;
 use crate::blob::page_blob::{X_MS_PAGE_WRITE, X_MS_RANGE};
 use crate::blob::put_blob::{Body, Written, X_MS_BLOB_TYPE};
@@ -23,6 +24,11 @@ const X_MS_COPY_SOURCE: HeaderName = HeaderName::from_static("x-ms-copy-source")
 const X_MS_COPY_SOURCE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-ms-copy-source-authorization");
 const X_MS_SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-ms-source-if-match");
 const X_MS_SOURCE_CONTENT_MD5: HeaderName = HeaderName::from_static("x-ms-source-content-md5");
+const X_MS_SOURCE_ENCRYPTION_KEY: HeaderName = HeaderName::from_static("x-ms-source-encryption-key");
+const X_MS_SOURCE_ENCRYPTION_KEY_SHA256: HeaderName =
+    HeaderName::from_static("x-ms-source-encryption-key-sha256");
+const X_MS_SOURCE_ENCRYPTION_ALGORITHM: HeaderName =
+    HeaderName::from_static("x-ms-source-encryption-algorithm");
 const X_MS_SOURCE_RANGE: HeaderName = HeaderName::from_static("x-ms-source-range");
 const X_MS_COPY_SOURCE_BLOB_PROPERTIES: HeaderName =
     HeaderName::from_static("x-ms-copy-source-blob-properties");
@@ -141,6 +147,14 @@ impl BlobClient {
         if let Some(authorization) = from.authorization {
             secret(X_MS_COPY_SOURCE_AUTHORIZATION, authorization)?;
         }
+        if let Some((key, sha256)) = from.key {
+            secret(X_MS_SOURCE_ENCRYPTION_KEY, key)?;
+            headers.insert(
+                X_MS_SOURCE_ENCRYPTION_KEY_SHA256,
+                value("x-ms-source-encryption-key-sha256", sha256)?,
+            );
+            headers.insert(X_MS_SOURCE_ENCRYPTION_ALGORITHM, HeaderValue::from_static("AES256"));
+        }
         if let Some(tag) = from.tag {
             let quoted = format!("\"{}\"", tag.trim_matches('"'));
             headers.insert(X_MS_SOURCE_IF_MATCH, value("x-ms-source-if-match", &quoted)?);
@@ -154,6 +168,10 @@ impl BlobClient {
             let range = HeaderValue::from_maybe_shared(range).expect("digits make a valid header");
             headers.insert(X_MS_SOURCE_RANGE, range);
         }
-        Ok(Copied::of(&self.exchange_newest(headers, head).await?))
+        let answer = match from.key {
+            None => self.exchange_newest(headers, head).await?,
+            Some(_) => self.exchange_in(KEY_COPY_VERSION, headers, head).await?,
+        };
+        Ok(Copied::of(&answer))
     }
 }

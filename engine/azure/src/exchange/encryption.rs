@@ -75,13 +75,25 @@ pub(crate) struct EncryptionHeaders {
     pub(crate) write: HeaderMap,
 }
 
+impl EncryptionHeaders {
+    /// The key that blobs are read with, and its SHA-256.
+    pub(crate) fn key(&self) -> Option<(&HeaderValue, &HeaderValue)> {
+        Some((self.read.get("x-ms-encryption-key")?, self.read.get("x-ms-encryption-key-sha256")?))
+    }
+}
+
 impl Encryption {
+    /// Whether a key may be sent there: nobody can listen.
+    pub fn may_send_key(url: &BlobUrl) -> bool {
+        let endpoint = url.endpoint();
+        endpoint.tls || is_loopback(&endpoint.host)
+    }
+
     pub(crate) fn headers(&self, url: &BlobUrl) -> Result<EncryptionHeaders, EncryptionError> {
         let mut headers = HeaderMap::new();
         match self {
             Encryption::Key(cpk) => {
-                let endpoint = url.endpoint();
-                if !endpoint.tls && !is_loopback(&endpoint.host) {
+                if !Self::may_send_key(url) {
                     return Err(EncryptionError::NeedsTls);
                 }
                 let mut key = value("x-ms-encryption-key", cpk.key.expose())?;

@@ -83,6 +83,14 @@ impl ServiceError {
         self.status == 501 || matches!(self.code.as_str(), "FeatureNotSupported" | "APINotImplemented")
     }
 
+    /// Whether a request may have been refused for the version of the protocol that it names.
+    pub fn is_of_version(&self) -> bool {
+        let text = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        self.status == 400
+            && !self.is_of_copy_source()
+            && (self.code == "InvalidHeaderValue" || text.contains("version"))
+    }
+
     /// The same as the source's own answer, as far as it is known.
     pub(crate) fn at_copy_source(&self) -> Option<ServiceError> {
         let source = self.copy_source.as_deref()?;

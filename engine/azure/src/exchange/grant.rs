@@ -36,6 +36,8 @@ pub(crate) struct Lent {
 pub struct Granted {
     url: Secret,
     authorization: Option<HeaderValue>,
+    /// The key that this client reads with, and its SHA-256.
+    key: Option<(HeaderValue, HeaderValue)>,
     /// The number of the token, where it is one that authorizes.
     token: Option<u64>,
 }
@@ -44,7 +46,9 @@ impl Granted {
     /// Access to a range (first and last byte; `None`: all) of the blob in the state of this ETag.
     pub fn to<'a>(&'a self, tag: Option<&'a str>, range: Option<(u64, u64)>) -> Grant<'a> {
         let authorization = self.authorization.as_ref().and_then(|header| header.to_str().ok());
-        Grant { url: self.url.expose(), authorization, tag, range, md5: None }
+        let key = self.key.as_ref();
+        let key = key.and_then(|(key, sha256)| Some((key.to_str().ok()?, sha256.to_str().ok()?)));
+        Grant { url: self.url.expose(), authorization, tag, range, md5: None, key }
     }
 }
 
@@ -102,7 +106,8 @@ impl BlobClient {
             }
         }
         let authorization = number.and_then(|_| self.held_token()).and_then(|held| held.header());
-        Ok(Granted { url: Secret::partly(&*url), authorization, token: number })
+        let key = target.encryption.key().map(|(key, sha256)| (key.clone(), sha256.clone()));
+        Ok(Granted { url: Secret::partly(&*url), authorization, key, token: number })
     }
 
     /// The error of a request in which somebody else has used the access. If it was the token that the source has

@@ -5,7 +5,7 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
 use super::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
-use super::error::RequestError;
+use super::error::{RequestError, ServiceError};
 use super::header::X_MS_VERSION;
 use crate::account::version::COPY_VERSION;
 
@@ -17,29 +17,29 @@ impl BlobClient {
         headers: HeaderMap,
         head: impl Fn(HeaderMap) -> Head<'a>,
     ) -> Result<Answer, RequestError> {
-        let send = async |headers| self.exchange(head(headers), Payload::default(), ANSWER_LIMIT_BYTES).await;
+        let usual =
+            async |headers| self.exchange(head(headers), Payload::default(), ANSWER_LIMIT_BYTES).await;
         if self.knows_no_newest.get() {
-            return send(headers).await;
+            return usual(headers).await;
         }
-        let mut newest = headers.clone();
-        newest.insert(HeaderName::from_static(X_MS_VERSION), HeaderValue::from_static(COPY_VERSION));
-        match send(newest).await {
-            Err(error) if knows_no_such_version(&error) => {
-                let answer = send(headers).await?;
+        match self.exchange_in(COPY_VERSION, headers.clone(), &head).await {
+            Err(error) if error.service().is_some_and(ServiceError::is_of_version) => {
+                let answer = usual(headers).await?;
                 self.knows_no_newest.set(true);
                 Ok(answer)
             }
             answer => answer,
         }
     }
-}
 
-/// Whether a request was refused for the version of the protocol that it names.
-fn knows_no_such_version(error: &RequestError) -> bool {
-    error.service().is_some_and(|refusal| {
-        let text = refusal.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-        refusal.status == 400
-            && !refusal.is_of_copy_source()
-            && (refusal.code == "InvalidHeaderValue" || text.contains("version"))
-    })
+    /// A request without a body in this version: no other one can do it.
+    pub(crate) async fn exchange_in<'a>(
+        &self,
+        version: &'static str,
+        mut headers: HeaderMap,
+        head: impl Fn(HeaderMap) -> Head<'a>,
+    ) -> Result<Answer, RequestError> {
+        headers.insert(HeaderName::from_static(X_MS_VERSION), HeaderValue::from_static(version));
+        self.exchange(head(headers), Payload::default(), ANSWER_LIMIT_BYTES).await
+    }
 }

@@ -186,6 +186,7 @@ impl Options {
             clock: _,
             // Of copies from store to store, which are not cut into parts.
             route: _,
+            source_key: _,
             preserve_tier: _,
             preserve_tags: _,
         } = options;

@@ -217,6 +217,9 @@ fn not_copied<R: FileRing>(
     };
     let closed = match refusal {
         refusal if refusal.is_not_implemented() => "has no operation that copies from",
+        refusal if session.options.source_key.is_some() && refusal.is_of_version() => {
+            "knows no version of the protocol in which it can be given the key of"
+        }
         refusal if refusal.is_copy_source_closed() => "is not admitted to",
         refusal => {
             if refusal.is_of_copy_source() {

@@ -71,12 +71,14 @@ impl Route {
 }
 
 /// Whether the destination has an operation that reads from such a source. It is given no tokens if its host is not one
-/// that may be sent some, nor the key that a customer's blobs are encrypted with.
+/// that may be sent some, nor the key that a customer's blobs are encrypted with where others can listen.
 pub fn can_be_direct(options: &JobOptions, ends: &Ends<RemoteEnd>) -> bool {
     let (End::Blob(from), End::Blob(to)) = (&ends.from().end, &ends.to().end) else { return false };
     let may_read = match from.credential() {
         Credential::Token(token) => token.may_be_lent_to(to.url()),
         _ => true,
     };
-    ends.are_two() && may_read && !matches!(options.encryption, Some(Encryption::Key(_)))
+    // The destination is told the key that the source is read with.
+    let may_know = options.source_key.is_none() || Encryption::may_send_key(to.url());
+    ends.are_two() && may_read && may_know
 }

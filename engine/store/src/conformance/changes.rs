@@ -108,6 +108,7 @@ pub(super) async fn run<S: Store>(suite: &mut Suite<'_, S>) {
                 tag: None,
                 range: None,
                 md5: None,
+                key: None,
             };
             match on.store.copy_from(&key, &grant, &Put::default()).await {
                 Ok(_) => return Err("something is copied from nowhere".to_owned()),

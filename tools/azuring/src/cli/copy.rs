@@ -299,6 +299,11 @@ pub(crate) enum CheckMd5Arg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "From service to service")]
 pub(crate) struct BetweenArgs {
+    /// The source is encrypted with the key in CPK_SOURCE_ENCRYPTION_KEY (and CPK_SOURCE_ENCRYPTION_KEY_SHA256), both
+    /// base64. The key of --cpk-by-value is the destination's
+    #[arg(long, default_value = "false")]
+    pub(crate) source_cpk_by_value: Switch,
+
     /// Leave out these containers of an account: `one;two`
     #[arg(long, value_name = "NAMES")]
     pub(crate) exclude_container: Option<String>,
