@@ -53,7 +53,7 @@ struct Runner {
 
 /// Secrets of other logins: whoever may look into `az` or `pwsh` sees their environments. `IDENTITY_HEADER` is not
 /// among them, which `az` needs in App Service, nor are proxies.
-pub const HIDDEN_FROM_PROGRAMS: [&str; 12] = [
+pub const HIDDEN_FROM_PROGRAMS: [&str; 13] = [
     "ACCOUNT_KEY",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -66,6 +66,7 @@ pub const HIDDEN_FROM_PROGRAMS: [&str; 12] = [
     "AZURE_STORAGE_CONNECTION_STRING",
     "AZURE_STORAGE_KEY",
     "CPK_ENCRYPTION_KEY",
+    "CPK_SOURCE_ENCRYPTION_KEY",
 ];
 
 /// Process groups of programs that have not ended.
