@@ -21,6 +21,8 @@ mod failures;
 mod jobs;
 #[path = "copies/peers.rs"]
 mod peers;
+#[path = "copies/routes.rs"]
+mod routes;
 #[path = "copies/states.rs"]
 mod states;
 #[path = "copies/whole.rs"]

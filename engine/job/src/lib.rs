@@ -37,3 +37,4 @@ pub mod progress;
 pub mod retry;
 pub mod spec;
 pub mod verdict;
+pub mod way;

@@ -6,6 +6,7 @@ use azuring_azure::BlobFacts;
 use hdrhistogram::Histogram;
 
 use crate::failure::{Failure, FailureKind};
+use crate::way::Decision;
 
 /// Which transfer of the job: its part and its place in it. The same when the job is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,6 +179,8 @@ pub enum Event {
     },
     /// What a dry run would do with some objects.
     Planned(Vec<Planned>),
+    /// Which way the bytes of a copy go, from now on.
+    Way(Box<Decision>),
     /// One line that a person should read. Its wording may change.
     Notice(String),
 }
@@ -272,6 +275,8 @@ pub struct Report {
     pub finals: u64,
     /// Which kinds of failure occurred.
     pub kinds: Vec<FailureKind>,
+    /// Of a copy: which way the bytes went at last, as far as that was found out.
+    pub way: Option<Box<Decision>>,
     /// Latency of requests in microseconds, from handing one over to its answer.
     pub latency_us: Histogram<u64>,
     /// Connections that were opened.
@@ -291,6 +296,7 @@ impl Report {
             interrupted: false,
             finals: 0,
             kinds: Vec::new(),
+            way: None,
             latency_us,
             links_opened: 0,
             pool_bytes: 0,

@@ -225,10 +225,20 @@ impl Job {
             // An earlier run could write: where it might not, others are tried all the same.
             shared.session.verdict.wrote();
         }
-        if let Some(durable) = &shared.durable
-            && let Err(failure) = durable.go_on()
-        {
-            shared.session.verdict.stop_for(&failure);
+        let known_way = shared.durable.as_ref().and_then(|durable| durable.before.as_ref()?.way());
+        if let Some(way) = &known_way {
+            shared.session.go_on_way(way.clone());
+        }
+        let way = shared.session.way();
+        if let Some(durable) = &shared.durable {
+            let new = way.as_ref().filter(|way| !way.known_before && known_way.as_ref() != Some(way));
+            let begun = durable.go_on().and_then(|()| new.map_or(Ok(()), |way| durable.way(way)));
+            if let Err(failure) = begun {
+                shared.session.verdict.stop_for(&failure);
+            }
+        }
+        if let Some(way) = way {
+            tell(Event::Way(Box::new(way)));
         }
         let settler = threads::settle(&shared);
         let (messages, inbox) = messages::channel(shared.session.options.dry_run);
@@ -248,6 +258,7 @@ impl Job {
         report.elapsed = begun.elapsed();
         report.fatal = verdict.fatal_failure().cloned();
         report.interrupted = verdict.interrupted();
+        report.way = shared.session.way().map(Box::new);
         let mut staying = 0;
         for result in results.iter().flatten() {
             report.latency_us.add(&result.latency_us).expect("the histograms have the same bounds");

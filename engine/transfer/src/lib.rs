@@ -223,6 +223,7 @@ pub use azuring_job::part::{MAX_TRANSFERS, Part, PartEnd, PartError, PartOutcome
 pub use azuring_job::progress::{Progress, ProgressView};
 pub use azuring_job::spec::{Spec, SpecError};
 pub use azuring_job::verdict::StopHandle;
+pub use azuring_job::way::{Decision, Evidence, Way, WayReason};
 pub use azuring_journal::{COMMIT_EVERY, CommitBy, JobId, Jobs, JournalError, Storage};
 pub use azuring_lane::task::leftovers::remove_unfinished;
 pub use azuring_link::{

@@ -7,7 +7,7 @@ use azuring_tests::{CONTAINER, Outcome, azuring};
 
 use super::{Accounts, BLOCK, BLOCKS, FROM, KEYS, TO, bytes, contents, line, number, seed};
 
-fn the_job(accounts: &Accounts) -> String {
+pub(crate) fn the_job(accounts: &Accounts) -> String {
     let listed = accounts.fixture.run(["jobs", "list"]);
     let ids: Vec<_> = listed.stdout.lines().filter_map(|line| line.strip_prefix("JobId: ")).collect();
     assert_eq!(ids.len(), 1, "{}", listed.stdout);
@@ -15,7 +15,7 @@ fn the_job(accounts: &Accounts) -> String {
 }
 
 /// The SAS of a URL.
-fn sas(url: &str) -> String {
+pub(crate) fn sas(url: &str) -> String {
     url.split_once('?').unwrap().1.to_owned()
 }
 

@@ -142,6 +142,10 @@ impl View for Log {
             Event::Failed(failure) => self.failed(failure),
             Event::Skipped { transfer, kind, .. } => self.skipped(transfer, *kind),
             Event::Notice(text) => self.line(LogLevel::Warning, || text.clone()),
+            Event::Way(way) => {
+                let level = if way.costs() { LogLevel::Warning } else { LogLevel::Info };
+                self.line(level, || format!("route {}: {way}", way.way.name()));
+            }
             _ => {}
         }
     }

@@ -171,6 +171,7 @@ pub(crate) fn watch(
                 print(log.failed(failure.kind, &failure.reason, format!("failed: {failure}"), achieved));
             }
             Event::Notice(text) => display.print(&format!("azuring: {text}")),
+            Event::Way(way) if way.costs() => display.print(&redact(&format!("azuring: {way}"))),
             Event::Done(_) => print(log.achieved()),
             _ => {}
         }

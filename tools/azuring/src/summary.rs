@@ -57,6 +57,9 @@ pub(crate) fn closing_line(verb: Verb, report: &Report) -> String {
         ),
     };
     if verb == Verb::Copy {
+        if let Some(way) = &report.way {
+            line += &format!("; route {}", way.way.name());
+        }
         line += &format!(
             "; {} moved by the service, {} sent through this host",
             HumanBytes(counts.bytes_by_service.saturating_sub(before.bytes_by_service)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod json;
 pub(crate) mod ndjson;
+pub(crate) mod route;
 pub(crate) mod text;
 
 use std::path::Path;

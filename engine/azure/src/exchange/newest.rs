@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use super::client::{ANSWER_LIMIT_BYTES, BlobClient, Head};
 use super::error::{RequestError, ServiceError};
 use super::header::X_MS_VERSION;
-use crate::account::version::COPY_VERSION;
+use crate::account::version::{COPY_VERSION, KEY_COPY_VERSION, SERVICE_VERSION};
 
 impl BlobClient {
     /// A request without a body in [`COPY_VERSION`]; from the first refusal of that version on, in the one of all other
@@ -24,11 +24,24 @@ impl BlobClient {
         }
         match self.exchange_in(COPY_VERSION, headers.clone(), &head).await {
             Err(error) if error.service().is_some_and(ServiceError::is_of_version) => {
-                let answer = usual(headers).await?;
-                self.knows_no_newest.set(true);
-                Ok(answer)
+                let answer = usual(headers).await;
+                // Also if it refuses this for another reason: it was the version that it did not know.
+                let refusal = answer.as_ref().err().map(RequestError::service);
+                if refusal.is_none_or(|refusal| refusal.is_some_and(|refusal| !refusal.is_of_version())) {
+                    self.knows_no_newest.set(true);
+                }
+                answer
             }
             answer => answer,
+        }
+    }
+
+    /// The version of the protocol in which copies from another place are asked for, as far as that is known by now.
+    pub fn copy_version(&self, with_key: bool) -> &'static str {
+        match (with_key, self.knows_no_newest.get()) {
+            (true, _) => KEY_COPY_VERSION,
+            (false, true) => SERVICE_VERSION,
+            (false, false) => COPY_VERSION,
         }
     }
 

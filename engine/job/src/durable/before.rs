@@ -7,10 +7,12 @@ use azuring_journal::{JournalError, Recovered, State};
 use crate::entry::Found;
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{Counts, TransferId};
+use crate::way::Decision;
 
 use super::codec::{self, Key};
 use super::counters::{self, Counter};
 use super::settling::Written;
+use super::ways;
 
 const PART: u64 = azuring_journal::PART_TRANSFERS as u64;
 
@@ -152,12 +154,20 @@ impl Before {
         let mut kinds = Vec::new();
         // Whoever cannot read them says so where they are needed.
         let _ = self.recovered.problems(|kind, _| {
+            if kind == codec::WAY {
+                return;
+            }
             let kind = codec::kind_of(kind);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         });
         kinds
+    }
+
+    /// Which way bytes went at last, if that is known.
+    pub fn way(&self) -> Option<Decision> {
+        ways::last(&self.recovered)
     }
 
     /// Whether names were collapsed.

@@ -31,6 +31,8 @@ const IS_BELOW: u8 = 16;
 
 /// Failed for having been written when the machine was restarted. The codes of other reasons lie below.
 pub(super) const LOST: u8 = 63;
+/// No failure: which way the bytes of the job go.
+pub(super) const WAY: u8 = 62;
 /// Not skipped: written, and not known to be on the disk.
 pub(super) const WRITTEN: u8 = 62;
 /// Skipped for being a directory whose blobs are transfers of their own. The codes of other reasons lie below.

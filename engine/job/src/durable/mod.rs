@@ -16,6 +16,7 @@ mod counters;
 mod position;
 mod recorded;
 mod settling;
+mod ways;
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
@@ -26,6 +27,7 @@ use azuring_journal::{Jobs, Journal, JournalError};
 use crate::entry::Found;
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{Done, Entity, Outcome, Report, TransferId};
+use crate::way::Decision;
 
 pub use before::{Before, FoundAgain, Resumed};
 pub use codec::{Key, Reader, number, string};
@@ -282,6 +284,12 @@ impl Durable {
     /// Records what was seen, where no object that is found stands or falls with it.
     pub fn note(&self, notes: &Notes) -> Result<(), Box<Failure>> {
         let record = || note(&mut self.journal.write()?, notes);
+        record().map_err(|error| failed(&error))
+    }
+
+    /// Records which way the bytes go.
+    pub fn way(&self, decision: &Decision) -> Result<(), Box<Failure>> {
+        let record = || self.journal.write()?.problem(codec::WAY, &ways::to_bytes(decision));
         record().map_err(|error| failed(&error))
     }
 

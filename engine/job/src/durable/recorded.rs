@@ -7,7 +7,9 @@ use azuring_journal::{JobId, Jobs, JournalError, Recovered, State};
 use crate::failure::Failure;
 use crate::outcome::{Counts, Entity, JobStatus, SkippedKind};
 
-use super::{codec, counters};
+use crate::way::Decision;
+
+use super::{codec, counters, ways};
 
 /// A job as its journal tells it. It may be running.
 #[derive(Debug)]
@@ -114,6 +116,11 @@ impl RecordedJob {
         Ok(())
     }
 
+    /// Which way the bytes of a copy go, as far as that has been found out.
+    pub fn way(&self) -> Option<Decision> {
+        ways::last(&self.recovered)
+    }
+
     /// How many large objects were begun and have not ended. Of a download each has an unfinished file in the directory
     /// where it was to be, whose name begins with `.azuring-` and the job's id without hyphens.
     pub fn unfinished(&self) -> usize {
@@ -125,6 +132,10 @@ impl RecordedJob {
     /// # Errors
     /// [`JournalError`].
     pub fn problems(&self, mut tell: impl FnMut(Failure)) -> Result<(), JournalError> {
-        self.recovered.problems(|kind, text| tell(codec::failure_of(kind, text)))
+        self.recovered.problems(|kind, text| {
+            if kind != codec::WAY {
+                tell(codec::failure_of(kind, text));
+            }
+        })
     }
 }

@@ -5,12 +5,13 @@
 
 use std::cell::Cell;
 
-use azuring_azure::{BlobClient, Body, Copied, Crc64, RequestError};
+use azuring_azure::{BlobClient, Body, Copied, Crc64, RequestError, ServiceError};
 use azuring_job::choices::{CheckLength, CheckMd5};
 use azuring_job::end_error::EndError;
 use azuring_job::entry::BlobItem;
 use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::progress::add;
+use azuring_job::way::{Evidence, WayReason};
 use azuring_link::Payload;
 use azuring_ring::FileRing;
 use azuring_store::{At, Grant};
@@ -21,6 +22,7 @@ use crate::put::assembly;
 use crate::put::place::Place;
 use crate::put::whole;
 use crate::requests::request::{Begin, GaveUp, request};
+use crate::requests::route::closed;
 
 use super::source::{NotCopied, body_of, goes_without_tier};
 
@@ -59,7 +61,7 @@ pub(super) async fn whole<R: FileRing>(
             if always || !proves(&copied, facts.len) {
                 check_length(lane, place, facts.len).await.map_err(NotCopied::Failed)?;
             }
-            session.route.works();
+            works(lane);
             add(&lane.counters().bytes, facts.len);
             add(&lane.counters().bytes_by_service, facts.len);
             return Ok(Whole::Done);
@@ -178,7 +180,7 @@ pub(super) async fn range<'a, R: FileRing>(
     }
     let reading = Reading { lane, object, range: (at, at + len - 1), is_proven: Cell::new(false) };
     write(&reading).await.map_err(|gave_up| not_copied(lane, gave_up, object.0, failed))?;
-    lane.session().route.works();
+    works(lane);
     add(&lane.counters().bytes_by_service, len);
     Ok(reading.is_proven.get())
 }
@@ -215,16 +217,16 @@ fn not_copied<R: FileRing>(
     let Some(refusal) = gave_up.service() else {
         return NotCopied::Failed(failed(gave_up));
     };
-    let closed = match refusal {
-        refusal if refusal.is_not_implemented() => "has no operation that copies from",
+    let (reason, by) = match refusal {
+        refusal if refusal.is_not_implemented() => (WayReason::NotImplemented, Side::Destination),
         refusal if session.options.source_key.is_some() && refusal.is_of_version() => {
-            "knows no version of the protocol in which it can be given the key of"
+            (WayReason::KeyUnknown, Side::Destination)
         }
-        refusal if refusal.is_copy_source_closed() => "is not admitted to",
+        refusal if refusal.is_copy_source_closed() => (WayReason::Closed, Side::Source),
         refusal => {
             if refusal.is_of_copy_source() {
                 // It was reached, and has answered.
-                session.route.works();
+                works(lane);
             }
             return match refusal.is_copy_source_changed() {
                 true => NotCopied::Changed,
@@ -232,13 +234,11 @@ fn not_copied<R: FileRing>(
             };
         }
     };
+    let decision = closed(reason, evidence(lane, refusal, by, &object), &session.ends);
+    if let Some(decision) = session.route.leave_direct(decision) {
+        lane.tell_way(decision);
+    }
     if session.route.may_change() {
-        if session.route.leave_direct() {
-            let (from, to) = (&session.ends.from().end, &session.ends.to().end);
-            lane.notice(&format!(
-                "{to} {closed} {from} ({refusal}): all that is left goes through this host"
-            ));
-        }
         return NotCopied::Rerouted;
     }
     let failure = gave_up.for_object(session, &object);
@@ -247,6 +247,27 @@ fn not_copied<R: FileRing>(
     let failure = Box::new(failure.advise(advice));
     session.verdict.stop_for(&failure);
     NotCopied::Failed(failure)
+}
+
+/// The answer by which a way was found closed.
+fn evidence<R: FileRing>(lane: &Lane<R>, refusal: &ServiceError, by: Side, object: &str) -> Evidence {
+    let mut evidence = Evidence::new(by, refusal.status, &refusal.code);
+    if let Some(source) = refusal.copy_source.as_deref() {
+        evidence.source = (source.status, source.code.clone());
+    }
+    let with_key = lane.session().options.source_key.is_some();
+    let spoken = lane.to().blob().map(|blob| blob.copy_version(with_key));
+    evidence.version = spoken.unwrap_or_default().to_owned();
+    (evidence.object, evidence.request_id) = (object.to_owned(), refusal.request_id.clone());
+    evidence
+}
+
+/// The destination has read the source.
+fn works<R: FileRing>(lane: &Lane<R>) {
+    let session = lane.session();
+    if let Some(decision) = session.route.works(&session.ends) {
+        lane.tell_way(decision);
+    }
 }
 
 /// Whether a checksum was told of what the service has read. That of nothing proves nothing: a server that passes over

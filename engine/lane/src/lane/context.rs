@@ -11,6 +11,7 @@ use azuring_job::failure::{Failure, Side};
 use azuring_job::messages::Message;
 use azuring_job::outcome::{Done, Event, Outcome, SkippedKind, TransferId};
 use azuring_job::progress::{LaneCounters, add};
+use azuring_job::way::Decision;
 use azuring_link::Links;
 use azuring_ring::{FileRing, Pool};
 use crossbeam::channel;
@@ -251,6 +252,16 @@ impl<R: FileRing> Lane<R> {
     /// Tells a person something.
     pub(crate) fn notice(&self, text: &str) {
         (self.notice)(text);
+    }
+
+    /// Records and tells which way bytes go from now on.
+    pub(crate) fn tell_way(&self, decision: Decision) {
+        if let Some(durable) = &self.shared.durable
+            && let Err(failure) = durable.way(&decision)
+        {
+            self.session().verdict.stop_for(&failure);
+        }
+        self.send(Message::Event(Event::Way(Box::new(decision))));
     }
 
     /// Asks about an object of this percent-encoded name where objects are written.

@@ -5,10 +5,12 @@
 //! accounts, so the first such answer decides for all that is left.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use azuring_azure::Credential;
 use azuring_job::choices::{Encryption, RouteChoice};
 use azuring_job::options::JobOptions;
+use azuring_job::way::{Decision, Evidence, Way, WayReason};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -21,18 +23,42 @@ pub(crate) struct Route {
     is_direct: AtomicBool,
     /// A direct copy has succeeded.
     is_proven: AtomicBool,
-    /// Until then there is one at a time: a network that is closed is found out by one request, and not by thousands.
+    /// What is told of it, once that is known.
+    decided: Mutex<Option<Decision>>,
+    /// Until a copy has succeeded there is one at a time: a network that is closed is found out by one request, and not by thousands.
     probes: Semaphore,
 }
 
 impl Route {
     pub(super) fn new(options: &JobOptions, ends: &Ends<RemoteEnd>) -> Self {
-        let is_direct = options.route != RouteChoice::Relay && can_be_direct(options, ends);
+        let can_be = can_be_direct(options, ends);
+        let is_direct = options.route != RouteChoice::Relay && can_be;
+        let reason = if can_be { WayReason::Asked } else { WayReason::Unable };
+        let decided = (ends.are_two() && !is_direct).then(|| Decision::new(Way::Relay, reason, named(ends)));
         Self {
             choice: options.route,
             is_direct: AtomicBool::new(is_direct),
             is_proven: AtomicBool::new(false),
+            decided: Mutex::new(decided),
             probes: Semaphore::new(1),
+        }
+    }
+
+    fn decided(&self) -> MutexGuard<'_, Option<Decision>> {
+        self.decided.lock().expect("nothing panics while the lock is held")
+    }
+
+    /// What is known of it by now.
+    pub(crate) fn decision(&self) -> Option<Decision> {
+        self.decided().clone()
+    }
+
+    /// Goes on as an earlier run of the job has found out, if that still counts. What it has found open is asked again.
+    pub(crate) fn go_on(&self, mut before: Decision) {
+        if self.may_change() && self.is_direct() && before.reason.is_found_closed() {
+            self.is_direct.store(false, Ordering::SeqCst);
+            (before.way, before.known_before) = (Way::Relay, true);
+            *self.decided() = Some(before);
         }
     }
 
@@ -52,11 +78,14 @@ impl Route {
         (!is_known).then_some(permit)
     }
 
-    /// The destination has read something at the source.
-    pub(crate) fn works(&self) {
-        if !self.is_proven.load(Ordering::Relaxed) {
-            self.is_proven.store(true, Ordering::Relaxed);
+    /// The destination has read something at the source. `Some` for the first one to find out.
+    pub(crate) fn works(&self, ends: &Ends<RemoteEnd>) -> Option<Decision> {
+        if self.is_proven.load(Ordering::Relaxed) || self.is_proven.swap(true, Ordering::SeqCst) {
+            return None;
         }
+        let decision = Decision::new(Way::Direct, WayReason::Proven, named(ends));
+        *self.decided() = Some(decision.clone());
+        Some(decision)
     }
 
     /// Whether there may be another way than this one.
@@ -64,10 +93,33 @@ impl Route {
         self.choice == RouteChoice::Auto
     }
 
-    /// All that is left goes through this host. `true` for the first one to find out.
-    pub(crate) fn leave_direct(&self) -> bool {
-        self.is_direct.swap(false, Ordering::SeqCst)
+    /// The direct way is closed: all that is left goes another one, or nowhere. `Some` for the first one to find out.
+    pub(crate) fn leave_direct(&self, mut decision: Decision) -> Option<Decision> {
+        let mut decided = self.decided();
+        if decided.as_ref().is_some_and(|decided| decided.reason.is_found_closed()) {
+            return None;
+        }
+        if self.may_change() {
+            self.is_direct.store(false, Ordering::SeqCst);
+        } else {
+            // Nobody goes another way meanwhile.
+            decision.way = Way::Direct;
+        }
+        *decided = Some(decision.clone());
+        Some(decision)
     }
+}
+
+/// What comes of an answer that shows that the direct way is closed.
+pub(crate) fn closed(reason: WayReason, evidence: Evidence, ends: &Ends<RemoteEnd>) -> Decision {
+    let mut decision = Decision::new(Way::Relay, reason, named(ends));
+    decision.evidence = Some(Box::new(evidence));
+    decision
+}
+
+/// Source and destination, as messages name them.
+fn named(ends: &Ends<RemoteEnd>) -> [String; 2] {
+    [ends.from(), ends.to()].map(|remote| remote.end.to_string())
 }
 
 /// Whether the destination has an operation that reads from such a source. It is given no tokens if its host is not one

@@ -6,6 +6,7 @@ use azuring_job::failure::{Failure, Side};
 use azuring_job::options::{Boundary, JobOptions};
 use azuring_job::progress::Progress;
 use azuring_job::verdict::Verdict;
+use azuring_job::way::Decision;
 use azuring_link::{LinkSettings, Links, Pacer};
 
 use crate::limits::commons::Commons;
@@ -66,6 +67,16 @@ impl Session {
     pub fn go_on_after(&mut self, earlier: &Self) {
         (self.pacer, self.rate) = (earlier.pacer.clone(), earlier.rate.clone());
         self.ends = earlier.ends.map(RemoteEnd::again);
+    }
+
+    /// Which way the bytes of a copy go, as far as that is known by now.
+    pub fn way(&self) -> Option<Decision> {
+        self.route.decision()
+    }
+
+    /// Goes on the way that an earlier run of the job has found out, unless this one is told another.
+    pub fn go_on_way(&self, before: Decision) {
+        self.route.go_on(before);
     }
 
     /// A client of its own for each end, for the calling thread. Needs a lane's runtime.

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::copy::RouteArg;
 use super::engine::{EngineArgs, RetryArgs};
 use super::examples;
 use super::value::Switch;
@@ -81,6 +82,14 @@ pub(crate) struct ResumeArgs {
     /// Not these transfers; refused, as --include
     #[arg(long, value_name = "PATHS", hide = true)]
     pub(crate) exclude: Option<String>,
+
+    /// The way of a copy from service to service, in place of the one that the job was given or has found
+    #[arg(long, value_enum, ignore_case = true, value_name = "WAY")]
+    pub(crate) route: Option<RouteArg>,
+
+    /// Whether bytes of such a copy may never pass this host, in place of what the job was given
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) no_relay: Option<Switch>,
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,

@@ -3,10 +3,8 @@
 use std::ops::ControlFlow;
 
 use azuring_plan::name;
-use azuring_transfer::{
-    Counts, Entity, Failure, JobId, RecordedJob, RecordedState, RecordedTransfer, SkippedKind,
-};
-use serde_json::json;
+use azuring_transfer::{Entity, Failure, RecordedJob, RecordedState, RecordedTransfer, SkippedKind};
+use serde_json::{Value, json};
 
 use super::description::Description;
 use super::{kept, state_of};
@@ -14,10 +12,11 @@ use crate::cli::global::OutputType;
 use crate::cli::jobs::{ShowJobArgs, TransferState};
 use crate::exit::Exit;
 use crate::output::{Output, Sink, notice, say};
+use crate::redact::redact;
 use crate::refused::Refused;
 use crate::summary;
 use crate::view::json::{JobSummary, LISTED, Transfers};
-use crate::view::{json, ndjson};
+use crate::view::{json, ndjson, route};
 
 pub(super) fn run(args: &ShowJobArgs) -> Result<Exit, Refused> {
     let (_, jobs) = kept()?;
@@ -47,19 +46,21 @@ fn summary(job: &RecordedJob, state: &str) -> Result<(), Refused> {
                 ControlFlow::Continue(())
             })?;
             let id = job.id.to_string();
-            let summary = JobSummary::of(&id, &job.counts, state, job.elapsed).with(job.scanned, &failed);
+            let summary = JobSummary::of(&id, &job.counts, state, job.elapsed);
+            let summary = summary.with(job.scanned, &failed).going(job.way().as_ref(), &job.counts);
             say!("{}", json::nested("GetJobSummary", &summary));
             say!("{}", json::nested("EndOfJob", &summary));
         }
         OutputType::Ndjson => say!("{}", as_ndjson(job, state)),
-        OutputType::Text | OutputType::None => say!("{}", as_text(job.id, &job.counts, state)),
+        OutputType::Text | OutputType::None => say!("{}", as_text(job, state)),
     }
     Ok(())
 }
 
 /// AzCopy's summary of a job that is shown.
-fn as_text(id: JobId, counts: &Counts, state: &str) -> String {
-    let mut text = format!("\nJob {id} summary\n");
+fn as_text(job: &RecordedJob, state: &str) -> String {
+    let counts = &job.counts;
+    let mut text = format!("\nJob {} summary\n", job.id);
     let fields = [
         ("Number of File Transfers Skipped", counts.skipped_existing),
         ("Number of Folder Transfers Skipped", 0),
@@ -67,6 +68,11 @@ fn as_text(id: JobId, counts: &Counts, state: &str) -> String {
     ];
     for (name, value) in summary::transfers(counts).into_iter().chain(fields) {
         text += &format!("{name}: {value}\n");
+    }
+    if let Some(way) = job.way() {
+        text += &format!("Bytes Moved by the Service: {}\n", counts.bytes_by_service);
+        text += &format!("Bytes Sent through This Host: {}\n", counts.bytes_sent);
+        text += &format!("Route: {}: {}\n", way.way.name(), redact(&way.to_string()));
     }
     let percent = json::percent(counts);
     text + &format!("Percent Complete (approx): {percent:.1}\nFinal Job Status: {state}\n")
@@ -76,7 +82,7 @@ fn as_ndjson(job: &RecordedJob, state: &str) -> String {
     let counts = &job.counts;
     let description = Description::from_bytes(job.description()).ok();
     let description = description.as_ref();
-    let rest = json!({
+    let mut rest = json!({
         "job": job.id.to_string(),
         "started": description.map_or(0, |it| it.start),
         "status": state,
@@ -96,6 +102,11 @@ fn as_ndjson(job: &RecordedJob, state: &str) -> String {
         "not_ended": counts.not_started(),
         "bytes": counts.bytes,
     });
+    if let (Value::Object(fields), Some(way)) = (&mut rest, job.way()) {
+        fields.insert("bytes_sent".to_owned(), counts.bytes_sent.into());
+        fields.insert("bytes_by_service".to_owned(), counts.bytes_by_service.into());
+        fields.extend(route::fields(&way));
+    }
     ndjson::line("job", rest)
 }
 

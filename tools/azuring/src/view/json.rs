@@ -149,6 +149,7 @@ impl JsonView {
                 failed_transfers: &self.failed,
                 skipped_transfers: &self.skipped,
                 ..JobSummary::of(&plan.id, &report.counts, &status, report.elapsed)
+                    .going(report.way.as_deref(), &report.counts)
             },
         )
     }
@@ -189,6 +190,7 @@ impl View for JsonView {
                 batch.iter().for_each(|planned| say!("{}", dry_run::message(planned, &self.facts)));
             }
             Event::Notice(text) => notice_on_stdout(text),
+            Event::Way(way) if way.costs() => notice_on_stdout(&way.to_string()),
             _ => {}
         }
     }

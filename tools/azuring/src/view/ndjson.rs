@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use azuring_transfer::{Event, Failure, JobPlan, Progress, Report, SkippedKind};
+use azuring_transfer::{Decision, Event, Failure, JobPlan, Progress, Report, SkippedKind};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::View;
 use super::json::{Ticker, now};
+use super::{View, route};
 use crate::exit::Exit;
 use crate::output::say;
 use crate::redact::redact;
@@ -140,8 +140,17 @@ fn lines(event: &Event) -> Vec<String> {
             batch.iter().map(one).collect()
         }
         Event::Notice(text) => vec![notice(text)],
+        Event::Way(way) => vec![way_line(way)],
         _ => Vec::new(),
     }
+}
+
+/// Which way bytes go from now on.
+fn way_line(way: &Decision) -> String {
+    let mut fields = route::fields(way);
+    fields.insert("text".to_owned(), redact(&way.to_string()).into());
+    fields.insert("known_before".to_owned(), way.known_before.into());
+    line("route", Value::Object(fields))
 }
 
 /// Why something was left out, in a word.
@@ -200,6 +209,9 @@ struct Summary<'a> {
     links: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     fatal: Option<String>,
+    /// Of a copy.
+    #[serde(flatten)]
+    way: Map<String, Value>,
 }
 
 fn summary(plan: &JobPlan, report: &Report, exit: Exit) -> String {
@@ -228,6 +240,7 @@ fn summary(plan: &JobPlan, report: &Report, exit: Exit) -> String {
         retries: counts.retries,
         links: report.links_opened,
         fatal: report.fatal.as_ref().map(ToString::to_string),
+        way: report.way.as_deref().map(route::fields).unwrap_or_default(),
     };
     line("summary", serde_json::to_value(summary).expect("strings and numbers can always be written"))
 }

@@ -3,10 +3,13 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use azuring_transfer::{Counts, Failure, SkippedKind, Transfer};
+use azuring_transfer::{Counts, Decision, Failure, SkippedKind, Transfer};
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::LISTED;
+use crate::redact::redact;
+use crate::view::route;
 
 /// `ListJobSummaryResponse`: the content of `Progress` and `EndOfJob`.
 #[derive(Debug, Default, Serialize)]
@@ -70,6 +73,19 @@ pub(crate) struct JobSummary<'a> {
     pub(super) skipped_hardlink_count: u64,
     #[serde(serialize_with = "text")]
     pub(super) skipped_special_file_count: u64,
+    /// Of a copy from service to service, which AzCopy's has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) route: Option<Route>,
+}
+
+/// Which way bytes went.
+#[derive(Debug, Serialize)]
+pub(super) struct Route {
+    bytes_by_service: u64,
+    bytes_sent: u64,
+    text: String,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
 }
 
 /// AzCopy writes numbers as strings.
@@ -165,6 +181,18 @@ impl<'a> JobSummary<'a> {
             skipped_special_file_count: counts.skipped_special,
             ..Self::default()
         }
+    }
+
+    /// Of a copy: which way the bytes went.
+    pub(crate) fn going(self, way: Option<&Decision>, counts: &Counts) -> Self {
+        let (bytes_by_service, bytes_sent) = (counts.bytes_by_service, counts.bytes_sent);
+        let route = way.map(|way| Route {
+            bytes_by_service,
+            bytes_sent,
+            text: redact(&way.to_string()),
+            fields: route::fields(way),
+        });
+        Self { route, ..self }
     }
 
     /// Of a job that is shown: whether all was found, and what failed.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use azuring_transfer::{
-    Action, BlobUrl, Credential, Done, Entity, Job, Outcome, Planned, Transfer, TransferId,
+    Action, BlobUrl, Credential, Done, Entity, Evidence, Job, Outcome, Planned, Side, Transfer, TransferId,
+    Way, WayReason,
 };
 
 use super::*;
@@ -19,6 +20,20 @@ fn transfer() -> Transfer {
         .object("a\\n".to_owned())
         .source("/a".to_owned())
         .destination("http://h/a/c/a%0A".to_owned())
+}
+
+fn ends() -> [String; 2] {
+    ["http://h/a/c".to_owned(), "http://h/b/c".to_owned()]
+}
+
+/// The source does not admit the destination.
+fn closed() -> Decision {
+    let mut evidence = Evidence::new(Side::Source, 403, "CannotVerifyCopySource");
+    evidence.source = (Some(403), Some("AuthorizationFailure".to_owned()));
+    (evidence.version, evidence.object) = ("2025-11-05".to_owned(), "a".to_owned());
+    let mut decision = Decision::new(Way::Relay, WayReason::Closed, ends());
+    decision.evidence = Some(Box::new(evidence));
+    decision
 }
 
 #[test]
@@ -53,11 +68,13 @@ fn every_event_is_a_line_as_the_schema_says() {
         Event::Planned(vec![planned(Action::Copy, Some(3), Some(-5)), planned(Action::Remove, None, None)]),
         Event::Planned(vec![planned(Action::SetProperties, None, None)]),
         Event::Notice("n".to_owned()),
+        Event::Way(Box::new(closed())),
+        Event::Way(Box::new(Decision::new(Way::Direct, WayReason::Proven, ends()))),
     ];
     let types: Vec<_> = events.iter().flat_map(lines).map(|line| type_of_valid(&line)).collect();
     let want = [
         "done", "done", "skipped", "skipped", "skipped", "skipped", "skipped", "planned", "planned",
-        "planned", "notice",
+        "planned", "notice", "route", "route",
     ];
     assert_eq!(types, want);
     assert_eq!(type_of_valid(&error("e")), "error");
@@ -97,6 +114,7 @@ fn a_summary_is_a_line_as_the_schema_says() {
     let mut report = Report::new(hdrhistogram::Histogram::new(2).unwrap());
     (report.counts.found, report.counts.done, report.links_opened) = (2, 1, 1);
     report.elapsed = Duration::from_millis(1500);
+    report.way = Some(Box::new(closed()));
     let line = summary(&plan, &report, Exit::Failures);
     assert_eq!(type_of_valid(&line), "summary");
     assert!(line.contains("\"seconds\":1.5") && line.contains("\"exit_code\":1"), "{line}");
