@@ -47,8 +47,8 @@ pub enum WayReason {
 
 impl WayReason {
     /// All of them, in the order of their codes in a journal.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Proven, Self::Asked, Self::Unable, Self::Closed, Self::NotImplemented];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Proven, Self::Asked, Self::Unable, Self::Closed, Self::NotImplemented, Self::KeyUnknown];
 
     /// A word for programs.
     pub fn name(self) -> &'static str {
@@ -58,12 +58,13 @@ impl WayReason {
             Self::Unable => "unable",
             Self::Closed => "closed",
             Self::NotImplemented => "not_implemented",
+            Self::KeyUnknown => "key_unknown",
         }
     }
 
     /// Whether an answer has shown that the direct way is closed, as it would be for every object.
     pub fn is_found_closed(self) -> bool {
-        matches!(self, Self::Closed | Self::NotImplemented)
+        matches!(self, Self::Closed | Self::NotImplemented | Self::KeyUnknown)
     }
 }
 
@@ -185,6 +186,9 @@ impl Display for Decision {
             WayReason::Unable => write!(f, "{to} cannot read {from} by itself"),
             WayReason::Closed => write!(f, "{to} is not admitted to {from}"),
             WayReason::NotImplemented => write!(f, "{to} has no operation that copies from {from}"),
+            WayReason::KeyUnknown => {
+                write!(f, "{to} knows no version of the protocol in which it can be given the key of {from}")
+            }
         }?;
         if let Some(evidence) = &self.evidence {
             write!(f, " ({evidence})")?;
