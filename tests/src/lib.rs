@@ -37,6 +37,7 @@ pub mod hostile;
 #[cfg(test)]
 mod hostile_tests;
 mod inspect;
+mod namespace;
 mod node;
 mod peers;
 mod process;
@@ -55,6 +56,7 @@ pub use damage::{DamagingProxy, Wire};
 pub use faulty::{Call, FaultyFs};
 pub use fixture::{CONTAINER, Fixture};
 pub use inspect::{BlobClient, RemoteBlob, SasSpec};
+pub use namespace::Namespace;
 pub use peers::{Peers, PeersError, Pypi, target_dir};
 pub use process::{Outcome, Running, Stdin, run, spawn};
 pub use proxy::ConnectProxy;

@@ -100,7 +100,8 @@ impl Default for AuthorityBuilder {
 }
 
 impl AuthorityBuilder {
-    /// Where the token endpoint listens. Default: `127.0.0.1:0`, a free port.
+    /// Where the token endpoint listens. Default: `127.0.0.1:0`, a free port. The certificate that is made on the spot is
+    /// for this address too.
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = addr;
         self
@@ -143,7 +144,7 @@ impl AuthorityBuilder {
     /// # Errors
     /// A certificate that cannot be read, an address that is taken.
     pub fn start(self) -> io::Result<Authority> {
-        let identity = cert::identity(&self.tls, Alpn::Http11, &[])?;
+        let identity = cert::identity(&self.tls, Alpn::Http11, &[self.listen.ip()])?;
         let bind = |addr: SocketAddr| -> io::Result<(std::net::TcpListener, SocketAddr)> {
             let listener = std::net::TcpListener::bind(addr)?;
             listener.set_nonblocking(true)?;
