@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use azsim::{Application, Authority, AuthorityBuilder, Role, Tls};
+use azsim::{Application, Authority, AuthorityBuilder, Role, ServerBuilder, Tls};
 
 use crate::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture};
 
@@ -59,15 +59,26 @@ impl Entra {
         settings: impl FnOnce(AuthorityBuilder) -> AuthorityBuilder,
         environment: impl FnOnce(Azuring, &Authority) -> Azuring,
     ) -> Self {
+        Self::with_accounts(azuring, settings, environment, |server| server)
+    }
+
+    /// And with other settings of the accounts' server.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    #[must_use]
+    pub fn with_accounts(
+        azuring: Azuring,
+        settings: impl FnOnce(AuthorityBuilder) -> AuthorityBuilder,
+        environment: impl FnOnce(Azuring, &Authority) -> Azuring,
+        accounts: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
         let authority = settings(Authority::builder()).start().unwrap();
         let azuring = azuring.env("AZCOPY_ACTIVE_DIRECTORY_ENDPOINT", authority.url());
         let azuring = environment(azuring, &authority);
         let fixture = Fixture::with(azuring, |server| {
-            server
-                .tls(Tls::SelfSigned)
-                .authority(&authority)
-                .account(DEVSTORE_ACCOUNT, DEVSTORE_KEY)
-                .account(ACCOUNT, DEVSTORE_KEY)
+            let server = server.tls(Tls::SelfSigned).authority(&authority);
+            accounts(server.account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).account(ACCOUNT, DEVSTORE_KEY))
         });
         assert!(fixture.server().create_container(ACCOUNT, CONTAINER));
         let both = [fs::read_to_string(fixture.ca_file()).unwrap(), authority.ca_pem().unwrap().to_owned()];

@@ -193,6 +193,8 @@ pub const FLAGS: &[Flag] = {
         // Which way their bytes go.
         Flag { name: "route", groups: &[Services], default: "auto", says: &[(Everywhere, NO_WAY)] },
         flag("no-relay", &[Services], &[(Everywhere, NO_WAY)]),
+        flag("source-tenant-id", &[Services], &[(Everywhere, NO_WAY)]),
+        flag("destination-tenant-id", &[Services], &[(Everywhere, NO_WAY)]),
         // Which objects.
         flag(
             "dry-run",

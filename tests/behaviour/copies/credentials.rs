@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use azsim::{Application, Operation, PublicAccess, Role};
+use azsim::{Application, Authority, Operation, PublicAccess, Role};
 use azuring_tests::entra::{ACCOUNT, APPLICATION, CLIENT_SECRET, Entra};
 use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring};
 
@@ -132,7 +132,6 @@ fn what_is_wrong_with_an_end_is_said_of_it_before_anything_is_sent() {
     accounts.fill();
     let (from, to) = (accounts.url(FROM, ""), accounts.url(TO, ""));
     let requests = accounts.fixture.server().stats().requests;
-    let root = |account| accounts.bare(account, "").replacen(&format!("/{CONTAINER}"), "", 1);
     let ended = |url: &str| {
         let (before, rest) = url.split_once("se=").unwrap();
         let (_, after) = rest.split_once('&').unwrap();
@@ -144,9 +143,6 @@ fn what_is_wrong_with_an_end_is_said_of_it_before_anything_is_sent() {
         (&from, &accounts.url_for(TO, "", "rl"), "destination: ", 3),
         (&ended(&from), &to, "source: ", 3),
         (&from, &ended(&to), "destination: ", 3),
-        // Whole accounts are not in this version.
-        (&root(FROM), &to, "source: ", 2),
-        (&from, &root(TO), "destination: ", 2),
         (&format!("{}?comp=list", accounts.bare(FROM, "")), &to, "source: ", 2),
         (&from, &format!("{}?versionid=1", accounts.bare(TO, "x")), "", 2),
     ] {
@@ -154,8 +150,6 @@ fn what_is_wrong_with_an_end_is_said_of_it_before_anything_is_sent() {
         assert!(text.starts_with(&format!("azuring: {begins}")), "{from} {to}: {text}");
         assert!(!text.contains("sig="), "{text}");
     }
-    let account = told(&accounts, &root(FROM), &to, &[], 2);
-    assert!(account.contains("names no container"), "{account}");
     assert_eq!(accounts.fixture.server().stats().requests, requests);
 }
 
@@ -210,6 +204,73 @@ fn a_login_serves_every_end_that_has_nothing_else_and_is_asked_for_once() {
     assert_eq!(entra.fixture.names(), ["a", "dir/b"]);
     assert!(outcome.stderr.contains("a SAS for the destination"), "{}", outcome.stderr);
     entra.assert_protocol();
+}
+
+/// A tenant that is not the authority's own.
+const OTHER_TENANT: &str = "0b1c2d3e-5555-4666-8777-888899990000";
+/// The account in that tenant. Nobody publishes its key.
+const OTHER_ACCOUNT: &str = "otheraccount";
+
+/// [`ACCOUNT`], with two blobs, and [`OTHER_ACCOUNT`] in another tenant; an application that both know.
+fn two_tenants(environment: impl FnOnce(Azuring, &Authority) -> Azuring) -> Entra {
+    let entra = Entra::with_accounts(
+        azuring!(),
+        |authority| authority,
+        environment,
+        |server| server.account(OTHER_ACCOUNT, key(FROM)).account_tenant(OTHER_ACCOUNT, OTHER_TENANT),
+    );
+    let application = || Application::new(APPLICATION).secret(CLIENT_SECRET).role(Role::Owner);
+    entra.authority.register(application());
+    entra.authority.register(application().tenant(OTHER_TENANT));
+    let server = entra.fixture.server();
+    server.plant(ACCOUNT, CONTAINER, [seed("a", b"1"), seed("dir/b", b"22")]);
+    assert!(server.create_container(OTHER_ACCOUNT, CONTAINER));
+    entra
+}
+
+#[test]
+fn accounts_of_two_tenants_are_asked_with_the_tokens_of_each() {
+    let entra = two_tenants(Entra::as_service_principal);
+    let (server, home) = (entra.fixture.server(), entra.url(""));
+    let other = home.replacen(ACCOUNT, OTHER_ACCOUNT, 1);
+    let run = |from: &str, to: &str, more: &[&str]| {
+        let line = ["copy", from, to, &entra.trusted(), "--recursive", "--no-cache", "--max-tries=2"];
+        entra.fixture.run(line.iter().chain(more))
+    };
+    assert!(server.create_container(ACCOUNT, "back"));
+    let refused = run(&home, &other, &[]);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains("destination: "), "{}", refused.stderr);
+    assert!(server.blobs(OTHER_ACCOUNT, CONTAINER).is_empty());
+    for route in ["--route=direct", "--route=relay"] {
+        let there = format!("--destination-tenant-id={OTHER_TENANT}");
+        run(&home, &other, &[route, &there]).expect_code(0);
+        assert_eq!(server.blobs(OTHER_ACCOUNT, CONTAINER).len(), 2);
+        let back = format!("--source-tenant-id={OTHER_TENANT}");
+        run(&other, &home.replacen(CONTAINER, "back", 1), &[route, &back]).expect_code(0);
+        assert_eq!(server.blobs(ACCOUNT, "back").len(), 2);
+    }
+    // What needs no token takes none.
+    let sas = server.account_sas(OTHER_ACCOUNT, "rwlac", Duration::from_secs(60));
+    let unused = run(&home, &format!("{other}?{sas}"), &["--destination-tenant-id=x"]);
+    unused.expect_code(0);
+    assert!(unused.stderr.contains("--destination-tenant-id is not used"), "{}", unused.stderr);
+    entra.assert_protocol();
+}
+
+/// Whoever belongs to a machine is known to its tenant alone.
+#[test]
+fn an_identity_of_a_machine_has_no_second_tenant() {
+    let entra = two_tenants(|azuring, _| azuring.env("AZCOPY_AUTO_LOGIN_TYPE", "MSI"));
+    let other = entra.url("").replacen(ACCOUNT, OTHER_ACCOUNT, 1);
+    let there = format!("--destination-tenant-id={OTHER_TENANT}");
+    let sas = entra.fixture.server().account_sas(ACCOUNT, "rl", Duration::from_secs(60));
+    let from = format!("{}?{sas}", entra.url(""));
+    let line = ["copy", &from, &other, &entra.trusted(), "--recursive", &there];
+    let refused = entra.fixture.run(line);
+    refused.expect_code(3);
+    assert!(refused.stderr.contains("belongs to one tenant"), "{}", refused.stderr);
+    assert!(entra.fixture.server().blobs(OTHER_ACCOUNT, CONTAINER).is_empty());
 }
 
 #[test]

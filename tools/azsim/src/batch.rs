@@ -115,10 +115,10 @@ fn carry_out(
         {
             rq.grant.clone()
         }
-        _ => auth::authenticate(request, target, rq.peer, Some(rq.version), rq.shared.issuer())?,
+        _ => auth::authenticate(request, target, rq.peer, Some(rq.version), rq.shared.issuer(&target.account))?,
     };
     if grant == Grant::Anonymous {
-        return Err(auth::challenge(rq.shared.issuer()).into());
+        return Err(auth::challenge(rq.shared.issuer(&target.account)).into());
     }
     let operation = routed?;
     let in_container = rq.target.container.is_none() || rq.target.container == target.container;

@@ -46,6 +46,7 @@ pub struct ServerBuilder {
     names: NameRules,
     premium_pages: bool,
     premium_blocks: Vec<String>,
+    tenants: Vec<(String, String)>,
     scopes: Vec<String>,
     issuer: Option<Arc<Issuer>>,
     networks: Vec<(String, Network)>,
@@ -82,6 +83,7 @@ impl Default for ServerBuilder {
             names: NameRules::Exact,
             premium_pages: false,
             premium_blocks: Vec::new(),
+            tenants: Vec::new(),
             scopes: Vec::new(),
             issuer: None,
             networks: Vec::new(),
@@ -200,6 +202,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Puts this account into a tenant: it takes the tokens that the authority issues there, and no others. Default: the
+    /// authority's own tenant.
+    pub fn account_tenant(mut self, account: &str, tenant: &str) -> Self {
+        self.tenants.push((account.to_owned(), tenant.to_owned()));
+        self
+    }
+
     /// Adds an encryption scope; from then on any other one is refused. Default: every name is taken for a scope.
     pub fn encryption_scope(mut self, name: &str) -> Self {
         self.scopes.push(name.to_owned());
@@ -271,6 +280,8 @@ impl ServerBuilder {
                 let bad = |_| io::Error::other(format!("the key of the account {name} is not base64"));
                 let mut account = Account::new(name, &STANDARD.decode(key).map_err(bad)?);
                 account.premium_blocks = self.premium_blocks.contains(name);
+                let tenant = self.tenants.iter().rev().find(|(of, _)| of == name);
+                account.tenant = tenant.map(|(_, tenant)| tenant.clone());
                 Ok(Arc::new(account))
             })
             .collect();
@@ -282,7 +293,7 @@ impl ServerBuilder {
         for (name, network) in self.networks {
             find(&name)?.set_network(network);
         }
-        for name in &self.premium_blocks {
+        for name in self.premium_blocks.iter().chain(self.tenants.iter().map(|(name, _)| name)) {
             find(name)?;
         }
         let identity = cert::identity(&self.tls, self.alpn, &self.also_listen)?;

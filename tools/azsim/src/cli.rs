@@ -108,6 +108,9 @@ pub(crate) struct Serve {
     /// A premium account for block blobs, which has no tiers; repeatable.
     #[arg(long = "premium-block-blobs", value_name = "ACCOUNT")]
     premium_block_blobs: Vec<String>,
+    /// An account in another tenant than the authority's; repeatable.
+    #[arg(long = "account-tenant", value_name = "ACCOUNT:TENANT", value_parser = account_tenant)]
+    account_tenants: Vec<(String, String)>,
     /// The newest x-ms-version that requests may name. Default: the newest that is known here.
     #[arg(long, value_name = "YYYY-MM-DD")]
     newest_version: Option<String>,
@@ -229,6 +232,9 @@ impl Serve {
         for account in &self.premium_block_blobs {
             builder = builder.premium_block_blobs(account);
         }
+        for (account, tenant) in &self.account_tenants {
+            builder = builder.account_tenant(account, tenant);
+        }
         builder = self.networks.apply(builder);
         for scope in &self.encryption_scopes {
             builder = builder.encryption_scope(scope);
@@ -324,6 +330,11 @@ fn alpn(text: &str) -> Result<Alpn, String> {
 fn account(text: &str) -> Result<(String, String), String> {
     let (name, key) = text.split_once(':').ok_or("NAME:KEY")?;
     Ok((name.to_owned(), key.to_owned()))
+}
+
+fn account_tenant(text: &str) -> Result<(String, String), String> {
+    let (name, tenant) = text.split_once(':').ok_or("ACCOUNT:TENANT")?;
+    Ok((name.to_owned(), tenant.to_owned()))
 }
 
 fn role(text: &str) -> Result<Option<Role>, String> {

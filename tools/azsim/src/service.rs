@@ -14,7 +14,7 @@ use crate::auth::{self, Grant, Peer};
 use crate::body::{Body, drain};
 use crate::conn::{ConnState, Cut};
 use crate::content::Backend;
-use crate::entra::Issuer;
+use crate::entra::{Issuer, Trusted};
 use crate::error::{
     AUTHORIZATION_FAILURE, AUTHORIZATION_PERMISSION_MISMATCH, ApiError, INVALID_HEADER_VALUE, Result,
 };
@@ -91,9 +91,10 @@ impl Shared {
         auth::is_version(version) && version <= &*self.newest
     }
 
-    /// The authority whose tokens are accepted.
-    pub(crate) fn issuer(&self) -> Option<&Issuer> {
-        self.issuer.as_deref()
+    /// Whose tokens an account takes.
+    pub(crate) fn issuer<'a>(&'a self, account: &'a Account) -> Option<Trusted<'a>> {
+        let issuer = self.issuer.as_deref()?;
+        Some(Trusted::new(issuer, &account.name, account.tenant.as_deref()))
     }
 
     /// The time of a deletion that happens now, where what is deleted is kept.
@@ -302,12 +303,12 @@ impl Link {
             Caller::OnBehalf { client, .. } => Peer { ip: client, ..self.peer },
             _ => self.peer,
         };
-        let grant = auth::authenticate(parts, target, peer, version, self.shared.issuer())?;
+        let grant = auth::authenticate(parts, target, peer, version, self.shared.issuer(&target.account))?;
         if grant == Grant::Anonymous {
             let access = target.container.as_deref().and_then(|c| target.account.container(c).ok());
             let access = access.map_or(auth::PublicAccess::None, |c| c.facts().access);
             let operation = routed.as_ref().map_or(Operation::Other, |o| *o);
-            auth::allow_anonymous(operation, access, self.shared.issuer())?;
+            auth::allow_anonymous(operation, access, self.shared.issuer(&target.account))?;
         }
         let operation = routed?;
         auth::authorize(&grant, operation)?;

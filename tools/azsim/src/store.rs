@@ -41,6 +41,8 @@ pub(crate) struct Account {
     containers: RwLock<BTreeMap<String, Arc<Container>>>,
     /// A premium account for block blobs, which have no tiers there.
     pub(crate) premium_blocks: bool,
+    /// Its tenant, if that is not the authority's.
+    pub(crate) tenant: Option<String>,
     network: RwLock<Network>,
     /// Until when a container that was deleted cannot be made again, in ticks.
     deleting: Mutex<BTreeMap<String, u64>>,
@@ -53,6 +55,7 @@ impl Account {
             hmac: hmac::Key::new(hmac::HMAC_SHA256, key),
             containers: RwLock::default(),
             premium_blocks: false,
+            tenant: None,
             network: RwLock::default(),
             deleting: Mutex::default(),
         }

@@ -153,7 +153,8 @@ fn prepare(
     let writes = Purpose { operations: &writes, lists: false, reads: false };
     let mut job = if pair.verb == Verb::Copy {
         let texts = [places.source, places.destination].map(Path::to_string_lossy);
-        let both = ends::open((&texts[0], &reads), (&texts[1], &writes), global, &args.engine)?;
+        let whose = (&args.engine, &args.between.tenants);
+        let both = ends::open((&texts[0], &reads), (&texts[1], &writes), global, whose)?;
         options.route = route(args);
         options.preserve_tier = args.between.s2s_preserve_access_tier.is_none_or(|keep| keep.0);
         options.preserve_tags = keeps_tags(args);

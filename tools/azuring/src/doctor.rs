@@ -42,12 +42,17 @@ fn examine(global: &GlobalArgs, args: &DoctorArgs, stop: &StopHandle) -> Result<
         None if args.write_test.0 => {
             return Err(usage("doctor: --write-test is about a copy: give a source and a destination"));
         }
+        None if args.tenants.is_any() => {
+            let text = "doctor: --source-tenant-id and --destination-tenant-id are about a copy: give a source and a \
+                        destination (AZCOPY_TENANT_ID is for one place)";
+            return Err(usage(text));
+        }
         None => {
             let (url, access) = access::one(&args.target, global, &args.engine)?;
             run::before_it_begins(|| End::new(url, access, Role::One).look(&options, stop, &mut findings))?;
         }
         Some(destination) => {
-            let both = ends::each(&args.target, destination, global, &args.engine)?;
+            let both = ends::each(&args.target, destination, global, (&args.engine, &args.tenants))?;
             pair(both, args.write_test.0, &options, stop, &mut findings)?;
         }
     }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
-use crate::entra::{Caller, Issuer, Role};
+use crate::entra::{Caller, Role, Trusted};
 use crate::error::{
     AUTHENTICATION_FAILED, AUTHORIZATION_FAILURE, AUTHORIZATION_PERMISSION_MISMATCH,
     AUTHORIZATION_RESOURCE_TYPE_MISMATCH, ApiError, INVALID_AUTHENTICATION_INFO, INVALID_BEARER, More,
@@ -73,7 +73,7 @@ pub(crate) fn authenticate(
     target: &Target<'_>,
     peer: Peer,
     version: Option<&str>,
-    issuer: Option<&Issuer>,
+    issuer: Option<Trusted<'_>>,
 ) -> Result<Grant> {
     let now = time::now();
     if let Some(header) = parts.headers.get(AUTHORIZATION) {
@@ -82,7 +82,7 @@ pub(crate) fn authenticate(
             Some(("SharedKey", credential)) => {
                 shared_key::verify(parts, target, credential, version, now).map(|()| Grant::Key)
             }
-            Some(("Bearer", token)) => bearer(token, target, peer, version, issuer).map(Grant::Token),
+            Some(("Bearer", token)) => bearer(token, peer, version, issuer).map(Grant::Token),
             _ => Err(INVALID_AUTHENTICATION_INFO.into()),
         };
     }
@@ -139,10 +139,9 @@ const WITH_TOKENS: &str = "2017-11-09";
 /// Verifies a token: <https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory>.
 fn bearer(
     token: &str,
-    target: &Target<'_>,
     peer: Peer,
     version: Option<&str>,
-    issuer: Option<&Issuer>,
+    issuer: Option<Trusted<'_>>,
 ) -> Result<Caller> {
     if !peer.tls {
         return Err(failed("Authentication scheme Bearer is not allowed with HTTP."));
@@ -151,7 +150,7 @@ fn bearer(
         return Err(failed("Authentication scheme Bearer is not supported in this version."));
     }
     let verified = match issuer {
-        Some(issuer) => issuer.verify(token, &target.account.name),
+        Some(issuer) => issuer.verify(token),
         None => Err("This server knows no authority and accepts no tokens."),
     };
     verified.map_err(|why| {
@@ -161,17 +160,17 @@ fn bearer(
 }
 
 /// Where clients get tokens.
-fn authorization_uri(issuer: Option<&Issuer>) -> String {
+fn authorization_uri(issuer: Option<Trusted<'_>>) -> String {
     let nowhere = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/oauth2/authorize";
-    issuer.map_or_else(|| nowhere.to_owned(), Issuer::authorization_uri)
+    issuer.map_or_else(|| nowhere.to_owned(), Trusted::authorization_uri)
 }
 
-fn challenge_of(issuer: Option<&Issuer>) -> Option<Box<More>> {
+fn challenge_of(issuer: Option<Trusted<'_>>) -> Option<Box<More>> {
     Some(Box::new(More::Challenge(authorization_uri(issuer))))
 }
 
 /// The 401 that a request without credentials gets.
-pub(crate) fn challenge(issuer: Option<&Issuer>) -> ApiError {
+pub(crate) fn challenge(issuer: Option<Trusted<'_>>) -> ApiError {
     ApiError { more: challenge_of(issuer), ..NO_AUTHENTICATION_INFORMATION.into() }
 }
 
@@ -246,7 +245,7 @@ pub enum PublicAccess {
 pub(crate) fn allow_anonymous(
     operation: Operation,
     access: PublicAccess,
-    issuer: Option<&Issuer>,
+    issuer: Option<Trusted<'_>>,
 ) -> Result<()> {
     let allowed = match operation {
         Operation::GetBlob

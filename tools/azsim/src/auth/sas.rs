@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Grant, Peer, Permissions, VERSIONS, delegation, failed, is_version};
-use crate::entra::Issuer;
+use crate::entra::Trusted;
 use crate::error::{
     AUTHORIZATION_PROTOCOL_MISMATCH, AUTHORIZATION_SERVICE_MISMATCH, AUTHORIZATION_SOURCE_IP_MISMATCH, Result,
 };
@@ -27,7 +27,7 @@ const OLDEST_SERVICE_SAS: &str = "2018-11-09";
 const PERMISSION_ORDER: &str = "racwdxyltfmeopi";
 
 /// Verifies the SAS in the query.
-pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64, issuer: Option<&Issuer>) -> Result<Grant> {
+pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64, issuer: Option<Trusted<'_>>) -> Result<Grant> {
     let query = &target.query;
     let pairs = query.pairs();
     if let Some((name, _)) =

@@ -102,11 +102,6 @@ impl Issuer {
         }
     }
 
-    /// Where clients are sent that come without credentials.
-    pub(crate) fn authorization_uri(&self) -> String {
-        format!("{}/{}/oauth2/authorize", self.url, self.tenant)
-    }
-
     /// Replaces the roles of a principal.
     pub(super) fn assign(&self, object_id: &str, roles: &[Role]) {
         let mut all = self.roles.write().unwrap_or_else(PoisonError::into_inner);
@@ -150,17 +145,17 @@ impl Issuer {
         Issued { token, not_before_s: now, expires_on_s: now + lifetime, expires_in_s: lifetime }
     }
 
-    /// Judges a token that was sent to a storage account.
+    /// Judges a token that was sent to a storage account of a tenant.
     ///
     /// # Errors
     /// The service's words for what is wrong with it.
-    pub(crate) fn verify(&self, token: &str, account: &str) -> Result<Caller, &'static str> {
+    fn verify(&self, token: &str, account: &str, tenant: &str) -> Result<Caller, &'static str> {
         let signature = "Signature validation failed. Signature verification failed.";
         let jwt = Jwt::read(token).ok_or(signature)?;
         if !jwt.is_signed_with(&self.key) {
             return Err(signature);
         }
-        if jwt.text("iss") != Some(&format!("https://sts.windows.net/{}/", self.tenant)) {
+        if jwt.text("iss") != Some(&format!("https://sts.windows.net/{tenant}/")) {
             return Err("Issuer validation failed. Issuer did not match.");
         }
         let audience = jwt.text("aud").unwrap_or_default().trim_end_matches('/');
@@ -180,6 +175,39 @@ impl Issuer {
         };
         let (object_id, tenant) = (object_id.to_owned(), tenant.to_owned());
         Ok(Caller { roles: self.roles(&object_id), object_id, tenant })
+    }
+}
+
+/// Who issues the tokens that an account takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Trusted<'a> {
+    issuer: &'a Issuer,
+    account: &'a str,
+    tenant: &'a str,
+}
+
+impl<'a> Trusted<'a> {
+    /// `tenant`: the account's; `None`: that of the authority.
+    pub(crate) fn new(issuer: &'a Issuer, account: &'a str, tenant: Option<&'a str>) -> Self {
+        Self { issuer, account, tenant: tenant.unwrap_or(&issuer.tenant) }
+    }
+
+    /// Where clients are sent that come without credentials.
+    pub(crate) fn authorization_uri(self) -> String {
+        format!("{}/{}/oauth2/authorize", self.issuer.url, self.tenant)
+    }
+
+    /// As [`Issuer::roles`].
+    pub(crate) fn roles(self, object_id: &str) -> Vec<Role> {
+        self.issuer.roles(object_id)
+    }
+
+    /// Judges a token that was sent to the account.
+    ///
+    /// # Errors
+    /// The service's words for what is wrong with it.
+    pub(crate) fn verify(self, token: &str) -> Result<Caller, &'static str> {
+        self.issuer.verify(token, self.account, self.tenant)
     }
 }
 

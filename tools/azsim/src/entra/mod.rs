@@ -39,7 +39,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{Alpn, Tls, cert};
-pub(crate) use issuer::{Caller, Issuer};
+pub(crate) use issuer::{Caller, Issuer, Trusted};
 use listen::Door;
 pub use model::{Application, Behaviour, Endpoint, ManagedIdentity, Role, SignIn, TokenRequest, Trouble};
 use state::Shared;
@@ -215,11 +215,11 @@ impl Authority {
         format!("http://{}{}", self.machine_addr, listen::ARC)
     }
 
-    /// Adds an application, or replaces the one with its client id.
+    /// Adds an application, or replaces the one with its client id in its tenant.
     pub fn register(&self, application: Application) {
         self.shared.issuer.assign(&application.object_id, &application.roles);
         let mut state = self.shared.state();
-        state.applications.retain(|a| a.client_id != application.client_id);
+        state.applications.retain(|a| a.client_id != application.client_id || a.tenant != application.tenant);
         state.applications.push(Arc::new(application));
     }
 

@@ -5,6 +5,7 @@ use azuring_transfer::{BlobUrl, Credential, Location, RouteChoice};
 use super::identity::Who;
 use super::keys::Keys;
 use super::{Access, Purpose, find};
+use crate::cli::copy::TenantArgs;
 use crate::cli::engine::EngineArgs;
 use crate::cli::global::GlobalArgs;
 use crate::output::notice;
@@ -25,22 +26,42 @@ pub(crate) fn open(
     (source, reads): (&str, &Purpose<'_>),
     (destination, writes): (&str, &Purpose<'_>),
     global: &GlobalArgs,
-    engine: &EngineArgs,
+    (engine, tenants): (&EngineArgs, &TenantArgs),
 ) -> Result<Both, Refused> {
     let parsed =
         |text: &str, end| BlobUrl::parse_with_account(text).map_err(|error| Refused::from(error).of_end(end));
     let (source, destination) = (parsed(source, SOURCE)?, parsed(destination, DESTINATION)?);
-    let who = Who::default();
-    let found = |url: &BlobUrl, other: &BlobUrl, purpose: &Purpose<'_>, end: &'static str| {
+    let [reader, writer] = whose(tenants);
+    let found = |url: &BlobUrl, other: &BlobUrl, purpose: &Purpose<'_>, (end, who, tenant): For| {
         let find = || {
             let keys = Keys::beside(url, other, engine)?;
-            find(url, (end, who.clone()), &keys, purpose, (global, engine))
+            let access = find(url, (end, who), &keys, purpose, (global, engine))?;
+            if let (Some((flag, _)), Access::Known(_)) = (tenant, &access) {
+                notice(&format!("{end}{flag} is not used: no token is asked for"));
+            }
+            Ok(access)
         };
-        find().map_err(|refused| refused.of_end(end))
+        find().map_err(|refused: Refused| refused.of_end(end))
     };
-    let from = found(&source, &destination, reads, SOURCE)?;
-    let to = found(&destination, &source, writes, DESTINATION)?;
+    let from = found(&source, &destination, reads, (SOURCE, reader, tenants.named()[0]))?;
+    let to = found(&destination, &source, writes, (DESTINATION, writer, tenants.named()[1]))?;
     Ok(Both { source: (source, from), destination: (destination, to) })
+}
+
+/// An end for messages, who this process is there, and the flag that says so.
+type For<'a> = (&'static str, Who, Option<(&'static str, &'a str)>);
+
+/// Who this process is to the tenants of both ends.
+fn whose(tenants: &TenantArgs) -> [Who; 2] {
+    let usual = Who::default();
+    let [source, destination] = tenants.named();
+    let reader = source.map_or_else(|| usual.clone(), Who::of_tenant);
+    let writer = match destination {
+        Some((_, tenant)) if source.is_some_and(|(_, other)| other == tenant) => reader.clone(),
+        Some(named) => Who::of_tenant(named),
+        None => usual,
+    };
+    [reader, writer]
 }
 
 /// A URL, and what authorizes requests to it or why nothing does.
@@ -51,18 +72,18 @@ pub(crate) fn each(
     source: &str,
     destination: &str,
     global: &GlobalArgs,
-    engine: &EngineArgs,
+    (engine, tenants): (&EngineArgs, &TenantArgs),
 ) -> Result<[Each; 2], Refused> {
     let parsed = |text: &str, end| BlobUrl::parse(text).map_err(|error| Refused::from(error).of_end(end));
     let (source, destination) = (parsed(source, SOURCE)?, parsed(destination, DESTINATION)?);
-    let who = Who::default();
-    let found = |url: &BlobUrl, other: &BlobUrl, reads, end: &'static str| {
+    let [reader, writer] = whose(tenants);
+    let found = |url: &BlobUrl, other: &BlobUrl, reads, (end, who): (&'static str, Who)| {
         let keys = Keys::beside(url, other, engine)?;
         let purpose = Purpose { reads, ..Purpose::EXAMINE };
-        find(url, (end, who.clone()), &keys, &purpose, (global, engine))
+        find(url, (end, who), &keys, &purpose, (global, engine))
     };
-    let from = found(&source, &destination, true, SOURCE);
-    let to = found(&destination, &source, false, DESTINATION);
+    let from = found(&source, &destination, true, (SOURCE, reader));
+    let to = found(&destination, &source, false, (DESTINATION, writer));
     Ok([(source, from), (destination, to)])
 }
 

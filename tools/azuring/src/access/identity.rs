@@ -46,24 +46,54 @@ pub(crate) fn from_environment(read: impl Fn(&str) -> Option<String>) -> Result<
 
 /// Who this process is: found out once, for whoever asks first.
 #[derive(Clone, Default)]
-pub(crate) struct Who(Arc<Mutex<Option<Bearer>>>);
+pub(crate) struct Who {
+    known: Arc<Mutex<Option<Bearer>>>,
+    /// The flag that names a tenant, and the tenant; `None`: the login's own.
+    tenant: Option<(&'static str, String)>,
+}
 
 impl Who {
+    /// The same person or application in the tenant that a flag names.
+    pub(crate) fn of_tenant((flag, tenant): (&'static str, &str)) -> Self {
+        Self { tenant: Some((flag, tenant.to_owned())), ..Self::default() }
+    }
+
     /// Its tokens.
     pub(crate) fn bearer(&self, engine: &EngineArgs) -> Result<Bearer, NoBearer> {
-        let mut known = self.0.lock().expect("nothing panics while the lock is held");
+        let mut known = self.known.lock().expect("nothing panics while the lock is held");
         if let Some(bearer) = &*known {
             return Ok(bearer.clone());
         }
-        Ok(known.insert(bearer(engine)?).clone())
+        let tenant = self.tenant.as_ref().map(|(flag, tenant)| (*flag, &**tenant));
+        Ok(known.insert(bearer_of(engine, tenant)?).clone())
     }
 }
 
 /// Tokens for this command: of the login that is asked for, else of the one that is kept, else of whoever this machine
 /// is.
 pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
+    bearer_of(engine, None)
+}
+
+/// The same login in another tenant.
+fn moved(login: Login, (flag, tenant): (&'static str, &str)) -> Result<Login, Refused> {
+    if let LoginKind::ManagedIdentity(_) | LoginKind::Given { .. } = login.kind {
+        return Err(refused(format!(
+            "{flag}: the {} belongs to one tenant: log in as somebody who is known in both, or give this end a SAS",
+            login.describe()
+        )));
+    }
+    login.with_tenant(flag, tenant).map_err(|error| failed(&error))
+}
+
+/// [`bearer`]; where a flag names a tenant, of the same login there.
+fn bearer_of(engine: &EngineArgs, tenant: Option<(&'static str, &str)>) -> Result<Bearer, NoBearer> {
     let network = network(engine.ca_file.as_deref())?;
     let asked = from_environment(|name| std::env::var(name).ok())?;
+    let asked = match tenant {
+        Some(tenant) => asked.map(|login| moved(login, tenant)).transpose()?,
+        None => asked,
+    };
     let named = asked.is_some() || !matches!(Login::shared(&network.environment), Ok(None));
     // Whoever is logged in there is not to be replaced by somebody else without a word.
     let kept = match open_cache(engine.no_cache.0) {
@@ -88,6 +118,13 @@ pub(crate) fn bearer(engine: &EngineArgs) -> Result<Bearer, NoBearer> {
                 (login, Some(token), kept)
             }
         },
+    };
+    let (login, first, cache) = match tenant {
+        // What is kept is the login, and its tokens are those of its own tenant.
+        Some(tenant) if login.tenant.as_deref() != Some(tenant.1) => {
+            (moved(login, tenant)?, None, Cache::none())
+        }
+        _ => (login, first, cache),
     };
     let kept = keep(login, network, STORAGE_SCOPE, Clock::system(), first, cache);
     Ok(kept.map_err(|error| failed(&error))?)

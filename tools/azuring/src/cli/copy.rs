@@ -316,6 +316,9 @@ pub(crate) struct BetweenArgs {
     #[arg(long, default_value = "false")]
     pub(crate) no_relay: Switch,
 
+    #[command(flatten)]
+    pub(crate) tenants: TenantArgs,
+
     /// Keep the access tiers of the source, unless --block-blob-tier gives all blobs one, or the account of the
     /// destination has none [default: true]
     #[arg(long, value_name = "BOOL")]
@@ -421,4 +424,31 @@ pub(crate) struct RefusedArgs {
     /// Blocks between two flushes
     #[arg(long, value_name = "N", hide = true)]
     pub(crate) flush_threshold: Option<u32>,
+}
+
+/// Where the two ends of a copy know this process.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TenantArgs {
+    /// Tenant of the source's account, if the login's own is another: tokens for the source are asked for there
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) source_tenant_id: Option<String>,
+
+    /// Tenant of the destination's account, if the login's own is another
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) destination_tenant_id: Option<String>,
+}
+
+impl TenantArgs {
+    /// The flags and what they name, of source and destination.
+    pub(crate) fn named(&self) -> [Option<(&'static str, &str)>; 2] {
+        [
+            self.source_tenant_id.as_deref().map(|tenant| ("--source-tenant-id", tenant)),
+            self.destination_tenant_id.as_deref().map(|tenant| ("--destination-tenant-id", tenant)),
+        ]
+    }
+
+    /// Whether one is named.
+    pub(crate) fn is_any(&self) -> bool {
+        self.named().iter().any(Option::is_some)
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::Shell;
 
+use super::copy::TenantArgs;
 use super::engine::EngineArgs;
 use super::value::Switch;
 
@@ -70,6 +71,9 @@ pub(crate) struct DoctorArgs {
     /// destination's SAS needs `d` in sp
     #[arg(long, default_value = "false")]
     pub(crate) write_test: Switch,
+
+    #[command(flatten)]
+    pub(crate) tenants: TenantArgs,
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
