@@ -115,7 +115,9 @@ fn carry_out(
         {
             rq.grant.clone()
         }
-        _ => auth::authenticate(request, target, rq.peer, Some(rq.version), rq.shared.issuer(&target.account))?,
+        _ => {
+            auth::authenticate(request, target, rq.peer, Some(rq.version), rq.shared.issuer(&target.account))?
+        }
     };
     if grant == Grant::Anonymous {
         return Err(auth::challenge(rq.shared.issuer(&target.account)).into());

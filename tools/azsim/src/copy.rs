@@ -107,7 +107,13 @@ fn find_own(rq: &Rq<'_>, request: &Parts) -> Result<Blob> {
     let (container, name) = target.names();
     let own = request.headers.contains_key(AUTHORIZATION) || target.query.get("sig").is_some();
     let grant = match &rq.grant {
-        _ if own => auth::authenticate(request, &target, rq.peer, Some(rq.version), rq.shared.issuer(&target.account))?,
+        _ if own => auth::authenticate(
+            request,
+            &target,
+            rq.peer,
+            Some(rq.version),
+            rq.shared.issuer(&target.account),
+        )?,
         // One for a container, or for a blob in it, says nothing of others.
         Grant::ServiceSas { .. } | Grant::DelegationSas { .. } if container != rq.target.names().0 => {
             Grant::Anonymous

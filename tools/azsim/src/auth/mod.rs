@@ -137,12 +137,7 @@ fn needs(operation: Operation) -> (u8, &'static [u8], bool) {
 const WITH_TOKENS: &str = "2017-11-09";
 
 /// Verifies a token: <https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory>.
-fn bearer(
-    token: &str,
-    peer: Peer,
-    version: Option<&str>,
-    issuer: Option<Trusted<'_>>,
-) -> Result<Caller> {
+fn bearer(token: &str, peer: Peer, version: Option<&str>, issuer: Option<Trusted<'_>>) -> Result<Caller> {
     if !peer.tls {
         return Err(failed("Authentication scheme Bearer is not allowed with HTTP."));
     }

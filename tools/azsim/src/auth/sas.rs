@@ -27,7 +27,12 @@ const OLDEST_SERVICE_SAS: &str = "2018-11-09";
 const PERMISSION_ORDER: &str = "racwdxyltfmeopi";
 
 /// Verifies the SAS in the query.
-pub(crate) fn verify(target: &Target<'_>, peer: Peer, now: u64, issuer: Option<Trusted<'_>>) -> Result<Grant> {
+pub(crate) fn verify(
+    target: &Target<'_>,
+    peer: Peer,
+    now: u64,
+    issuer: Option<Trusted<'_>>,
+) -> Result<Grant> {
     let query = &target.query;
     let pairs = query.pairs();
     if let Some((name, _)) =
