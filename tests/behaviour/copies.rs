@@ -11,6 +11,8 @@ use azuring_tests::{AzCopy, Azuring, CONTAINER, DEVSTORE_ACCOUNT, DEVSTORE_KEY, 
 #[path = "../../tools/azuring/src/view/ndjson/schema.rs"]
 mod schema;
 
+#[path = "copies/properties.rs"]
+mod along;
 #[path = "copies/credentials.rs"]
 mod credentials;
 #[path = "copies/encryption.rs"]

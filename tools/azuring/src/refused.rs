@@ -150,12 +150,6 @@ fn check_between(args: &CopyArgs) -> Result<Vec<String>, Refused> {
     if between.no_relay.0 && between.route == RouteArg::Relay {
         return Err(usage("--no-relay forbids the way that --route=relay asks for: use one of them"));
     }
-    if between.s2s_preserve_properties.is_some_and(|keep| !keep.0) {
-        return Err(usage(
-            "--s2s-preserve-properties=false: not in this version: a copy has the content type and its kin, the MD5 \
-             and the metadata of its source",
-        ));
-    }
     if matches!(args.blob.blob_type, BlobTypeArg::Page | BlobTypeArg::Append) {
         return Err(usage("--blob-type: from service to service each blob keeps its type in this version"));
     }
@@ -163,6 +157,11 @@ fn check_between(args: &CopyArgs) -> Result<Vec<String>, Refused> {
         return Err(usage("--check-md5: from service to service it is FailIfDifferent or NoCheck"));
     }
     let mut notices = Vec::new();
+    if between.s2s_preserve_properties.is_some_and(|keep| !keep.0) {
+        let text = "--s2s-preserve-properties=false has no effect between blobs, as in AzCopy: a copy has the content \
+                    type and its kin, the MD5 and the metadata of its source";
+        notices.push(text.to_owned());
+    }
     if between.s2s_get_properties_in_backend.is_some() {
         let text =
             "--s2s-get-properties-in-backend has no effect: the listing of Blob storage tells the properties";

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use azuring_azure::{AccessTier, BlobType, MAX_CRC64_RANGE_BYTES};
-use azuring_job::choices::BlobTypeChoice;
+use azuring_job::choices::{BlobTypeChoice, CheckMd5};
 use azuring_job::entry::{BlobItem, Known};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::{SkippedKind, TransferId};
@@ -115,6 +115,16 @@ async fn as_known<R: FileRing>(
             }
             let (payload, crc64) = relay::range(lane, (item, &from), 0, len, Begin::UnlessStopping).await?;
             let (metadata, md5) = (facts.metadata.clone(), facts.content_md5);
+            if let Some(stored) = md5
+                && is_of_blobs
+                && lane.session().options.check_md5 <= CheckMd5::LogOnly
+                && whole::md5_of(&payload).await != stored
+            {
+                // Of a blob that is sent whole Blob storage compares it, of one that is put together it keeps it.
+                drop(payload);
+                let shape = (len.max(1), u32::from(len > 0));
+                return large::object(lane, item, &place, verdict, shape).await.map_err(NotCopied::Failed);
+            }
             let none = ContentFacts::default();
             let content = Some(facts.content.as_deref().unwrap_or(&none));
             let mut whole = Whole {

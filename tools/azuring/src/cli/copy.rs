@@ -324,7 +324,7 @@ pub(crate) struct BetweenArgs {
     #[arg(long, value_name = "BOOL")]
     pub(crate) s2s_preserve_access_tier: Option<Switch>,
 
-    /// Keep content type and its kin, MD5 and metadata; only true: they are always kept
+    /// Keep content type and its kin, MD5 and metadata. Between blobs they are always kept, as in AzCopy
     #[arg(long, value_name = "BOOL")]
     pub(crate) s2s_preserve_properties: Option<Switch>,
 

@@ -196,7 +196,6 @@ fn flags_that_cannot_be_between_services_are_refused_in_azcopys_words() {
         ("--check-md5=LogOnly", "--check-md5: from service to service it is FailIfDifferent or NoCheck"),
         ("--check-md5=FailIfDifferentOrMissing", "--check-md5: from service to service it is"),
         ("--delete-destination-file", "--delete-destination-file is for uploads: not between services"),
-        ("--s2s-preserve-properties=false", "--s2s-preserve-properties=false: not in this version"),
         ("--no-relay --route=relay", "--no-relay forbids the way that --route=relay asks for"),
         ("--preserve-owner=true", "flag --preserve-owner can only be used on downloads"),
     ] {
@@ -252,8 +251,10 @@ fn flags_that_hold_between_services_are_taken() {
     ] {
         assert_eq!(checked(&format!("{BETWEEN} {flag}")), Ok(Vec::new()), "{flag}");
     }
-    let told = checked(&format!("{BETWEEN} --s2s-get-properties-in-backend=true")).unwrap();
-    assert!(told.len() == 1 && told[0].contains("has no effect"), "{told:?}");
+    for flag in ["--s2s-get-properties-in-backend=true", "--s2s-preserve-properties=false"] {
+        let told = checked(&format!("{BETWEEN} {flag}")).unwrap();
+        assert!(told.len() == 1 && told[0].contains("has no effect"), "{told:?}");
+    }
 }
 
 #[test]
