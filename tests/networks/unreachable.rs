@@ -56,21 +56,32 @@ impl Apart {
 fn a_source_that_the_destination_does_not_reach_is_named() {
     let apart = Apart::new();
     let outcome = apart.copy("--route=direct");
-    assert!(![Some(0), Some(10)].contains(&outcome.code), "{}", outcome.stderr);
-    let told = "source: 404 CannotVerifyCopySource: Could not verify copy source.";
+    outcome.expect_code(1);
+    let told = "the job was stopped: source: 404 CannotVerifyCopySource: Could not verify copy source.";
     assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    let advice = "the account of the destination does not reach the source";
+    assert!(
+        outcome.stderr.contains(advice) && outcome.stderr.contains("--route=relay"),
+        "{}",
+        outcome.stderr
+    );
     let left = apart.to.blobs(TO, CONTAINER);
     assert_eq!((left.len(), left[0].len), (1, 6), "as it was");
 }
 
 #[test]
 fn a_machine_that_reaches_both_copies_from_a_source_that_the_destination_does_not_reach() {
-    let apart = Apart::new();
-    let outcome = apart.copy("--route=relay");
-    outcome.expect_code(0);
-    assert_eq!(moved(&outcome), [0, 300_005]);
-    for blob in apart.from.blobs(FROM, CONTAINER) {
-        let content = |server: &Server, account| server.content(account, CONTAINER, &blob.name).unwrap();
-        assert!(content(&apart.from, FROM) == content(&apart.to, TO), "{}", blob.name);
+    for (route, reason) in [("--route=auto", "unreachable"), ("--route=relay", "asked")] {
+        let apart = Apart::new();
+        let outcome = apart.copy(route);
+        outcome.expect_code(0);
+        assert_eq!(moved(&outcome), [0, 300_005]);
+        assert!(outcome.stdout.contains(&format!("\"route_reason\":\"{reason}\"")), "{}", outcome.stdout);
+        let told = outcome.stderr.contains(" does not reach http://10.4.0.2:");
+        assert_eq!(told, reason == "unreachable", "{}", outcome.stderr);
+        for blob in apart.from.blobs(FROM, CONTAINER) {
+            let content = |server: &Server, account| server.content(account, CONTAINER, &blob.name).unwrap();
+            assert!(content(&apart.from, FROM) == content(&apart.to, TO), "{}", blob.name);
+        }
     }
 }

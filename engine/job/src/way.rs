@@ -43,12 +43,24 @@ pub enum WayReason {
     NotImplemented,
     /// It knows no version of the protocol in which it can be given the key of the source.
     KeyUnknown,
+    /// The destination takes copies from some accounts alone.
+    ScopeClosed,
+    /// The destination does not reach the source.
+    Unreachable,
 }
 
 impl WayReason {
     /// All of them, in the order of their codes in a journal.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Proven, Self::Asked, Self::Unable, Self::Closed, Self::NotImplemented, Self::KeyUnknown];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Proven,
+        Self::Asked,
+        Self::Unable,
+        Self::Closed,
+        Self::NotImplemented,
+        Self::KeyUnknown,
+        Self::ScopeClosed,
+        Self::Unreachable,
+    ];
 
     /// A word for programs.
     pub fn name(self) -> &'static str {
@@ -59,12 +71,14 @@ impl WayReason {
             Self::Closed => "closed",
             Self::NotImplemented => "not_implemented",
             Self::KeyUnknown => "key_unknown",
+            Self::ScopeClosed => "scope_closed",
+            Self::Unreachable => "unreachable",
         }
     }
 
     /// Whether an answer has shown that the direct way is closed, as it would be for every object.
     pub fn is_found_closed(self) -> bool {
-        matches!(self, Self::Closed | Self::NotImplemented | Self::KeyUnknown)
+        !matches!(self, Self::Proven | Self::Asked | Self::Unable)
     }
 }
 
@@ -186,6 +200,8 @@ impl Display for Decision {
             WayReason::Unable => write!(f, "{to} cannot read {from} by itself"),
             WayReason::Closed => write!(f, "{to} is not admitted to {from}"),
             WayReason::NotImplemented => write!(f, "{to} has no operation that copies from {from}"),
+            WayReason::ScopeClosed => write!(f, "{to} takes no copies from {from}"),
+            WayReason::Unreachable => write!(f, "{to} does not reach {from}"),
             WayReason::KeyUnknown => {
                 write!(f, "{to} knows no version of the protocol in which it can be given the key of {from}")
             }

@@ -286,7 +286,8 @@ pub fn try_copy(
         };
         let copied = command.ask(copy).await;
         let refusal = copied.as_ref().err().and_then(GaveUp::service);
-        let told = refusal.and_then(|refusal| refusal.copy_source.as_deref());
+        let of_source = refusal.filter(|refusal| refusal.is_of_copy_source());
+        let told = of_source.and_then(|refusal| refusal.copy_source.as_deref());
         let mut tried = Tried {
             source: told.map(|told| (told.status, told.code.clone())),
             closed: refusal.is_some_and(|refusal| refusal.is_copy_source_closed()),

@@ -44,11 +44,13 @@ pub struct CopySourceError {
     pub status: Option<u16>,
     /// The source's error code.
     pub code: Option<String>,
+    /// The service speaks a version that tells them, and tells none: the source has answered nothing.
+    pub is_silent: bool,
 }
 
 impl std::fmt::Display for CopySourceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { status: Some(status), code } = self else { return Ok(()) };
+        let Self { status: Some(status), code, .. } = self else { return Ok(()) };
         write!(f, " (the source answered {status}")?;
         if let Some(code) = code {
             write!(f, " {code}")?;
@@ -73,9 +75,20 @@ impl ServiceError {
         }
     }
 
-    /// Whether it was the source of a copy that refused, and not the service that was asked.
+    /// Whether it was the source of a copy that refused or was not there, and not the service that was asked.
     pub fn is_of_copy_source(&self) -> bool {
-        self.copy_source.is_some()
+        self.copy_source.is_some() && !self.is_copy_scope_closed()
+    }
+
+    /// Whether the service copies from some accounts alone, of which the source's is none: it has not asked that one.
+    pub fn is_copy_scope_closed(&self) -> bool {
+        self.status == 403 && self.copy_source.as_deref().is_some_and(|source| source.is_silent)
+    }
+
+    /// Whether the service does not reach the source of a copy, or does not know its name: it would not for any other
+    /// object either.
+    pub fn is_copy_source_unreachable(&self) -> bool {
+        self.status == 404 && self.copy_source.as_deref().is_some_and(|source| source.is_silent)
     }
 
     /// Whether the server has no such operation: an emulator, or a gateway.
@@ -93,7 +106,7 @@ impl ServiceError {
 
     /// The same as the source's own answer, as far as it is known.
     pub(crate) fn at_copy_source(&self) -> Option<ServiceError> {
-        let source = self.copy_source.as_deref()?;
+        let source = self.copy_source.as_deref().filter(|_| self.is_of_copy_source())?;
         let code = source.code.as_deref().unwrap_or(&self.code);
         Some(Self::new(source.status.unwrap_or(self.status), code))
     }
@@ -101,7 +114,8 @@ impl ServiceError {
     /// Whether the source of a copy does not admit the service or the client's network: what it said of one object it
     /// would say of every other, and a client that may read it can copy it through its memory.
     pub fn is_copy_source_closed(&self) -> bool {
-        let Some(source) = self.copy_source.as_deref() else { return false };
+        let source = self.copy_source.as_deref().filter(|_| self.is_of_copy_source());
+        let Some(source) = source else { return false };
         match source.code.as_deref() {
             Some(code) => code == "AuthorizationFailure",
             // Of an old version. The text is the one of a firewall; that of a permission ends in `this permission`.
@@ -249,6 +263,12 @@ impl ServiceError {
             return source.advice();
         }
         match self.code.as_str() {
+            "CannotVerifyCopySource" if self.is_copy_scope_closed() => {
+                "the account of the destination takes copies from some accounts alone, and has not asked the source: change that (az storage account update --allowed-copy-scope), or send the bytes through this host (--route=relay)"
+            }
+            "CannotVerifyCopySource" if self.is_copy_source_unreachable() => {
+                "the account of the destination does not reach the source: check the source's name, and whether it is public, or send the bytes through this host (--route=relay)"
+            }
             "CannotVerifyCopySource" => {
                 "the account of the destination could not read the source: check the source's credential (its permission `r`, `o` in srt) and firewall"
             }

@@ -223,8 +223,13 @@ fn not_copied<R: FileRing>(
             (WayReason::KeyUnknown, Side::Destination)
         }
         refusal if refusal.is_copy_source_closed() => (WayReason::Closed, Side::Source),
+        refusal if refusal.is_copy_scope_closed() => (WayReason::ScopeClosed, Side::Destination),
+        // Whoever has reached it before has another trouble now, of this one object.
+        refusal if refusal.is_copy_source_unreachable() && !session.route.has_worked() => {
+            (WayReason::Unreachable, Side::Destination)
+        }
         refusal => {
-            if refusal.is_of_copy_source() {
+            if refusal.is_of_copy_source() && !refusal.is_copy_source_unreachable() {
                 // It was reached, and has answered.
                 works(lane);
             }
@@ -241,10 +246,12 @@ fn not_copied<R: FileRing>(
     if session.route.may_change() {
         return NotCopied::Rerouted;
     }
-    let failure = gave_up.for_object(session, &object);
-    let advice =
-        "have the source's firewall admit this machine's network, or let the bytes go through this host";
-    let failure = Box::new(failure.advise(advice));
+    let mut failure = gave_up.for_object(session, &object);
+    if reason == WayReason::Closed {
+        let advice =
+            "have the source's firewall admit this machine's network, or let the bytes go through this host";
+        failure = Box::new(failure.advise(advice));
+    }
     session.verdict.stop_for(&failure);
     NotCopied::Failed(failure)
 }

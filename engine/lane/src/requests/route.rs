@@ -25,7 +25,8 @@ pub(crate) struct Route {
     is_proven: AtomicBool,
     /// What is told of it, once that is known.
     decided: Mutex<Option<Decision>>,
-    /// Until a copy has succeeded there is one at a time: a network that is closed is found out by one request, and not by thousands.
+    /// Until a copy has succeeded there is one at a time: a network that is closed is found out by one request, and not
+    /// by thousands.
     probes: Semaphore,
 }
 
@@ -86,6 +87,11 @@ impl Route {
         let decision = Decision::new(Way::Direct, WayReason::Proven, named(ends));
         *self.decided() = Some(decision.clone());
         Some(decision)
+    }
+
+    /// Whether the destination has read something at the source.
+    pub(crate) fn has_worked(&self) -> bool {
+        self.is_proven.load(Ordering::Relaxed)
     }
 
     /// Whether there may be another way than this one.

@@ -231,6 +231,16 @@ const DIRECT: &[Pair] = &[
         "through this host",
     ),
     pair(
+        "the destination takes copies from other accounts alone",
+        |accounts| {
+            accounts.fixture.server().set_network(TO, Network::default().copy_from("other"));
+            both(accounts)
+        },
+        3,
+        "destination: 403 CannotVerifyCopySource: This request is not authorized to perform this operation.",
+        "takes copies from some accounts alone",
+    ),
+    pair(
         "a policy of the source that does not allow to read",
         |accounts| (by_policy(accounts, FROM, "l", "2099-01-01"), accounts.url(TO, "")),
         3,
@@ -280,6 +290,23 @@ fn check(accounts: &Accounts, pair: &Pair, way: Way, (from, to): (&str, &str), m
     for stream in [&outcome.stdout, &outcome.stderr] {
         assert!(!stream.contains("sig="), "{what}: {stream}");
     }
+}
+
+/// It takes what a client writes.
+#[test]
+fn a_destination_that_takes_no_copies_from_the_source_gets_the_bytes_from_this_host() {
+    let accounts = filled(LARGE);
+    accounts.fixture.server().set_network(TO, Network::default().copy_from("other"));
+    let outcome = accounts.copy(&[&["--route=auto"][..], &flags(Way::Direct)[1..]].concat());
+    outcome.expect_code(0);
+    assert_eq!(accounts.content(TO, BAD), accounts.content(FROM, BAD));
+    let summary = line(&outcome, "summary");
+    assert_eq!(summary["route_reason"], "scope_closed", "{summary}");
+    assert_eq!((&summary["bytes_by_service"], &summary["bytes_sent"]), (&0.into(), &summary["bytes"]));
+    let told = format!("{} takes no copies from {}", accounts.bare(TO, ""), accounts.bare(FROM, ""));
+    assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+    // The source was asked nothing.
+    assert_eq!(accounts.fixture.server().service_requests(), []);
 }
 
 #[test]

@@ -100,8 +100,8 @@ impl Default for AuthorityBuilder {
 }
 
 impl AuthorityBuilder {
-    /// Where the token endpoint listens. Default: `127.0.0.1:0`, a free port. The certificate that is made on the spot is
-    /// for this address too.
+    /// Where the token endpoint listens. Default: `127.0.0.1:0`, a free port. The certificate that is made on the spot
+    /// is for this address too.
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = addr;
         self

@@ -6,7 +6,8 @@ use http::{HeaderMap, StatusCode};
 use quick_xml::events::Event;
 
 use super::{CopySourceError, ServiceError};
-use crate::exchange::header::X_MS_REQUEST_ID;
+use crate::account::version::COPY_VERSION;
+use crate::exchange::header::{X_MS_REQUEST_ID, X_MS_VERSION};
 
 /// Longest pause that `Retry-After` can impose.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
@@ -19,6 +20,7 @@ impl ServiceError {
         let mut source = CopySourceError {
             status: text("x-ms-copy-source-status-code").and_then(|status| status.parse().ok()),
             code: text("x-ms-copy-source-error-code"),
+            is_silent: false,
         };
         for (element, content) in xml_texts(body) {
             match element.as_str() {
@@ -33,6 +35,9 @@ impl ServiceError {
         }
         let of_source = source != CopySourceError::default()
             || matches!(code.as_deref(), Some("CannotVerifyCopySource" | "SourceConditionNotMet"));
+        // Versions are dates.
+        let tells = text(X_MS_VERSION).is_some_and(|version| version.as_str() >= COPY_VERSION);
+        source.is_silent = tells && source == CopySourceError::default();
         let request_id = text(X_MS_REQUEST_ID);
         if request_id.is_none() {
             let server = text("server").and_then(|server| first_line_of(server.as_bytes()));

@@ -191,3 +191,45 @@ fn dates_and_challenges_are_read() {
     assert_eq!(tenant(&uri.replace("5a4b-1", "a\u{1b}b")), None);
     assert_eq!(tenant("Bearer realm=x"), None);
 }
+
+/// A service that tells what the source answered, and tells nothing, has heard nothing of it.
+#[test]
+fn a_source_that_was_not_asked_or_not_reached_is_told_apart_from_one_that_refused() {
+    let read = |status, version: &'static str, source: Option<&'static str>| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ms-request-id", HeaderValue::from_static("abc-1"));
+        headers.insert("x-ms-version", HeaderValue::from_static(version));
+        headers.insert("x-ms-error-code", HeaderValue::from_static("CannotVerifyCopySource"));
+        if let Some(code) = source {
+            headers.insert("x-ms-copy-source-error-code", HeaderValue::from_static(code));
+        }
+        let body =
+            "<Error><Message>This request is not authorized to perform this operation.</Message></Error>";
+        ServiceError::read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+    };
+    let facts = |error: &ServiceError| {
+        [
+            error.is_of_copy_source(),
+            error.is_copy_source_closed(),
+            error.is_copy_scope_closed(),
+            error.is_copy_source_unreachable(),
+        ]
+    };
+    for (status, version, source, expected) in [
+        (403, "2025-11-05", None, [false, false, true, false]),
+        (403, "2026-04-06", None, [false, false, true, false]),
+        (403, "2025-11-05", Some("AuthorizationFailure"), [true, true, false, false]),
+        (403, "2025-11-05", Some("AuthorizationPermissionMismatch"), [true, false, false, false]),
+        // Of an old version nobody knows.
+        (403, "2025-07-05", None, [true, true, false, false]),
+        (404, "2025-11-05", None, [true, false, false, true]),
+        (404, "2025-11-05", Some("BlobNotFound"), [true, false, false, false]),
+        (404, "2025-07-05", None, [true, false, false, false]),
+    ] {
+        let error = read(status, version, source);
+        assert_eq!(facts(&error), expected, "{status} {version} {source:?}");
+        assert_eq!(error.class(), Class::Skip);
+    }
+    assert!(read(403, "2025-11-05", None).advice().contains("takes copies from some accounts alone"));
+    assert!(read(404, "2025-11-05", None).advice().contains("does not reach the source"));
+}
