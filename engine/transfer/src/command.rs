@@ -132,6 +132,7 @@ impl Command {
         Sender {
             session: &self.session,
             side: Side::Source,
+            reads_source: false,
             counters: self.session.progress.planner(),
             permits: &self.permits,
             latency_us: &self.latency_us,

@@ -521,6 +521,7 @@ impl<'a> Remote<'a> {
         Sender {
             session,
             side,
+            reads_source: false,
             counters: session.progress.planner(),
             permits,
             latency_us: &self.latency_us,

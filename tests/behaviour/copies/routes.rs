@@ -1,9 +1,9 @@
 //! Which way a copy goes: it is found out once, told with the answer that shows it and with what it costs, and kept in
 //! the job.
 
-use azsim::{Network, Operation};
-use azuring_tests::azuring;
+use azsim::{Network, Operation, Seed};
 use azuring_tests::hostile::{Answer, Hostile, Rule};
+use azuring_tests::{azuring, wait_until};
 use serde_json::Value;
 
 use super::jobs::{sas, the_job};
@@ -173,4 +173,87 @@ fn a_job_that_goes_on_can_be_told_another_way() {
     accounts.assert_same();
     let shown = accounts.fixture.run(["jobs", "show", &id, "--output-type=ndjson"]);
     assert_eq!(line(&shown, "job")["route"], "direct");
+}
+
+#[test]
+fn a_direct_copy_that_is_refused_says_what_would_open_the_way() {
+    for flag in ["--route=direct", "--no-relay"] {
+        let accounts = Accounts::apart(azuring!());
+        accounts.fill();
+        let (from, to) = (accounts.private(""), accounts.url(TO, ""));
+        let given = ["copy", &from, &to, "--recursive", flag, "--retry-failed=0"];
+        let outcome = accounts.fixture.run(given);
+        outcome.expect_code(3);
+        for told in [
+            "azuring: direct: scenario 1, this machine's address is on the allow lists of both accounts",
+            "azuring: direct: scenario 2, private endpoints of both accounts in this machine's network",
+            "azuring: direct: mitigation 1: a private endpoint of to in the network of from",
+            "azuring:     do: az network private-endpoint create --name to-blob ",
+            "azuring: direct: mitigation 4: ",
+            "azuring copy SOURCE DESTINATION --route=relay",
+        ] {
+            assert_eq!(outcome.stderr.matches(told).count(), 1, "{flag} {told}: {}", outcome.stderr);
+        }
+        assert!(!outcome.stderr.contains("sig="), "{}", outcome.stderr);
+        let lines = accounts.fixture.run(given.into_iter().chain(["--output-type=ndjson"]));
+        lines.expect_code(3);
+        assert!(line(&lines, "notice")["text"].as_str().unwrap().starts_with("direct: scenario 1"));
+    }
+    // One object that is refused for itself says nothing of the way.
+    let accounts = Accounts::new();
+    accounts.plant(FROM, [Seed { tier: "Archive".to_owned(), ..seed("a", b"1") }]);
+    let outcome = accounts.copy(&["--no-relay", "--retry-failed=0"]);
+    outcome.expect_code(1);
+    assert!(!outcome.stderr.contains("scenario"), "{}", outcome.stderr);
+}
+
+/// What a service answers whose source has had enough.
+fn busy_source() -> Answer {
+    Answer::error(503, "ServerBusy")
+        .header("x-ms-copy-source-status-code", "503")
+        .header("x-ms-copy-source-error-code", "ServerBusy")
+        .header("retry-after", "3600")
+}
+
+/// With one request at a time: whoever waits for the source must not hold the others up.
+#[test]
+fn a_source_that_has_had_enough_is_left_alone_and_the_destination_is_not() {
+    let accounts = Accounts::new();
+    accounts.plant(FROM, (0..20).map(|n| seed(&format!("{n:02}"), b"1")));
+    let busy = Rule::on("PUT", "/to/data/").nth(2).answer(busy_source());
+    let hostile = Hostile::before(accounts.fixture.server().addr(), vec![busy]);
+    let (from, to) = (accounts.url(FROM, ""), hostile.via(&accounts.url(TO, "")));
+    let given = ["copy", &*from, &*to, "--recursive", "--overwrite=ifSourceNewer"];
+    let running = accounts.fixture.azuring().start(given.into_iter().chain(["--concurrency=1", "--lanes=1"]));
+    wait_until("the destination to be asked about all", || {
+        accounts.count(Operation::GetBlobProperties) == 20
+            && hostile.requests_of("PUT", "/to/data/").len() >= 2
+    });
+    running.interrupt_and_see();
+    running.wait().unwrap().expect_code(6);
+    let asked = hostile.requests_of("PUT", "/to/data/").len();
+    assert_eq!((asked, accounts.names(TO).len()), (2, 1), "nobody read the source in the pause");
+}
+
+#[test]
+fn what_a_busy_source_refuses_is_copied_in_the_end() {
+    let accounts = Accounts::new();
+    accounts.plant(FROM, (0..20).map(|n| seed(&format!("{n:02}"), b"1")));
+    let rule = azsim::Rule {
+        name: azsim::NameMatch::Contains(String::new()),
+        operation: Some(Operation::GetBlob),
+        fault: azsim::Fault::error(503, "ServerBusy"),
+        skip: 1,
+        count: 3,
+    };
+    let sender = azsim::Sender::Service(Some(TO.to_owned()));
+    let rule = azsim::AccountRule { account: Some(FROM.to_owned()), sender, rule };
+    let faults = azsim::Faults { account_rules: vec![rule], ..azsim::Faults::default() };
+    accounts.fixture.server().set_faults(faults);
+    let outcome = accounts.copy(&["--route=direct", "--output-type=ndjson", "--retry-failed=0"]);
+    outcome.expect_code(0);
+    let summary = line(&outcome, "summary");
+    assert_eq!((&summary["done"], &summary["retries"]), (&20.into(), &3.into()), "{summary}");
+    assert_eq!(accounts.names(TO), accounts.names(FROM));
+    assert_eq!(accounts.fixture.server().service_requests().len(), 23);
 }

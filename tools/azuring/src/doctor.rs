@@ -12,18 +12,19 @@ mod end;
 mod finding;
 mod pair;
 
-use azuring_transfer::{JobOptions, StopHandle};
+use azuring_transfer::{BlobUrl, JobOptions, StopHandle};
 
 use crate::access::{self, ends};
 use crate::cli::global::{GlobalArgs, OutputType};
 use crate::cli::other::DoctorArgs;
 use crate::exit::Exit;
 use crate::options;
-use crate::output::{Output, say};
+use crate::output::{Output, notice, say};
 use crate::refused::{Refused, usage};
 use crate::run;
 use crate::view::json;
 
+use advice::Place;
 use end::{End, Role};
 use finding::Findings;
 
@@ -77,4 +78,18 @@ fn pair(
     })?;
     // A signal ends nothing at once any more: what is written is removed.
     pair::look(&source, &destination, write, (options, stop), findings)
+}
+
+/// What opens the direct way between two accounts where a copy has found it closed: the lines of the doctor, and the
+/// commands of each. `ends`: source and destination, without credentials.
+pub(crate) fn advise(ends: &[String; 2]) {
+    let [Ok(from), Ok(to)] = ends.each_ref().map(|end| BlobUrl::parse(end)) else { return };
+    let of = |url| Place { url, private: end::is_private_place(url) };
+    let (source, destination) = (of(&from), of(&to));
+    let ways = advice::scenarios(&source, &destination).into_iter();
+    for (text, commands) in ways.chain(advice::mitigations(&source, &destination)) {
+        notice(&format!("direct: {text}"));
+        notice(&format!("    do: {commands}"));
+    }
+    notice("azuring doctor SOURCE DESTINATION looks closer");
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle, Verb};
+use azuring_transfer::{Event, IoPath, Job, JobPlan, Report, StopHandle, Verb, Way, WayReason};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::cli::global::OutputLevel;
+use crate::doctor;
 use crate::exit::{self, Exit};
 use crate::failures::FailureLog;
 use crate::jobs;
@@ -133,6 +134,11 @@ pub(crate) fn run(job: Job, stop: &StopHandle, facts: Facts) -> Exit {
     };
     if let Some(fatal) = &report.fatal {
         output::failed(&format!("the job was stopped: {fatal}"));
+    }
+    if let Some(way) = report.way.as_deref().filter(|way| way.way == Way::Direct)
+        && way.reason == WayReason::Closed
+    {
+        doctor::advise(&way.ends);
     }
     view.end(&plan, &report, exit);
     if speaks {

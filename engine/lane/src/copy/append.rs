@@ -19,6 +19,7 @@ use crate::put::append::{Appended, block_size};
 use crate::put::place::Place;
 use crate::put::visible::{Made, Over, Visible, not_written};
 use crate::put::{resume, whole};
+use crate::requests::look::Look;
 use crate::requests::request::Begin;
 use crate::task::copy::Copying;
 
@@ -156,7 +157,8 @@ impl<R: FileRing> Copy<'_, R> {
                 let read = relay::range(lane, self.object, at, len, Begin::Always).await;
                 read.ok().map(|(payload, _)| payload)
             };
-            appended.append_by(&lane.look(blob), (len, 0), send, again).await
+            let look = Look { sender: lane.copying(), ..lane.look(blob) };
+            appended.append_by(&look, (len, 0), send, again).await
         });
         self.is_unproven |= !proven.await?;
         Ok(())

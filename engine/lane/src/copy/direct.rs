@@ -94,7 +94,7 @@ async fn copy<R: FileRing>(
     body: Body<'_>,
     differed: &mut u32,
 ) -> Result<Copied, GaveUp> {
-    request(&lane.writing(), 0, Begin::UnlessStopping, async |_| {
+    request(&lane.copying(), 0, Begin::UnlessStopping, async |_| {
         lane.session().pace(item.entry.facts.len).await;
         let source = lane.from().blob()?;
         let granted = source.grant(from, item.which()).await?;

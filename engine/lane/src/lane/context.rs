@@ -231,6 +231,7 @@ impl<R: FileRing> Lane<R> {
         Sender {
             session: self.session(),
             side,
+            reads_source: false,
             counters: self.counters(),
             permits: &self.permits,
             latency_us: &self.latency_us,
@@ -247,6 +248,11 @@ impl<R: FileRing> Lane<R> {
     /// Sends this lane's requests to the end that objects are written to, changed or removed.
     pub(crate) fn writing(&self) -> Sender<'_> {
         self.sender(Side::Destination)
+    }
+
+    /// The same of requests for which the service reads the source.
+    pub(crate) fn copying(&self) -> Sender<'_> {
+        Sender { reads_source: true, ..self.writing() }
     }
 
     /// Tells a person something.

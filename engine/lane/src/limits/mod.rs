@@ -7,3 +7,4 @@ pub mod descriptors;
 pub mod join;
 pub(crate) mod patience;
 pub(crate) mod rate;
+pub(crate) mod source_pace;

@@ -15,6 +15,7 @@ use crate::object::assembly::{Assembly, Begun, Blocks};
 use crate::object::pieces::Pieces;
 use crate::object::way::{self, Way};
 use crate::requests::client::Own;
+use crate::requests::look::Look;
 use crate::requests::request::{Begin, GaveUp, request};
 
 use super::place::Place;
@@ -232,7 +233,8 @@ pub(crate) async fn put_from<R: FileRing>(
         unreachable!("a store of somebody's own reads nothing by itself")
     };
     let put = async |id: &str, _| copy(id).await;
-    way::send(&lane.look(blob), &blocks.way, || blocks.id(piece), 0, put).await
+    let look = Look { sender: lane.copying(), ..lane.look(blob) };
+    way::send(&look, &blocks.way, || blocks.id(piece), 0, put).await
 }
 
 /// Makes the object of its first `count` pieces, atomically. `is_same` compares what is there with the source, where an

@@ -110,11 +110,11 @@ pub(crate) async fn write_by<R: FileRing>(
 ) -> Result<(), GaveUp> {
     let look = lane.look(blob);
     hold.keep(&look).await?;
+    // Without a body the service reads the pages elsewhere.
+    let sender = if sent == 0 { lane.copying() } else { lane.writing() };
     let send = async || {
-        request(&lane.writing(), sent, Begin::UnlessStopping, async |with_crc64| {
-            send(with_crc64, hold.lease()).await
-        })
-        .await
+        request(&sender, sent, Begin::UnlessStopping, async |with_crc64| send(with_crc64, hold.lease()).await)
+            .await
     };
     hold.under(&look, send).await
 }

@@ -23,6 +23,8 @@ pub struct Sender<'a> {
     pub session: &'a Session,
     /// To which end.
     pub side: Side,
+    /// Whether the service is to read the source for it: then it is slowed by what the source says.
+    pub reads_source: bool,
     /// Who counts it.
     pub counters: &'a LaneCounters,
     /// One permit per request that may be in flight, served in order.
@@ -236,9 +238,18 @@ pub async fn request<T, E: Into<EndError>>(
         }
         let with_crc64 = remote.sends_crc64();
         let attempt = {
-            let _permit = match begin {
-                Begin::Ahead => None,
-                _ => Some(sender.permits.acquire().await.expect("the semaphore is never closed")),
+            // Whoever waits for the source holds no permit: others need it.
+            let (_permit, _turn) = loop {
+                let permit = match begin {
+                    Begin::Ahead => None,
+                    _ => Some(sender.permits.acquire().await.expect("the semaphore is never closed")),
+                };
+                let turn = if sender.reads_source { session.source_pace.begin() } else { None };
+                if turn.is_some() || !sender.reads_source || session.verdict.stopping() {
+                    break (permit, turn);
+                }
+                drop(permit);
+                session.source_pace.wait().await;
             };
             // Those of other jobs may take long: whoever is cut short does not wait for them.
             let _shared = match &session.commons {
@@ -273,6 +284,9 @@ pub async fn request<T, E: Into<EndError>>(
         let error = match attempt {
             Ok(answer) => {
                 remote.reception.accepted();
+                if sender.reads_source {
+                    session.source_pace.went_well();
+                }
                 if with_crc64 && body_bytes > 0 {
                     remote.crc64_accepted();
                 }
@@ -319,8 +333,13 @@ pub async fn request<T, E: Into<EndError>>(
                 add(&counters.retries, 1);
                 let pause_ms = pause.as_millis() as u64;
                 debug!(?side, tries, pause_ms, class = ?error.class(), maybe_done, "sent again after a pause");
-                if matches!(error.class(), Class::Throttle) {
-                    add(&counters.throttled, 1);
+                match error.class() {
+                    // It is the source that says so: whatever else the destination does goes on.
+                    Class::Throttle if sender.reads_source && error.is_of_copy_source() => {
+                        session.source_pace.throttled(pause);
+                    }
+                    Class::Throttle => add(&counters.throttled, 1),
+                    _ => {}
                 }
                 if !pause_for(pause, || session.verdict.stopping()).await {
                     return Err(GaveUp { error: Some(error), side, tries, stop_job: false, maybe_done });

@@ -11,6 +11,7 @@ use azuring_link::{LinkSettings, Links, Pacer};
 
 use crate::limits::commons::Commons;
 use crate::limits::rate::RequestRate;
+use crate::limits::source_pace::SourcePace;
 
 use super::ask::Asker;
 use super::client::Client;
@@ -25,6 +26,8 @@ pub struct Session {
     pub ends: Ends<RemoteEnd>,
     /// Which way bytes go from one end to the other.
     pub(crate) route: Route,
+    /// How many copies at a time the source bears.
+    pub(crate) source_pace: SourcePace,
     /// Whether the job goes on.
     pub verdict: Verdict,
     /// How far it is.
@@ -50,7 +53,8 @@ impl Session {
         let pacer = options.cap_bytes_per_second.map(Pacer::new);
         let rate = options.cap_requests_per_second.map(|most| Arc::new(RequestRate::new(most)));
         let route = Route::new(&options, &ends);
-        Self { options, ends, route, verdict, progress, asker: None, commons: None, pacer, rate }
+        let source_pace = SourcePace::default();
+        Self { options, ends, route, source_pace, verdict, progress, asker: None, commons: None, pacer, rate }
     }
 
     /// Shares with other jobs. What the job itself is limited to counts all the same.

@@ -2,12 +2,17 @@
 
 use azuring_transfer::BlobUrl;
 
-use super::end::Known;
+/// One end of a copy, as far as it matters for what opens the way.
+pub(super) struct Place<'a> {
+    pub(super) url: &'a BlobUrl,
+    /// Whether its address is private; `None`: there are both, or it is not known.
+    pub(super) private: Option<bool>,
+}
 
 /// The two supported scenarios: what is known of each, and its commands.
-pub(super) fn scenarios(source: &Known, destination: &Known) -> [(String, String); 2] {
-    let (from, to) = (account(&source.url), account(&destination.url));
-    let named = |known: &Known, name: &str| match known.private {
+pub(super) fn scenarios(source: &Place<'_>, destination: &Place<'_>) -> [(String, String); 2] {
+    let (from, to) = (account(source.url), account(destination.url));
+    let named = |place: &Place<'_>, name: &str| match place.private {
         Some(true) => format!("{name} is reached at a private address"),
         Some(false) => format!("{name} is reached at a public address"),
         None => format!("where {name} is reached is not known"),
@@ -49,8 +54,8 @@ pub(super) fn scenarios(source: &Known, destination: &Known) -> [(String, String
 }
 
 /// The four ways out where neither scenario can be had, with their commands.
-pub(super) fn mitigations(source: &Known, destination: &Known) -> [(String, String); 4] {
-    let (from, to) = (account(&source.url), account(&destination.url));
+pub(super) fn mitigations(source: &Place<'_>, destination: &Place<'_>) -> [(String, String); 4] {
+    let (from, to) = (account(source.url), account(destination.url));
     [
         (
             format!("mitigation 1: a private endpoint of {to} in the network of {from}"),

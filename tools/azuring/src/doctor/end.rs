@@ -1,6 +1,6 @@
 //! One place: the way to it, who asks, and what it lets them do.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use azuring_transfer::{
     BlobUrl, CommandError, Credential, Examined, Failure, FailureKind, JobOptions, LinkError, Sample,
@@ -219,6 +219,13 @@ fn name(host: &str, addresses: &[IpAddr], canonical: Option<&str>) -> Finding {
         "canonical": behind,
         "privatelink": link,
     }))
+}
+
+/// Whether the addresses of a place are private; `None`: some are, or there are none.
+pub(super) fn is_private_place(url: &BlobUrl) -> Option<bool> {
+    let endpoint = url.endpoint();
+    let found = (&*endpoint.host, endpoint.port).to_socket_addrs().ok()?;
+    same(&found.map(|address| address.ip()).collect::<Vec<_>>())
 }
 
 /// Whether all addresses are private; `None`: some are.

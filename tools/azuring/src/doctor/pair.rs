@@ -7,7 +7,7 @@ use azuring_transfer::{
 };
 use serde_json::json;
 
-use super::advice;
+use super::advice::{self, Place};
 use super::credential;
 use super::end::Known;
 use super::finding::{Finding, Findings, Verdict};
@@ -55,10 +55,11 @@ pub(super) fn look(
         }
     };
     if closed {
-        for (text, commands) in advice::scenarios(source, destination) {
+        let [from, to] = [source, destination].map(|end| Place { url: &end.url, private: end.private });
+        for (text, commands) in advice::scenarios(&from, &to) {
             tell(Finding::new("direct", Verdict::Note, text).advise(commands));
         }
-        for (text, commands) in advice::mitigations(source, destination) {
+        for (text, commands) in advice::mitigations(&from, &to) {
             tell(Finding::new("direct", Verdict::Note, text).advise(commands));
         }
     }
