@@ -10,6 +10,8 @@ use super::{Accounts, BLOCK, BLOCKS, FROM, TO, bytes, line, seed};
 
 #[path = "failures/changes.rs"]
 mod changes;
+#[path = "failures/middle.rs"]
+mod middle;
 #[path = "failures/pairs.rs"]
 mod pairs;
 #[path = "failures/rows.rs"]
@@ -55,6 +57,12 @@ impl Way {
 /// All ways, each with both lengths.
 const CASES: [(Way, usize); 4] =
     [(Way::Direct, SMALL), (Way::Direct, LARGE), (Way::Relay, SMALL), (Way::Relay, LARGE)];
+
+/// Does something for each case, at one time: jobs wait before they try again.
+fn together<const N: usize>(cases: [(Way, usize); N], work: impl Fn((Way, usize)) + Sync) {
+    let work = &work;
+    std::thread::scope(|scope| cases.into_iter().for_each(|case| drop(scope.spawn(move || work(case)))));
+}
 
 /// Blobs at both ends.
 fn filled(len: usize) -> Accounts {

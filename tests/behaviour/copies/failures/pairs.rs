@@ -30,7 +30,7 @@ const fn early(what: &'static str, make: Make, exit: i32, told: &'static str) ->
     Pair { what, make, exit, told, advice: "", early: true }
 }
 
-fn both(accounts: &Accounts) -> (String, String) {
+pub(super) fn both(accounts: &Accounts) -> (String, String) {
     (accounts.url(FROM, ""), accounts.url(TO, ""))
 }
 
@@ -55,12 +55,12 @@ fn account_sas(accounts: &Accounts, account: &str, types: &str) -> String {
 }
 
 /// A SAS of a stored policy: only the service knows what it allows.
-fn by_policy(accounts: &Accounts, account: &str, letters: &str, ends: &str) -> String {
+pub(super) fn by_policy(accounts: &Accounts, account: &str, letters: &str, ends: &str) -> String {
     set_policy(accounts, account, letters, ends);
     signed(accounts, account, &["--policy=p"])
 }
 
-fn set_policy(accounts: &Accounts, account: &str, letters: &str, ends: &str) {
+pub(super) fn set_policy(accounts: &Accounts, account: &str, letters: &str, ends: &str) {
     let policy = format!("<Expiry>{ends}T00:00:00Z</Expiry><Permission>{letters}</Permission>");
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><SignedIdentifiers><SignedIdentifier><Id>p</Id><AccessPolicy>\
@@ -340,44 +340,6 @@ fn a_sas_without_t_is_told_of_its_end() {
             let told = format!("{end}: the SAS has sp={sp}: reading and writing tags needs `t`").leak();
             let more = ["--s2s-preserve-blob-tags=true"];
             check(&accounts, &early("no t", both, 3, told), way, (&from, &to), &more);
-        }
-    }
-}
-
-/// A SAS ends in the middle of the job: what was copied stays, and what is left is as it was. The job goes on with
-/// another one.
-#[test]
-fn a_sas_that_ends_in_the_middle_of_a_job_is_told_of_its_end() {
-    for way in [Way::Direct, Way::Relay] {
-        for (account, end, letters) in [(FROM, "source", "rl"), (TO, "destination", "rwl")] {
-            let accounts = filled(SMALL);
-            let signed = by_policy(&accounts, account, letters, "2099-01-01");
-            let (from, to) = both(&accounts);
-            let (from, to) = if account == FROM { (signed, to) } else { (from, signed) };
-            let before = state(&accounts);
-            // Held before it is judged.
-            strike(&accounts, TO, way.write(SMALL), Fault::Hold);
-            // One lane begins them in order: the first one finds out whether the way is open.
-            let line = [&["copy", &*from, &*to, "--recursive", "--lanes=1"][..], &flags(way)].concat();
-            let running = accounts.fixture.azuring().start(line);
-            accounts.fixture.wait_for_held(1);
-            // The others have come through: of those that are copied later it would be told too.
-            azuring_tests::wait_until("the others", || accounts.names(TO).len() == 5);
-            set_policy(&accounts, account, letters, "2020-01-01");
-            accounts.fixture.release();
-            let outcome = running.wait().unwrap();
-            if account == FROM && way == Way::Relay {
-                // It was read before.
-                outcome.expect_code(0);
-                continue;
-            }
-            let what = format!("{way:?} {end}");
-            let failure = only_failure(&outcome, 1, &what);
-            let reason = failure["reason"].as_str().unwrap();
-            assert!(reason.starts_with(&format!("{end}: 403 ")), "{what}: {reason}");
-            assert!(reason.contains("AuthenticationFailed"), "{what}: {reason}");
-            assert!(failure["advice"].as_str().unwrap().contains("has it expired"), "{what}: {failure}");
-            assert_alone(&accounts, &before, &what);
         }
     }
 }

@@ -54,7 +54,7 @@ const OF_SOURCE: [Row; 15] = [
 fn what_the_source_refuses_of_one_blob() {
     for row in OF_SOURCE {
         let Row { status, code, .. } = row;
-        for (way, len) in ROW_CASES {
+        together(ROW_CASES, |(way, len)| {
             let accounts = filled(len);
             strike(&accounts, FROM, Operation::GetBlob, Fault::error(status, code));
             let (failure, what) = one_failure(&accounts, way, &row);
@@ -74,7 +74,7 @@ fn what_the_source_refuses_of_one_blob() {
             };
             assert!(reason.starts_with(&begins) && reason.ends_with(&ends), "{what}: {reason}");
             assert_eq!(failure["source"], accounts.bare(FROM, BAD), "{what}");
-        }
+        });
     }
 }
 
@@ -105,7 +105,7 @@ const OF_DESTINATION: [Row; 20] = [
 #[test]
 fn what_the_destination_refuses_of_one_blob() {
     for row in OF_DESTINATION {
-        for (way, len) in ROW_CASES {
+        together(ROW_CASES, |(way, len)| {
             let accounts = filled(len);
             strike(&accounts, TO, way.write(len), Fault::error(row.status, row.code));
             let (failure, what) = one_failure(&accounts, way, &row);
@@ -117,7 +117,7 @@ fn what_the_destination_refuses_of_one_blob() {
             let (begins, reason) = (format!("destination: {} {}", row.status, row.code), &failure["reason"]);
             assert!(reason.as_str().unwrap().starts_with(&begins), "{what}: {reason}");
             assert_eq!(failure["destination"], accounts.bare(TO, BAD), "{what}");
-        }
+        });
     }
 }
 
