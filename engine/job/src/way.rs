@@ -47,11 +47,13 @@ pub enum WayReason {
     ScopeClosed,
     /// The destination does not reach the source.
     Unreachable,
+    /// The source does not take the token that the destination shows it: the accounts may be of two tenants.
+    TokenRefused,
 }
 
 impl WayReason {
     /// All of them, in the order of their codes in a journal.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Proven,
         Self::Asked,
         Self::Unable,
@@ -60,6 +62,7 @@ impl WayReason {
         Self::KeyUnknown,
         Self::ScopeClosed,
         Self::Unreachable,
+        Self::TokenRefused,
     ];
 
     /// A word for programs.
@@ -73,6 +76,7 @@ impl WayReason {
             Self::KeyUnknown => "key_unknown",
             Self::ScopeClosed => "scope_closed",
             Self::Unreachable => "unreachable",
+            Self::TokenRefused => "token_refused",
         }
     }
 
@@ -202,6 +206,9 @@ impl Display for Decision {
             WayReason::NotImplemented => write!(f, "{to} has no operation that copies from {from}"),
             WayReason::ScopeClosed => write!(f, "{to} takes no copies from {from}"),
             WayReason::Unreachable => write!(f, "{to} does not reach {from}"),
+            WayReason::TokenRefused => {
+                write!(f, "{from} does not take from {to} the token that it takes from here")
+            }
             WayReason::KeyUnknown => {
                 write!(f, "{to} knows no version of the protocol in which it can be given the key of {from}")
             }

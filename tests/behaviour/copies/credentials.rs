@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use azsim::{Application, Authority, Operation, PublicAccess, Role};
+use azsim::{
+    AccountRule, Application, Authority, Fault, Faults, NameMatch, Operation, PublicAccess, Role, Rule,
+    Sender,
+};
 use azuring_tests::entra::{ACCOUNT, APPLICATION, CLIENT_SECRET, Entra};
 use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, Fixture, azuring};
 
@@ -256,6 +259,41 @@ fn accounts_of_two_tenants_are_asked_with_the_tokens_of_each() {
     unused.expect_code(0);
     assert!(unused.stderr.contains("--destination-tenant-id is not used"), "{}", unused.stderr);
     entra.assert_protocol();
+}
+
+/// A source that takes tokens from clients and none from other services.
+#[test]
+fn a_token_that_the_source_takes_from_this_host_alone_makes_it_a_relay() {
+    let entra = two_tenants(Entra::as_service_principal);
+    let server = entra.fixture.server();
+    let other = entra.url("").replacen(ACCOUNT, OTHER_ACCOUNT, 1);
+    let strike = |sender| {
+        let fault =
+            Fault::Error { status: 401, code: "InvalidAuthenticationInfo".to_owned(), retry_after_s: None };
+        let rule = Rule {
+            name: NameMatch::Contains(String::new()),
+            operation: Some(Operation::GetBlob),
+            fault,
+            skip: 0,
+            count: u64::MAX,
+        };
+        AccountRule { account: Some(ACCOUNT.to_owned()), sender, rule }
+    };
+    let account_rules = vec![strike(Sender::Service(None)), strike(Sender::OnBehalf(None, None))];
+    server.set_faults(Faults { account_rules, ..Faults::default() });
+    let there = format!("--destination-tenant-id={OTHER_TENANT}");
+    let run = |route| {
+        let line = ["copy", &entra.url(""), &other, &entra.trusted(), "--recursive", "--max-tries=2"];
+        entra.fixture.run(line.into_iter().chain([&*there, route, "--output-type=ndjson"]))
+    };
+    let refused = run("--route=direct");
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stdout.contains("401 InvalidAuthenticationInfo"), "{}", refused.stdout);
+    assert!(server.blobs(OTHER_ACCOUNT, CONTAINER).is_empty());
+    let relayed = run("--route=auto");
+    relayed.expect_code(0);
+    assert!(relayed.stdout.contains("token_refused"), "{}", relayed.stdout);
+    assert_eq!(server.blobs(OTHER_ACCOUNT, CONTAINER).len(), 2);
 }
 
 /// Whoever belongs to a machine is known to its tenant alone.

@@ -127,7 +127,8 @@ fn refusal(error: &ServiceError, credential: &Credential, access: Access) -> Str
              AZCOPY_AUTO_LOGIN_TYPE) or a user delegation SAS (azuring sas --user-delegation)"
         ),
         ("InvalidAuthenticationInfo", Credential::Token(token)) => format!(
-            "the tokens of {} are not taken: they have to be of the account's own tenant (AZCOPY_TENANT_ID, --tenant-id){}",
+            "the tokens of {} are not taken: they have to be of the account's own tenant (AZCOPY_TENANT_ID, --tenant-id; \
+             between two: --source-tenant-id, --destination-tenant-id){}",
             token.identity(),
             error.tenant.as_ref().map(|tenant| format!(", which is {tenant}")).unwrap_or_default()
         ),

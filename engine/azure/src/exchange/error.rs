@@ -126,6 +126,11 @@ impl ServiceError {
         }
     }
 
+    /// Whether the source of a copy does not take the token that the destination shows it.
+    pub fn is_copy_source_token_refused(&self) -> bool {
+        self.at_copy_source().is_some_and(|told| told.refuses_token())
+    }
+
     /// What to do with the work this request was part of.
     pub fn class(&self) -> Class {
         if let Some(source) = self.at_copy_source() {

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use azuring_azure::{BlobClient, Body, Copied, Crc64, RequestError, ServiceError};
+use azuring_azure::{BlobClient, Body, Copied, Crc64, Credential, RequestError, ServiceError};
 use azuring_job::choices::{CheckLength, CheckMd5};
 use azuring_job::end_error::EndError;
 use azuring_job::entry::BlobItem;
@@ -21,6 +21,7 @@ use crate::object::assembly::Assembly;
 use crate::put::assembly;
 use crate::put::place::Place;
 use crate::put::whole;
+use crate::requests::end::End;
 use crate::requests::request::{Begin, GaveUp, request};
 use crate::requests::route::closed;
 
@@ -227,6 +228,15 @@ fn not_copied<R: FileRing>(
         // Whoever has reached it before has another trouble now, of this one object.
         refusal if refusal.is_copy_source_unreachable() && !session.route.has_worked() => {
             (WayReason::Unreachable, Side::Destination)
+        }
+        // Here it was listed with such tokens: it takes them from this host, and not from the destination.
+        refusal
+            if refusal.is_copy_source_token_refused()
+                && matches!(&session.ends.from().end, End::Blob(from) if matches!(from.credential(), Credential::Token(_)))
+                && session.route.may_change()
+                && !session.route.has_worked() =>
+        {
+            (WayReason::TokenRefused, Side::Source)
         }
         refusal => {
             if refusal.is_of_copy_source() && !refusal.is_copy_source_unreachable() {

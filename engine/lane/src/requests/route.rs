@@ -71,17 +71,17 @@ impl Route {
     /// Waits until it is known whether the direct way works, or until it is this one's turn to find out. What is known
     /// then may be that it does not: ask [`Self::is_direct`].
     pub(crate) async fn probe(&self) -> Option<SemaphorePermit<'_>> {
-        if self.is_proven.load(Ordering::Relaxed) {
+        if self.has_worked() {
             return None;
         }
         let permit = self.probes.acquire().await.expect("the semaphore is never closed");
-        let is_known = self.is_proven.load(Ordering::Relaxed) || !self.is_direct();
+        let is_known = self.has_worked() || !self.is_direct();
         (!is_known).then_some(permit)
     }
 
     /// The destination has read something at the source. `Some` for the first one to find out.
     pub(crate) fn works(&self, ends: &Ends<RemoteEnd>) -> Option<Decision> {
-        if self.is_proven.load(Ordering::Relaxed) || self.is_proven.swap(true, Ordering::SeqCst) {
+        if self.has_worked() || self.is_proven.swap(true, Ordering::SeqCst) {
             return None;
         }
         let decision = Decision::new(Way::Direct, WayReason::Proven, named(ends));

@@ -33,7 +33,8 @@ fn tokens_of_the_wrong_tenant_are_told_of_the_end_that_refuses_them() {
             let told = format!("{end}: 401 InvalidAuthenticationInfo: ");
             assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
             let advice = format!(
-                "they have to be of the account's own tenant (AZCOPY_TENANT_ID, --tenant-id), which is {OTHER}"
+                "they have to be of the account's own tenant (AZCOPY_TENANT_ID, --tenant-id; between two: \
+                 --source-tenant-id, --destination-tenant-id), which is {OTHER}"
             );
             assert!(outcome.stderr.contains(&advice), "{}", outcome.stderr);
             assert_eq!(state(), before, "{end} {route}");
