@@ -29,6 +29,8 @@ mod routes;
 mod states;
 #[path = "copies/whole.rs"]
 mod whole;
+#[path = "copies/within.rs"]
+mod within;
 
 /// The accounts, and their keys.
 const FROM: &str = "from";

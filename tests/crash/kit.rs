@@ -11,7 +11,7 @@ use std::time::Duration;
 use azsim::{Faults, Seed};
 use azuring_bench::workload::Noise;
 use azuring_journal::{JobId, Jobs, Recovered, State};
-use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, Fixture, Outcome, wait_until};
+use azuring_tests::{Azuring, CONTAINER, DEVSTORE_ACCOUNT, DEVSTORE_KEY, Fixture, Outcome, wait_until};
 use serde_json::Value;
 
 /// Bytes of a block or a range.
@@ -34,11 +34,40 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// The account that copies come from, and its key.
+const FROM: (&str, &str) = ("from", "RnJvbUZyb21Gcm9tRnJvbUZyb21Gcm9tRnJvbUZyb20=");
+/// Another container of the account that copies go to.
+const BESIDE: &str = "beside";
+/// A blob of somebody else's at the destination, and what it holds.
+const FOREIGN: (&str, &[u8]) = ("foreign", b"another's");
+
 /// Which way the files go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Up,
     Down,
+    /// From account to account, read by the destination.
+    Copy,
+    /// From account to account, through the program.
+    Relay,
+    /// From container to container.
+    Within,
+}
+
+impl Way {
+    /// Account and container of what is copied or downloaded.
+    fn source(self) -> (&'static str, &'static str) {
+        match self {
+            Way::Up | Way::Down => (DEVSTORE_ACCOUNT, CONTAINER),
+            Way::Copy | Way::Relay => (FROM.0, CONTAINER),
+            Way::Within => (DEVSTORE_ACCOUNT, BESIDE),
+        }
+    }
+
+    /// From Blob storage to Blob storage.
+    fn is_copy(self) -> bool {
+        matches!(self, Way::Copy | Way::Relay | Way::Within)
+    }
 }
 
 /// What ends the process.
@@ -120,13 +149,23 @@ pub(crate) struct Left {
 
 impl Scene {
     pub(crate) fn new(way: Way, files: Files) -> Self {
-        let scene = Self { fixture: Fixture::new(program()), way, files, older: Files::new() };
-        if way == Way::Up {
-            scene.write(&scene.files);
-            std::os::unix::fs::symlink("a.txt", scene.path("tree/link")).unwrap();
-        } else {
-            scene.write(&scene.files);
-            fs::create_dir(scene.path("to")).unwrap();
+        let fixture = Fixture::with(program(), |server| {
+            server.account(DEVSTORE_ACCOUNT, DEVSTORE_KEY).account(FROM.0, FROM.1)
+        });
+        for (account, container) in [(FROM.0, CONTAINER), (DEVSTORE_ACCOUNT, BESIDE)] {
+            assert!(fixture.server().create_container(account, container));
+        }
+        let scene = Self { fixture, way, files, older: Files::new() };
+        scene.write(&scene.files);
+        match way {
+            Way::Up => std::os::unix::fs::symlink("a.txt", scene.path("tree/link")).unwrap(),
+            Way::Down => fs::create_dir(scene.path("to")).unwrap(),
+            Way::Copy | Way::Relay | Way::Within => {}
+        }
+        if way != Way::Down {
+            let (name, content) = FOREIGN;
+            let foreign = Seed { name: name.to_owned(), content: vec![content.into()], ..Seed::default() };
+            scene.fixture.server().plant(DEVSTORE_ACCOUNT, CONTAINER, [foreign]);
         }
         scene
     }
@@ -148,31 +187,51 @@ impl Scene {
                 self.fixture.file(&name, content);
             } else {
                 let content = if content.is_empty() { vec![] } else { vec![content.clone().into()] };
-                server.plant(DEVSTORE_ACCOUNT, CONTAINER, [Seed { name, content, ..Seed::default() }]);
+                let (account, container) = self.way.source();
+                server.plant(account, container, [Seed { name, content, ..Seed::default() }]);
             }
         }
+    }
+
+    /// What is copied or downloaded, with a SAS.
+    fn source_url(&self) -> String {
+        let (account, container) = self.way.source();
+        let server = self.fixture.server();
+        let sas = server.account_sas(account, "rl", Duration::from_secs(3600));
+        format!("{}/{container}/tree?{sas}", server.url(account))
     }
 
     /// The job's command.
     pub(crate) fn command(&self, more: &[&str]) -> Vec<OsString> {
         let ends: [OsString; 2] = match self.way {
             Way::Up => [self.path("tree").into(), self.fixture.url().into()],
-            Way::Down => [self.fixture.url_of(CONTAINER, "tree").into(), self.path("to").into()],
+            Way::Down => [self.source_url().into(), self.path("to").into()],
+            Way::Copy | Way::Relay | Way::Within => [self.source_url().into(), self.fixture.url().into()],
         };
         let flags = ["--recursive", "--block-size-mb=0.25", "--lanes=2", "--output-type=json"];
-        let up = if self.way == Way::Up { &["--put-blob-size-mb=0.25"][..] } else { &[] };
+        let whole = "--put-blob-size-mb=0.25";
+        let own = match self.way {
+            Way::Up => &[whole][..],
+            Way::Down => &[],
+            Way::Copy | Way::Within => &[whole, "--route=direct"],
+            Way::Relay => &[whole, "--route=relay"],
+        };
         let mut command = vec![OsString::from("copy")];
         command.extend(ends);
-        command.extend(flags.iter().chain(up).chain(more).map(OsString::from));
+        command.extend(flags.iter().chain(own).chain(more).map(OsString::from));
         command
     }
 
     /// `azuring jobs resume` of the job.
     pub(crate) fn resume_command(&self, id: JobId, more: &[&str]) -> Vec<OsString> {
-        let url = self.fixture.url();
-        let sas = url.split_once('?').unwrap().1;
-        let end = if self.way == Way::Up { "destination" } else { "source" };
-        let own = ["jobs".to_owned(), "resume".to_owned(), id.to_string(), format!("--{end}-sas={sas}")];
+        let mut own = vec!["jobs".to_owned(), "resume".to_owned(), id.to_string()];
+        let ends = [
+            ("source", self.way != Way::Up, self.source_url()),
+            ("destination", self.way != Way::Down, self.fixture.url()),
+        ];
+        for (end, _, url) in ends.into_iter().filter(|(_, is_remote, _)| *is_remote) {
+            own.push(format!("--{end}-sas={}", url.split_once('?').unwrap().1));
+        }
         own.into_iter().map(OsString::from).chain(more.iter().map(OsString::from)).collect()
     }
 
@@ -227,8 +286,8 @@ impl Scene {
     /// What is at the destination, by its name below the source; what is unfinished has another.
     pub(crate) fn there(&self) -> Files {
         match self.way {
-            Way::Up => {
-                let names = self.fixture.names().into_iter();
+            Way::Up | Way::Copy | Way::Relay | Way::Within => {
+                let names = self.fixture.names().into_iter().filter(|name| name != FOREIGN.0);
                 names
                     .map(|name| {
                         (name.strip_prefix("tree/").unwrap_or(&name).to_owned(), self.fixture.content(&name))
@@ -282,6 +341,9 @@ impl Scene {
                 return Err(format!("{name}: bytes differ from the source in pieces {mixed:?}{}", said()));
             }
         }
+        if self.way != Way::Down && self.fixture.content(FOREIGN.0) != FOREIGN.1 {
+            return Err("what is another's was changed".to_owned());
+        }
         let told = totals_of(outcome);
         if told != *totals {
             return Err(format!("totals {told:?}, and without a cut {totals:?}{}", said()));
@@ -321,10 +383,14 @@ impl Scene {
         });
     }
 
-    /// Bytes of request bodies that the service got, or of answers that it gave.
+    /// Bytes of request bodies that the service got, of answers that it gave, or that it has read elsewhere.
     pub(crate) fn moved(&self) -> u64 {
         let stats = self.fixture.server().stats();
-        if self.way == Way::Up { stats.bytes_in } else { stats.bytes_out }
+        match self.way {
+            Way::Up | Way::Relay => stats.bytes_in,
+            Way::Down => stats.bytes_out,
+            Way::Copy | Way::Within => stats.bytes_fetched,
+        }
     }
 
     pub(crate) fn left(&self) -> Result<Option<Left>, String> {
@@ -356,7 +422,7 @@ impl Scene {
                 let known = match (transfer.state, self.way) {
                     (State::Done, _) => left[name],
                     _ if len <= PIECE => 0,
-                    (_, Way::Up) => self.blocks_of(name).min(len),
+                    (_, Way::Up | Way::Copy | Way::Relay | Way::Within) => self.blocks_of(name).min(len),
                     // Nobody knows what the disk has said of them.
                     _ if journal.counter(ASKED) > 0 => 0,
                     _ => bytes_of(len, |piece| {

@@ -121,3 +121,39 @@ fn an_upload_whose_files_change_after_it_was_killed() {
 fn a_download_whose_blobs_change_after_it_was_killed() {
     every("download, blobs changed", 1, 3, |n| Point { changes: true, ..at(Way::Down, Cut::Kill, n) });
 }
+
+#[test]
+fn a_copy_that_is_killed() {
+    every("copy, killed", 1, 1, |n| at(Way::Copy, Cut::Kill, n));
+}
+
+#[test]
+fn a_relay_that_is_killed() {
+    every("relay, killed", 1, 1, |n| at(Way::Relay, Cut::Kill, n));
+}
+
+#[test]
+fn a_copy_inside_an_account_that_is_killed() {
+    every("copy inside an account, killed", 1, 2, |n| at(Way::Within, Cut::Kill, n));
+}
+
+#[test]
+fn copies_whose_power_is_cut() {
+    every("copy, without power", 1, 4, |n| at(Way::Copy, Cut::Power, n));
+    every("relay, without power", 2, 4, |n| at(Way::Relay, Cut::Power, n));
+}
+
+#[test]
+fn copies_that_are_killed_twice() {
+    let twice = |way, n: u64| Point { again_at: Some(n % 29 * 2 + 1), ..at(way, Cut::Kill, n) };
+    every("copy, killed twice", 3, 9, |n| twice(Way::Copy, n));
+    every("relay, killed twice", 5, 9, |n| twice(Way::Relay, n));
+}
+
+#[test]
+fn copies_whose_sources_change_after_they_were_killed() {
+    let changed = |way, n| Point { changes: true, ..at(way, Cut::Kill, n) };
+    every("copy, sources changed", 2, 5, |n| changed(Way::Copy, n));
+    every("relay, sources changed", 1, 5, |n| changed(Way::Relay, n));
+    every("copy inside an account, sources changed", 3, 5, |n| changed(Way::Within, n));
+}

@@ -22,7 +22,7 @@ impl Uncut {
         assert_eq!(totals["TotalBytesTransferred"], bytes.to_string());
         let links = if way == Way::Up { "1" } else { "0" };
         assert_eq!(totals["SkippedSymlinkCount"], links);
-        Self { totals, beside: scene.moved() - bytes }
+        Self { totals, beside: scene.moved().saturating_sub(bytes) }
     }
 }
 

@@ -81,7 +81,12 @@ impl Happened {
 /// One round; tells what happened.
 fn round(seed: u64, happened: &Mutex<Happened>) -> Result<(), String> {
     let mut random = Noise::new(seed);
-    let way = if seed.is_multiple_of(2) { Way::Down } else { Way::Up };
+    let way = match seed % 8 {
+        3 => Way::Copy,
+        4 => Way::Relay,
+        _ if seed.is_multiple_of(2) => Way::Down,
+        _ => Way::Up,
+    };
     let scene = Scene::new(way, files(&mut random));
     let totals = Uncut::run(way, scene.files()).totals;
     scene.fixture.server().set_faults(faults(&mut random));

@@ -61,6 +61,7 @@ pub use blob::append_blob::MAX_APPEND_BYTES;
 pub use blob::block_list::{BlockLists, ListedBlock};
 pub use blob::change::{RehydratePriority, SetTier};
 pub use blob::container::is_of_system;
+pub use blob::copy_blob::{CopyBegun, CopyState, CopyStatus};
 pub use blob::delete::{Delete, DeleteSnapshots};
 pub use blob::facts::Told;
 pub use blob::from_url::Copied;

@@ -36,7 +36,8 @@
 //! - Every entry that is taken ends in exactly one outcome, waits for another attempt, or counts as not started because
 //!   the job stops. Lanes make no entries: what turns out to be a directory is reported (`lines`).
 //! - Nothing becomes visible on the service before all of its bytes were accepted and the source was seen unchanged;
-//!   page and append blobs cannot be invisible, and are removed again if they fail.
+//!   page and append blobs, and copies that the service has pending, cannot be invisible, and are removed again if they
+//!   fail.
 //! - No lock and no wake-up of another thread on the path of a small file.
 //! - The pools of all lanes together stay within the job's memory; every queue is bounded.
 //!

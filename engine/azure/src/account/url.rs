@@ -168,6 +168,11 @@ impl BlobUrl {
         self.place.account()
     }
 
+    /// Whether both are in one account, reached in one way. Two names of one account are not known to be one.
+    pub fn is_of_account(&self, other: &Self) -> bool {
+        self.endpoint() == other.endpoint() && self.place.account_in_path() == other.place.account_in_path()
+    }
+
     /// The container's name.
     pub fn container(&self) -> &str {
         &self.container

@@ -130,13 +130,23 @@ impl BlobClient {
         self.copy(from, headers, |headers| Head::put(operation, name, query(), headers)).await
     }
 
-    /// A PUT without a body, whose bytes the service reads at `from`.
+    /// [`Self::put_from`], with what the service says of the bytes that it has read.
     async fn copy<'a>(
+        &self,
+        from: &Grant<'_>,
+        headers: HeaderMap,
+        head: impl Fn(HeaderMap) -> Head<'a>,
+    ) -> Result<Copied, RequestError> {
+        Ok(Copied::of(&self.put_from(from, headers, head).await?))
+    }
+
+    /// A PUT without a body, whose bytes the service has or reads at `from`.
+    pub(crate) async fn put_from<'a>(
         &self,
         from: &Grant<'_>,
         mut headers: HeaderMap,
         head: impl Fn(HeaderMap) -> Head<'a>,
-    ) -> Result<Copied, RequestError> {
+    ) -> Result<Answer, RequestError> {
         let mut secret = |name: HeaderName, text: &str| {
             let mut value = value(name.as_str(), text)?;
             value.set_sensitive(true);
@@ -168,10 +178,9 @@ impl BlobClient {
             let range = HeaderValue::from_maybe_shared(range).expect("digits make a valid header");
             headers.insert(X_MS_SOURCE_RANGE, range);
         }
-        let answer = match from.key {
-            None => self.exchange_newest(headers, head).await?,
-            Some(_) => self.exchange_in(KEY_COPY_VERSION, headers, head).await?,
-        };
-        Ok(Copied::of(&answer))
+        match from.key {
+            None => self.exchange_newest(headers, head).await,
+            Some(_) => self.exchange_in(KEY_COPY_VERSION, headers, head).await,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading blobs.
 
-use azuring_link::{Payload, Reply};
+use azuring_link::{Answer, Payload, Reply};
 use azuring_store::Which;
 use azuring_store::{Facts as BlobFacts, Wanted};
 use http::header::{HeaderName, RANGE};
@@ -68,16 +68,26 @@ impl BlobClient {
     /// # Errors
     /// [`RequestError`].
     pub async fn head_blob(&self, name: &str, which: Which<'_>) -> Result<BlobFacts, RequestError> {
+        Ok(self.head(name, which).await?.0)
+    }
+
+    /// [`Self::head_blob`], with the answer itself.
+    pub(crate) async fn head(
+        &self,
+        name: &str,
+        which: Which<'_>,
+    ) -> Result<(BlobFacts, Answer), RequestError> {
         let query = query_of(which).collect();
         let (operation, headers) = (Operation::GetBlobProperties, self.read_headers());
         let head = Head { operation, method: Method::HEAD, name, query, headers };
         let answer = self.exchange(head, Payload::default(), ANSWER_LIMIT_BYTES).await?;
-        BlobFacts::of_answer(&answer, &Wanted::ALL)
+        let facts = BlobFacts::of_answer(&answer, &Wanted::ALL)
             .and_then(|facts| match facts.len_is_unknown {
                 true => Err("it tells no length (Content-Length)".to_owned()),
                 false => Ok(facts),
             })
-            .map_err(|reason| operation.answered_otherwise(reason, false))
+            .map_err(|reason| operation.answered_otherwise(reason, false))?;
+        Ok((facts, answer))
     }
 
     fn read_headers(&self) -> HeaderMap {

@@ -6,6 +6,7 @@ pub(crate) mod block_list;
 pub(crate) mod change;
 pub(crate) mod condition;
 pub(crate) mod container;
+pub(crate) mod copy_blob;
 pub(crate) mod delegation_key;
 pub(crate) mod delete;
 pub(crate) mod facts;

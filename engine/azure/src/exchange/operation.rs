@@ -16,9 +16,11 @@ use crate::exchange::header::{X_MS_REQUEST_ID, X_MS_VERSION};
 /// Which operation a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
+    AbortCopyBlob,
     AppendBlock,
     AppendBlockFromUrl,
     BlobBatch,
+    CopyBlob,
     CreateContainer,
     DeleteBlob,
     GetAccountInformation,
@@ -59,9 +61,11 @@ impl Operation {
     /// Its name, and the statuses of its success.
     fn documented(self) -> (&'static str, &'static [u16]) {
         match self {
+            Self::AbortCopyBlob => ("Abort Copy Blob", &[204]),
             Self::AppendBlock => ("Append Block", &[201]),
             Self::AppendBlockFromUrl => ("Append Block From URL", &[201]),
             Self::BlobBatch => ("Blob Batch", &[202]),
+            Self::CopyBlob => ("Copy Blob", &[202]),
             Self::CreateContainer => ("Create Container", &[201]),
             Self::DeleteBlob => ("Delete Blob", &[202]),
             Self::GetAccountInformation => ("Get Account Information", &[200]),

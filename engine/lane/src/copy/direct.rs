@@ -279,8 +279,8 @@ fn evidence<R: FileRing>(lane: &Lane<R>, refusal: &ServiceError, by: Side, objec
     evidence
 }
 
-/// The destination has read the source.
-fn works<R: FileRing>(lane: &Lane<R>) {
+/// The destination has read the source, or needs not to.
+pub(super) fn works<R: FileRing>(lane: &Lane<R>) {
     let session = lane.session();
     if let Some(decision) = session.route.works(&session.ends) {
         lane.tell_way(decision);

@@ -2,6 +2,7 @@
 //! and never its disk. Which way that is can change in the middle of an object.
 
 mod append;
+mod archive;
 mod content;
 mod direct;
 pub(crate) mod large;
@@ -9,3 +10,4 @@ pub(crate) mod one;
 pub(crate) mod pages;
 mod relay;
 mod source;
+mod within;

@@ -24,7 +24,7 @@ use crate::requests::request::Begin;
 use crate::task::copy::Copying;
 
 use super::source::{NotCopied, changed, goes_without_tier, tier_of, with_tags};
-use super::{append, direct, large, pages, relay};
+use super::{append, archive, direct, large, pages, relay, within};
 
 /// Copies one object.
 pub(crate) async fn object<R: FileRing>(
@@ -78,10 +78,6 @@ async fn as_known<R: FileRing>(
         let text = "it is no block blob, and a copy makes none of it: each blob keeps its type";
         return Err(refused(FailureKind::Usage, text));
     }
-    if is_of_blobs && facts.tier == Some(AccessTier::Archive) {
-        let text = "the source is in the archive, where nobody can read it: set its tier to Hot, Cool or Cold and wait some hours";
-        return Err(refused(FailureKind::Source, text));
-    }
     let name =
         task.name_for(item).map_err(|error| NotCopied::Failed(Failure::name(&object, &error).into()))?;
     if let Some(stored) = lane.session().ends.to().end.takes_for(&name) {
@@ -89,6 +85,9 @@ async fn as_known<R: FileRing>(
         return Err(NotCopied::Failed(Box::new(failure)));
     }
     let place = Place::of_object(id, item.relative(), name);
+    if is_of_blobs && facts.tier == Some(AccessTier::Archive) {
+        return Box::pin(archive::object(lane, task, item, &place)).await;
+    }
     if is_in_place {
         return in_place(lane, task, item, place).await;
     }
@@ -97,6 +96,13 @@ async fn as_known<R: FileRing>(
     let is_direct = lane.session().route.is_direct();
     let rules = task.rules(&lane.session().options.blocks, len, is_direct);
     let shape = shape(lane.to(), &rules, len, &object).map_err(NotCopied::Failed)?;
+    if is_of_blobs
+        && matches!(shape, UploadShape::Blocks { .. })
+        && within::is_open(lane.session(), task, item)
+        && let Some(ended) = Box::pin(within::object(lane, task, item, &place)).await?
+    {
+        return Ok(ended);
+    }
     // Asked before it is read.
     let verdict = whole::verdict(lane, &place, mtime_ns, len).await.map_err(NotCopied::Failed)?;
     match shape {
@@ -164,6 +170,11 @@ fn in_place<'a, R: FileRing>(
     place: Place<'a>,
 ) -> Pin<Box<dyn Future<Output = Result<Ended, NotCopied>> + 'a>> {
     Box::pin(async move {
+        if within::is_open(lane.session(), task, item)
+            && let Some(ended) = within::object(lane, task, item, &place).await?
+        {
+            return Ok(ended);
+        }
         match item.entry.facts.blob_type {
             BlobType::Append => append::object(lane, task, item, &place).await,
             _ => match pages::begin(lane, task, item, place).await? {

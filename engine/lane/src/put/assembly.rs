@@ -48,7 +48,8 @@ async fn blocks<R: FileRing>(
     pieces: Pieces,
 ) -> Result<(Pieces, Assembly), Box<Failure>> {
     let earlier = earlier(lane, place.id);
-    if earlier.is_some_and(|earlier| earlier != facts) {
+    // What else the destination calls it may follow.
+    if earlier.is_some_and(|earlier| !earlier.starts_with(&facts)) {
         let text = format!(
             "{}: it was changed since the job was interrupted: it is sent from its beginning",
             place.object()
@@ -149,12 +150,16 @@ async fn there<R: FileRing>(
 }
 
 /// What an earlier run has recorded of the object.
-fn earlier<R: FileRing>(lane: &Lane<R>, id: TransferId) -> Option<&[u8]> {
+pub(crate) fn earlier<R: FileRing>(lane: &Lane<R>, id: TransferId) -> Option<&[u8]> {
     let before = lane.shared.durable.as_ref()?.before.as_ref()?;
     Some(&before.large(id)?.facts)
 }
 
-fn record<R: FileRing>(lane: &Lane<R>, place: &Place<'_>, facts: &[u8]) -> Result<(), Box<Failure>> {
+pub(crate) fn record<R: FileRing>(
+    lane: &Lane<R>,
+    place: &Place<'_>,
+    facts: &[u8],
+) -> Result<(), Box<Failure>> {
     let Some(durable) = &lane.shared.durable else { return Ok(()) };
     durable.begin_large(place.id, facts).map_err(|failure| lane.shared.broken(&failure, &place.object()))
 }

@@ -1,6 +1,7 @@
 //! Objects of one store become objects of another: what they are called there.
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
 use azuring_job::entry::BlobItem;
 use azuring_job::failure::{Failure, FailureKind};
@@ -41,6 +42,10 @@ pub struct Copying {
     naming: OnceLock<Rule>,
     /// Blobs that are visible before they are complete.
     pub(crate) in_place: InPlace,
+    /// The service has refused to copy a blob by itself (Copy Blob).
+    pub(crate) no_copy_blob: AtomicBool,
+    /// It was told that copies of the archive can be read later.
+    pub(crate) told_of_archive: AtomicBool,
 }
 
 impl Copying {
@@ -53,6 +58,8 @@ impl Copying {
             into_account: false,
             naming: OnceLock::new(),
             in_place: InPlace::default(),
+            no_copy_blob: AtomicBool::new(false),
+            told_of_archive: AtomicBool::new(false),
         }
     }
 
