@@ -63,11 +63,6 @@ impl Way {
             Way::Within => (DEVSTORE_ACCOUNT, BESIDE),
         }
     }
-
-    /// From Blob storage to Blob storage.
-    fn is_copy(self) -> bool {
-        matches!(self, Way::Copy | Way::Relay | Way::Within)
-    }
 }
 
 /// What ends the process.

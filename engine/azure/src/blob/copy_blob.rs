@@ -90,8 +90,8 @@ fn status(answer: &Answer) -> Option<CopyStatus> {
 
 impl BlobClient {
     /// Copy Blob. The blob has the source's type, which is `kind`, and its content headers; metadata, tags and tier are
-    /// those of `body` and of the job, under the conditions of `body`. The job's tier is one of block blobs. A source in
-    /// the archive needs one that is not.
+    /// those of `body` and of the job, under the conditions of `body`. The job's tier is one of block blobs. A source
+    /// in the archive needs one that is not.
     ///
     /// Where the URL of `from` authorizes nothing and the source is of the same account, the credential of this client
     /// counts for it. A token for the source cannot go along.

@@ -1,5 +1,5 @@
-//! Copies out of the archive. Nothing can read there but Copy Blob, which takes hours and is charged, so a job has to ask
-//! for it by naming a tier.
+//! Copies out of the archive. Nothing can read there but Copy Blob, which takes hours and is charged, so a job has to
+//! ask for it by naming a tier.
 
 use std::sync::atomic::Ordering;
 
@@ -30,7 +30,7 @@ pub(super) async fn object<R: FileRing>(
     let refused = |text: &str, advice: &str| {
         let mut failure = Failure::new(FailureKind::Source, &object, text);
         failure.side = Some(Side::Source);
-        NotCopied::Failed(Box::new(failure.advise(advice)))
+        NotCopied::Failed(Box::new(failure.advise_anew(advice)))
     };
     let wanted = session.options.properties.tier.as_deref().filter(|tier| *tier != "Archive");
     let Some(tier) = wanted else {

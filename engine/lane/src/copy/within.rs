@@ -1,5 +1,5 @@
-//! The service makes the copy by itself (Copy Blob): inside one account, where that is one request of any size and moves
-//! no byte, and of what is in the archive, which nothing else can read.
+//! The service makes the copy by itself (Copy Blob): inside one account, where that is one request of any size and
+//! moves no byte, and of what is in the archive, which nothing else can read.
 //!
 //! A copy may be pending. Until it is done everybody sees an empty blob, and stays with it if it fails. So inside an
 //! account only new blobs are made this way, and what this job has begun and is not to be is removed: the copy's id,
@@ -293,8 +293,8 @@ impl<'a, R: FileRing> Copy<'a, R> {
         };
         let recorded = assembly::earlier(lane, id);
         let is_recorded = recorded.and_then(State::token_in).is_some_and(|token| token == copy.as_bytes());
-        // The source was not touched since the blob was made; or the journal has the state that was copied; or there was
-        // another blob when the copy was asked for.
+        // The source was not touched since the blob was made; or the journal has the state that was copied; or there
+        // was another blob when the copy was asked for.
         let mut is_this_state = state.facts.created.is_some_and(|created| facts.last_modified < created)
             || (is_recorded && recorded.is_some_and(|recorded| recorded.starts_with(&self.facts)))
             || (maybe_ours && matches!(only, Only::Tag(_)));
