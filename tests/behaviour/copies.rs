@@ -101,6 +101,17 @@ impl Accounts {
         format!("{}?{sas}", self.bare(account, path))
     }
 
+    /// A container with a SAS that is for it alone: it makes no containers.
+    fn alone(&self, account: &str, container: &str) -> String {
+        let (_, key) = KEYS.into_iter().find(|(name, _)| *name == account).unwrap();
+        let keyed = azuring!().env("AZURE_STORAGE_KEY", key).env("AZURE_STORAGE_ACCOUNT", account);
+        let url = format!("{}/{container}", self.fixture.server().url(account));
+        let line = ["sas", &*url, "--permissions=rwlc", "--expiry=1h", "--protocol=https,http"];
+        let made = keyed.run(line);
+        made.expect_code(0);
+        made.stdout.trim().to_owned()
+    }
+
     /// The source's, where its private endpoint is.
     fn private(&self, path: &str) -> String {
         let port = self.fixture.server().addr().port();

@@ -276,6 +276,7 @@ impl<'a> Remote<'a> {
                 }
                 Single::Blob(entry) => {
                     let into_directory = self.begin_task(RemoteShape::Blob { name })?;
+                    self.make_first().await?;
                     let at = name.rfind('/').map_or(0, |slash| slash + 1);
                     let item = BlobItem { entry, relative_at: at, known: self.known() };
                     if source.leaves_out_link(&item) {
@@ -303,7 +304,6 @@ impl<'a> Remote<'a> {
             RemoteShape::Contents { prefix } => prefix.to_owned(),
             RemoteShape::Container { .. } | RemoteShape::Blob { .. } => String::new(),
         });
-        self.make_first().await?;
         let is_directory = matches!(shape, RemoteShape::Directory { .. });
         if self.resumed.is_some() && !went_on {
             self.begin(shape).await?;
@@ -395,6 +395,7 @@ impl<'a> Remote<'a> {
     /// Tells the task what kind of source it is.
     async fn begin(&self, shape: RemoteShape<'_>) -> Result<(), Halt> {
         let into_directory = self.begin_task(shape)?;
+        self.make_first().await?;
         self.begun(matches!(shape, RemoteShape::Blob { .. }), into_directory).await;
         Ok(())
     }

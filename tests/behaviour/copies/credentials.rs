@@ -172,7 +172,7 @@ fn what_an_end_refuses_is_said_of_it() {
             (&*forged(&from, &to), &*to, "source: ", 3),
             (&from, &forged(&to, &from), "destination: ", 3),
             (&gone(&from), &to, "source: ", 1),
-            (&from, &gone(&to), "destination: ", 1),
+            (&from, &accounts.alone(TO, "gone"), "destination: ", 1),
         ] {
             let text = told(&accounts, from, to, &[route], code);
             assert!(text.contains(end), "{route} {from} {to}: {text}");

@@ -208,21 +208,11 @@ fn what_cannot_be_done_with_an_account_is_refused_before_anything_is_made() {
 #[test]
 fn a_sas_of_one_container_is_refused_before_anything_is_sent() {
     let accounts = filled();
-    let sas = |account: &str| {
-        let (_, key) = KEYS.into_iter().find(|(name, _)| *name == account).unwrap();
-        let keyed = azuring!().env("AZURE_STORAGE_KEY", key).env("AZURE_STORAGE_ACCOUNT", account);
-        let made = keyed.run([
-            "sas",
-            &accounts.bare(account, ""),
-            "--permissions=rwlc",
-            "--expiry=1h",
-            "--protocol=https,http",
-        ]);
-        made.expect_code(0);
-        made.stdout.trim().split_once('?').map_or(made.stdout.trim().to_owned(), |(_, sas)| sas.to_owned())
-    };
     let before = accounts.fixture.server().stats().requests;
-    let bare = |account: &str| format!("{}/?{}", accounts.fixture.server().url(account), sas(account));
+    let bare = |account: &str| {
+        let sas = accounts.alone(account, CONTAINER).split_once('?').unwrap().1.to_owned();
+        format!("{}/?{sas}", accounts.fixture.server().url(account))
+    };
     for (from, to, want) in [
         (bare(FROM), accounts.whole(TO, ""), "source: a SAS with sr=c cannot be used for listing containers"),
         (
@@ -408,4 +398,29 @@ fn azcopy_copies_the_same_accounts() {
         });
         assert_eq!(ours, theirs, "azuring, AzCopy: {from} {to} {more:?}");
     }
+}
+
+/// As AzCopy does it; where that is not possible what is written says so.
+#[test]
+fn a_container_that_is_missing_is_made() {
+    for (from, to) in [("logs", "new"), ("logs/logs", "new/copy"), ("logs/skip", "new/sub"), ("", "new")] {
+        let there = |ours: bool| {
+            let accounts = filled();
+            let (source, destination) = (accounts.whole(FROM, from), accounts.whole(TO, to));
+            let line = ["copy", &*source, &*destination, "--recursive", "--from-to=BlobBlob"];
+            let dry = accounts.fixture.run(line.into_iter().chain(["--dry-run"]));
+            dry.expect_code(0);
+            assert_eq!(accounts.fixture.server().containers(TO), [CONTAINER]);
+            if ours { accounts.fixture.run(line) } else { AzCopy::new().run(line) }.expect_code(0);
+            accounts.everything(TO)
+        };
+        assert_eq!(there(true), there(false), "azuring, AzCopy: {from} {to}");
+    }
+    // Who may not make it is told what to do.
+    let accounts = filled();
+    let line = ["copy", &*accounts.whole(FROM, "logs"), &*accounts.alone(TO, "new"), "--recursive"];
+    let outcome = accounts.fixture.run(line);
+    outcome.expect_code(1);
+    assert!(outcome.stderr.contains("create the container first"), "{}", outcome.stderr);
+    assert_eq!(accounts.fixture.server().containers(TO), [CONTAINER]);
 }

@@ -31,9 +31,11 @@ pub(crate) struct Containers {
 /// Containers that are made at the destination, where they are not there.
 #[derive(Debug, Default)]
 pub(crate) enum Makes {
-    /// None: there is one.
+    /// None: nothing is written to one.
     #[default]
     None,
+    /// The one that the URL of the destination names. If it cannot be, that is told by what is written to it.
+    Named,
     /// This one.
     One(String),
     /// Each that is found at the source.
@@ -71,11 +73,45 @@ impl Remote<'_> {
 
     /// Makes the one container that all goes to.
     pub(super) async fn make_first(&self) -> Result<(), Halt> {
-        let Makes::One(name) = &self.source.containers.makes else { return Ok(()) };
-        match self.make(vec![name.clone()]).await?[..] {
-            [true] => Ok(()),
-            _ => Err(Halt::Stopping),
+        match &self.source.containers.makes {
+            Makes::One(name) => match self.make(vec![name.clone()]).await?[..] {
+                [true] => Ok(()),
+                _ => Err(Halt::Stopping),
+            },
+            Makes::Named => self.make_named().await,
+            Makes::None | Makes::Each => Ok(()),
         }
+    }
+
+    /// Makes the container of the destination's URL if it is missing, as AzCopy does. Mostly it is there.
+    async fn make_named(&self) -> Result<(), Halt> {
+        let session = &self.shared.session;
+        if session.options.dry_run {
+            return Ok(());
+        }
+        let client = session.destination_client();
+        let Ok(blob) = client.blob() else { return Ok(()) };
+        let permits = Semaphore::new(1);
+        let sender = self.sender_to(Side::Destination, &permits);
+        let ask = async |_| blob.look_at_container("").await;
+        let is_missing = |gave_up: &GaveUp| {
+            gave_up.service().is_some_and(|refusal| refusal.status == 404 && refusal.of_service)
+        };
+        match request(&sender, 0, Begin::UnlessStopping, ask).await {
+            Err(gave_up) if is_missing(&gave_up) => {
+                let ask = async |_| blob.create_container("").await;
+                let _ = request(&sender, 0, Begin::UnlessStopping, ask).await;
+            }
+            // Nobody is there: no object finds more.
+            Err(gave_up) if gave_up.service().is_none() => {
+                return Err(gave_up.for_object(session, "").into());
+            }
+            _ => {}
+        }
+        if let Some(links) = client.links() {
+            links.let_go();
+        }
+        Ok(())
     }
 
     /// Makes containers; of each, whether it is there. What is not was told.

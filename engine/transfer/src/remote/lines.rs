@@ -264,6 +264,7 @@ impl Remote<'_> {
             Task::Copy(task) => task.begin_versions()?,
             _ => {}
         }
+        self.make_first().await?;
         let (mut entries, mut line) = (Vec::new(), 0);
         let mut more = self.first_lines(&mut lines, &mut entries)?;
         self.begun(true, true).await;

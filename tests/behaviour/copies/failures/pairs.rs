@@ -146,7 +146,7 @@ const ALWAYS: &[Pair] = &[
     ),
     pair(
         "no such container at the destination",
-        |accounts| (accounts.url(FROM, ""), other_container(&accounts.url(TO, ""))),
+        |accounts| (accounts.url(FROM, ""), accounts.alone(TO, "missing")),
         1,
         "destination: 404 ContainerNotFound: ",
         "create the container first",
