@@ -58,6 +58,7 @@ pub struct JobBuilder {
     list_of_files: Option<ListOfFiles>,
     list_of_versions: Option<PathBuf>,
     left_out: Vec<String>,
+    makes_container: bool,
     options: JobOptions,
     keep: Keep,
     engine: Option<Engine>,
@@ -208,6 +209,7 @@ impl JobBuilder {
             list_of_files: None,
             list_of_versions: None,
             left_out: Vec::new(),
+            makes_container: false,
             options: JobOptions::default(),
             keep: Keep::Nothing,
             engine: None,
@@ -248,6 +250,13 @@ impl JobBuilder {
     /// Leaves these containers of an account out.
     pub fn exclude_containers(mut self, names: Vec<String>) -> Self {
         self.left_out = names;
+        self
+    }
+
+    /// Whether the container that a copy goes to is made if it is missing. Those of a whole account always are. Default:
+    /// no.
+    pub fn make_container(mut self, make: bool) -> Self {
+        self.makes_container = make;
         self
     }
 

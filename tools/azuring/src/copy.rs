@@ -164,7 +164,7 @@ fn prepare(
         }
         let [source, destination] = both.locations(options.route);
         let left_out = args.between.exclude_container.as_deref().unwrap_or_default();
-        Job::copy(source, destination).exclude_containers(options::words(left_out))
+        Job::copy(source, destination).exclude_containers(options::words(left_out)).make_container(true)
     } else {
         let purpose = if downloads { reads } else { writes };
         let (url, access) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;

@@ -37,7 +37,9 @@ impl JobBuilder {
         let mut containers =
             Containers { is_account: from.is_account(), left_out: self.left_out.clone(), makes: Makes::None };
         let Some(url) = to.url().filter(|url| url.is_account()) else {
-            containers.makes = if to.url().is_some() { Makes::Named } else { Makes::None };
+            if self.makes_container && to.url().is_some() {
+                containers.makes = Makes::Named;
+            }
             return Ok(containers);
         };
         if url.has_pattern() {
