@@ -91,6 +91,9 @@ fn private_endpoints_of_both_accounts_in_one_network_have_them_copy_directly() {
     outcome.expect_code(0);
     azure.assert_same();
     assert_direct(&azure, &outcome, HUB);
+    let doctor = azure.hub.within(|| azure.fixture.run(["doctor", &*from, &*to, "--write-test"]));
+    assert!(doctor.expect_code(0).stdout.contains("yes: the service of the destination has read the source"));
+    azure.assert_same();
 }
 
 /// Hub and spoke: the destination's endpoint is in the hub, the source's in the spoke.

@@ -38,13 +38,17 @@ impl Apart {
         Self { azuring: azuring!(), from, to, machine, _others: [near, far] }
     }
 
-    #[track_caller]
-    fn copy(&self, route: &str) -> Outcome {
+    fn urls(&self) -> (String, String) {
         let url = |server: &Server, account| {
             let sas = server.account_sas(account, "rwdl", Duration::from_secs(3600));
             format!("{}/{CONTAINER}?{sas}", server.url(account))
         };
-        let (from, to) = (url(&self.from, FROM), url(&self.to, TO));
+        (url(&self.from, FROM), url(&self.to, TO))
+    }
+
+    #[track_caller]
+    fn copy(&self, route: &str) -> Outcome {
+        let (from, to) = self.urls();
         let blocks = ["--block-size-mb=0.0625", "--put-blob-size-mb=0.0625", "--retry-failed=0"];
         let line =
             [&["copy", &*from, &*to, "--recursive", "--output-type=ndjson", route][..], &blocks].concat();
@@ -65,6 +69,12 @@ fn a_source_that_the_destination_does_not_reach_is_named() {
         "{}",
         outcome.stderr
     );
+    // The doctor says so too, and what there is to do.
+    let (from, to) = apart.urls();
+    let doctor = apart.machine.within(|| apart.azuring.run(["doctor", &*from, &*to, "--write-test"]));
+    assert_ne!(doctor.code, Some(0), "{}", doctor.stdout);
+    let told = ["no: the destination could not read the source: 404 CannotVerifyCopySource", "--route=relay"];
+    assert!(told.iter().all(|told| doctor.stdout.contains(told)), "{}", doctor.stdout);
     let left = apart.to.blobs(TO, CONTAINER);
     assert_eq!((left.len(), left[0].len), (1, 6), "as it was");
 }

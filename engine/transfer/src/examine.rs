@@ -249,7 +249,8 @@ pub struct Tried {
     /// What the source answered to it: status and code, as far as it was told. `None`: it was not the source that
     /// refused.
     pub source: Option<(Option<u16>, Option<String>)>,
-    /// Whether the source's network is closed to the destination, as it would be for every object.
+    /// Whether the source's network is closed to the destination, or is not reached by it, as it would be for every
+    /// object.
     pub closed: bool,
     /// The name that was written.
     pub name: String,
@@ -290,7 +291,9 @@ pub fn try_copy(
         let told = of_source.and_then(|refusal| refusal.copy_source.as_deref());
         let mut tried = Tried {
             source: told.map(|told| (told.status, told.code.clone())),
-            closed: refusal.is_some_and(|refusal| refusal.is_copy_source_closed()),
+            closed: refusal.is_some_and(|refusal| {
+                refusal.is_copy_source_closed() || refusal.is_copy_source_unreachable()
+            }),
             copied: Ok(()),
             name: name.clone(),
             left: None,

@@ -202,8 +202,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Puts this account into a tenant: it takes the tokens that the authority issues there, and no others. Default: the
-    /// authority's own tenant.
+    /// Puts this account into a tenant: it takes the tokens that the authority issues there, and no others. Default:
+    /// the authority's own tenant.
     pub fn account_tenant(mut self, account: &str, tenant: &str) -> Self {
         self.tenants.push((account.to_owned(), tenant.to_owned()));
         self

@@ -150,7 +150,9 @@ fn told(tried: Tried, tell: &mut impl FnMut(Finding)) -> bool {
                     let code = code.as_deref().unwrap_or("no code");
                     format!("no: the source answered {status} {code} to the destination")
                 }
-                Some((None, _)) => format!("no: the source refused the destination: {}", failure.reason),
+                Some((None, _)) => {
+                    format!("no: the destination could not read the source: {}", failure.reason)
+                }
                 None if exit::of_kind(failure.kind) == Exit::GaveUp => {
                     format!("not known: {}", failure.reason)
                 }
