@@ -25,6 +25,8 @@ mod jobs;
 mod peers;
 #[path = "copies/routes.rs"]
 mod routes;
+#[path = "copies/staging.rs"]
+mod staging;
 #[path = "copies/states.rs"]
 mod states;
 #[path = "copies/whole.rs"]

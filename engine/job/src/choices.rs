@@ -56,6 +56,8 @@ pub enum RouteChoice {
     Direct,
     /// Through this host's memory.
     Relay,
+    /// By a third account, which both reach.
+    Staging,
 }
 
 /// What symbolic links in a local source are.

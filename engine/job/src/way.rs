@@ -12,17 +12,20 @@ pub enum Way {
     Direct,
     /// Through this host's memory.
     Relay,
+    /// By a third account.
+    Staging,
 }
 
 impl Way {
     /// All of them, in the order of their codes in a journal.
-    pub(crate) const ALL: [Self; 2] = [Self::Direct, Self::Relay];
+    pub(crate) const ALL: [Self; 3] = [Self::Direct, Self::Relay, Self::Staging];
 
     /// The command line's word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Relay => "relay",
+            Self::Staging => "staging",
         }
     }
 }
@@ -180,9 +183,12 @@ impl Decision {
 
     /// What the way costs. No answer of the service names a region.
     pub fn cost(&self) -> Option<String> {
-        self.costs().then(|| {
+        let relayed = || {
             format!("Azure charges egress of {} for it, unless this host is in the same region", self.ends[0])
-        })
+        };
+        let staged =
+            "Azure charges egress where the staging account is in another region, and its requests and room";
+        self.costs().then(|| if self.way == Way::Staging { staged.to_owned() } else { relayed() })
     }
 }
 
@@ -192,6 +198,7 @@ impl Display for Decision {
         let what = match self.way {
             Way::Direct if self.reason.is_found_closed() => "the job stops, as no other way is allowed",
             Way::Direct => "nothing of it passes this host",
+            Way::Staging => "the staging account reads it, and the destination reads that",
             Way::Relay if self.reason == WayReason::Asked => "all goes through this host's memory",
             Way::Relay => "all that is left goes through this host's memory",
         };

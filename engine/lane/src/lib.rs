@@ -64,4 +64,4 @@ pub use crew::thread::{Turn, run};
 pub use lane::context::LaneResult;
 pub use limits::{budget, commons, descriptors, join};
 pub use object::in_order;
-pub use requests::{ask, client, end, ends, request, route, session};
+pub use requests::{ask, client, end, ends, request, route, session, staging};

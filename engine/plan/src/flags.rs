@@ -195,6 +195,8 @@ pub const FLAGS: &[Flag] = {
         flag("no-relay", &[Services], &[(Everywhere, NO_WAY)]),
         flag("source-tenant-id", &[Services], &[(Everywhere, NO_WAY)]),
         flag("destination-tenant-id", &[Services], &[(Everywhere, NO_WAY)]),
+        flag("staging-url", &[Services], &[(Everywhere, NO_WAY)]),
+        Flag { name: "staging-limit", groups: &[Services], default: "64", says: &[(Everywhere, NO_WAY)] },
         // Which objects.
         flag(
             "dry-run",

@@ -21,6 +21,7 @@ use azuring_lane::descriptors::{Needs, Opens, Split};
 use azuring_lane::ends::{Ends, RemoteEnd};
 use azuring_lane::route::can_be_direct;
 use azuring_lane::shared::Earlier;
+use azuring_lane::staging::Staging;
 use azuring_lane::task::change::{Remove, SetProperties};
 use azuring_lane::task::copy::Copying;
 use azuring_lane::task::download;
@@ -64,6 +65,7 @@ pub struct JobBuilder {
     engine: Option<Engine>,
     /// Through this host, whatever the options say.
     relays: bool,
+    staging: Option<(Location, u64)>,
 }
 
 /// What is kept of the job.
@@ -189,6 +191,48 @@ fn credentials(ends: &Ends<RemoteEnd>) -> String {
     }
 }
 
+/// Opens the staging account.
+fn stage(
+    Location { at, credential, find }: Location,
+    most: u64,
+    options: &JobOptions,
+    ends: &Ends<RemoteEnd>,
+    id: uuid::Uuid,
+) -> Result<Staging, JobError> {
+    let refused = |text: &str| Err(JobError::Limit(format!("staging: {text}")));
+    let are_blobs = ends.are_two() && ends.each().all(|remote| remote.end.target().is_some());
+    let At::Blob(url) = at else { return refused("it has to be of Blob storage") };
+    if !are_blobs {
+        return refused("only copies from Blob storage to Blob storage go by it");
+    }
+    if options.source_key.is_some() || options.encryption.is_some() {
+        return refused("blobs that are encrypted with customers' keys do not go by it in this version");
+    }
+    if url.container().is_empty() || url.names_state() {
+        return refused("name a container, and a directory in it if it is not to be at the top");
+    }
+    let account = url.account_url();
+    let is_end = |remote: &RemoteEnd| remote.end.target().is_some_and(|it| it.url().account_url() == account);
+    if ends.each().any(is_end) {
+        return refused("it has to be another account than source and destination");
+    }
+    let lends = |from: &RemoteEnd| match from.end.credential() {
+        Credential::Token(token) => token.may_be_lent_to(&url),
+        _ => true,
+    };
+    if !lends(ends.from()) {
+        return refused("its host is not given tokens for the source: give the source a SAS");
+    }
+    let plain = options.clone().properties(BlobProperties::default());
+    let find = || find.map_or(Ok(credential), |find| find().map_err(JobError::Login));
+    let (target, tls) = frame::target(url.clone(), find, &plain, None)?;
+    let staging = Staging::new(target, tls, id.into_bytes(), most);
+    match staging.may_be_lent_to(&ends.to().end) {
+        true => Ok(staging),
+        false => refused("the destination's host is not given tokens for it: give it a SAS"),
+    }
+}
+
 impl JobBuilder {
     fn new(what: What, url: BlobUrl, credential: Credential) -> Self {
         Self::of(what, At::Blob(url), credential)
@@ -214,6 +258,7 @@ impl JobBuilder {
             keep: Keep::Nothing,
             engine: None,
             relays: false,
+            staging: None,
         }
     }
 
@@ -267,6 +312,14 @@ impl JobBuilder {
         find: impl FnOnce() -> Result<Credential, Box<dyn Error + Send + Sync>> + Send + 'static,
     ) -> Self {
         self.find = Some(Box::new(find));
+        self
+    }
+
+    /// Names a directory of a third account, by which a copy goes where the destination is not admitted to the source,
+    /// or always with [`RouteChoice::Staging`]. Never more than `most_bytes` are there at once; each object is removed
+    /// when the destination has it.
+    pub fn staging(mut self, place: Location, most_bytes: u64) -> Self {
+        self.staging = Some((place, most_bytes));
         self
     }
 
@@ -464,6 +517,13 @@ impl JobBuilder {
             let text = "only Blob storage reads a source by itself, from Blob storage, and is told a customer's key over https alone: leave out the route";
             return Err(JobError::Limit(text.to_owned()));
         }
+        let staging = match self.staging {
+            None if self.options.route == RouteChoice::Staging => {
+                return Err(JobError::Limit("there is no staging account: name one".to_owned()));
+            }
+            None => None,
+            Some((place, most)) => Some(stage(place, most, &self.options, &ends, id)?),
+        };
         let lanes = shares.len();
         let settles = matches!(&task, Task::Download(task) if !task.is_null());
         let durable = Self::open_journal(self.keep, id, settles)?;
@@ -487,6 +547,7 @@ impl JobBuilder {
             task,
             finder,
             ends,
+            staging,
             shares,
             progress: Arc::new(Progress::new(lanes)),
             options: self.options,

@@ -255,6 +255,7 @@ impl Crew {
             task,
             finder: Finder::Part { lines: spec.has_lines(), entries: part.into_entries() },
             ends: Ends::one(remote),
+            staging: None,
             shares: shares.clone(),
             progress: Arc::new(Progress::new(lanes)),
             options: options.clone(),

@@ -25,6 +25,7 @@ use azuring_lane::request::new_histogram;
 use azuring_lane::session::Session;
 use azuring_lane::settle;
 use azuring_lane::shared::{Earlier, Shared};
+use azuring_lane::staging::Staging;
 use azuring_lane::task::upload::{Origin, Upload};
 use azuring_lane::task::verb::Task;
 use azuring_ring::IoPath;
@@ -136,6 +137,7 @@ pub struct Job {
     pub(crate) task: Task,
     pub(crate) finder: Finder,
     pub(crate) ends: Ends<RemoteEnd>,
+    pub(crate) staging: Option<Staging>,
     pub(crate) shares: Vec<LaneShare>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) options: JobOptions,
@@ -193,6 +195,9 @@ impl Job {
         let progress = Arc::clone(&self.progress);
         let again = Again::new(self.options.retry_failed);
         let mut session = Session::new(self.options, self.ends, verdict, progress);
+        if let Some(staging) = self.staging {
+            session.stage_by(staging);
+        }
         if let Some(engine) = &self.engine {
             session.share(engine.commons());
         }

@@ -142,7 +142,8 @@ fn prepare(
     // Where only commands are read, their thread lives on without the handle.
     let answers = lines.filter(|_| asks);
     let mut options = job_options(global, args)?;
-    let kept = jobs::Places { source: places.source, destination: Some(places.destination) };
+    let staging = args.between.staging_url.as_deref().map(Path::new);
+    let kept = jobs::Places { source: places.source, destination: Some(places.destination), staging };
     let facts = Facts { resume_flags: kept.resume_flags(), ..facts(args, places.from_to, &options)? };
     let (local, url) =
         if downloads { (places.destination, places.source) } else { (places.source, places.destination) };
@@ -162,9 +163,22 @@ fn prepare(
             let key = options::customer_key("source-cpk-by-value", "CPK_SOURCE_ENCRYPTION_KEY")?;
             options.source_key = Some(key);
         }
+        let staging = match &args.between.staging_url {
+            None => None,
+            Some(url) => {
+                let all = [SasOperation::WriteBlob, SasOperation::Read, SasOperation::Delete];
+                let operations = if args.dry_run.0 { &[][..] } else { &all };
+                let purpose = Purpose { operations, lists: false, reads: false };
+                Some(both.staging(url, &purpose, global, &args.engine)?)
+            }
+        };
         let [source, destination] = both.locations(options.route);
         let left_out = args.between.exclude_container.as_deref().unwrap_or_default();
-        Job::copy(source, destination).exclude_containers(options::words(left_out)).make_container(true)
+        let job = Job::copy(source, destination).exclude_containers(options::words(left_out)).make_container(true);
+        match staging {
+            None => job,
+            Some(staging) => job.staging(staging, args.between.staging_limit),
+        }
     } else {
         let purpose = if downloads { reads } else { writes };
         let (url, access) = access::open(&url.to_string_lossy(), &purpose, global, &args.engine)?;
@@ -209,6 +223,7 @@ fn prepare(
 fn route(args: &CopyArgs) -> RouteChoice {
     match args.between.route {
         RouteArg::Relay => RouteChoice::Relay,
+        RouteArg::Staging => RouteChoice::Staging,
         RouteArg::Auto if !args.between.no_relay.0 => RouteChoice::Auto,
         RouteArg::Auto | RouteArg::Direct => RouteChoice::Direct,
     }

@@ -150,6 +150,16 @@ fn check_between(args: &CopyArgs) -> Result<Vec<String>, Refused> {
     if between.no_relay.0 && between.route == RouteArg::Relay {
         return Err(usage("--no-relay forbids the way that --route=relay asks for: use one of them"));
     }
+    if between.route == RouteArg::Staging && between.staging_url.is_none() {
+        return Err(usage(
+            "--route=staging needs --staging-url: an account that both source and destination reach",
+        ));
+    }
+    if between.no_relay.0 && between.staging_url.is_some() && between.route == RouteArg::Auto {
+        return Err(usage(
+            "--no-relay with --staging-url: say which way it is, --route=staging or --route=direct",
+        ));
+    }
     if matches!(args.blob.blob_type, BlobTypeArg::Page | BlobTypeArg::Append) {
         return Err(usage("--blob-type: from service to service each blob keeps its type in this version"));
     }

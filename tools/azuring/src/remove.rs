@@ -110,7 +110,7 @@ fn prepare(
     if let Some(versions) = &args.list_of_versions {
         job = job.list_of_versions(versions);
     }
-    let places = Places { source: Path::new(&args.target), destination: None };
+    let places = Places { source: Path::new(&args.target), destination: None, staging: None };
     if !(args.dry_run.0 || args.keep.no_journal.0) {
         job = origin.keep(job, "remove", &places);
     }

@@ -49,7 +49,7 @@ fn prepare(
     let options = options::common(global, &args.engine)?
         .dry_run(args.dry_run.0)
         .retry_failed(args.keep.retry.retry_failed);
-    let places = Places { source: Path::new(&args.target), destination: None };
+    let places = Places { source: Path::new(&args.target), destination: None, staging: None };
     let facts = Facts {
         resume_flags: places.resume_flags(),
         dry_run: args.dry_run.0,

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use azuring_azure::{BlobClient, Body, Copied, Crc64, Credential, RequestError, ServiceError};
+use azuring_azure::{BlobClient, BlobFacts, Body, Copied, Crc64, Credential, RequestError, ServiceError};
 use azuring_job::choices::{CheckLength, CheckMd5};
 use azuring_job::end_error::EndError;
 use azuring_job::entry::BlobItem;
@@ -24,6 +24,7 @@ use crate::put::whole;
 use crate::requests::end::End;
 use crate::requests::request::{Begin, GaveUp, request};
 use crate::requests::route::closed;
+use crate::requests::session::Session;
 
 use super::source::{NotCopied, body_of, goes_without_tier};
 
@@ -42,7 +43,7 @@ pub(super) async fn whole<R: FileRing>(
 ) -> Result<Whole, NotCopied> {
     let (session, facts) = (lane.session(), &item.entry.facts);
     let mut body = body_of(session, &item.entry, only_new);
-    let md5 = facts.content_md5.filter(|_| session.options.check_md5 > CheckMd5::LogOnly);
+    let md5 = md5_of(session, facts);
     let mut differed = 0;
     let _probe = session.route.probe().await;
     if !session.route.is_direct() {
@@ -58,10 +59,7 @@ pub(super) async fn whole<R: FileRing>(
     }
     let gave_up = match sent {
         Ok(copied) => {
-            let always = session.options.check_length == CheckLength::Always;
-            if always || !proves(&copied, facts.len) {
-                check_length(lane, place, facts.len).await.map_err(NotCopied::Failed)?;
-            }
+            check(lane, place, &copied, facts.len).await?;
             works(lane);
             add(&lane.counters().bytes, facts.len);
             add(&lane.counters().bytes_by_service, facts.len);
@@ -76,6 +74,25 @@ pub(super) async fn whole<R: FileRing>(
         return Err(NotCopied::Failed(other_bytes(item, differed)));
     }
     Err(not_copied(lane, gave_up, item, failed(lane, item)))
+}
+
+/// The MD5 that is compared.
+pub(super) fn md5_of(session: &Session, facts: &BlobFacts) -> Option<[u8; 16]> {
+    facts.content_md5.filter(|_| session.options.check_md5 > CheckMd5::LogOnly)
+}
+
+/// Compares lengths of an object that was copied in one request, where nothing else proves it or that is wanted.
+pub(super) async fn check<R: FileRing>(
+    lane: &Lane<R>,
+    place: &Place<'_>,
+    copied: &Copied,
+    len: u64,
+) -> Result<(), NotCopied> {
+    let always = lane.session().options.check_length == CheckLength::Always;
+    if always || !proves(copied, len) {
+        check_length(lane, place, len).await.map_err(NotCopied::Failed)?;
+    }
+    Ok(())
 }
 
 /// How an object ended that was to be copied in one request.
@@ -267,7 +284,12 @@ fn not_copied<R: FileRing>(
 }
 
 /// The answer by which a way was found closed.
-fn evidence<R: FileRing>(lane: &Lane<R>, refusal: &ServiceError, by: Side, object: &str) -> Evidence {
+pub(super) fn evidence<R: FileRing>(
+    lane: &Lane<R>,
+    refusal: &ServiceError,
+    by: Side,
+    object: &str,
+) -> Evidence {
     let mut evidence = Evidence::new(by, refusal.status, &refusal.code);
     if let Some(source) = refusal.copy_source.as_deref() {
         evidence.source = (source.status, source.code.clone());

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use azuring_azure::Body;
 use azuring_job::entry::{BlobItem, Found, Known};
-use azuring_job::failure::Failure;
+use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::progress::add;
+use azuring_job::way::Way;
 use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
 use azuring_store::At;
@@ -112,6 +113,10 @@ impl<R: FileRing> InPieces<R> for Arc<LargeCopy> {
             let proven = direct::piece(lane, object, (&self.assembly, &to), at, len).await;
             self.is_unproven.fetch_or(matches!(proven, Ok(false)), Ordering::SeqCst);
             copied = proven.map(drop);
+        }
+        if matches!(copied, Err(NotCopied::Rerouted)) && lane.session().route.way() == Way::Staging {
+            let text = "its source was found closed: another attempt goes by the staging account";
+            return Err(Box::new(Failure::new(FailureKind::Source, &self.item.object(), text)));
         }
         if matches!(copied, Err(NotCopied::Rerouted)) {
             copied = self.relayed(lane, &to, at, len).await;

@@ -10,4 +10,5 @@ pub(crate) mod one;
 pub(crate) mod pages;
 mod relay;
 mod source;
+mod staged;
 mod within;

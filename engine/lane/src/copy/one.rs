@@ -8,6 +8,7 @@ use azuring_job::choices::{BlobTypeChoice, CheckMd5};
 use azuring_job::entry::{BlobItem, Known};
 use azuring_job::failure::{Failure, FailureKind};
 use azuring_job::outcome::{SkippedKind, TransferId};
+use azuring_job::way::Way;
 use azuring_plan::blocks::UploadShape;
 use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
@@ -24,7 +25,7 @@ use crate::requests::request::Begin;
 use crate::task::copy::Copying;
 
 use super::source::{NotCopied, changed, goes_without_tier, tier_of, with_tags};
-use super::{append, archive, direct, large, pages, relay, within};
+use super::{append, archive, direct, large, pages, relay, staged, within};
 
 /// Copies one object.
 pub(crate) async fn object<R: FileRing>(
@@ -85,17 +86,29 @@ async fn as_known<R: FileRing>(
         return Err(NotCopied::Failed(Box::new(failure)));
     }
     let place = Place::of_object(id, item.relative(), name);
+    if lane.staging().is_some() && lane.shared.may_be_resumed(id) {
+        // Whatever becomes of it now, nothing of an earlier run stays between.
+        staged::remove(lane, id, None).await;
+    }
     if is_of_blobs && facts.tier == Some(AccessTier::Archive) {
         return Box::pin(archive::object(lane, task, item, &place)).await;
+    }
+    let way = lane.session().route.way();
+    if is_in_place && way == Way::Staging {
+        let text = "only block blobs go by a staging account in this version: copy it with --route=relay";
+        return Err(refused(FailureKind::Limit, text));
     }
     if is_in_place {
         return in_place(lane, task, item, place).await;
     }
     let (len, mtime_ns) = (facts.len, i128::from(facts.last_modified) * 1_000_000_000);
     // What is cut for one way is not sent whole on the other.
-    let is_direct = lane.session().route.is_direct();
+    let is_direct = way == Way::Direct;
     let rules = task.rules(&lane.session().options.blocks, len, is_direct);
-    let shape = shape(lane.to(), &rules, len, &object).map_err(NotCopied::Failed)?;
+    let shape = match way {
+        Way::Staging => UploadShape::PutBlob,
+        _ => shape(lane.to(), &rules, len, &object).map_err(NotCopied::Failed)?,
+    };
     if is_of_blobs
         && matches!(shape, UploadShape::Blocks { .. })
         && within::is_open(lane.session(), task, item)
@@ -116,7 +129,7 @@ async fn as_known<R: FileRing>(
                 return Ok(Ended::Skipped(*kind));
             }
             let from = encode_path(&item.entry.name);
-            if is_direct {
+            if way != Way::Relay {
                 return copied_by_service(lane, (item, &from), &place, verdict).await;
             }
             let (payload, crc64) = relay::range(lane, (item, &from), 0, len, Begin::UnlessStopping).await?;
@@ -188,6 +201,20 @@ fn in_place<'a, R: FileRing>(
     })
 }
 
+/// On the way that is open.
+async fn by_service<R: FileRing>(
+    lane: &Rc<Lane<R>>,
+    object: (&BlobItem, &str),
+    place: &Place<'_>,
+    only_new: bool,
+) -> Result<direct::Whole, NotCopied> {
+    match lane.session().route.way() {
+        // Seldom: no part of what each small object has.
+        Way::Staging => Box::pin(staged::whole(lane, object, place, only_new)).await,
+        _ => direct::whole(lane, object, place, only_new).await,
+    }
+}
+
 /// Has the destination copy a whole object.
 async fn copied_by_service<R: FileRing>(
     lane: &Rc<Lane<R>>,
@@ -201,7 +228,7 @@ async fn copied_by_service<R: FileRing>(
     let is_same = async || large::is_same(lane, item, from, &place.blob, &pieces).await;
     let kept = match verdict {
         Verdict::Keep { kind, .. } => Some(kind),
-        Verdict::Write { only_new } => match direct::whole(lane, (item, from), place, only_new).await? {
+        Verdict::Write { only_new } => match by_service(lane, (item, from), place, only_new).await? {
             direct::Whole::Exists { maybe_ours } if !maybe_ours && !lane.shared.may_be_made(place.id) => {
                 return Ok(Ended::Skipped(SkippedKind::Exists));
             }

@@ -27,6 +27,7 @@ use crate::requests::ends::Ends;
 use crate::requests::look::Look;
 use crate::requests::request::{Cut, Sender, new_histogram};
 use crate::requests::session::Session;
+use crate::requests::staging::Staging;
 
 use super::load::Load;
 
@@ -73,6 +74,7 @@ pub(crate) struct Lane<R> {
     pub(crate) ring: R,
     pub(crate) pool: Pool,
     clients: Ends<Client>,
+    staging: Option<Client>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) index: usize,
     share: LaneShare,
@@ -127,6 +129,7 @@ impl<R: FileRing> Lane<R> {
             ring,
             pool,
             links_before: opened(&clients),
+            staging: shared.session.staging_client(),
             clients,
             index,
             share,
@@ -222,9 +225,14 @@ impl<R: FileRing> Lane<R> {
         self.clients.to()
     }
 
+    /// The account between both ends, if there is one.
+    pub(crate) fn staging(&self) -> Option<(&Staging, &Client)> {
+        self.shared.session.staging.as_ref().zip(self.staging.as_ref())
+    }
+
     /// The links of all ends.
     pub(crate) fn links(&self) -> impl Iterator<Item = &Links> + Clone {
-        self.clients.each().filter_map(Client::links)
+        self.clients.each().chain(&self.staging).filter_map(Client::links)
     }
 
     fn sender(&self, side: Side) -> Sender<'_> {

@@ -8,3 +8,4 @@ pub(crate) mod look;
 pub mod request;
 pub mod route;
 pub mod session;
+pub mod staging;

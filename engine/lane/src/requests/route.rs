@@ -21,7 +21,9 @@ use super::ends::{Ends, RemoteEnd};
 pub(crate) struct Route {
     choice: RouteChoice,
     is_direct: AtomicBool,
-    /// A direct copy has succeeded.
+    /// Whether there is a staging account, for what cannot go directly.
+    is_staged: AtomicBool,
+    /// A copy by a service has succeeded.
     is_proven: AtomicBool,
     /// What is told of it, once that is known.
     decided: Mutex<Option<Decision>>,
@@ -31,14 +33,17 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(options: &JobOptions, ends: &Ends<RemoteEnd>) -> Self {
+    pub(super) fn new(options: &JobOptions, ends: &Ends<RemoteEnd>, staging: bool) -> Self {
         let can_be = can_be_direct(options, ends);
-        let is_direct = options.route != RouteChoice::Relay && can_be;
+        let is_direct = matches!(options.route, RouteChoice::Auto | RouteChoice::Direct) && can_be;
         let reason = if can_be { WayReason::Asked } else { WayReason::Unable };
-        let decided = (ends.are_two() && !is_direct).then(|| Decision::new(Way::Relay, reason, named(ends)));
+        let is_staged = staging && matches!(options.route, RouteChoice::Auto | RouteChoice::Staging);
+        let way = if is_staged { Way::Staging } else { Way::Relay };
+        let decided = (ends.are_two() && !is_direct).then(|| Decision::new(way, reason, named(ends)));
         Self {
             choice: options.route,
             is_direct: AtomicBool::new(is_direct),
+            is_staged: AtomicBool::new(is_staged),
             is_proven: AtomicBool::new(false),
             decided: Mutex::new(decided),
             probes: Semaphore::new(1),
@@ -58,8 +63,17 @@ impl Route {
     pub(crate) fn go_on(&self, mut before: Decision) {
         if self.may_change() && self.is_direct() && before.reason.is_found_closed() {
             self.is_direct.store(false, Ordering::SeqCst);
-            (before.way, before.known_before) = (Way::Relay, true);
+            (before.way, before.known_before) = (self.way(), true);
             *self.decided() = Some(before);
+        }
+    }
+
+    /// Which way is open, as far as is known by now.
+    pub(crate) fn way(&self) -> Way {
+        match (self.is_direct(), self.is_staged.load(Ordering::Relaxed)) {
+            (true, _) => Way::Direct,
+            (false, true) => Way::Staging,
+            (false, false) => Way::Relay,
         }
     }
 
@@ -75,7 +89,7 @@ impl Route {
             return None;
         }
         let permit = self.probes.acquire().await.expect("the semaphore is never closed");
-        let is_known = self.has_worked() || !self.is_direct();
+        let is_known = self.has_worked() || self.way() == Way::Relay;
         (!is_known).then_some(permit)
     }
 
@@ -84,8 +98,13 @@ impl Route {
         if self.has_worked() || self.is_proven.swap(true, Ordering::SeqCst) {
             return None;
         }
+        let mut decided = self.decided();
+        // Why it is not the direct way stays known.
+        if self.way() != Way::Direct {
+            return None;
+        }
         let decision = Decision::new(Way::Direct, WayReason::Proven, named(ends));
-        *self.decided() = Some(decision.clone());
+        *decided = Some(decision.clone());
         Some(decision)
     }
 
@@ -107,9 +126,34 @@ impl Route {
         }
         if self.may_change() {
             self.is_direct.store(false, Ordering::SeqCst);
+            decision.way = self.way();
+            if decision.way == Way::Staging {
+                // A source may have been found open before it was closed: the next way is not proven by that.
+                self.is_proven.store(false, Ordering::SeqCst);
+            }
         } else {
             // Nobody goes another way meanwhile.
             decision.way = Way::Direct;
+        }
+        *decided = Some(decision.clone());
+        Some(decision)
+    }
+}
+
+impl Route {
+    /// The staging account cannot be used: all that is left goes through this host, or nowhere. `Some` for the first
+    /// one to find out.
+    pub(crate) fn leave_staging(&self, mut decision: Decision) -> Option<Decision> {
+        let mut decided = self.decided();
+        if self.way() != Way::Staging {
+            return None;
+        }
+        if self.may_change() {
+            self.is_staged.store(false, Ordering::SeqCst);
+        } else if decided.as_ref().is_some_and(|decided| decided.reason.is_found_closed()) {
+            return None;
+        } else {
+            decision.way = Way::Staging;
         }
         *decided = Some(decision.clone());
         Some(decision)

@@ -17,6 +17,7 @@ use super::ask::Asker;
 use super::client::Client;
 use super::ends::{Ends, RemoteEnd};
 use super::route::Route;
+use super::staging::Staging;
 
 /// Where requests go, within which bounds, and how it has gone so far. Shared by all threads.
 pub struct Session {
@@ -26,6 +27,8 @@ pub struct Session {
     pub ends: Ends<RemoteEnd>,
     /// Which way bytes go from one end to the other.
     pub(crate) route: Route,
+    /// Where objects are between both ends, if a third account was named.
+    pub staging: Option<Staging>,
     /// How many copies at a time the source bears.
     pub(crate) source_pace: SourcePace,
     /// Whether the job goes on.
@@ -52,9 +55,33 @@ impl Session {
     ) -> Self {
         let pacer = options.cap_bytes_per_second.map(Pacer::new);
         let rate = options.cap_requests_per_second.map(|most| Arc::new(RequestRate::new(most)));
-        let route = Route::new(&options, &ends);
+        let route = Route::new(&options, &ends, false);
         let source_pace = SourcePace::default();
-        Self { options, ends, route, source_pace, verdict, progress, asker: None, commons: None, pacer, rate }
+        let staging = None;
+        Self {
+            options,
+            ends,
+            route,
+            staging,
+            source_pace,
+            verdict,
+            progress,
+            asker: None,
+            commons: None,
+            pacer,
+            rate,
+        }
+    }
+
+    /// Has a third account between both ends. Nothing was sent yet.
+    pub fn stage_by(&mut self, staging: Staging) {
+        self.route = Route::new(&self.options, &self.ends, true);
+        self.staging = Some(staging);
+    }
+
+    /// A client for the staging account, for the calling thread. Needs a lane's runtime.
+    pub(crate) fn staging_client(&self) -> Option<Client> {
+        self.staging.as_ref().map(|staging| self.client_of(&staging.remote))
     }
 
     /// Shares with other jobs. What the job itself is limited to counts all the same.

@@ -88,6 +88,24 @@ pub(crate) fn each(
 }
 
 impl Both {
+    /// The account between both, and what authorizes requests to it.
+    pub(crate) fn staging(
+        &self,
+        url: &str,
+        purpose: &Purpose<'_>,
+        global: &GlobalArgs,
+        engine: &EngineArgs,
+    ) -> Result<Location, Refused> {
+        const STAGING: &str = "staging: ";
+        let open = || {
+            let url = BlobUrl::parse(url)?;
+            let keys = Keys::beside(&url, &self.source.0, engine)?;
+            let access = find(&url, (STAGING, Who::default()), &keys, purpose, (global, engine))?;
+            Ok::<_, Refused>(access.at(url, |_| Ok(())))
+        };
+        open().map_err(|refused| refused.of_end(STAGING))
+    }
+
     /// The ends of a job that goes this way.
     pub(crate) fn locations(self, route: RouteChoice) -> [Location; 2] {
         let ((source, reads), (destination, writes)) = (self.source, self.destination);
@@ -119,6 +137,6 @@ fn lend(credential: &Credential, to: &BlobUrl, route: RouteChoice) -> Result<(),
             notice(&format!("all goes through this host, because {why}"));
             Ok(())
         }
-        RouteChoice::Relay => Ok(()),
+        RouteChoice::Relay | RouteChoice::Staging => Ok(()),
     }
 }

@@ -319,6 +319,14 @@ pub(crate) struct BetweenArgs {
     #[command(flatten)]
     pub(crate) tenants: TenantArgs,
 
+    /// A third account that both reach, to copy by: the URL of a container or of a directory in it
+    #[arg(long, value_name = "URL")]
+    pub(crate) staging_url: Option<String>,
+
+    /// GiB that may be in the staging account at once
+    #[arg(long, default_value = "64", value_name = "GIB", value_parser = gib)]
+    pub(crate) staging_limit: u64,
+
     /// Keep the access tiers of the source, unless --block-blob-tier gives all blobs one, or the account of the
     /// destination has none [default: true]
     #[arg(long, value_name = "BOOL")]
@@ -346,16 +354,25 @@ pub(crate) struct BetweenArgs {
     pub(crate) s2s_get_properties_in_backend: Option<Switch>,
 }
 
+/// Bytes of a number of GiB.
+fn gib(text: &str) -> Result<u64, String> {
+    let gib = text.trim().parse::<f64>().ok().filter(|gib| *gib > 0.0 && *gib <= 1e6);
+    let bytes = gib.map(|gib| (gib * (1u64 << 30) as f64) as u64);
+    bytes.ok_or_else(|| "a number of GiB, more than 0".to_owned())
+}
+
 /// The ways from service to service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RouteArg {
-    /// The destination reads the source by itself. If the source's network does not admit that: as `relay`, from then
-    /// on, and a line says so
+    /// The destination reads the source by itself. If the source's network does not admit that: as `staging` if there
+    /// is a `--staging-url`, else as `relay`, from then on, and a line says so
     Auto,
     /// The destination reads the source by itself. If the source's network does not admit that, the job stops
     Direct,
     /// Through the memory of this host, never its disk
     Relay,
+    /// By the account of `--staging-url`, which reads the source, and which the destination reads
+    Staging,
 }
 
 /// What becomes of metadata whose names a blob cannot have. Those of blobs are such that it can.

@@ -83,6 +83,10 @@ pub(crate) struct ResumeArgs {
     #[arg(long, value_name = "PATHS", hide = true)]
     pub(crate) exclude: Option<String>,
 
+    /// The SAS of the account that the copy goes by (a SAS is never stored)
+    #[arg(long, value_name = "SAS")]
+    pub(crate) staging_sas: Option<String>,
+
     /// The way of a copy from service to service, in place of the one that the job was given or has found
     #[arg(long, value_enum, ignore_case = true, value_name = "WAY")]
     pub(crate) route: Option<RouteArg>,

@@ -40,6 +40,9 @@ pub(super) struct Description {
     /// Whether they had a SAS.
     pub(super) source_sas: bool,
     pub(super) destination_sas: bool,
+    /// The same of the account that a copy goes by.
+    #[serde(default)]
+    pub(super) staging_sas: bool,
 }
 
 /// A word of a command line, which need not be text.
@@ -77,10 +80,18 @@ impl Description {
     pub(super) fn of(command: &'static str, args: &[OsString], places: &Places<'_>) -> Result<Self, String> {
         let directory = std::env::current_dir().map_err(|error| format!("the working directory: {error}"))?;
         let is_place = |word: &OsStr| {
-            word == places.source.as_os_str() || places.destination.is_some_and(|it| it == word)
+            let others = [places.destination, places.staging];
+            word == places.source.as_os_str() || others.iter().flatten().any(|it| *it == word)
         };
         let kept = |word: &OsString| {
             let text = word.to_string_lossy();
+            if let Some(url) = text.strip_prefix("--staging-url=").filter(|_| places.staging.is_some()) {
+                let bare = without_sas(url);
+                return match redact::holds_secret(&bare) {
+                    true => Err("a URL holds a secret where none belongs".to_owned()),
+                    false => Ok(Word::Text(format!("--staging-url={bare}"))),
+                };
+            }
             if BlobUrl::looks_like(&text) && is_place(word) {
                 let bare = without_sas(&text);
                 // A signature in another place than a SAS has it.
@@ -108,6 +119,7 @@ impl Description {
             destination: places.destination.map(shown).unwrap_or_default(),
             source_sas: signed(places.source),
             destination_sas: places.destination.is_some_and(signed),
+            staging_sas: places.staging.is_some_and(signed),
         })
     }
 
@@ -190,7 +202,8 @@ mod tests {
 
     fn of(args: &[&OsStr], source: &str, destination: Option<&str>) -> Result<Description, String> {
         let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
-        let places = Places { source: Path::new(source), destination: destination.map(Path::new) };
+        let places =
+            Places { source: Path::new(source), destination: destination.map(Path::new), staging: None };
         Description::of("copy", &args, &places)
     }
 

@@ -42,6 +42,8 @@ pub(crate) enum Origin {
 pub(crate) struct Places<'a> {
     pub(crate) source: &'a Path,
     pub(crate) destination: Option<&'a Path>,
+    /// The account that a copy goes by.
+    pub(crate) staging: Option<&'a Path>,
 }
 
 impl Origin {
@@ -93,7 +95,9 @@ impl Places<'_> {
             let signed = place.is_some_and(|place| has_sas(&place.to_string_lossy()));
             if signed { format!(" --{flag}='SAS'") } else { String::new() }
         };
-        flag(Some(self.source), "source-sas") + &flag(self.destination, "destination-sas")
+        flag(Some(self.source), "source-sas")
+            + &flag(self.destination, "destination-sas")
+            + &flag(self.staging, "staging-sas")
     }
 }
 

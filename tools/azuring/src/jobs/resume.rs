@@ -60,7 +60,7 @@ fn flags_of_now(line: &[OsString]) -> Vec<OsString> {
     let mut flags = Vec::new();
     for flag in resume.into_iter().flat_map(clap::Command::get_arguments) {
         let (id, Some(long)) = (flag.get_id().as_str(), flag.get_long()) else { continue };
-        let own = ["source_sas", "destination_sas", "include", "exclude", "help", "version"];
+        let own = ["source_sas", "destination_sas", "staging_sas", "include", "exclude", "help", "version"];
         if own.contains(&id) || matches.value_source(id) != Some(ValueSource::CommandLine) {
             continue;
         }
@@ -110,6 +110,23 @@ fn sign(mut cli: Cli, args: &ResumeArgs, description: &Description, id: JobId) -
             match &mut copy.destination {
                 Some(place) => destination.sign_path(place)?,
                 None => destination.none()?,
+            }
+            let staging = copy.between.staging_url.as_mut();
+            match (staging, args.staging_sas.as_deref(), description.staging_sas) {
+                (Some(url), Some(sas), _) => *url = with_sas(url, sas),
+                (Some(_), None, true) => {
+                    let text = format!(
+                        "the SAS of the staging account is not kept: give one with azuring jobs resume {id} \
+                         --staging-sas='SAS'"
+                    );
+                    return Err(Refused { text, exit: Exit::Authentication });
+                }
+                (None, Some(_), _) => {
+                    return Err(usage(format!(
+                        "job {id}: it has no staging account: leave out --staging-sas"
+                    )));
+                }
+                _ => {}
             }
         }
         Command::Remove(remove) => {

@@ -197,12 +197,19 @@ fn flags_that_cannot_be_between_services_are_refused_in_azcopys_words() {
         ("--check-md5=FailIfDifferentOrMissing", "--check-md5: from service to service it is"),
         ("--delete-destination-file", "--delete-destination-file is for uploads: not between services"),
         ("--no-relay --route=relay", "--no-relay forbids the way that --route=relay asks for"),
+        ("--route=staging", "--route=staging needs --staging-url"),
+        (
+            "--no-relay --staging-url=https://a.blob.core.windows.net/c",
+            "--no-relay with --staging-url: say which way",
+        ),
         ("--preserve-owner=true", "flag --preserve-owner can only be used on downloads"),
     ] {
         let told = checked(&format!("{BETWEEN} {flag}")).unwrap_err();
         assert!(told.starts_with(want), "{flag}: {told}");
     }
-    for flag in ["--route=direct", "--route=relay", "--no-relay"] {
+    for flag in
+        ["--route=direct", "--route=relay", "--no-relay", "--staging-url=https://h/c", "--staging-limit=1"]
+    {
         let name = flag.split('=').next().unwrap();
         for line in [UP, DOWN, FROM_PIPE, TO_PIPE, TO_NULL] {
             let told = checked(&format!("{line} {flag}")).unwrap_err();
