@@ -174,7 +174,8 @@ fn prepare(
         };
         let [source, destination] = both.locations(options.route);
         let left_out = args.between.exclude_container.as_deref().unwrap_or_default();
-        let job = Job::copy(source, destination).exclude_containers(options::words(left_out)).make_container(true);
+        let job =
+            Job::copy(source, destination).exclude_containers(options::words(left_out)).make_container(true);
         match staging {
             None => job,
             Some(staging) => job.staging(staging, args.between.staging_limit),
