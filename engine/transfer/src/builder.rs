@@ -298,8 +298,8 @@ impl JobBuilder {
         self
     }
 
-    /// Whether the container that a copy goes to is made if it is missing. Those of a whole account always are. Default:
-    /// no.
+    /// Whether the container that a copy goes to is made if it is missing. Those of a whole account always are.
+    /// Default: no.
     pub fn make_container(mut self, make: bool) -> Self {
         self.makes_container = make;
         self

@@ -310,6 +310,26 @@ fn containers_that_may_not_be_made_are_used_where_they_are() {
     assert_eq!(number(&outcome, "Number of File Transfers Completed"), 5);
 }
 
+/// A SAS that is for blobs alone.
+#[test]
+fn a_sas_for_blobs_alone_writes_into_the_containers_that_are_there() {
+    let accounts = filled();
+    for container in accounts.fixture.server().containers(FROM) {
+        accounts.fixture.server().create_container(TO, &container);
+    }
+    let (_, key) = KEYS.into_iter().find(|(name, _)| *name == TO).unwrap();
+    let keyed = azuring!().env("AZURE_STORAGE_KEY", key).env("AZURE_STORAGE_ACCOUNT", TO);
+    let url = accounts.fixture.server().url(TO);
+    let line = ["sas", &*url, "--account", "--resource-types=o", "--permissions=rw", "--expiry=1h"];
+    let made = keyed.run(line.into_iter().chain(["--protocol=https,http"]));
+    made.expect_code(0);
+    let to = made.stdout.trim();
+    let outcome = accounts.fixture.run(["copy", &*accounts.whole(FROM, ""), to, "--recursive"]);
+    outcome.expect_code(0);
+    assert_eq!(accounts.everything(FROM), accounts.everything(TO));
+    assert_eq!(outcome.stderr.matches("they are taken to be there").count(), 1, "{}", outcome.stderr);
+}
+
 #[test]
 fn a_dry_run_makes_no_container() {
     let accounts = filled();

@@ -3,7 +3,7 @@
 //! In an account names of blobs begin with those of their containers, at either end. So a listing is one tree, whose
 //! first level is the containers, a hundred at a time; what the job knows of an account is no more than that.
 
-use azuring_azure::ListItem;
+use azuring_azure::{ListItem, ServiceError};
 use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_lane::client::Client;
 use azuring_lane::join::join_all;
@@ -154,7 +154,7 @@ impl Remote<'_> {
             reception.accepted();
             return Ok(());
         }
-        if !gave_up.forbidden() {
+        if !is_denied(&gave_up) {
             return Err(gave_up);
         }
         // Who may write blobs and make no containers: it may be there.
@@ -163,7 +163,7 @@ impl Remote<'_> {
         };
         match request(&sender, 0, Begin::UnlessStopping, ask).await {
             Ok(()) => Ok(()),
-            Err(looked) if looked.forbidden() => {
+            Err(looked) if is_denied(&looked) => {
                 if !self.told_unseen.replace(true) {
                     let text = "the credential of the destination can neither make containers nor see whether they \
                                 are there: they are taken to be there";
@@ -199,4 +199,10 @@ impl Remote<'_> {
     async fn passed_over(&self, failure: Box<Failure>) {
         self.out.give(Met::Problem(failure)).await;
     }
+}
+
+/// Whether somebody may do other things and not this. A SAS for blobs alone is refused in words of its own.
+fn is_denied(gave_up: &GaveUp) -> bool {
+    let other_type = |refusal: &ServiceError| refusal.code == "AuthorizationResourceTypeMismatch";
+    gave_up.forbidden() || gave_up.service().is_some_and(other_type)
 }
