@@ -194,6 +194,26 @@ fn an_account_between_the_two_helps() {
     assert_eq!(scene::moved(&second)[1], 0, "nothing through this host");
 }
 
+/// The same by one job, whose client reaches all three.
+#[test]
+fn an_account_between_the_two_is_used_by_one_job() {
+    for route in ["--route=staging", "--route=auto"] {
+        let (azure, from, to) = hub_and_spoke();
+        azure.peer();
+        let at_both = Network::closed().private_endpoint(SPOKE_TO, "spoke").private_endpoint(HUB_FROM, "hub");
+        azure.restrict(scene::BETWEEN, at_both);
+        let staging = format!("--staging-url={}", azure.at(SPOKE_TO, scene::BETWEEN));
+        let line = ["copy", &from, &to, "--recursive", "--output-type=ndjson", route, &staging];
+        let outcome = azure.hub.within(|| azure.fixture.run(line));
+        outcome.expect_code(0);
+        azure.assert_same();
+        assert_eq!(scene::moved(&outcome)[1], 0, "nothing through this host");
+        assert_eq!(azure.blobs(scene::BETWEEN), [], "nothing is left between the two");
+        let by_between = azure.asked().into_iter().filter(|asked| *asked == (Some(HUB), 200)).count();
+        assert_eq!(by_between, 4, "{:?}", azure.asked());
+    }
+}
+
 /// The last: down to a machine that reaches both, and up from there, but without its disk.
 #[test]
 fn a_machine_that_reaches_both_helps_without_its_disk() {
