@@ -396,6 +396,7 @@ impl JobBuilder {
             return Err(JobError::Limit(text.to_owned()));
         }
         let containers = self.containers(to.as_ref())?;
+        self.check_system(to.as_ref(), &containers)?;
         to.as_ref().map_or(&self.at, |to| &to.at).check(&self.options)?;
         if matches!(self.what, What::Stream(_)) {
             check(self.at.path()).map_err(PlanError::from)?;

@@ -190,6 +190,13 @@ fn what_cannot_be_done_with_an_account_is_refused_before_anything_is_made() {
         (&["copy", &from, &beside, "--recursive"], "overlap"),
         (&["copy", &beside, &from, "--recursive"], "overlap"),
         (&["copy", file, &to], "names no container"),
+        (&["copy", file, &accounts.whole(TO, "$logs")], "cannot copy to system container '$logs'"),
+        (&["copy", &beside, &accounts.whole(TO, "%24logs/x"), "--recursive"], "system container '$logs'"),
+        (
+            &["copy", &beside, &accounts.whole(TO, "$blobchangefeed"), "--recursive"],
+            "cannot copy to system container '$blobchangefeed'",
+        ),
+        (&["copy", &accounts.whole(FROM, "$logs"), &to, "--recursive"], "system container '$logs'"),
         (&["copy", &from, file, "--recursive"], "names no container"),
         (&["list", &from], "names no container"),
         (&["remove", &from, "--recursive"], "names no container"),
@@ -443,4 +450,24 @@ fn a_container_that_is_missing_is_made() {
     outcome.expect_code(1);
     assert!(outcome.stderr.contains("create the container first"), "{}", outcome.stderr);
     assert_eq!(accounts.fixture.server().containers(TO), [CONTAINER]);
+}
+
+/// The service's own containers are copied if they are named, and not with the account.
+#[test]
+fn containers_of_the_service_are_copied_if_they_are_named() {
+    for ours in [true, false] {
+        let accounts = filled();
+        accounts.plant_in("$logs", [seed("blob/2026/000000.log", b"1.0;")]);
+        let copy = |from: &str, to: &str| {
+            let (from, to) = (accounts.whole(FROM, from), accounts.whole(TO, to));
+            let line = ["copy", &*from, &*to, "--recursive", "--from-to=BlobBlob"];
+            if ours { accounts.fixture.run(line) } else { AzCopy::new().run(line) }.expect_code(0);
+        };
+        copy("", "");
+        let mut want = accounts.everything(FROM);
+        want.retain(|name, _| !name.starts_with("$logs"));
+        assert_eq!(accounts.everything(TO), want, "{ours}");
+        copy("$logs", "kept");
+        assert_eq!(accounts.fixture.server().blobs(TO, "kept").len(), 1, "{ours}");
+    }
 }

@@ -1,12 +1,12 @@
 //! Whole accounts as ends of a copy: what can be copied so.
 
-use azuring_azure::BlobUrl;
+use azuring_azure::{BlobUrl, is_of_system};
 use azuring_job::job_error::JobError;
 
 use crate::at::{At, Location};
 use crate::remote::{Containers, Makes};
 
-use super::JobBuilder;
+use super::{JobBuilder, What};
 
 impl JobBuilder {
     /// What becomes of whole accounts.
@@ -61,5 +61,25 @@ impl JobBuilder {
             }
         };
         Ok(containers)
+    }
+
+    /// Refuses to write to a container that only the service writes to.
+    pub(super) fn check_system(
+        &self,
+        to: Option<&Location>,
+        containers: &Containers,
+    ) -> Result<(), JobError> {
+        let at = match (&self.what, to) {
+            (What::Upload(_) | What::Stream(_), _) => Some(&self.at),
+            (_, to) => to.map(|to| &to.at),
+        };
+        let named = match &containers.makes {
+            Makes::One(name) => Some(&**name),
+            _ => at.and_then(At::url).map(BlobUrl::container),
+        };
+        match named.filter(|name| is_of_system(name)) {
+            Some(name) => Err(JobError::Limit(format!("cannot copy to system container '{name}'"))),
+            None => Ok(()),
+        }
     }
 }
