@@ -3,12 +3,19 @@
 
 mod kit;
 
-use std::time::Duration;
+#[path = "copy_within/archive.rs"]
+mod archive;
 
-use azsim::{BlobInfo, DEVSTORE_KEY, Fault, Faults, NameMatch, Operation, Rule, Seed, Server};
+use std::time::{Duration, Instant};
+
+use azsim::{
+    Authority, BlobInfo, DEVSTORE_KEY, Fault, Faults, NameMatch, Operation, Role, Rule, Seed, Server,
+    ServerBuilder, Tls,
+};
 use azuring_transfer::{
     BlobProperties, BlobTypeChoice, BlobUrl, BlockRules, CheckLength, ContentTypePolicy, Credential, Event,
-    Failure, Job, JobOptions, JobStatus, Jobs, Limits, Location, Overwrite, Report, RouteChoice, StopHandle,
+    Failure, Job, JobOptions, JobStatus, Jobs, Limits, Location, Overwrite, Report, RouteChoice, Secret,
+    StopHandle, TrustedSuffixes, bearer,
 };
 use kit::bytes;
 
@@ -23,8 +30,12 @@ struct Account {
 
 impl Account {
     fn new() -> Self {
+        Self::with(|server| server)
+    }
+
+    fn with(set: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let server = Server::builder().threads(2).account("acc", DEVSTORE_KEY).account("other", DEVSTORE_KEY);
-        let server = server.start().unwrap();
+        let server = set(server).start().unwrap();
         for (account, container) in [("acc", "from"), ("acc", "dest"), ("other", "dest")] {
             assert!(server.create_container(account, container));
         }
@@ -119,16 +130,12 @@ impl Account {
 
     /// Waits until the service has begun to make a copy.
     fn wait_for_pending(&self, name: &str) {
-        while self.blob(name).is_none_or(|blob| blob.copy_status != "pending") {
-            std::thread::yield_now();
-        }
+        until("a pending copy", || self.blob(name).is_some_and(|blob| blob.copy_status == "pending"));
     }
 
     /// Waits until so many requests have asked what a blob is.
     fn wait_for_looks(&self, looks: u64) {
-        while self.count(Operation::GetBlobProperties) < looks {
-            std::thread::yield_now();
-        }
+        until("questions what a blob is", || self.count(Operation::GetBlobProperties) >= looks);
     }
 
     #[track_caller]
@@ -162,6 +169,26 @@ fn run(job: Job) -> (Report, Vec<Failure>) {
     (report, failed)
 }
 
+/// Waits, and gives up when nobody would wait any more.
+fn until(what: &str, met: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(180);
+    while !met() {
+        assert!(Instant::now() < end, "there was not: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Cuts a job short when a test fails beside it.
+struct EndsWithTest<'a>(&'a StopHandle);
+
+impl Drop for EndsWithTest<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.cut_short();
+        }
+    }
+}
+
 /// Runs a job, and meanwhile something else.
 fn beside<T>(job: Job, other: impl FnOnce(&StopHandle) -> T) -> (Report, Vec<Failure>, T) {
     let stop = StopHandle::new();
@@ -175,6 +202,7 @@ fn beside<T>(job: Job, other: impl FnOnce(&StopHandle) -> T) -> (Report, Vec<Fai
             });
             (report, failed)
         });
+        let _ends = EndsWithTest(&stop);
         let other = other(&stop);
         let (report, failed) = running.join().unwrap();
         (report, failed, other)
@@ -209,6 +237,53 @@ fn between_accounts_it_is_read_as_before() {
     let (report, failed) = run(job.options(options()).build().unwrap());
     assert_eq!(report.counts.done, 1, "{failed:?}");
     assert_eq!((account.count(Operation::CopyBlob), account.read_elsewhere()), (0, 8));
+}
+
+/// In its own account the credential of the destination counts for the source, if that has a token: none can go along.
+#[test]
+fn each_kind_of_credential_copies_inside_an_account() {
+    let authority = Authority::builder().start().unwrap();
+    let account = Account::with(|server| server.tls(Tls::SelfSigned).authority(&authority));
+    account.plant("from", "large", &bytes(5 * PIECE));
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, account.server.ca_pem().unwrap()).unwrap();
+    let trusted = TrustedSuffixes::default().with(&account.server.addr().to_string());
+    let at = |container: &str, kind: &str| {
+        let url = BlobUrl::parse(&format!("{}/{container}", account.server.url("acc"))).unwrap();
+        let credential = match kind {
+            "SAS" => return account.at("acc", container),
+            "key" => {
+                let key = |name: &str| (name == "AZURE_STORAGE_KEY").then(|| DEVSTORE_KEY.to_owned());
+                Credential::find(&url, key).unwrap()
+            }
+            _ => {
+                let (feed, tokens) = bearer("somebody");
+                let token = Secret::new(authority.token("somebody", &[Role::Contributor], 3600));
+                feed.put(&token, Duration::from_secs(3600));
+                Credential::token(&url, tokens, &trusted).unwrap()
+            }
+        };
+        Location::blob(url, credential)
+    };
+    for (from, to, by_itself) in [
+        ("key", "key", 1),
+        ("key", "SAS", 1),
+        ("SAS", "key", 1),
+        ("SAS", "token", 1),
+        ("token", "token", 1),
+        ("token", "key", 1),
+        ("token", "SAS", 0),
+    ] {
+        let before = account.count(Operation::CopyBlob);
+        let options = options().ca_file(Some(ca.clone()));
+        let name = format!("{from}-{to}");
+        let job = Job::copy(at("from/large", from), at(&format!("dest/{name}"), to)).options(options);
+        let (report, failed) = run(job.build().unwrap());
+        assert_eq!(report.counts.done, 1, "{name}: {failed:?}");
+        assert_eq!(account.content("dest", &name), bytes(5 * PIECE));
+        assert_eq!(account.count(Operation::CopyBlob) - before, by_itself, "{name}");
+    }
 }
 
 /// A copy that is pending would be an empty blob in the place of the one that was there.
@@ -324,9 +399,7 @@ fn a_copy_that_is_done_when_the_job_stops_is_kept() {
         account.wait_for_pending("large");
         account.strike(&[(Operation::AbortCopyBlob, Fault::Hold, 0, u64::MAX)]);
         stop.stop();
-        while !account.server.stats().faults.contains_key("hold") {
-            std::thread::yield_now();
-        }
+        until("a held request", || account.server.stats().faults.contains_key("hold"));
         account.server.advance_copies("acc", "dest", u64::MAX);
         account.server.set_faults(Faults::default());
     });
@@ -463,9 +536,7 @@ fn only_the_state_that_was_listed_is_copied() {
         account.make("large", kind, &bytes(8 * PIECE));
         account.strike(&[(Operation::CopyBlob, Fault::Hold, 0, 1)]);
         let (report, failed, ()) = beside(account.copy().build().unwrap(), |_| {
-            while !account.server.stats().faults.contains_key("hold") {
-                std::thread::yield_now();
-            }
+            until("a held request", || account.server.stats().faults.contains_key("hold"));
             account.make("large", kind, &bytes(4 * PIECE));
             account.server.set_faults(Faults::default());
         });
@@ -490,104 +561,4 @@ fn what_was_copied_is_compared() {
     let (report, failed) = run(verified.copy().options(options().verify(true)).build().unwrap());
     assert_eq!(report.counts.done, 1, "{failed:?}");
     assert!(verified.count(Operation::GetBlob) >= 2);
-}
-
-#[test]
-fn what_is_in_the_archive_is_copied_if_a_tier_says_so() {
-    let account = Account::new();
-    account.archive("old", &bytes(3 * PIECE));
-    account.plant("from", "new", b"1");
-    let (report, failed) = run(account.copy().options(options().retry_failed(0)).build().unwrap());
-    assert_eq!((report.counts.done, report.counts.failed), (1, 1));
-    let told = failed[0].to_string();
-    assert!(told.contains("in the archive") && told.contains("--block-blob-tier=Hot"), "{told}");
-    assert_eq!(account.count(Operation::CopyBlob), 0);
-    assert!(account.blob("old").is_none());
-
-    let mut to_cool = BlobProperties::default();
-    to_cool.tier = Some("Cool".to_owned());
-    let options = options().properties(to_cool);
-    let mut notices = Vec::new();
-    let job = account.copy().options(options.clone()).build().unwrap();
-    let report = job.run(&StopHandle::new(), |event| {
-        if let Event::Notice(text) = event {
-            notices.push(text);
-        }
-    });
-    assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 2));
-    assert!(notices.iter().any(|text| text.contains("some hours")), "{notices:?}");
-    let there = account.blob("old").unwrap();
-    assert_eq!((&*there.tier, &*there.copy_status, there.len), ("Archive", "success", 3 * PIECE as u64));
-    account.server.complete_rehydration("acc", "dest");
-    let there = account.blob("old").unwrap();
-    assert_eq!((&*there.tier, &*there.content_type), ("Cool", "text/x-test"));
-    assert_eq!(account.content("dest", "old"), bytes(3 * PIECE));
-
-    // What is there is replaced, or stays.
-    account.plant("dest", "old", b"before");
-    let never = options.clone().overwrite(Overwrite::Never);
-    let (report, _) = run(account.copy().options(never).build().unwrap());
-    assert_eq!((report.counts.done, report.counts.skipped_existing), (0, 2));
-    assert_eq!(account.content("dest", "old"), b"before");
-    let (report, failed) = run(account.copy().options(options).build().unwrap());
-    assert_eq!(report.counts.done, 2, "{failed:?}");
-    account.server.complete_rehydration("acc", "dest");
-    assert_eq!(account.content("dest", "old"), bytes(3 * PIECE));
-}
-
-/// Hours pass until it leaves the archive, whether the copy is said to be pending meanwhile or not.
-#[test]
-fn a_copy_out_of_the_archive_is_not_waited_for() {
-    let account = Account::new();
-    account.archive("old", &bytes(3 * PIECE));
-    account.server.set_pending_copies(true);
-    let mut to_hot = BlobProperties::default();
-    to_hot.tier = Some("Hot".to_owned());
-    let (report, failed) = run(account.copy().options(options().properties(to_hot)).build().unwrap());
-    assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 1), "{failed:?}");
-    assert_eq!(account.blob("old").unwrap().copy_status, "pending");
-}
-
-#[test]
-fn an_archived_blob_whose_answer_was_lost_is_not_paid_for_twice() {
-    let account = Account::new();
-    account.archive("old", &bytes(3 * PIECE));
-    account.plant("dest", "old", b"before");
-    account.strike(&[(Operation::CopyBlob, Fault::CutHeaders, 1, 1)]);
-    let mut to_hot = BlobProperties::default();
-    to_hot.tier = Some("Hot".to_owned());
-    let before = account.blob("old").unwrap().etag;
-    let (report, failed) = run(account.copy().options(options().properties(to_hot)).build().unwrap());
-    let there = account.blob("old").unwrap();
-    assert_eq!((report.counts.done, &*there.copy_status), (1, "success"), "{failed:?}");
-    assert_ne!(there.etag, before);
-    // One for a new blob, one over what is there, and its repetition, which is refused.
-    assert_eq!(account.count(Operation::CopyBlob), 3);
-}
-
-#[test]
-fn an_archived_blob_that_cannot_be_copied_is_told_with_what_to_do() {
-    let tier = |tier: &str| {
-        let mut properties = BlobProperties::default();
-        properties.tier = Some(tier.to_owned());
-        options().properties(properties).retry_failed(0)
-    };
-    let told = |account: &Account, to: &str, options: JobOptions| {
-        account.archive("old", &bytes(PIECE));
-        let job = Job::copy(account.at("acc", "from"), account.at(to, "dest")).recursive(true);
-        let (report, failed) = run(job.options(options).build().unwrap());
-        assert_eq!((report.counts.done, report.counts.failed), (0, 1));
-        assert!(account.server.blobs(to, "dest").is_empty());
-        failed[0].to_string()
-    };
-    let account = Account::new();
-    for (to, options, text) in [
-        ("acc", tier("Archive"), "--block-blob-tier=Hot"),
-        ("acc", tier("Hot").route(RouteChoice::Relay), "--route=relay"),
-        ("acc", tier("Hot").content_type(ContentTypePolicy::Fixed("a/b".to_owned())), "content type"),
-        ("other", tier("Hot"), "region"),
-    ] {
-        let told = told(&account, to, options);
-        assert!(told.contains(text) && told.contains("source"), "{told}");
-    }
 }
