@@ -158,3 +158,25 @@ fn a_failure_is_one_line_that_begins_with_the_end_that_refused() {
         assert!(lines[0].contains("set its tier to Hot, Cool or Cold"), "{}", lines[0]);
     }
 }
+
+/// What a destination says of one blob counts for it alone, once that has copied another: the way of all others stays.
+#[test]
+fn one_blob_that_is_not_reached_does_not_change_the_way_of_the_others() {
+    let accounts = filled(SMALL);
+    strike(&accounts, TO, Operation::PutBlobFromUrl, Fault::error(404, "CannotVerifyCopySource"));
+    let before = state(&accounts);
+    // One lane begins them in order: the first one finds out that the way is open.
+    let outcome = accounts.copy(&[&["--route=auto", "--lanes=1"][..], &flags(Way::Direct)[1..]].concat());
+    let failure = only_failure(&outcome, 1, "one that is not reached");
+    assert!(
+        failure["reason"].as_str().unwrap().starts_with("source: 404 CannotVerifyCopySource: "),
+        "{failure}"
+    );
+    let summary = line(&outcome, "summary");
+    assert_eq!(
+        (&summary["route_reason"], &summary["bytes_sent"]),
+        (&"proven".into(), &0.into()),
+        "{summary}"
+    );
+    assert_alone(&accounts, &before, "one that is not reached");
+}
