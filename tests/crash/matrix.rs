@@ -14,6 +14,7 @@
 //! | a commit is not synced | `journal/src/journal.rs`, `Writer::put` | both tests that cut the power | `this is no job journal` |
 //! | the same, once the journal has its name | `azuring_cut.rs`, each time the tests run | [`crate::planted`] | `bytes were moved again` |
 //! | a blob's ETag does not count for its ranges | `download/resume.rs`, `state_of` | the blobs that change | `bytes differ ... in pieces [0, 2, 3]` |
+//! | an object's ETag does not count for its blocks | `put/state.rs`, `of_object` | the sources of copies that change | `bytes differ ... in pieces [0, 1, 2, 3]` |
 //! | a file's times do not count for its blocks | `upload/large.rs`, `content_key` | the files that change | `bytes differ ... in pieces [1, 2]` |
 //!
 //! One that nobody planted: a large file that had its name, but was not recorded as done, was read again from its

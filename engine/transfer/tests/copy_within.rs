@@ -300,6 +300,8 @@ fn what_is_there_is_replaced_by_pieces_or_stays() {
             (!stays as u64, stays as u64),
             "{failed:?}"
         );
+        // It is looked at only if it may stay.
+        assert_eq!(account.count(Operation::GetBlobProperties), stays as u64);
         if stays {
             assert_eq!(account.content("dest", "large"), b"before");
         } else {

@@ -94,6 +94,7 @@ pub(super) async fn object<R: FileRing>(
                 task.no_copy_blob.store(true, Ordering::Relaxed);
                 return Ok(None);
             }
+            Asked::Exists { maybe_ours: false } if !lane.shared.may_be_made(place.id) => return Ok(None),
             Asked::Exists { maybe_ours } => match copy.found(maybe_ours, &Only::New).await? {
                 Found::Copy(current) => current,
                 Found::Stale(current) if !is_removed => {
