@@ -258,8 +258,8 @@ fn what_is_refused_of_one_blob_is_its_failure_alone() {
     strike(
         &accounts,
         "a/b",
-        Operation::PutBlobFromUrl,
-        Fault::error(403, "CannotVerifyCopySource"),
+        Operation::GetBlob,
+        Fault::error(403, "AuthorizationPermissionMismatch"),
         0,
         u64::MAX,
     );

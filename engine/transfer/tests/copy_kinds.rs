@@ -310,8 +310,8 @@ fn what_a_source_refuses_leaves_nothing_behind() {
         let accounts = Accounts::new();
         accounts.make("from", "large", kind, &bytes(4 * PIECE));
         accounts.make("from", "small", kind, &bytes(PIECE));
-        let refused = Fault::error(403, "CannotVerifyCopySource");
-        accounts.strike("large", writes(kind).0, refused, 2, u64::MAX);
+        let refused = Fault::error(403, "AuthorizationPermissionMismatch");
+        accounts.strike("large", Operation::GetBlob, refused, 2, u64::MAX);
         let (report, failed) = run(accounts.from(), accounts.to(), options());
         assert_eq!((report.counts.done, report.counts.failed), (1, 1), "{failed:?}");
         assert_eq!((&*failed[0].object, failed[0].side), ("large", Some(Side::Source)));

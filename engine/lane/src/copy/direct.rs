@@ -241,8 +241,10 @@ fn not_copied<R: FileRing>(
             (WayReason::KeyUnknown, Side::Destination)
         }
         refusal if refusal.is_copy_source_closed() => (WayReason::Closed, Side::Source),
-        refusal if refusal.is_copy_scope_closed() => (WayReason::ScopeClosed, Side::Destination),
-        // Whoever has reached it before has another trouble now, of this one object.
+        // Whoever has read the source before has another trouble now, of this one object.
+        refusal if refusal.is_copy_scope_closed() && !session.route.has_worked() => {
+            (WayReason::ScopeClosed, Side::Destination)
+        }
         refusal if refusal.is_copy_source_unreachable() && !session.route.has_worked() => {
             (WayReason::Unreachable, Side::Destination)
         }

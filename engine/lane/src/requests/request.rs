@@ -177,6 +177,9 @@ impl GaveUp {
         let mut failure = Failure::request(object, &error, self.tries, remote.end.credential(), access);
         if let Some(side) = session.named(side) {
             failure = failure.of_side(side);
+            if error.service().is_some() {
+                failure.reason += &format!(", refused by {}", remote.end);
+            }
         }
         if error.concerns_all() {
             // There is none for any other object either; and what is not the service stores no other object either.

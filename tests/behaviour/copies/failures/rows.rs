@@ -60,7 +60,7 @@ fn what_the_source_refuses_of_one_blob() {
             let (failure, what) = one_failure(&accounts, way, &row);
             let reason = failure["reason"].as_str().unwrap();
             let own = format!("{status} {}", if code.is_empty() { "Forbidden" } else { code });
-            let (begins, ends) = match way {
+            let (begins, told) = match way {
                 Way::Relay => (format!("source: {own}"), String::new()),
                 // The destination says so of it.
                 Way::Direct => {
@@ -72,7 +72,9 @@ fn what_the_source_refuses_of_one_blob() {
                     )
                 }
             };
-            assert!(reason.starts_with(&begins) && reason.ends_with(&ends), "{what}: {reason}");
+            let by = format!(", refused by {}", accounts.bare(FROM, ""));
+            assert!(reason.starts_with(&begins) && reason.contains(&told), "{what}: {reason}");
+            assert!(reason.ends_with(&by), "{what}: {reason}");
             assert_eq!(failure["source"], accounts.bare(FROM, BAD), "{what}");
         });
     }
@@ -114,8 +116,10 @@ fn what_the_destination_refuses_of_one_blob() {
                 (&row.status.into(), &row.code.into()),
                 "{what}"
             );
-            let (begins, reason) = (format!("destination: {} {}", row.status, row.code), &failure["reason"]);
-            assert!(reason.as_str().unwrap().starts_with(&begins), "{what}: {reason}");
+            let reason = failure["reason"].as_str().unwrap();
+            let begins = format!("destination: {} {}", row.status, row.code);
+            let ends = format!(", refused by {}", accounts.bare(TO, ""));
+            assert!(reason.starts_with(&begins) && reason.ends_with(&ends), "{what}: {reason}");
             assert_eq!(failure["destination"], accounts.bare(TO, BAD), "{what}");
         });
     }
