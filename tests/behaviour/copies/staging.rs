@@ -71,14 +71,14 @@ fn a_staging_account_that_is_not_admitted_either_is_left_for_this_host_or_stops_
 }
 
 #[test]
-fn what_is_too_large_for_the_staging_account_fails_alone() {
+fn what_is_too_large_for_the_staging_account_fails_alone_or_goes_through_this_host() {
     let accounts = apart();
     let log = accounts.fixture.file("log", b"1");
     let to = accounts.private("log");
     accounts.fixture.run(["copy", log.to_str().unwrap(), &to, "--blob-type=AppendBlob"]).expect_code(0);
     accounts.plant(FROM, [seed("a", b"1"), seed("large", &bytes(3 << 20, 1)), seed("z", b"2")]);
-    // Two MiB.
-    let outcome = run(&accounts, &["--route=staging", "--staging-limit=0.001953125", "--retry-failed=0"]);
+    const TWO_MIB: &str = "--staging-limit=0.001953125";
+    let outcome = run(&accounts, &["--route=staging", TWO_MIB, "--retry-failed=0"]);
     outcome.expect_code(8);
     assert_eq!(number(&outcome, "Number of File Transfers Failed"), 2);
     for told in ["larger than what may be in the staging account", "only block blobs go by a staging account"]
@@ -87,6 +87,19 @@ fn what_is_too_large_for_the_staging_account_fails_alone() {
     }
     assert_eq!(accounts.names(TO), ["a", "z"]);
     assert_eq!(accounts.names(STAGING), Vec::<String>::new());
+    // Where any way will do: whole, and in blocks.
+    for size in ["--block-size-mb=8", "--block-size-mb=1"] {
+        let outcome = run(
+            &accounts,
+            &[TWO_MIB, "--put-blob-size-mb=1", size, "--overwrite=true", "--output-type=ndjson"],
+        );
+        outcome.expect_code(0);
+        accounts.assert_same();
+        assert_eq!(outcome.stdout.matches("it goes through this host").count(), 1, "{}", outcome.stdout);
+        let summary = line(&outcome, "summary");
+        assert_eq!((&summary["route"], &summary["bytes_by_service"]), (&"staging".into(), &2.into()));
+        assert_eq!(accounts.names(STAGING), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::requests::look::Agree;
 use crate::requests::request::Begin;
 
 use super::source::{NotCopied, body_of, goes_without_tier};
-use super::{direct, relay};
+use super::{direct, relay, staged};
 
 /// Copies a large object of `count` pieces.
 pub(super) async fn object<R: FileRing>(
@@ -114,7 +114,9 @@ impl<R: FileRing> InPieces<R> for Arc<LargeCopy> {
             self.is_unproven.fetch_or(matches!(proven, Ok(false)), Ordering::SeqCst);
             copied = proven.map(drop);
         }
-        if matches!(copied, Err(NotCopied::Rerouted)) && lane.session().route.way() == Way::Staging {
+        let is_staged =
+            lane.session().route.way() == Way::Staging && staged::unfit(lane, &self.item).is_none();
+        if matches!(copied, Err(NotCopied::Rerouted)) && is_staged {
             let text = "its source was found closed: another attempt goes by the staging account";
             return Err(Box::new(Failure::new(FailureKind::Source, &self.item.object(), text)));
         }

@@ -93,10 +93,12 @@ async fn as_known<R: FileRing>(
     if is_of_blobs && facts.tier == Some(AccessTier::Archive) {
         return Box::pin(archive::object(lane, task, item, &place)).await;
     }
-    let way = lane.session().route.way();
-    if is_in_place && way == Way::Staging {
-        let text = "only block blobs go by a staging account in this version: copy it with --route=relay";
-        return Err(refused(FailureKind::Limit, text));
+    let mut way = lane.session().route.way();
+    if way == Way::Staging
+        && let Some(why) = staged::unfit(lane, item)
+    {
+        staged::refuse(lane, item, why)?;
+        way = Way::Relay;
     }
     if is_in_place {
         return in_place(lane, task, item, place).await;

@@ -12,6 +12,7 @@ use crate::lane::context::Lane;
 use crate::requests::request::Begin;
 
 use super::source::NotCopied;
+use super::staged;
 
 /// Reads a piece of the object in the state that `item` tells of, verified where the source tells checksums, and sums
 /// it up for the destination. One that was meant for another way may be larger than a range that has a checksum.
@@ -22,6 +23,7 @@ pub(super) async fn range<R: FileRing>(
     len: u64,
     begin: Begin,
 ) -> Result<(Payload, Option<Crc64>), NotCopied> {
+    staged::tell_round(lane, object.0);
     if len <= MAX_CRC64_RANGE_BYTES {
         let (parts, crc64) = one_range(lane, object, offset, len, begin).await?;
         return Ok((Payload::from_parts(parts), crc64));

@@ -4,7 +4,7 @@
 //! What is there between has a name of this job and this transfer, so that two jobs never meet and a job that goes on
 //! finds what an earlier run has left. It is removed by its ETag.
 
-use azuring_azure::{BlobClient, Body, Copied, Delete, RequestError};
+use azuring_azure::{BlobClient, BlobType, Body, Copied, Delete, RequestError};
 use azuring_job::end_error::EndError;
 use azuring_job::entry::BlobItem;
 use azuring_job::failure::{Failure, FailureKind};
@@ -51,6 +51,42 @@ async fn hop<R: FileRing>(lane: &Lane<R>, hop: &Hop<'_>, body: Body<'_>) -> Resu
     .await
 }
 
+/// Why an object cannot go by the staging account; `None`: it can.
+pub(super) fn unfit<R: FileRing>(lane: &Lane<R>, item: &BlobItem) -> Option<&'static str> {
+    let (facts, (staging, _)) = (&item.entry.facts, lane.staging()?);
+    match facts.len {
+        _ if facts.blob_type != BlobType::Block => {
+            Some("only block blobs go by a staging account in this version")
+        }
+        len if len > MOST_BYTES => Some("it has more than 5,000 MiB, which no staging account passes on yet"),
+        len if !staging.holds(len) => {
+            Some("it is larger than what may be in the staging account (--staging-limit)")
+        }
+        _ => None,
+    }
+}
+
+/// Refuses an object that cannot, where nothing may go through this host.
+pub(super) fn refuse<R: FileRing>(lane: &Lane<R>, item: &BlobItem, why: &str) -> Result<(), NotCopied> {
+    if lane.session().route.may_change() {
+        return Ok(());
+    }
+    let failure = Failure::new(FailureKind::Limit, &item.object(), why);
+    Err(NotCopied::Failed(Box::new(failure.advise("copy it with --route=relay"))))
+}
+
+/// Says once that some objects go through this host, which costs more than the others.
+pub(super) fn tell_round<R: FileRing>(lane: &Lane<R>, item: &BlobItem) {
+    let is_open = lane.session().route.way() == Way::Staging;
+    if let Some((staging, _)) = lane.staging().filter(|_| is_open)
+        && let Some(why) = unfit(lane, item)
+        && staging.is_first_round()
+    {
+        let object = item.object();
+        lane.notice(&format!("{object}: {why}: it goes through this host, and so does all that is like it"));
+    }
+}
+
 /// Copies an object by the staging account.
 pub(super) async fn whole<R: FileRing>(
     lane: &Lane<R>,
@@ -60,16 +96,8 @@ pub(super) async fn whole<R: FileRing>(
 ) -> Result<Whole, NotCopied> {
     let (session, facts) = (lane.session(), &item.entry.facts);
     let Some((staging, client)) = lane.staging() else { return Err(NotCopied::Rerouted) };
-    let too_large = match facts.len {
-        len if len > MOST_BYTES => Some("it has more than 5,000 MiB, which no staging account passes on yet"),
-        len if !staging.holds(len) => {
-            Some("it is larger than what may be in the staging account (--staging-limit)")
-        }
-        _ => None,
-    };
-    if let Some(text) = too_large {
-        let failure = Failure::new(FailureKind::Limit, &item.object(), text);
-        return Err(NotCopied::Failed(Box::new(failure.advise("copy it with --route=relay"))));
+    if unfit(lane, item).is_some() {
+        return Err(NotCopied::Rerouted);
     }
     let _probe = session.route.probe().await;
     if session.route.way() != Way::Staging {

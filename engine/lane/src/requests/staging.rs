@@ -1,5 +1,7 @@
 //! A third account that objects are copied by, where the destination is not admitted to the source and both know it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use azuring_azure::{Access, Credential, Target};
 use azuring_link::TlsSetup;
 use azuring_plan::name::encode_path;
@@ -21,6 +23,8 @@ pub struct Staging {
     /// Bytes that may be there at once.
     most: u64,
     room: Semaphore,
+    /// It was said that not every object goes by it.
+    told: AtomicBool,
 }
 
 impl Staging {
@@ -31,12 +35,17 @@ impl Staging {
         let prefix = format!("{path}{slash}azuring-staging-{}", uuid::Uuid::from_bytes(job).simple());
         let units = usize::try_from(most.div_ceil(UNIT)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let remote = RemoteEnd::new(End::Blob(Box::new(target)), Access::Write, tls, false);
-        Self { remote, prefix, most, room: Semaphore::new(units) }
+        Self { remote, prefix, most, room: Semaphore::new(units), told: AtomicBool::new(false) }
     }
 
     /// The percent-encoded name of what transfer number `n` has there.
     pub(crate) fn name(&self, n: u64) -> String {
         encode_path(&format!("{}/{n}", self.prefix))
+    }
+
+    /// Whether it is the first object that goes round it.
+    pub(crate) fn is_first_round(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// Whether so many bytes are ever let there.
