@@ -48,7 +48,11 @@ fn urls_that_are_wrong() {
     told(&to("https://account.blob.core.windows.net/cont?sv=1&se=2&sig=short"), 3, &["signature (sig)"]);
     told(&to("not-a-url"), 2, &["neither source nor destination is a URL"]);
     let between = |to: &str| fixture.run(["copy", "https://a.blob.core.windows.net/cont/x", to]);
-    told(&between("https://b.blob.core.windows.net"), 2, &["destination: ", "names no container"]);
+    told(
+        &between("https://b.blob.core.windows.net"),
+        2,
+        &["to the root of a service", "container or directory"],
+    );
     told(&between("https://b.file.core.windows.net/share"), 2, &["BlobFile: this version moves between"]);
 }
 

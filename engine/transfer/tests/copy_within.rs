@@ -510,6 +510,41 @@ fn a_copy_that_is_pending_is_found_again_by_the_next_run() {
     }
 }
 
+/// A run is killed before it can record what it has asked for. Its source has the time of the copy, or a later one: of
+/// which state the copy is, only its bytes tell.
+#[test]
+fn a_pending_copy_that_could_not_be_recorded_is_known_by_its_bytes() {
+    let cases = KINDS.map(|kind| (kind, false)).into_iter().chain([(BlobTypeChoice::Block, true)]);
+    for (kind, is_other) in cases {
+        let account = Account::new();
+        account.make("large", kind, &bytes(8 * PIECE));
+        let state = tempfile::tempdir().unwrap();
+        let jobs = || Jobs::new(state.path());
+        let job = account.copy().journal(jobs(), b"it".to_vec()).build().unwrap();
+        let id = job.plan().id.parse().unwrap();
+        account.strike(&[(Operation::CopyBlob, Fault::Hold, 0, u64::MAX)]);
+        let (report, _, ()) = beside(job, |stop| {
+            until("a request that is held", || account.server.stats().faults.contains_key("hold"));
+            stop.cut_short();
+        });
+        account.server.set_faults(Faults::default());
+        assert!(report.interrupted && account.blob("large").is_none());
+        // What that run could have asked for last.
+        account.server.set_pending_copies(true);
+        left(&account, account.copy().build().unwrap());
+        let now = if is_other { bytes(9 * PIECE)[PIECE..].to_vec() } else { bytes(8 * PIECE) };
+        account.make("large", kind, &now);
+        let looks = account.count(Operation::GetBlobProperties);
+        let (report, failed, ()) = beside(account.copy().resume(jobs(), id).build().unwrap(), |_| {
+            account.wait_for_looks(looks + 2);
+            account.server.advance_copies("acc", "dest", u64::MAX);
+        });
+        assert_eq!((report.status(), report.counts.done), (JobStatus::Completed, 1), "{kind:?} {failed:?}");
+        account.assert_same("large");
+        assert_eq!(account.read_elsewhere() > 0, is_other, "{kind:?}");
+    }
+}
+
 /// The source was changed since a run was killed: what it had begun is taken back.
 #[test]
 fn a_pending_copy_of_what_the_source_was_is_taken_back() {

@@ -72,6 +72,7 @@ pub(super) async fn object<R: FileRing>(
             }
             Asked::Exists { maybe_ours } => match (copy.found(maybe_ours, &only).await?, &only) {
                 (Found::Copy(current), _) => current,
+                (Found::Maybe(_), _) => return Err(NotCopied::Failed(another(&object))),
                 (Found::Stale(_) | Found::Other(_), _) if only_new => return kept(SkippedKind::Exists),
                 (Found::Stale(Current { etag: Some(etag), .. }) | Found::Other(Some(etag)), Only::New) => {
                     only = Only::Tag(etag);

@@ -97,6 +97,7 @@ pub(super) async fn object<R: FileRing>(
             Asked::Exists { maybe_ours: false } if !lane.shared.may_be_made(place.id) => return Ok(None),
             Asked::Exists { maybe_ours } => match copy.found(maybe_ours, &Only::New).await? {
                 Found::Copy(current) => current,
+                Found::Maybe(current) => return copy.end_of_unknown(current).await,
                 Found::Stale(current) if !is_removed => {
                     is_removed = copy.take_back(&current).await == Taken::Gone;
                     if is_removed {
@@ -149,6 +150,9 @@ pub(super) struct Current {
 pub(super) enum Found {
     /// The copy that is wanted.
     Copy(Current),
+    /// A pending copy of this object, and nobody knows of which state: an earlier run may have asked for it, and could
+    /// not record that.
+    Maybe(Current),
     /// One that this job has begun and that is not wanted any more: it has failed, or is of another state.
     Stale(Current),
     /// Anything else, of this ETag.
@@ -310,6 +314,7 @@ impl<'a, R: FileRing> Copy<'a, R> {
         Ok(match (is_this_state || (maybe_ours && !is_whole), current.is_ours) {
             (true, _) if is_alive => Found::Copy(current),
             (_, true) => Found::Stale(current),
+            (_, false) if status == CopyStatus::Pending && is_readable => Found::Maybe(current),
             (_, false) => Found::Other(current.etag),
         })
     }
@@ -414,6 +419,16 @@ impl<'a, R: FileRing> Copy<'a, R> {
             return Err(NotCopied::Failed(verify::differs(&self.item.object())));
         }
         Ok(Some(self.done()))
+    }
+
+    /// Waits for a copy of a state that is not known. Its bytes tell whether it is the one that is wanted. `None`: it is
+    /// not, and the object goes another way.
+    async fn end_of_unknown(&self, current: Current) -> Result<Option<Ended>, NotCopied> {
+        let current = self.wait(current).await?;
+        let is_whole = current.status == CopyStatus::Success
+            && current.state.as_ref().is_some_and(|state| state.facts.len == self.item.entry.facts.len);
+        let is_it = is_whole && self.is_same().await.map_err(NotCopied::Failed)?;
+        Ok(is_it.then(|| self.done()))
     }
 
     pub(super) fn done(&self) -> Ended {
