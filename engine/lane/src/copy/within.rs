@@ -421,8 +421,8 @@ impl<'a, R: FileRing> Copy<'a, R> {
         Ok(Some(self.done()))
     }
 
-    /// Waits for a copy of a state that is not known. Its bytes tell whether it is the one that is wanted. `None`: it is
-    /// not, and the object goes another way.
+    /// Waits for a copy of a state that is not known. Its bytes tell whether it is the one that is wanted. `None`: it
+    /// is not, and the object goes another way.
     async fn end_of_unknown(&self, current: Current) -> Result<Option<Ended>, NotCopied> {
         let current = self.wait(current).await?;
         let is_whole = current.status == CopyStatus::Success
