@@ -130,7 +130,7 @@ fn an_import_upwards_is_seen_however_it_is_written() {
         "use crate::{high::b::{Thing, Other}, low};",
         "use super::super::high::b;",
         "pub(crate) use crate::high::b::Thing as Other;",
-        "fn f() -> crate::high::b::Thing { todo!() }",
+        "fn f() -> crate::high::b::Thing { made() }",
         // By the name that the crate's root gives it.
         "use crate::Shown;",
         "use crate::Renamed;",

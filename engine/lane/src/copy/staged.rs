@@ -21,7 +21,7 @@ use crate::requests::route::closed;
 use crate::requests::staging::MOST_BYTES;
 
 use super::direct::{self, Whole};
-use super::source::{NotCopied, body_of, goes_without_tier};
+use super::source::{NotCopied, body_of, with_tier};
 
 /// One of the two requests: who reads what, and who writes it where.
 struct Hop<'a> {
@@ -134,14 +134,8 @@ pub(super) async fn whole<R: FileRing>(
         bytes: facts.len,
         md5,
     };
-    let mut body = body_of(session, &item.entry, only_new);
-    let mut sent = hop(lane, &second, body).await;
-    if let Err(gave_up) = &sent
-        && goes_without_tier(lane, body.tier, gave_up.service().map(|refusal| &*refusal.code))
-    {
-        body.tier = None;
-        sent = hop(lane, &second, body).await;
-    }
+    let body = body_of(session, &item.entry, only_new);
+    let sent = with_tier(lane, body, async |body: Body<'_>| hop(lane, &second, body).await).await;
     remove(lane, place.id, staged.etag.as_deref()).await;
     match sent {
         Ok(copied) => {

@@ -34,7 +34,7 @@ use crate::requests::request::{Begin, GaveUp, pause_for, request};
 use crate::requests::session::Session;
 use crate::task::copy::Copying;
 
-use super::source::{NotCopied, body_of, goes_without_tier};
+use super::source::{NotCopied, body_of, with_tier};
 use super::{direct, large};
 
 /// How long a copy is pending before it is asked for first, and the longest time between two questions.
@@ -204,16 +204,12 @@ impl<'a, R: FileRing> Copy<'a, R> {
             BlobType::Append => None,
         };
         let if_match = if let Only::Tag(etag) = &only { Some(&**etag) } else { None };
-        let mut body = Body { tier: own, if_match, ..whole };
-        let mut sent = self.send(body).await;
-        let code = |gave_up: &GaveUp| gave_up.service().map(|refusal| refusal.code.clone());
-        if let Err(gave_up) = &sent
-            && (facts.blob_type != BlobType::Page || options.page_blob_tier.is_none())
-            && goes_without_tier(lane, body.tier, code(gave_up).as_deref())
-        {
-            body.tier = None;
-            sent = self.send(body).await;
-        }
+        let body = Body { tier: own, if_match, ..whole };
+        let must_have_it = facts.blob_type == BlobType::Page && options.page_blob_tier.is_some();
+        let sent = match must_have_it {
+            true => self.send(body).await,
+            false => with_tier(lane, body, async |body: Body<'_>| self.send(body).await).await,
+        };
         let gave_up = match sent {
             Ok(begun) => return Ok(Asked::Begun(begun)),
             Err(gave_up) => gave_up,
